@@ -7,11 +7,14 @@ from pathlib import Path, PurePosixPath
 from ...command.errors import BaseImageMissing, BaseImageUnfit
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, joined, option
+from ...core.image.composition import digest_of
 from ...core.image.dockerfile import MODEL, SERVING, VENV
 from ...core.image.file_tree import EntryKind
 from ...core.lock.targets import System, machine_name
+from ...core.release.digests import canonical, sha256
 from ...core.release.record import CompositionLink, ImageLink
 from ...tools.engines.engine import BuiltImage, Engine
+from ...tools.layers.base_cache import BaseCache, BaseFacts
 from ...tools.layers.saved_image import BasePython, SavedImage, glibc_of, python_of, read_pulled, read_saved
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
@@ -57,9 +60,10 @@ class ComposableBase:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _ReadBase:
-    """The files of a base, the digest that names it, and where its layers come from."""
+    """A base and what its files say, the digest that names it, and where its layers come from."""
 
     image: SavedImage
+    facts: BaseFacts
     digest: str
     origin: LayerOrigin
     findings: tuple[Finding, ...] = ()
@@ -97,23 +101,22 @@ def read_recorded_base(
     local_image = engine.image(image.base_digest) or engine.image(name)
     if local_image is None:
         raise unreadable_base(image.base, f"its layers are those that {image.engine} had, which does not have it here")
-    return _composable(image.base, needs, _saved(local_image, engine, scratch))
+    return _composable(image.base, needs, _saved(local_image, engine, scratch, tools))
 
 
 def _composable(name: str, needs: Needs, read: _ReadBase) -> ComposableBase:
     """Check that a base image fits. Raises BaseImageUnfit."""
-    image = read.image
-    python = python_of(image)
+    image, facts = read.image, read.facts
+    python, glibc = facts.python, facts.glibc
     if python is None:
         raise without_python(name, needs, why="none is on its PATH with its library beside it")
-    require_fit(name, needs, version=python.version, used_folders=_used(image))
-    if any(entry.path.name == "MLmodel" for entry in image.tree.below(_MOUNTED)):
+    require_fit(name, needs, version=python.version, used_folders=facts.used)
+    if facts.has_model:
         raise BaseImageUnfit(
             what=f"the base image `{name}` has a model in {_MOUNTED}",
             why="the server would load it in place of this one",
             fix=Wording("another ", option("base-image", "NAME")),
         )
-    glibc = glibc_of(image)
     architecture = str(image.base.config.get("architecture"))
     if glibc is None or glibc[0] != 2 or glibc[1] < _UV_GLIBC[0] or architecture not in _ENGINE_ARCHITECTURES.values():  # noqa: PLR2004
         raise BaseImageUnfit(
@@ -137,7 +140,7 @@ def _composable(name: str, needs: Needs, read: _ReadBase) -> ComposableBase:
 def _read(name: str, engine: Engine | None, scratch: Path, tools: Tools) -> _ReadBase:
     local_image = None if engine is None else engine.image(name)
     if engine is not None and (name.startswith("sha256:") or (local_image is not None and not local_image.shared)):
-        return _saved(engine.fetch(name), engine, scratch)
+        return _saved(engine.fetch(name), engine, scratch, tools)
     place = name.partition("@")[0]
     wanted = name if local_image is None else f"{place}@{local_image.digest}"
     architecture = _ENGINE_ARCHITECTURES.get(tools.host.machine, "") if engine is None else engine.architecture()
@@ -156,16 +159,24 @@ def _read(name: str, engine: Engine | None, scratch: Path, tools: Tools) -> _Rea
         what=f"the layers of the base image `{name}` are those that {engine.name} has, compressed again",
         why=f"{reason}; where its registry answers, the image gets another digest, with the same files",
     )
-    return replace(_saved(engine.fetch(name), engine, scratch), findings=(finding,))
+    return replace(_saved(engine.fetch(name), engine, scratch, tools), findings=(finding,))
 
 
 def _pulled(name: str, architecture: str, scratch: Path, tools: Tools) -> _ReadBase | None:
     """The image as its registry has it; None if that has no such image. Raises RegistryUnanswered, ToolFailed."""
-    pulled = tools.registries.pull(name, architecture, tools.host.cache / "base-layers")
+    cache = BaseCache(tools.host.cache)
+    pulled = tools.registries.pull(name, architecture, cache.layers)
     if pulled is None:
         return None
-    image = read_pulled(pulled.image.config, pulled.image.layers, pulled.archives, scratch)
-    return _ReadBase(image=image, digest=pulled.digest, origin=LayerOrigin.REGISTRY)
+    layers = [blob.digest for blob in pulled.image.layers]
+    known_as = sha256(canonical([digest_of(pulled.image.config), layers]))
+    known = cache.find(known_as, scratch)
+    if known is None:
+        image = read_pulled(pulled.image.config, pulled.image.layers, pulled.archives, scratch)
+        facts = _facts_of(image)
+        known = cache.add(known_as, image, facts), facts
+    image, facts = known
+    return _ReadBase(image=image, facts=facts, digest=pulled.digest, origin=LayerOrigin.REGISTRY)
 
 
 def unreadable_base(name: str, why: str) -> BaseImageMissing:
@@ -176,15 +187,31 @@ def unreadable_base(name: str, why: str) -> BaseImageMissing:
     )
 
 
-def _saved(image: BuiltImage, engine: Engine, scratch: Path) -> _ReadBase:
-    """The image as the engine has it. Raises ToolFailed."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    archive = scratch / "saved.tar"
-    engine.save(image.id, archive)
-    try:
-        return _ReadBase(image=read_saved(archive, scratch), digest=image.digest, origin=LayerOrigin.ENGINE)
-    finally:
-        archive.unlink()
+def _saved(local_image: BuiltImage, engine: Engine, scratch: Path, tools: Tools) -> _ReadBase:
+    """The image as the engine has it; it is saved once for each id. Raises ToolFailed."""
+    cache = BaseCache(tools.host.cache)
+    known = cache.find(local_image.id, scratch)
+    if known is None:
+        scratch.mkdir(parents=True, exist_ok=True)
+        archive = scratch / "saved.tar"
+        engine.save(local_image.id, archive)
+        try:
+            image = read_saved(archive, scratch)
+        finally:
+            archive.unlink()
+        facts = _facts_of(image)
+        known = cache.add(local_image.id, image, facts), facts
+    image, facts = known
+    return _ReadBase(image=image, facts=facts, digest=local_image.digest, origin=LayerOrigin.ENGINE)
+
+
+def _facts_of(image: SavedImage) -> BaseFacts:
+    return BaseFacts(
+        python=python_of(image),
+        glibc=glibc_of(image),
+        used=_used(image),
+        has_model=any(entry.path.name == "MLmodel" for entry in image.tree.below(_MOUNTED)),
+    )
 
 
 def _used(image: SavedImage) -> tuple[str, ...]:

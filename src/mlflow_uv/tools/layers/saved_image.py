@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import ENOSPC
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self, cast
 
@@ -35,18 +36,44 @@ _VERSION = re.compile(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,3})?\+?")
 _UNREADABLE = "the base image cannot be read"
 
 
+class UnpackedLayers:
+    """The uncompressed layers of an image, lowest first, and its paths; both are read when they are needed first."""
+
+    def __init__(self, unpack: Callable[[], tuple[Path, ...]]) -> None:
+        self._unpack = unpack
+
+    @cached_property
+    def plain(self) -> tuple[Path, ...]:
+        """The layers. Raises ToolFailed."""
+        return self._unpack()
+
+    @cached_property
+    def tree(self) -> FileTree:
+        """The paths. Raises ToolFailed."""
+        return _tree(self.plain)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SavedImage:
     """
-    An image in a folder: its configuration, its layers as the manifest of an image names them, and its paths.
+    An image in a folder: its configuration, its layers as the manifest of an image names them, and its files.
 
-    `archives` are the compressed layers by their digests, `plain` the uncompressed ones, lowest first.
+    `archives` are the compressed layers by their digests.
     """
 
     base: BaseLayers
     archives: Mapping[str, Path]
-    plain: tuple[Path, ...]
-    tree: FileTree
+    unpacked: UnpackedLayers
+
+    @property
+    def plain(self) -> tuple[Path, ...]:
+        """The uncompressed layers, lowest first."""
+        return self.unpacked.plain
+
+    @property
+    def tree(self) -> FileTree:
+        """The paths."""
+        return self.unpacked.tree
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -116,7 +143,7 @@ def read_saved(archive: Path, folder: Path) -> SavedImage:
         blobs.append(layer.blob)
         archives[layer.blob.digest] = compressed
     base = BaseLayers(config=config, layers=tuple(blobs))
-    return SavedImage(base=base, archives=archives, plain=plain, tree=_tree(plain))
+    return SavedImage(base=base, archives=archives, unpacked=UnpackedLayers(lambda: plain))
 
 
 def read_pulled(
@@ -129,13 +156,26 @@ def read_pulled(
     than `most` bytes.
     """
     with _reading():
-        described = parse_json(config)
-        plain = tuple(folder / f"{at}.tar" for at in range(len(layers)))
-        for at, (blob, path) in enumerate(zip(layers, plain, strict=True)):
-            _require_layer(described, at, _decompressed(archives[blob.digest], blob, path, most))
-            most -= path.stat().st_size
-        base = BaseLayers(config=described, layers=layers)
-        return SavedImage(base=base, archives=archives, plain=plain, tree=_tree(plain))
+        image = known_image(BaseLayers(config=parse_json(config), layers=layers), archives, folder, most=most)
+        image.tree  # noqa: B018  # reads the layers
+    return image
+
+
+def known_image(
+    base: BaseLayers, archives: Mapping[str, Path], folder: Path, *, most: int = MOST_UNPACKED
+) -> SavedImage:
+    """An image whose layers were read before; they are unpacked to a folder if that is necessary, and verified then."""
+
+    def unpack() -> tuple[Path, ...]:
+        left = most
+        with _reading():
+            plain = tuple(folder / f"{at}.tar" for at in range(len(base.layers)))
+            for at, (blob, path) in enumerate(zip(base.layers, plain, strict=True)):
+                _require_layer(base.config, at, _decompressed(archives[blob.digest], blob, path, left))
+                left -= path.stat().st_size
+            return plain
+
+    return SavedImage(base=base, archives=archives, unpacked=UnpackedLayers(unpack))
 
 
 @contextmanager

@@ -115,7 +115,7 @@ class Registries:
         folder.mkdir(parents=True, exist_ok=True)
         archives = {blob.digest: folder / blob.digest.replace(":", "-") for blob in image.layers}
         for blob in dict.fromkeys(image.layers):
-            if not _holds(archives[blob.digest], blob):
+            if not holds_blob(archives[blob.digest], blob):
                 repository.download(blob, archives[blob.digest])
         return RegistryImage(digest=digest_of(manifest), image=image, archives=archives)
 
@@ -155,7 +155,7 @@ class Registries:
         return () if tagged is None else repository.labels(tagged)
 
 
-def _holds(archive: Path, blob: Blob) -> bool:
+def holds_blob(archive: Path, blob: Blob) -> bool:
     """Whether a file is the content of a blob."""
     if archive.is_symlink() or not archive.is_file() or archive.stat().st_size != blob.size:
         return False

@@ -1,6 +1,7 @@
 """The base of a composed image: where it is read from, and what makes it unfit; no engine and no network."""
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from mlflow_uv.ops.image.composed_base import ComposableBase, read_base
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.tools.engines.engine import BuiltImage, Engine
 from mlflow_uv.tools.layers.saved_image import SavedImage
-from mlflow_uv.tools.oci.registries import RegistryImage
+from mlflow_uv.tools.oci.registries import RegistryImage, holds_blob
 from mlflow_uv.tools.oci.repository import PulledImage, RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
 from tests.unit.tools.layers.test_saved_image import saved
@@ -42,9 +43,11 @@ class FakeEngine:
     archive: Path
     shared: bool = False
     name: str = "docker"
+    id: str = "sha256:id"
+    saves: int = 0
 
     def image(self, _name: str) -> BuiltImage:
-        return BuiltImage(id="sha256:id", labels={}, size=1, digest=DIGEST, shared=self.shared)
+        return BuiltImage(id=self.id, labels={}, size=1, digest=DIGEST, shared=self.shared)
 
     fetch = image
 
@@ -52,6 +55,7 @@ class FakeEngine:
         return "amd64"
 
     def save(self, _image: str, target: Path) -> None:
+        self.saves += 1
         target.write_bytes(self.archive.read_bytes())
 
 
@@ -172,3 +176,58 @@ def test_an_unfit_base_is_refused(tmp_path: Path, files: dict[str, Any], why: st
 
     with pytest.raises(BaseImageUnfit, match=why):
         read(tmp_path, FakeRegistries(saved(tmp_path / "base", files)))
+
+
+def test_a_base_of_an_engine_is_saved_once(tmp_path: Path) -> None:
+    """
+    What is known of it is the same afterwards; its layers are unpacked only if a file of it is needed.
+    """
+    saved(tmp_path / "base", FILES)
+    engine = FakeEngine(tmp_path / "base" / "image.tar")
+    first = read(tmp_path, FakeRegistries(None), engine)
+    shutil.rmtree(tmp_path / "scratch")
+
+    again = read(tmp_path, FakeRegistries(None), engine)
+
+    assert 1 == engine.saves
+    assert (first.image.base, first.image.archives) == (again.image.base, again.image.archives)
+    assert (first.python, first.platform, first.origin) == (again.python, again.platform, again.origin)
+    assert not (tmp_path / "scratch").exists()
+    assert "name = 'posix'\n" == again.image.text(again.python.library / "os.py")
+
+
+@pytest.mark.parametrize("spoil", ["layer", "facts", "gone", "another image"])
+def test_a_base_whose_cache_was_changed_is_read_again(tmp_path: Path, spoil: str) -> None:
+    """
+    A layer of other content, a fact that was edited, or a file that is gone; nothing is known of another id.
+    """
+    saved(tmp_path / "base", FILES)
+    engine = FakeEngine(tmp_path / "base" / "image.tar")
+    first = read(tmp_path, FakeRegistries(None), engine)
+    (layer,) = first.image.archives.values()
+    (facts,) = (tmp_path / "cache" / "base-facts").iterdir()
+    match spoil:
+        case "layer":
+            layer.write_bytes(bytes(layer.stat().st_size))
+        case "facts":
+            facts.write_text(facts.read_text().replace("36", "99"))
+        case "gone":
+            layer.unlink()
+        case _:
+            engine.id = "sha256:other"
+
+    again = read(tmp_path, FakeRegistries(None), engine)
+
+    assert (2, first.platform) == (engine.saves, again.platform)
+    assert holds_blob(layer, first.image.base.layers[0])
+
+
+def test_an_unfit_base_stays_unfit(tmp_path: Path) -> None:
+    """
+    The facts are kept, not the verdict.
+    """
+    registries = FakeRegistries(saved(tmp_path / "base", {**FILES, "opt/venv/x": b""}))
+
+    for _ in range(2):
+        with pytest.raises(BaseImageUnfit, match="has something in /opt/venv"):
+            read(tmp_path, registries)

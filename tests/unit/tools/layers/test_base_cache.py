@@ -1,0 +1,35 @@
+"""What is known of a base image; tests/unit/ops/image/test_composed_base.py reads bases with it."""
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from mlflow_uv.tools.layers.base_cache import BaseCache, BaseFacts
+from mlflow_uv.tools.layers.saved_image import BasePython
+from tests.unit.tools.layers.test_saved_image import PYTHON, saved
+
+SOME = BaseFacts(
+    python=BasePython(
+        command=PurePosixPath("/usr/bin/python3"), version="3.12.7", library=PurePosixPath("/usr/lib/python3.12")
+    ),
+    glibc=(2, 36),
+    used=("/opt/venv",),
+    has_model=True,
+)
+NONE = BaseFacts(python=None, glibc=None, used=(), has_model=False)
+
+
+@pytest.mark.parametrize("facts", [SOME, NONE], ids=["some", "none"])
+def test_facts_are_those_that_were_kept(tmp_path: Path, facts: BaseFacts) -> None:
+    """
+    By the id of the image, in another process, too.
+    """
+    image = saved(tmp_path / "base", PYTHON)
+    BaseCache(tmp_path / "cache").add("sha256:1", image, facts)
+
+    known = BaseCache(tmp_path / "cache").find("sha256:1", tmp_path / "scratch")
+
+    assert known is not None
+    assert (image.base, facts) == (known[0].base, known[1])
+    assert image.tree.below(PurePosixPath("/")) == known[0].tree.below(PurePosixPath("/"))
+    assert BaseCache(tmp_path / "cache").find("sha256:2", tmp_path / "scratch") is None
