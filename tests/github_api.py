@@ -28,6 +28,7 @@ class FakeGithub:
     login: str | None = None
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
     comments: list[dict[str, Any]] = field(default_factory=list)
+    issues: list[dict[str, Any]] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
     prefix: str = ""
@@ -71,6 +72,12 @@ class FakeGithub:
         if match := re.fullmatch(rf"{root}/pulls/(\d+)", parts.path):
             pull = self.pulls.get(int(match[1]))
             return (200, pull) if pull else (404, {"message": "Not Found"})
+        if parts.path == f"{root}/issues":
+            return self._of_issues(method, parse_qs(parts.query), body)
+        if match := re.fullmatch(rf"{root}/issues/(\d+)", parts.path):
+            (issue,) = (known for known in self.issues if known["number"] == int(match[1]))
+            issue |= body
+            return 200, issue
         if match := re.fullmatch(rf"{root}/issues/(\d+)/comments", parts.path):
             return self._of_issue(method, int(match[1]), parse_qs(parts.query), body)
         if match := re.fullmatch(rf"{root}/issues/comments/(\d+)", parts.path):
@@ -78,7 +85,7 @@ class FakeGithub:
         return 404, {"message": "Not Found"}
 
     def _of_issue(self, method: str, number: int, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
-        if number not in self.pulls:
+        if number not in {*self.pulls, *(issue["number"] for issue in self.issues)}:
             return 404, {"message": "Not Found"}
         if method == "POST":
             if len(body["body"]) > LONGEST_BODY:
@@ -87,6 +94,21 @@ class FakeGithub:
             return 201, self.comments[-1]
         size, page = int(query.get("per_page", ["30"])[0]), int(query.get("page", ["1"])[0])
         listed = [comment for comment in self.comments if comment["issue"] == number]
+        return 200, listed[(page - 1) * size : page * size]
+
+    def issue(self, body: str, *, title: str = "", author: str = BOT, kind: str = "Bot") -> dict[str, Any]:
+        """Open an issue."""
+        number = 20 + len(self.issues)
+        url = f"https://github.test/{REPOSITORY}/issues/{number}"
+        issue = {"id": 900 + number, "number": number, "title": title, "body": body, "state": "open", "html_url": url}
+        self.issues.append({**issue, "user": {"login": author, "type": kind}})
+        return self.issues[-1]
+
+    def _of_issues(self, method: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        if method == "POST":
+            return 201, self.issue(body["body"], title=body["title"])
+        size, page = int(query["per_page"][0]), int(query["page"][0])
+        listed = [issue for issue in self.issues if issue["state"] == query["state"][0]]
         return 200, listed[(page - 1) * size : page * size]
 
     def _of_comment(self, method: str, identity: int, body: Any) -> tuple[int, Any]:

@@ -69,6 +69,7 @@ EXAMPLES = {
     "serve_env": "API_URL,REGION",
     "serve_memory": "512",
     "serve_mounts": "/srv/lookup",
+    "subject": "models:/wine@champion",
     "spark_master": "spark://spark.example:7077",
     "steps": "check-lock,export",
     "target": "linux-x86_64-py3.11",

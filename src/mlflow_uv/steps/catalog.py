@@ -27,6 +27,7 @@ NAMES = (
     "report",
     "prune",
     "score",
+    "report-issue",
     "doctor",
 )
 

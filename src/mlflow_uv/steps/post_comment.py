@@ -18,8 +18,9 @@ from ..command.wording import local
 from ..core.lock_difference.comment import MARKER, comment_of
 from ..core.lock_difference.comparison import RepositoryComparison
 from ..core.lock_difference.document import LIMIT, InvalidComparison, read_comparison
+from ..tools.github.api import GithubApi
 from ..tools.github.event import PullRequestEvent, WorkflowRunEvent, workflow_event
-from ..tools.github.pull_requests import PullRequest, PullRequests
+from ..tools.github.pull_requests import PERMISSION, PullRequest, PullRequests
 from ..tools.lock_toolbox import LockTools
 from ..tools.system.untrusted_file import read_untrusted
 from ..tools.system.web import Web
@@ -75,7 +76,8 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
         raise BadInput(what=what, why=str(error)) from error
     event = _event(tools)
     number = _number(comparison, event)
-    pulls = PullRequests(Web(tools.host.variables), tools.clock, tools.host.variables)
+    web, variables = Web(tools.host.variables), tools.host.variables
+    pulls = PullRequests(GithubApi(web, tools.clock, variables, permission=PERMISSION))
     pull_request = pulls.pull_request(number)
     if pull_request is None:
         raise BadInput(what=f"there is no pull request {number}", why="the comparison names it")

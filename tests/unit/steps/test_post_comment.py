@@ -213,4 +213,4 @@ def test_a_token_without_permission_says_what_it_needs(workflow: Workflow) -> No
     with pytest.raises(ToolFailed) as caught:
         workflow.run()
 
-    assert ("a token that may write pull requests", False) == (caught.value.fix, TOKEN in str(caught.value))
+    assert ("a token with the permission pull-requests: write", False) == (caught.value.fix, TOKEN in str(caught.value))

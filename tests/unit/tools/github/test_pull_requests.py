@@ -1,51 +1,13 @@
-"""Comments on pull requests, through a stand-in of GitHub's API."""
+"""Pull requests and comments on them, through a stand-in of GitHub's API."""
 
-from collections.abc import Iterator
-
-import pytest
-
-from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.tools.github.pull_requests import PullRequest, PullRequests
-from mlflow_uv.tools.system.web import Web
-from tests.github_api import REPOSITORY, TOKEN, FakeGithub, fake_github
-
-MARKER = "<!-- marker -->"
+from tests.github_api import FakeGithub
+from tests.unit.tools.github.conftest import MARKER, api
 
 
-class NoWait:
-    """A clock that does not wait."""
-
-    def now_s(self) -> float:
-        """See Clock."""
-        return 0.0
-
-    date_s = now_s
-
-    def wait(self, seconds: float) -> None:
-        """See Clock."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeGithub]:
-    """GitHub Enterprise Server, whose API is below a path."""
-    with fake_github(prefix="/api/v3") as started:
-        yield started
-
-
-@pytest.fixture
-def github(server: FakeGithub) -> FakeGithub:
-    """The server with one pull request and no comments."""
-    server.login = None
-    for state in (server.pulls, server.comments, server.requests, server.failures):
-        state.clear()
-    server.open(3, "b" * 40)
-    return server
-
-
-def pulls(github: FakeGithub, **variables: str) -> PullRequests:
-    """The client, as a job has it."""
-    job = {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_TOKEN": TOKEN}
-    return PullRequests(Web({}), NoWait(), {**job, **variables})
+def pulls(github: FakeGithub) -> PullRequests:
+    """The pull requests, as a job has them."""
+    return PullRequests(api(github))
 
 
 def test_a_pull_request_is_read(github: FakeGithub) -> None:
@@ -109,41 +71,3 @@ def test_a_comment_on_a_later_page_is_found(github: FakeGithub) -> None:
     ours = github.comment(3, MARKER)
 
     assert [ours] == [comment.id for comment in pulls(github).own_comments(3, MARKER)]
-
-
-def test_a_busy_server_is_asked_again_but_writes_once(github: FakeGithub) -> None:
-    """
-    A comment that was created behind an error would be there twice.
-    """
-    github.failures += [503, 502]
-    assert pulls(github).pull_request(3) is not None
-
-    github.failures += [502]
-    with pytest.raises(ToolFailed, match="refused a request"):
-        pulls(github).create(3, "x")
-
-    assert 1 == len(github.written)
-
-
-@pytest.mark.parametrize(
-    ("variables", "error", "text"),
-    [
-        ({"GITHUB_TOKEN": ""}, BadInput, "there is no token"),
-        ({"GITHUB_REPOSITORY": "../user"}, BadInput, "the repository is unknown"),
-        ({"GITHUB_REPOSITORY": "a/b/../../c"}, BadInput, "the repository is unknown"),
-        ({"GITHUB_TOKEN": "wrong"}, ToolFailed, "401 Bad credentials"),
-        ({"GITHUB_API_URL": "http://github.example"}, ToolFailed, "without encryption"),
-        ({"GITHUB_API_URL": "http://127.0.0.1:9"}, ToolFailed, "does not answer"),
-    ],
-)
-def test_what_prevents_a_comment_is_said(
-    github: FakeGithub, variables: dict[str, str], error: type[Exception], text: str
-) -> None:
-    """
-    The reason, and never the token.
-    """
-    with pytest.raises(error) as caught:
-        pulls(github, **variables).pull_request(3)
-
-    assert text in str(caught.value)
-    assert TOKEN not in str(caught.value)

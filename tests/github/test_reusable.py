@@ -1,0 +1,83 @@
+"""The reusable workflows, called as a user calls them, with every job on a machine of its own."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.github.act import Consumer
+from tests.github_api import REPOSITORY, FakeGithub, fake_github
+from tests.registries import PASSWORD, USER
+
+pytestmark = [pytest.mark.engine, pytest.mark.extended]
+
+CALL = """
+on: workflow_dispatch
+permissions: {{}}
+jobs:
+  call:
+    permissions: {{contents: read, packages: write, issues: write}}
+    uses: ACTION/.github/workflows/{name}.yml@v1
+    with: {given}
+    secrets:
+      REGISTRY_USERNAME: {user}
+      REGISTRY_PASSWORD: ${{{{ secrets.WORD }}}}
+"""
+
+
+def call(name: str, **given: object) -> str:
+    """A workflow that calls a reusable one."""
+    return CALL.format(name=name, given=json.dumps(given), user=USER)
+
+
+@pytest.fixture
+def github() -> Iterator[FakeGithub]:
+    """The API, for the issue."""
+    with fake_github() as started:
+        yield started
+
+
+def test_a_model_goes_from_training_to_production_and_back(  # each is a program
+    wine: Consumer, server: str, registry_host: str, elsewhere: str, actions: tuple[str, ...], github: FakeGithub
+) -> None:
+    """
+    Each job of release, promotion, check and rollback has a machine of its own; after the push, another engine.
+    """
+    image = f"{registry_host}/team/wine"
+    common = {"tracking-uri": server, "registry": registry_host}
+    apart = {
+        "evaluate": elsewhere,
+        "promote": elsewhere,
+        "test": elsewhere,
+        "check": elsewhere,
+        "train": "",
+        "image": "",
+    }
+
+    def run(name: str, **given: object):
+        return wine.run(
+            call(name, **common, **given),
+            event="workflow_dispatch",
+            options=actions,
+            secrets={"WORD": PASSWORD},
+            env={"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": REPOSITORY},
+            engines=apart,
+        )
+
+    first = run("release", image=image)
+    promoted = run("promote")
+    second = run("release", image=image, retrain=True)
+    again = run("promote")
+    checked = run("nightly", **{"version-uri": "models:/wine@champion", "ways": "image", "issue": False})
+    back = run("rollback")
+
+    runs = (first, promoted, second, again, checked, back)
+    assert [True] * 6 == [one.ok for one in runs], "\n".join(one.log[-6000:] for one in runs if not one.ok)
+    assert ("tested", "image") == (first.outputs["test"]["state"], first.outputs["image"]["served-by"])
+    assert first.outputs["image"]["image"].startswith(f"{image}@sha256:")
+    assert ("true", "true", "true") == (
+        promoted.outputs["promote"]["promoted"],
+        again.outputs["promote"]["promoted"],
+        checked.outputs["audit"]["holds"],
+    )
+    assert ("2", "1") == (back.outputs["rollback"]["version-before"], back.outputs["rollback"]["version"])
