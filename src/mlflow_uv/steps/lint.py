@@ -1,6 +1,7 @@
 """Finds mistakes in the files of MLflow projects that are locked with uv."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,13 @@ from ..command.report import Finding, Report, Severity, counted
 from ..command.rule_hook import RuleHook
 from ..command.step import Doc, Hook, OneRun, Quoted, Step, refuse_unknown
 from ..core.lint.catalog import NAMES, rule_of, rules
-from ..core.lint.rule import LintRule
+from ..core.lint.rule import LintProblem, LintRule
 from ..ops.lint.check import BrokenRule, broken_rules, path_below
 from ..ops.lint.fix import corrected
 from ..ops.lint.folder import CheckedFolder
 from ..ops.lint.silenced import Silenced
 from ..tools.lock_toolbox import LockTools
-from ..tools.project.files import absolute
+from ..tools.project.files import absolute, path_from
 from ..tools.project.tree import is_excluded
 
 
@@ -64,7 +65,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     if inputs.fix and (changed := corrected(broken, files)):
         files = CheckedFolder(str(folder))
         broken = _broken(chosen, paths, files, tracked, silenced)
-    findings = tuple(_finding(problem, folder, silenced) for problem in broken)
+    findings = tuple(_finding(problem, folder, silenced, where=tools.host.folder) for problem in broken)
     return Report(
         outputs=Outputs(findings=len(findings), corrected=changed),
         summary=_summary(len(paths), len(findings), len(changed)),
@@ -130,16 +131,25 @@ def _order(broken: BrokenRule) -> tuple[str, int, str]:
     return broken.path, broken.problem.line, broken.rule.name
 
 
-def _finding(broken: BrokenRule, folder: Path, silenced: Silenced) -> Finding:
+def _finding(broken: BrokenRule, folder: Path, silenced: Silenced, *, where: Path) -> Finding:
     return Finding(
         rule=broken.rule.id,
         what=f"{broken.problem.what} [{broken.rule.name}]",
         why=broken.problem.why,
-        fix=broken.problem.fix,
+        fix=_fix(broken.problem, path_from(where, folder)),
         severity=Severity.WARNING if silenced.warns(broken) else Severity.ERROR,
         path=folder / broken.path,
         line=broken.problem.line,
     )
+
+
+def _fix(problem: LintProblem, folder: str) -> str:
+    """The fix for the current folder, from which the checked one has this path."""
+    if folder == "." or not problem.in_folder:
+        return problem.fix
+    if problem.fix.startswith(("git ", "uv ")):
+        return f"cd {shlex.quote(folder)} && {problem.fix}"
+    return f"{problem.fix} (in {folder})"
 
 
 def _summary(files: int, findings: int, changed: int) -> str:

@@ -225,3 +225,26 @@ def test_a_fix_names_files_as_seen_from_the_checked_folder(tmp_path: Path, lint_
         "uv export --no-emit-project --output-file requirements/dev.txt",
         "uv export --directory web --no-emit-project --output-file requirements.txt",
     ] == [finding.fix for finding in report.findings]
+
+
+def test_a_fix_works_in_the_current_folder(tmp_path: Path, lint_tools: LockTools) -> None:
+    """
+    The command names files below the project, and the shell is above it: the command goes there first.
+    """
+    project = tmp_path / "mein modell"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(MANIFEST)
+    (project / "uv.lock").write_text(LOCK)
+    (project / "mlruns").mkdir()
+    (project / "mlruns" / "meta.yaml").write_text("x")
+    (project / "model.pkl").write_text("x")
+    subprocess.run(["git", "add", "--all"], cwd=tmp_path, check=True)
+
+    report = lint.run(Inputs(project=project), lint_tools)
+
+    store, model = sorted((finding for finding in report.findings), key=lambda finding: finding.rule, reverse=True)
+    assert model.fix.endswith("git rm --cached -- model.pkl, and ignore it in .gitignore (in mein modell)")
+    command = store.fix.partition(", and add")[0]
+    assert "cd 'mein modell' && git rm -r --cached -- mlruns" == command
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True)
+    assert ["lint-committed-model"] == [f.rule for f in lint.run(Inputs(project=project), lint_tools).findings]

@@ -19,7 +19,7 @@ _OPERATOR = re.compile(r"(?<!\\)(&&|\|\||;|\||\n|&(?!&))")
 # One that is not closed takes the rest, so that it is read once; group 2 is the closing quote.
 _STRINGS = re.compile(r'"((?>(?:[^"\\]++|\\.)*))(?:(")|\\?\Z)', re.DOTALL)
 _LONGEST = 10_000  # characters of a command that is split as a shell does
-_LONGEST_FILE = 200_000  # characters of a Dockerfile; a longer one is data
+LONGEST_FILE = 200_000  # characters of a Dockerfile; a longer one is data
 
 
 class Piece(NamedTuple):
@@ -53,7 +53,7 @@ class ShellCommand(NamedTuple):
 
 def instructions_of(text: str) -> Iterator[Instruction]:
     """The instructions of a Dockerfile, in their order; anything else is skipped, and a file that is too long."""
-    if len(text) > _LONGEST_FILE:
+    if len(text) > LONGEST_FILE:
         return
     rows = [(number, offset, row) for number, offset, row in _rows(text)]
     directive = next((match[1] for _, _, row in rows[:3] if (match := _ESCAPE.match(row))), "\\")

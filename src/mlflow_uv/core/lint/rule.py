@@ -23,7 +23,8 @@ class LintProblem(NamedTuple):
     """
     A place (1-based line) that breaks a rule; none of its texts contains a secret.
 
-    `path` is empty for the file that was read. `edits` correct the place without changing anything else.
+    `path` is empty for the file that was read. `edits` correct the place without changing anything else. The paths in
+    the fix are below the checked folder if it is `in_folder`.
     """
 
     line: int
@@ -32,6 +33,7 @@ class LintProblem(NamedTuple):
     fix: str
     edits: tuple[Edit, ...] = ()
     path: str = ""
+    in_folder: bool = False
 
 
 class SourceFile(NamedTuple):

@@ -33,6 +33,7 @@ def _check(paths: tuple[str, ...], files: ProjectFiles) -> Iterator[LintProblem]
             why="nothing ties it to the lock, the data and the run that made it",
             fix=f"log it with MLflow, then git rm --cached -- {_pathspecs(folder, names)}, and ignore it in .gitignore",
             path=names[0],
+            in_folder=True,
         )
 
 

@@ -29,6 +29,7 @@ def _check(paths: tuple[str, ...], files: ProjectFiles) -> Iterator[LintProblem]
             why="it changes with each run, grows the repository, and its paths are those of one machine",
             fix=f"git rm -r --cached -- {shlex.quote(store)}, and add {store}{'/' if folder else ''} to .gitignore",
             path=first,
+            in_folder=True,
         )
 
 

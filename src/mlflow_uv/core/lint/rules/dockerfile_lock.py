@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from ..dockerfiles import FILES, Instruction, ShellCommand, commands_of, instructions_of
+from ..dockerfiles import FILES, LONGEST_FILE, Instruction, ShellCommand, commands_of, instructions_of
 from ..install_commands import PipInstall, UvCommand, pip_install, uv_command
 from ..project_images import LOCK_SOURCE, context_sources, holds_project
 from ..requirement_lines import requirement_lines
@@ -34,6 +34,14 @@ def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
         return
     lock = files.lock_of(source.folder)
     if lock is None or is_test(source.path):
+        return
+    if len(source.text) > LONGEST_FILE:
+        yield LintProblem(
+            line=1,
+            what="this Dockerfile is not checked",
+            why=f"it has more than {LONGEST_FILE:,} characters",
+            fix="copy the data into the image from a file of its own",
+        )
         return
     instructions = tuple(instructions_of(source.text))
     commands = [command for run in instructions if run.name == "RUN" for command in commands_of(run)]

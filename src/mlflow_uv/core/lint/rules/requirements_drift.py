@@ -35,6 +35,7 @@ def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
         why=f"{shown}{f', and {more} more' if more > 0 else ''}",
         fix=f"uv export{_directory(folder)} --no-emit-project --output-file {_quoted(below)}",
         edits=edits,
+        in_folder=True,
     )
 
 

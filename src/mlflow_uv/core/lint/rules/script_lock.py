@@ -41,6 +41,7 @@ def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
                 what=f"`{source.name}` uses MLflow and has no lock",
                 why="`uv run` resolves its dependencies again each time",
                 fix=command,
+                in_folder=True,
             )
         return
     manifest = _MANIFEST.search(lock)
@@ -57,6 +58,7 @@ def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
             what=f"`{source.name}.lock` is out of date",
             why=f"{', '.join(differing[:3])} changed in the script after it was written",
             fix=command,
+            in_folder=True,
         )
 
 

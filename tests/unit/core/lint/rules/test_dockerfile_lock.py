@@ -105,3 +105,15 @@ def test_the_edit_adds_the_flag_and_nothing_else(tmp_path) -> None:
 
     assert text.replace("sync", "sync --locked") == corrected
     assert [] == list(rule.check(SourceFile("Dockerfile", corrected), files))
+
+
+def test_a_dockerfile_that_is_too_long_is_not_skipped_in_silence(find) -> None:
+    """
+    Up to the limit it is checked; beyond it, that it was not checked is the finding.
+    """
+    line = "RUN uv sync\n"
+    room = 200_000 - len(COPY) - len(line)
+
+    found = [find("dockerfile-lock", {"Dockerfile": COPY + line + "#" * length})[0][2] for length in (room, room + 1)]
+
+    assert ["`uv sync` may change the lock in the image", "this Dockerfile is not checked"] == found
