@@ -42,6 +42,22 @@ runs:
         USERNAME: ${{ inputs.username }}
         PASSWORD: ${{ inputs.password }}
 """
+CACHING = """
+name: Cache
+description: Keeps nothing, as if no key was known
+inputs:
+  path: {required: true, description: what}
+  key: {required: true, description: by which name}
+  restore-keys: {required: false, description: other names}
+outputs:
+  cache-hit: {description: whether there was one, value: ""}
+  cache-primary-key: {description: the name, value: "${{ inputs.key }}"}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: "true"
+"""
 COMMANDS = {
     "actions/upload-artifact": 'mkdir -p "$STORE" && cp -a "$HERE" "$STORE"',
     "actions/download-artifact": 'mkdir -p "$HERE" && cp -a "$STORE/." "$HERE"',
@@ -71,4 +87,10 @@ def stand_ins(folder: Path) -> tuple[str, ...]:
         (place / "action.yml").write_text(text)
         checkout.repository(place)
         options += ["--local-repository", f"{name}@{commit}={place}"]
+    place = folder / "actions-cache"
+    for name in ("restore", "save"):
+        (place / name).mkdir(parents=True)
+        (place / name / "action.yml").write_text(CACHING)
+    checkout.repository(place)
+    options += ["--local-repository", f"actions/cache@{pins()['actions/cache/restore']}={place}"]
     return tuple(options)

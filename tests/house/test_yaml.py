@@ -123,6 +123,32 @@ def test_a_security_audit_has_nothing_to_say() -> None:
     assert "" == complaint
 
 
+def caches() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every step that uses a cache of GitHub's."""
+    return ((name, step) for name, step in everywhere() if str(step.get("uses", "")).startswith("actions/cache"))
+
+
+def test_a_pull_request_writes_no_cache() -> None:
+    """
+    It reads what the default branch wrote; the action that does both is not used, because it always writes.
+    """
+    uses = {re.sub(r"@.*", "", step["uses"]) for _, step in caches()}
+    guilty = [
+        name
+        for name, step in caches()
+        if "/save@" in step["uses"] and "github.event_name != 'pull_request'" not in step.get("if", "")
+    ]
+
+    assert ({"actions/cache/restore", "actions/cache/save"}, []) == (uses, guilty)
+
+
+def test_only_the_check_reads_a_cache() -> None:
+    """
+    uv does not verify the files in its cache again: what a job wrote there must not reach a release or a promotion.
+    """
+    assert {".github/workflows/check.yml"} == {name for name, _ in caches()}
+
+
 def checked(*argv: str, folder: Path = ROOT) -> str:
     """What a checker complains of, empty where it does not."""
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
