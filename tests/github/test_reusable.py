@@ -74,7 +74,10 @@ def test_a_model_goes_from_training_to_production_and_back(  # each is a program
     runs = (first, promoted, second, again, checked, back)
     assert [True] * 6 == [one.ok for one in runs], "\n".join(one.log[-6000:] for one in runs if not one.ok)
     assert ("tested", "image") == (first.outputs["test"]["state"], first.outputs["image"]["served-by"])
-    assert first.outputs["image"]["image"].startswith(f"{image}@sha256:")
+    assert (f"{image}:1", "sha256:") == (
+        first.outputs["image"]["image"],
+        first.outputs["image"]["image-digest"][:7],
+    )
     assert ("true", "true", "true") == (
         promoted.outputs["promote"]["promoted"],
         again.outputs["promote"]["promoted"],
