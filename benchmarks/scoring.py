@@ -1,11 +1,13 @@
 """
-Measures what a scoring request costs this server, with and without its fast path, and MLflow's own server.
+Measures scoring requests to this server, with and without its fast path, to MLflow's own server and to MLServer.
 
-    uv run benchmarks/scoring.py [--rounds 5] [--python INTERPRETER] [--write]
+    uv run benchmarks/scoring.py [--seconds 3] [--rounds 2] [--python INTERPRETER] [--without-mlserver] [--write]
 
-The three servers run at the same time, each with one worker and the same model, and are asked in turns over persistent
-connections. The interpreter is one with MLflow and its scoring server, by default from the lock of examples/wine. With
-`--write` the table goes to docs/benchmarks.md.
+The servers run at the same time, each with one worker and the same model, and are asked in turns by 1, 8 and 64 clients
+with persistent connections. `--seconds` is how long a turn lasts; requests that it began are waited for. The
+interpreter is one with MLflow and its scoring server, by default from the lock of examples/wine. MLServer gets an
+environment of its own with the same MLflow, and is left out if that cannot be made. With `--write` the table goes to
+docs/benchmarks.md.
 """
 
 import argparse
@@ -14,23 +16,23 @@ import json
 import os
 import platform
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import page
-from race import ROOT, UV, WINE
+from race import ROOT, UV, VARIABLES, WINE
+from scoring_results import MLSERVER, OURS, SLOW, STOCK, Load, Turns, require_same, rows, section
 
 SERVING = ROOT / "src" / "mlflow_uv" / "serving"
 PATIENCE_S = 120
 TICKS = os.sysconf("SC_CLK_TCK")
-SIDES = ("MLflow's server", "this server, `FAST=0`", "this server")
 LOADER = """
 import numpy as np
 
@@ -52,85 +54,144 @@ for count in map(int, sys.argv[2:]):
     (folder / "code" / "linear.py").write_text(pathlib.Path(sys.argv[1], "linear.py").read_text())
     schema = Schema([ColSpec(DataType.double, f"column{number}") for number in range(count)])
     flavors = {"python_function": {"loader_module": "linear", "code": "code"}}
-    Model(signature=ModelSignature(schema), flavors=flavors).save(str(folder / "MLmodel"))
+    signature = ModelSignature(schema, Schema([ColSpec(DataType.double)]))  # MLServer wants to know the outputs
+    Model(signature=signature, flavors=flavors).save(str(folder / "MLmodel"))
 """
 
 
+LOADS = (Load(13, 1), Load(600, 1), Load(13, 10_000))
+
+
 @dataclass(frozen=True)
-class Load:
-    """Requests of one kind: a table's columns and rows, and how many are sent in one turn."""
-
-    columns: int
-    rows: int
-    repeated: int
-
-    @property
-    def body(self) -> bytes:
-        """The request in MLflow's split format."""
-        names = [f"column{number}" for number in range(self.columns)]
-        data = [[row + number / 7 for number in range(self.columns)] for row in range(self.rows)]
-        return json.dumps({"dataframe_split": {"columns": names, "data": data}}).encode()
-
-
-LOADS = (Load(13, 1, 200), Load(600, 1, 30), Load(13, 10_000, 4))
-
-
-@dataclass
 class Server:
-    """A server, with the milliseconds of each turn per request: elapsed, and of processor time."""
+    """A server that answers."""
 
     process: "subprocess.Popen[bytes]"
     port: int
-    elapsed: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
 
     def used_s(self) -> float:
-        """Seconds of processor time since its start."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Seconds of processor time of all its processes since their start."""
+        return sum(spent for pid, spent in processes() if pid in family(self.process.pid))
 
-    def turn(self, body: bytes, repeated: int, *, counted: bool) -> bytes:
-        """Send some requests over one connection; the last answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
-        used, times, answer = self.used_s(), [], b""
-        for _ in range(repeated):
-            started = time.perf_counter()
-            connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse().read()
-            times.append((time.perf_counter() - started) * 1000)
-        connection.close()
-        if counted:
-            self.elapsed.append(statistics.median(times))
-            self.cpu.append((self.used_s() - used) * 1000 / repeated)
-        return answer
+    def turn(self, body: bytes, clients: int, seconds: float) -> tuple[set[bytes], list[float], float, float]:
+        """Ask for some seconds: the different answers, the milliseconds of each, the seconds it took and used."""
+        answers: set[bytes] = set()
+        times: list[list[float]] = [[] for _ in range(clients)]
+        together = threading.Barrier(clients + 1)
+        failures: list[BaseException] = []
+
+        def ask(mine: list[float]) -> None:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+                connection.connect()
+                together.wait()
+                end = time.perf_counter() + seconds
+                while not mine or time.perf_counter() < end:
+                    started = time.perf_counter()
+                    connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+                    response = connection.getresponse()
+                    answer = response.read()
+                    mine.append((time.perf_counter() - started) * 1000)
+                    if response.status != http.client.OK:
+                        raise OSError(f"{response.status}: {answer[:200]!r}")
+                    answers.add(answer)
+                connection.close()
+            except BaseException as error:
+                failures.append(error)
+                together.abort()
+                raise
+
+        threads = [threading.Thread(target=ask, args=(mine,), daemon=True) for mine in times]
+        for thread in threads:
+            thread.start()
+        with suppress(threading.BrokenBarrierError):  # a client failed
+            together.wait()
+        used, started = self.used_s(), time.perf_counter()
+        for thread in threads:
+            thread.join()
+        elapsed = time.perf_counter() - started
+        if failures:
+            sys.exit(f"A request failed: {failures[0]!r}")
+        return answers, [each for mine in times for each in mine], elapsed, self.used_s() - used
+
+
+def processes() -> Iterator[tuple[int, float]]:
+    """All processes with their seconds of processor time."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended
+        yield int(stat.parent.name), (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def family(pid: int) -> set[int]:
+    """A process and those that it started, which have not ended."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {pid}.union(*map(family, map(int, children)))
 
 
 @contextmanager
-def started(python: Path, model: Path, side: str) -> Iterator[Server]:
-    """A server that answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    variables = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "MLFLOW_DISABLE_TELEMETRY": "true"}
-    if side == SIDES[0]:  # the command line that `mlflow models serve` runs
-        argv = ["-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port), "mlflow.pyfunc.scoring_server.app:app"]
-        variables["__pyfunc_model_path__"] = str(model)
-    else:
-        argv = ["-I", str(SERVING)]
-        variables |= {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1", "MLFLOW_UV_MODEL": str(model)}
-        variables["FAST"] = "0" if side == SIDES[1] else "1"
-    process = subprocess.Popen(
-        [python, *argv], env=variables, cwd=model, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+def running(argv: Sequence[object], port: int, folder: Path, more: Mapping[str, str]) -> Iterator[Server]:
+    """A server on a port."""
+    variables = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "MLFLOW_DISABLE_TELEMETRY": "true", **more}
+    with (folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen(list(map(str, argv)), env=variables, cwd=folder, stdout=log, stderr=log)
     try:
-        wait_until_ready(port, process)
+        wait_until_open(port, process, folder / "log.txt")
         yield Server(process, port)
     finally:
         process.kill()
         process.wait()
 
 
-def wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def stock(python: Path, model: Path, scratch: Path) -> AbstractContextManager[Server]:
+    """The command line that `mlflow models serve` runs."""
+    port = free_port()
+    argv = [python, "-m", "uvicorn", "--host", "127.0.0.1", "--port", port, "mlflow.pyfunc.scoring_server.app:app"]
+    return running(argv, port, scratch, {"__pyfunc_model_path__": str(model)})
+
+
+def mlserver(python: Path, model: Path, scratch: Path) -> AbstractContextManager[Server]:
+    """MLServer's runtime for MLflow, which has MLflow's route, in one process."""
+    port, grpc, metrics = free_port(), free_port(), free_port()
+    settings = {"host": "127.0.0.1", "http_port": port, "grpc_port": grpc, "metrics_port": metrics,
+                "parallel_workers": 0, "debug": False}  # fmt: skip
+    parameters = {"uri": str(model)}
+    described = {"name": "linear", "implementation": "mlserver_mlflow.MLflowRuntime", "parameters": parameters}
+    (scratch / "settings.json").write_text(json.dumps(settings))
+    (scratch / "model-settings.json").write_text(json.dumps(described))
+    return running([python.parent / "mlserver", "start", scratch], port, scratch, {})
+
+
+def ours(python: Path, model: Path, scratch: Path, *, fast: str) -> AbstractContextManager[Server]:
+    """The server of this project."""
+    port = free_port()
+    variables = {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1", "MLFLOW_UV_MODEL": str(model), "FAST": fast}
+    return running([python, "-I", SERVING], port, scratch, variables)
+
+
+Start = Callable[[Path, Path], AbstractContextManager[Server]]
+
+
+def sides(python: Path, mlserver_python: Path | None) -> Mapping[str, Start]:
+    """The servers by their names; the first is the base of all factors."""
+    starts: dict[str, Start] = {STOCK: lambda model, scratch: stock(python, model, scratch)}
+    if mlserver_python is not None:
+        starts[MLSERVER] = lambda model, scratch: mlserver(mlserver_python, model, scratch)
+    starts[SLOW] = lambda model, scratch: ours(python, model, scratch, fast="0")
+    starts[OURS] = lambda model, scratch: ours(python, model, scratch, fast="1")
+    return starts
+
+
+def wait_until_open(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Return when `/ping` answers."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
@@ -139,82 +200,100 @@ def wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
             connection.request("GET", "/ping")
             if connection.getresponse().status == http.client.OK:
                 return
-        except OSError:
-            time.sleep(0.1)
-    sys.exit("A server does not answer.")
+        except (OSError, http.client.HTTPException):
+            pass
+        time.sleep(0.1)
+    sys.exit(f"A server does not answer:\n{log.read_text(errors='replace')[-2000:]}")
 
 
-def measured(python: Path, model: Path, load: Load, rounds: int) -> list[Server]:
-    """The servers after all rounds; the first warms caches and does not count. All answers are the same bytes."""
-    with ExitStack() as stack:
-        servers = [stack.enter_context(started(python, model, side)) for side in SIDES]
-        for number in range(rounds + 1):
-            answers = {server.turn(load.body, load.repeated, counted=number > 0) for server in servers}
-            if len(answers) != 1:
-                sys.exit(f"The answers differ: {sorted(answer[:200] for answer in answers)}")
-    return servers
-
-
-def rows(load: Load, servers: Sequence[Server]) -> Iterator[str]:
-    """The lines of the table about one load."""
-    base = statistics.median(servers[0].cpu), statistics.median(servers[0].elapsed)
-    for side, server in zip(SIDES, servers, strict=True):
-        cpu, elapsed = statistics.median(server.cpu), statistics.median(server.elapsed)
-        spread = f"{min(server.cpu):.1f}–{max(server.cpu):.1f}"
-        yield (
-            f"| {load.rows:,} × {load.columns} | {side} | {cpu:.1f} ms ({spread}) | {base[0] / cpu:.1f} |"
-            f" {elapsed:.1f} ms | {base[1] / elapsed:.1f} |"
-        )
-
-
-def section(lines: Sequence[str], mlflow: str, rounds: int) -> str:
-    """What goes to the page."""
-    processors = os.cpu_count() or 1
-    busy = os.getloadavg()[1] / processors
-    return "\n".join((
-        "## Scoring requests", "",
-        "One client and one worker; a linear model with columns of doubles. The times are per request: processor time",
-        "of the server with the smallest and the largest of the rounds, and the client's median elapsed time. A factor",
-        "says how many times MLflow's server takes as much. All three gave the same bytes.", "",
-        "| rows × columns | server | processor time | factor | elapsed | factor |", "|---|---|---|---|---|---|",
-        *lines, "",
-        f"Measured with MLflow {mlflow}, Python {platform.python_version()} and {processors} processors in {rounds}",
-        f"rounds. The machine was shared with other work ({busy:.1f} runnable processes per processor), so",
-        "elapsed times are noisy; ratios of processor time are more reliable.",
-    ))  # fmt: skip
+def measured(
+    servers: Mapping[str, Server], load: Load, clients: int, *, rounds: int, seconds: float
+) -> dict[str, Turns]:
+    """The turns of each server; a request before the first of them warms it, and does not count."""
+    body = load.body
+    require_same({name: server.turn(body, 1, 0)[0] for name, server in servers.items()})
+    turns = {name: Turns() for name in servers if clients == 1 or name != SLOW}
+    for _ in range(rounds):
+        answers = {}
+        for name, turn in turns.items():
+            answers[name], *taken = servers[name].turn(body, clients, seconds)
+            turn.add(*taken)
+        require_same(answers)
+    return turns
 
 
 def main() -> None:
     """Measure and print, or write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--python", type=Path)
+    parser.add_argument("--without-mlserver", action="store_true")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         python = options.python or interpreter(folder / "environment")
+        mlflow = version_in(python, "mlflow")
+        other = None if options.without_mlserver else with_mlserver(folder / "mlserver", python, mlflow)
         (folder / "linear.py").write_text(LOADER)
         counts = sorted({str(load.columns) for load in LOADS})
         subprocess.run([python, "-c", SAVING, folder, *counts], check=True, cwd=folder)
-        asked = "import mlflow; print(mlflow.__version__)"
-        mlflow = subprocess.run([python, "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
-        lines: list[str] = []
-        for load in LOADS:
-            lines += rows(load, measured(python, folder / str(load.columns), load, options.rounds))
-            print(*lines[-len(SIDES) :], sep="\n", flush=True)
-    written = section(lines, mlflow, options.rounds)
+        lines = list(table(sides(python, other), folder, rounds=options.rounds, seconds=options.seconds))
+        versions = f"MLflow {mlflow}" + ("" if other is None else f", MLServer {version_in(other, 'mlserver')}")
+    about = (
+        f"Measured with {versions}, Python {platform.python_version()} and {os.cpu_count()} processors in"
+        f" {options.rounds} rounds of {options.seconds:g} s; all of it took {time.monotonic() - began:.0f} s. Clients"
+        f" ran on the same machine; {os.getloadavg()[1] / (os.cpu_count() or 1):.1f} processes per processor were"
+        " runnable."
+    )
     if options.write:
-        page.write("scoring.py", written)
+        page.write("scoring.py", section(lines, about))
     else:
-        print(written)
+        print(section(lines, about))
+
+
+def table(starts: Mapping[str, Start], folder: Path, *, rounds: int, seconds: float) -> Iterator[str]:
+    """The lines of the table, which are also printed as soon as they are known."""
+    for columns in sorted({load.columns for load in LOADS}):
+        with ExitStack() as stack:
+            servers = {}
+            for number, (name, start) in enumerate(starts.items()):
+                (own := folder / f"server-{columns}-{number}").mkdir()
+                servers[name] = stack.enter_context(start(folder / str(columns), own))
+            for load in (load for load in LOADS if load.columns == columns):
+                for clients in load.clients:
+                    turns = measured(servers, load, clients, rounds=rounds, seconds=seconds)
+                    for line in rows(load, clients, turns):
+                        print(line, flush=True)
+                        yield line
 
 
 def interpreter(environment: Path) -> Path:
     """The Python of an environment from the lock of examples/wine."""
-    variables = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(environment)}
+    variables = {**VARIABLES, "UV_PROJECT_ENVIRONMENT": str(environment)}
     subprocess.run([UV, "sync", "--frozen", "--quiet", "--project", WINE], check=True, env=variables)
     return environment / "bin" / "python"
+
+
+def with_mlserver(environment: Path, python: Path, mlflow: str) -> Path | None:
+    """The Python of an environment with MLServer and this version of MLflow, None if it cannot be made."""
+    installed = environment / "bin" / "python"
+    wanted = ("mlserver>=1.7", "mlserver-mlflow>=1.7", f"mlflow=={mlflow}")
+    for argv in (("venv", "--python", python, environment), ("pip", "install", "--python", installed, *wanted)):
+        call = [UV, *argv, "--quiet", "--no-config"]
+        done = subprocess.run(call, env=VARIABLES, check=False, capture_output=True, text=True)
+        if done.returncode:
+            print(f"MLServer is left out: {done.stderr.strip()[-500:]}", file=sys.stderr)
+            return None
+    return installed
+
+
+def version_in(python: Path, package: str) -> str:
+    """The version of a package of an interpreter."""
+    code = f"from importlib.metadata import version; print(version({package!r}))"
+    return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":
