@@ -21,7 +21,8 @@ from mlflow_uv.tools.uv.network import build_secrets
 from tests.contracts.serving_process import JSON, Answer, ask, scripted_model, wait_until
 from tests.waiting import CEILING_S
 
-from .images import BASE, built, image_builder_in, inspect_image
+from .composed_context import composed_from, load
+from .images import BASE, built, image_builder_in, inspect_image, remove_image
 
 LACKING = "mlflow==3.0\n"  # which a slim image has not, whatever a model says
 # How long the engine waits before it kills what does not stop by itself: only then.
@@ -175,10 +176,15 @@ def served_image_in(
     root: Path,
     *,
     engine: str = "docker",
+    composes: bool = False,
     loading: str = "",
     predicting: str = "row.get('say') and print(row['say']) or os.getpid()",
 ) -> Iterator[ServedImage]:
-    """An image with what `serving: slim` takes from the lock of examples/wine, and a scripted model."""
+    """
+    An image with what `serving: slim` takes from the lock of examples/wine, and a scripted model.
+
+    The engine builds it, or it is composed from wheels.
+    """
     wine = read_project(root / "examples" / "wine")
     model = scripted_model(scratch / "model", loading=loading, predicting=predicting)
     (model / "requirements.txt").write_text(LACKING)
@@ -193,10 +199,22 @@ def served_image_in(
             Selection(),
             name="wine",
             mlmodel=(model / "MLmodel").read_text(),
-        ).hashed_text
+        )
         machines = (inspect_image(BASE, engine)["Architecture"],)
         own = {"mlflow-uv.test": secrets.token_hex(6)}  # an image of the same content is another one's to remove
-        context = builder.context("context", model, requirements=requirements, machines=machines, labels=own)
+        context = builder.context(
+            "context", model, requirements=requirements.hashed_text, machines=machines, labels=own
+        )
+        if composes:
+            lines: dict[str, tuple[str, ...]] = {}
+            for pin in requirements.pins:
+                lines[pin.name] = (*lines.get(pin.name, ()), pin.hashed_line)
+            composed = composed_from(builder, context, model, scratch / "composed", lines, engine=engine, labels=own)
+            try:
+                yield ServedImage(load(composed, scratch, engine), shared)
+            finally:
+                remove_image(composed.image.id, engine)
+            return
         network = build_secrets(scratch, builder.tools.host.variables, {})
         words = [word for name, path in network.items() for word in ("--secret", f"id={name},src={path}")]
         with built(context, *words, engine=engine) as image:

@@ -1,10 +1,6 @@
 """An image that is composed from wheels holds what the engine's build installs, and engines accept it."""
 
 import hashlib
-import os
-import shutil
-import subprocess
-import sys
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,18 +8,13 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.core.image.dockerfile import MODEL, SERVING, VENV
-from mlflow_uv.core.image.layer_grouping import SizedPackage, grouped
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.model.model_files import WHEELS
-from mlflow_uv.ops.image.composed import ComposedServingImage, ImageParts, compose_image
-from mlflow_uv.tools.layers.package_layers import WantedPackages
-from mlflow_uv.tools.layers.saved_image import glibc_of, python_of, read_saved
-from mlflow_uv.tools.oci.image_layout import write_archive, write_layout
+from mlflow_uv.tools.oci.image_layout import write_layout
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.uv.network import build_secrets
+from tests.cases.composed_context import composed_from, load
 from tests.cases.images import (
-    BASE,
-    ImageBuilder,
     built,
     digest_of,
     image_builder_in,
@@ -73,36 +64,6 @@ def only_wheel(model: Path) -> dict[str, tuple[str, ...]]:
     return {"grape": (f"{WHEELS}/{wheel.name} --hash=sha256:{digest_of(wheel)}",)}
 
 
-def composed_from(
-    builder: ImageBuilder, context: Path, model: Path, folder: Path, lines: Mapping[str, tuple[str, ...]]
-) -> ComposedServingImage:
-    """The image of a context, with the packages of these requirements."""
-    folder.mkdir(parents=True)
-    subprocess.run(("docker", "save", "--output", folder / "base.tar", BASE), check=True)
-    base = read_saved(folder / "base.tar", folder / "base")
-    glibc = glibc_of(base)
-    assert glibc is not None
-    work = folder / "work"
-    work.mkdir()
-    if (model / WHEELS).is_dir():
-        shutil.copytree(model / WHEELS, work / WHEELS)
-    wanted = WantedPackages(
-        groups=grouped(SizedPackage(name=name, size=0) for name in lines),
-        lines=lines,
-        folder=work,
-        idle=frozenset(),
-        python=sys.executable,
-        platform=f"{os.uname().machine}-manylinux_2_{glibc[1]}",
-        indexes={},
-    )
-    python = python_of(base)
-    assert python is not None
-    parts = ImageParts(
-        base=base, python=python, packages=wanted, context=context, labels={"mlflow-uv.test": "composed"}
-    )
-    return compose_image(parts, folder, builder.tools)
-
-
 def test_a_composed_image_holds_what_the_engine_installs(tmp_path: Path) -> None:
     """
     File by file, with modes and owners; bytecode is there for the same modules. The engine accepts the image.
@@ -123,8 +84,7 @@ def test_a_composed_image_holds_what_the_engine_installs(tmp_path: Path) -> None
     assert one.image.digest == again.image.digest
     write_layout(tmp_path / "layout", one.image, one.archives, tag="1")
     try:
-        write_archive(tmp_path / "load.tar", one.image, one.archives, held=0)
-        subprocess.run(("docker", "load", "--input", tmp_path / "load.tar"), check=True, capture_output=True)
+        load(one, tmp_path)
         said = run_in(one.image.id, f"{VENV}/bin/python", "-c", "import grape, sys; print(sys.prefix)")
     finally:
         remove_image(one.image.id)

@@ -27,10 +27,13 @@ APART = "import threading; threading.Thread(target=threading.Event().wait, daemo
 LIVELY = ("--health-interval=1s", "--health-timeout=2s", "--health-retries=1", "--health-start-period=0s")
 
 
-@pytest.fixture(scope="module")
-def served_image(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[ServedImage]:
+@pytest.fixture(scope="module", params=["built", pytest.param("composed", marks=pytest.mark.extended)])
+def served_image(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, root: Path
+) -> Iterator[ServedImage]:
     """One image for all."""
-    with served_image_in(tmp_path_factory.mktemp("served-image"), root) as made:
+    composes = request.param == "composed"
+    with served_image_in(tmp_path_factory.mktemp("served-image"), root, composes=composes) as made:
         yield made
 
 

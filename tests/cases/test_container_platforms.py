@@ -26,10 +26,13 @@ print(json.dumps([" ".join(words).strip(), *(status[name].split()[0] for name in
 AZURE = "/var/azureml-app/azureml-models/wine/1"
 
 
-@pytest.fixture(scope="module")
-def served_image(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[ServedImage]:
+@pytest.fixture(scope="module", params=["built", pytest.param("composed", marks=pytest.mark.extended)])
+def served_image(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, root: Path
+) -> Iterator[ServedImage]:
     """One image for all."""
-    with served_image_in(tmp_path_factory.mktemp("served-image"), root) as made:
+    composes = request.param == "composed"
+    with served_image_in(tmp_path_factory.mktemp("served-image"), root, composes=composes) as made:
         yield made
 
 

@@ -19,6 +19,7 @@ from mlflow_uv.tools.engines.engine import Build
 from mlflow_uv.tools.uv.network import build_secrets
 from tests import projects
 
+from .composed_context import composed_from, load
 from .images import (
     ImageBuilder,
     address_of_this_machine,
@@ -141,6 +142,34 @@ def test_credentials_are_used_and_nowhere_to_be_found(
 
     assert ("here\n", True) == (installed, f"/simple/plum/{private.wheel.name}" in private.given)
     assert set() == found
+
+
+@pytest.mark.extended
+def test_composing_uses_credentials_that_are_nowhere_to_be_found(private: Private, tmp_path: Path) -> None:
+    """
+    uv uses them on this machine: they are in no layer, in no word of the image, and in no file that is cached.
+    """
+    version = private.wheel.name.split("-")[1]
+    account = private.url(f"reader:{quote(SECRET, safe='')}@")
+    home = tmp_path / "home"
+    caller = {"UV_DEFAULT_INDEX": account, "MY_API_TOKEN": ELSEWHERE, "MLFLOW_UV_HOME": str(home)}
+    with image_builder_in(tmp_path, MLFLOW_UV_HOME=str(home)) as plain, image_builder_in(tmp_path, **caller) as builder:
+        model = plain.model("model")
+        context = plain.context("context", model, requirements="", machines=("amd64",))
+        lines = {"plum": (f"plum=={version} --hash=sha256:{digest_of(private.wheel)}",)}
+        composed = composed_from(builder, context, model, tmp_path / "composed", lines)
+    image = load(composed, tmp_path)
+    try:
+        found = leaks(image, tmp_path / "saved", SECRET, ELSEWHERE, private.url())
+        installed = run_in(image, "/opt/venv/bin/python", "-c", "import plum; print('here')")
+    finally:
+        remove_image(image)
+    cached = [path for path in home.rglob("*") if path.is_file() and path.suffix in {".json", ".txt", ""}]
+
+    assert ("here\n", True) == (installed, f"/simple/plum/{private.wheel.name}" in private.given)
+    assert set() == found
+    words = [*encodings_of(SECRET).values(), ELSEWHERE.encode()]
+    assert [] == [path for path in cached if any(word in path.read_bytes() for word in words)]
 
 
 def test_a_build_that_leaks_is_found_out(builder: ImageBuilder, private: Private, tmp_path: Path) -> None:
