@@ -10,6 +10,7 @@ from pathlib import Path
 from mlflow_uv.core.image.layer_grouping import SizedPackage, grouped
 from mlflow_uv.core.model.model_files import WHEELS
 from mlflow_uv.ops.image.composed import ComposedServingImage, ImageParts, compose_image
+from mlflow_uv.tools.layers.loader import loader_of
 from mlflow_uv.tools.layers.package_layers import WantedPackages
 from mlflow_uv.tools.layers.saved_image import glibc_of, python_of, read_saved
 from mlflow_uv.tools.oci.image_layout import write_archive
@@ -49,7 +50,12 @@ def composed_from(
     python = python_of(base)
     assert python is not None
     parts = ImageParts(
-        base=base, python=python, packages=wanted, context=context, labels=labels or {"mlflow-uv.test": "composed"}
+        base=base,
+        python=python,
+        loader=loader_of(base, os.uname().machine),
+        packages=wanted,
+        context=context,
+        labels=labels or {"mlflow-uv.test": "composed"},
     )
     return compose_image(parts, folder, builder.tools)
 

@@ -32,7 +32,8 @@ print(*sorted({line.split()[-1] for line in open("/proc/self/maps") if "gomp" in
 
 @pytest.mark.engine
 @pytest.mark.extended
-def test_lightgbm_goes_from_lock_to_promoted(tmp_path: Path, root: Path) -> None:
+@pytest.mark.parametrize("builder", ["engine", "compose"])
+def test_lightgbm_goes_from_lock_to_promoted(tmp_path: Path, root: Path, builder: str) -> None:
     """
     On the slim image, without a package manager: its OpenMP is scikit-learn's, whose wheel the lock hashes.
     """
@@ -47,7 +48,7 @@ def test_lightgbm_goes_from_lock_to_promoted(tmp_path: Path, root: Path) -> None
     wine.git("commit", "--quiet", "--message", "lightgbm")
 
     try:
-        released = wine.run("release", "--engine", "any")
+        released = wine.run("release", "--engine", "any", "--builder", builder)
         evaluated = wine.run("evaluate") if released.code == 0 else released
         promoted = wine.run("promote") if evaluated.code == 0 else evaluated
         files = run_in(image, "/opt/venv/bin/python", "-I", "-c", ONE).split() if promoted.code == 0 else []

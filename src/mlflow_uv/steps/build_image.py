@@ -34,6 +34,7 @@ from ..ops.image.build import (
     without_image,
 )
 from ..ops.image.composed_base import read_base
+from ..ops.image.composed_libraries import unexamined_libraries
 from ..ops.image.composed_release import (
     compose_release,
     composed_findings,
@@ -256,6 +257,7 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
             inventory = composed_inventory(composed, base)
             require_exact(needs, inventory)
             require_model(release.record, inventory)
+            findings += tuple(unexamined_libraries(composed.libraries, base.described.name))
             unpack_packages(composed, composition.python, tools)
         else:
             loaded = stack.enter_context(handed_over(composed, engine, scratch))

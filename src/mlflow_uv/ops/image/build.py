@@ -27,6 +27,7 @@ from ...tools.project.files import write_atomically
 from ...tools.toolbox import Tools
 from ...tools.uv.network import build_secrets
 from ..lineage.recompute import RecomputedRelease
+from .composed_libraries import linked_library
 from .environment import Needs, indexes_for, minor_of, mismatches, read_inventory
 from .layers import parts_of
 
@@ -223,17 +224,8 @@ def require_libraries(image: BuiltImage, base: BaseImage, engine: Engine, tools:
             why="the model does not load without it",
             fix=base_image_fix(dict.fromkeys((required, *lacking.get(package, ()))), base=base.name, needed_by=package),
         )
-    return (*_linked(response["linked"]), *(_unneeded(package, libraries) for package, libraries in lacking.items()))
-
-
-def _linked(rows: Iterable[tuple[str, str]]) -> Iterator[Finding]:
-    for library, file in rows:
-        yield Finding(
-            rule="image-library-linked",
-            severity=Severity.NOTICE,
-            what=f"{library} is not in the base image, and was linked to the copy of another package",
-            why=f"it is {file}, from a wheel of the lock",
-        )
+    linked = (linked_library(library, file) for library, file in response["linked"])
+    return (*linked, *(_unneeded(package, libraries) for package, libraries in lacking.items()))
 
 
 def _unneeded(package: str, libraries: Iterable[str]) -> Finding:

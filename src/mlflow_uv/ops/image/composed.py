@@ -1,7 +1,7 @@
 """Composes a serving image from a saved base, the layers of its packages, and the archives of server and model."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,9 +13,11 @@ from ...tools.layers.archive import LEVEL, compress_archive, write_layer
 from ...tools.layers.cache import CachedLayer, LayerCache
 from ...tools.layers.compiler import Compiler
 from ...tools.layers.environment import environment_files, library_files
+from ...tools.layers.loader import Loader
 from ...tools.layers.package_layers import FORMAT, PackageLayers, PackagesAsLayers, WantedPackages
 from ...tools.layers.saved_image import BasePython, SavedImage
 from ...tools.toolbox import Tools
+from .composed_libraries import SharedLibraries, library_links, shared_libraries
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +30,7 @@ class ImageParts:
 
     base: SavedImage
     python: BasePython
+    loader: Loader
     packages: WantedPackages
     context: Path
     labels: Mapping[str, str]
@@ -44,6 +47,7 @@ class ComposedServingImage:
     image: ComposedImage
     archives: Mapping[str, Path]
     packages: PackagesAsLayers
+    libraries: SharedLibraries = field(default_factory=SharedLibraries)
     own_layers: int = 0
 
 
@@ -56,17 +60,24 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
     cache = LayerCache(tools.host.cache / "layers")
     on_line = tools.console.foreign
     packages = PackageLayers(tools.uv, tools.runner, cache, on_line=on_line).layers(parts.packages)
+    libraries = shared_libraries(packages, parts.loader, tools)
+    bytecode, (environment, server, model) = _library(parts, cache, tools), _written(parts, scratch)
     layers = [
-        _library(parts, cache, tools),
-        *_written(parts, scratch),
+        bytecode,
+        environment,
+        *((cached.layer, cached.archive) for cached in packages.layers),
+        *_linked(libraries, parts.loader, scratch),
+        server,
+        model,
     ]
-    layers[2:2] = [(cached.layer, cached.archive) for cached in packages.layers]
     try:
         image = composed(parts.base.base, [layer for layer, _ in layers], parts.labels)
     except ValueError as error:
         raise ToolFailed(what="the base image cannot be used", why=str(error)) from error
     archives = {**parts.base.archives, **{layer.blob.digest: archive for layer, archive in layers}}
-    return ComposedServingImage(image=image, archives=archives, packages=packages, own_layers=len(layers))
+    return ComposedServingImage(
+        image=image, archives=archives, packages=packages, libraries=libraries, own_layers=len(layers)
+    )
 
 
 def _written(parts: ImageParts, scratch: Path) -> Iterator[tuple[LayerBlob, Path]]:
@@ -76,6 +87,14 @@ def _written(parts: ImageParts, scratch: Path) -> Iterator[tuple[LayerBlob, Path
     for name, archive in (("server", SERVER_LAYER), ("model", MODEL_LAYER)):
         out = scratch / f"{name}.tar.gz"
         yield compress_archive(name, parts.context / archive, out), out
+
+
+def _linked(libraries: SharedLibraries, loader: Loader, scratch: Path) -> Iterator[tuple[LayerBlob, Path]]:
+    """A layer with links to shared libraries of packages, whose folder is in the base; none without a link."""
+    if links := library_links(libraries, loader):
+        out = scratch / "shared-libraries.tar.gz"
+        existing = frozenset(folder for link in links for folder in link.parents)
+        yield write_layer("shared libraries", links, out, existing=existing), out
 
 
 def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> tuple[LayerBlob, Path]:

@@ -15,6 +15,7 @@ from ...core.release.digests import canonical, sha256
 from ...core.release.record import CompositionLink, ImageLink
 from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.base_cache import BaseCache, BaseFacts
+from ...tools.layers.loader import Loader, loader_of
 from ...tools.layers.saved_image import BasePython, SavedImage, glibc_of, python_of, read_pulled, read_saved
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
@@ -49,6 +50,7 @@ class ComposableBase:
     python: BasePython
     machine: str
     glibc: tuple[int, int]
+    loader: Loader
     origin: LayerOrigin
     findings: tuple[Finding, ...] = ()
 
@@ -132,6 +134,7 @@ def _composable(name: str, needs: Needs, read: _ReadBase) -> ComposableBase:
         python=python,
         machine=machine_name(architecture, System.LINUX),
         glibc=glibc,
+        loader=facts.loader,
         origin=read.origin,
         findings=read.findings,
     )
@@ -209,6 +212,7 @@ def _facts_of(image: SavedImage) -> BaseFacts:
     return BaseFacts(
         python=python_of(image),
         glibc=glibc_of(image),
+        loader=loader_of(image, machine_name(str(image.base.config.get("architecture")), System.LINUX)),
         used=_used(image),
         has_model=any(entry.path.name == "MLmodel" for entry in image.tree.below(_MOUNTED)),
     )

@@ -87,6 +87,7 @@ def compose_release(
     parts = ImageParts(
         base=base.image,
         python=base.python,
+        loader=base.loader,
         packages=packages,
         context=scratch / "context",
         labels=image_labels(release.record, composition.provenance),
@@ -215,7 +216,7 @@ def composed_sizes(composed: ComposedServingImage, base: ComposableBase) -> Tabl
     """Return a table of the compressed sizes of the layers by purpose."""
     below = len(base.image.base.layers)
     layers = composed.image.blobs[1:]
-    packages = layers[below + 2 : -2]
+    packages = layers[below + 2 : below + 2 + len(composed.packages.layers)]
     sizes = {
         "base": layers[:below],
         "bytecode of the base": layers[below : below + 1],

@@ -14,10 +14,11 @@ from ...core.security.documents import parse_json
 from ..oci.registries import holds_blob
 from ..project.files import write_atomically
 from .archive import LEVEL
+from .loader import Loader
 from .saved_image import BasePython, SavedImage, known_image
 
 # Changes when the same image gives other facts.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +32,7 @@ class BaseFacts:
 
     python: BasePython | None
     glibc: tuple[int, int] | None
+    loader: Loader
     used: tuple[str, ...]
     has_model: bool
 
@@ -99,6 +101,8 @@ def _plain(facts: BaseFacts) -> dict[str, Any]:
     return {
         "python": None if python is None else [str(python.command), python.version, str(python.library)],
         "glibc": facts.glibc,
+        "libraries": facts.loader.names,
+        "loader": None if facts.loader.folder is None else str(facts.loader.folder),
         "used": facts.used,
         "has_model": facts.has_model,
     }
@@ -112,6 +116,10 @@ def _facts(plain: Mapping[str, Any]) -> BaseFacts:
     return BaseFacts(
         python=python,
         glibc=None if plain["glibc"] is None else tuple(plain["glibc"]),
+        loader=Loader(
+            names=tuple(plain["libraries"]),
+            folder=None if plain["loader"] is None else PurePosixPath(plain["loader"]),
+        ),
         used=tuple(plain["used"]),
         has_model=plain["has_model"],
     )

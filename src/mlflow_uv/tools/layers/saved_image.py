@@ -272,14 +272,18 @@ def python_of(image: SavedImage) -> BasePython | None:
 
 def glibc_of(image: SavedImage) -> tuple[int, int] | None:
     """The version of the GNU C library, from the banner in the library; None for another one, such as musl."""
+    entry = libc_of(image)
+    match = None if entry is None else re.search(_GLIBC, image.content(entry, _MOST_LIBRARY))
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def libc_of(image: SavedImage) -> TreeEntry | None:
+    """The file of the GNU C library; None without one."""
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(str(image.base.config.get("architecture")), "")
     for folder in (f"/lib/{machine}-linux-gnu", f"/usr/lib/{machine}-linux-gnu", "/lib64", "/usr/lib64", "/lib"):
         entry = image.tree.resolved(PurePosixPath(folder) / "libc.so.6")
         if entry is not None and entry.kind is EntryKind.FILE:
-            match = re.search(
-                rb"GNU C Library [^\n]*release version (\d{1,4})\.(\d{1,4})", image.content(entry, _MOST_LIBRARY)
-            )
-            return (int(match[1]), int(match[2])) if match else None
+            return entry
     return None
 
 

@@ -25,6 +25,7 @@ from .logins import Login
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _WAITS_S = (0.5, 2.0)
 _MOST_WAIT_S = 60  # of what a busy registry asks for
+_UNKNOWN_BLOB = "MANIFEST_BLOB_UNKNOWN"
 _CLIENT = "mlflow-uv"
 _OK = 200
 _CREATED = 201
@@ -134,13 +135,21 @@ class Repository:
             self._clock.wait(_pause_s(wait_s, busy))
 
     def put_manifest(self, tag: str, manifest: bytes) -> None:
-        """Send a manifest, and let a tag name it."""
+        """
+        Send a manifest, and let a tag name it; its blobs are there.
+
+        Registries that keep blobs in files do not find one for a moment while another client sends the same.
+        """
         request = WebRequest(
             url=f"{self._base}/manifests/{tag}", headers={"Content-Type": MANIFEST_TYPE}, method="PUT", form=manifest
         )
-        reply = self._authorized(request)
-        if reply.status != _CREATED:
-            raise self._refused_push(reply)
+        for wait_s in (*_WAITS_S, None):
+            reply = self._authorized(request)
+            if reply.status == _CREATED:
+                return
+            if wait_s is None or _UNKNOWN_BLOB not in _codes(reply.body):
+                raise self._refused_push(reply)
+            self._clock.wait(wait_s)
 
     def _authorization_at(self, place: str) -> Mapping[str, str]:
         """The authorization for the place of an upload; none if the registry names another host."""
@@ -232,7 +241,7 @@ class Repository:
                 raise RegistryUnanswered(f"{self._host} returned other content than {which}")
             return reply.body
         codes = _codes(reply.body)
-        if reply.status == _ABSENT and codes & {"MANIFEST_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"}:
+        if reply.status == _ABSENT and codes & {"MANIFEST_UNKNOWN", "BLOB_UNKNOWN", _UNKNOWN_BLOB}:
             return None
         raise self._not_returned(reply, codes)
 

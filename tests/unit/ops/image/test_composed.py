@@ -10,6 +10,7 @@ from typing import cast
 from mlflow_uv.core.image.dockerfile import MODEL, MODEL_LAYER, SERVER_LAYER, SERVING
 from mlflow_uv.ops.image.composed import ComposedServingImage, ImageParts, compose_image
 from mlflow_uv.tools.engines.build_context import pack
+from mlflow_uv.tools.layers.loader import loader_of
 from mlflow_uv.tools.layers.saved_image import SavedImage, python_of
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
@@ -38,13 +39,17 @@ def parts(folder: Path, base: SavedImage, *, answer: str = "red") -> ImageParts:
     packages = wanted(context, ("grape",), ("plum",))
     python = python_of(base)
     assert python is not None
-    return ImageParts(base=base, python=python, packages=packages, context=context, labels={"a": "b"})
+    loader = loader_of(base, "x86_64")
+    return ImageParts(base=base, python=python, loader=loader, packages=packages, context=context, labels={"a": "b"})
 
 
 def compose(folder: Path, these: ImageParts) -> ComposedServingImage:
     uv = FakeUv({name: {f"{name}.py": b""} for name in ("grape", "plum")})
     host = SimpleNamespace(cache=folder / "cache")
-    tools = SimpleNamespace(uv=uv, runner=SystemRunner(), host=host, console=KeptConsole())
+    nothing = SimpleNamespace(libraries="", compare=lambda *_: ())
+    tools = SimpleNamespace(
+        uv=uv, runner=SystemRunner(), host=host, console=KeptConsole(), contexts=nothing, libraries=nothing
+    )
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
     return compose_image(these, scratch, cast("Tools", tools))

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from mlflow_uv.tools.layers.base_cache import BaseCache, BaseFacts
+from mlflow_uv.tools.layers.loader import Loader
 from mlflow_uv.tools.layers.saved_image import BasePython
 from tests.unit.tools.layers.test_saved_image import PYTHON, saved
 
@@ -13,10 +14,11 @@ SOME = BaseFacts(
         command=PurePosixPath("/usr/bin/python3"), version="3.12.7", library=PurePosixPath("/usr/lib/python3.12")
     ),
     glibc=(2, 36),
+    loader=Loader(names=("libc.so.6", "libm.so.6"), folder=PurePosixPath("/usr/lib/x86_64-linux-gnu")),
     used=("/opt/venv",),
     has_model=True,
 )
-NONE = BaseFacts(python=None, glibc=None, used=(), has_model=False)
+NONE = BaseFacts(python=None, glibc=None, loader=Loader(names=(), folder=None), used=(), has_model=False)
 
 
 @pytest.mark.parametrize("facts", [SOME, NONE], ids=["some", "none"])

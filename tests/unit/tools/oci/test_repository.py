@@ -135,6 +135,29 @@ def test_a_registry_says_how_long_it_is_busy(registry: FakeRegistry, tmp_path: P
     assert [waited] == clock.waited
 
 
+@pytest.mark.parametrize("code", ["MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID"])
+def test_a_manifest_whose_blobs_are_not_found_for_a_moment_is_sent_again(
+    registry: FakeRegistry, tmp_path: Path, code: str
+) -> None:
+    """
+    Another client sends the same blobs at that moment; any other refusal is final.
+    """
+    image, archives = composed_image(tmp_path)
+    accepting(registry)
+    store, refusals, clock = registry.rule, [refusal(400, code)], Hasty()
+    registry.rule = lambda asked: (
+        refusals.pop() if refusals and asked.call.startswith("PUT") and "/manifests/" in asked.call else store(asked)
+    )
+
+    if code == "MANIFEST_INVALID":
+        with pytest.raises(RegistryUnanswered, match=code):
+            push(registry, image, archives, clock)
+        return
+    pushed = push(registry, image, archives, clock)
+
+    assert (image.digest, 1) == (pushed.digest, len(clock.waited))
+
+
 def test_a_token_that_expires_during_a_push_is_replaced(registry: FakeRegistry, tmp_path: Path) -> None:
     """
     A large layer takes longer than a token is valid. Where every upload is denied, that is said after three attempts.

@@ -1,0 +1,134 @@
+"""Finds shared libraries that packages of a composed image lack, and links to copies in other packages."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from ...command.report import Finding, Severity
+from ...core.image.dockerfile import VENV
+from ...core.image.system_libraries import base_image_fix
+from ...core.release.digests import canonical, sha256
+from ...core.security.documents import parse_json
+from ...payloads.messages.reader import read
+from ...tools.layers.archive import LayerFile
+from ...tools.layers.loader import Loader
+from ...tools.layers.package_layers import PackagesAsLayers
+from ...tools.project.files import write_atomically
+from ...tools.system.archives import extract
+from ...tools.toolbox import Tools
+
+# Changes when the same packages give other results.
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LackingLibrary:
+    """A library that a file of a package is linked with; `copy` is the path of one in another package, or empty."""
+
+    package: str
+    library: str
+    copy: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SharedLibraries:
+    """The libraries that neither packages nor base have."""
+
+    lacking: tuple[LackingLibrary, ...] = ()
+
+    @property
+    def links(self) -> Mapping[str, str]:
+        """The copy of each library that has one which fits every package that lacks it."""
+        copies: dict[str, set[str]] = {}
+        for item in self.lacking:
+            copies.setdefault(item.library, set()).add(item.copy)
+        return {name: min(paths) for name, paths in sorted(copies.items()) if len(paths) == 1 and "" not in paths}
+
+
+def shared_libraries(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> SharedLibraries:
+    """
+    Return what is lacking, a function of the layers and the base, which is kept.
+
+    Only shared libraries are unpacked, and read; none is loaded. Raises ToolFailed, OSError.
+    """
+    digests = [layer.layer.blob.digest for layer in packages.layers]
+    key = sha256(canonical([FORMAT, digests, loader.names, str(loader.folder), tools.contexts.libraries]))
+    file = tools.host.cache / "shared-libraries" / f"{key}.json"
+    try:
+        content = parse_json(file.read_bytes())
+        if content["sha256"] == sha256(canonical([key, content["found"]])):
+            return read(SharedLibraries, content["found"], what="the list of shared libraries")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass  # not kept yet, or changed
+    found = _examined(packages, loader, tools)
+    described = {"lacking": [asdict(item) for item in found.lacking]}
+    write_atomically(file, json.dumps({"found": described, "sha256": sha256(canonical([key, described]))}).encode())
+    return found
+
+
+def library_links(found: SharedLibraries, loader: Loader) -> dict[PurePosixPath, LayerFile]:
+    """Return the links of a layer, in the folder that the loader searches last."""
+    if loader.folder is None:
+        return {}
+    return {loader.folder / name: LayerFile(target=copy) for name, copy in found.links.items()}
+
+
+def unexamined_libraries(found: SharedLibraries, base: str) -> Iterator[Finding]:
+    """Yield what an examination in the image would find, for an image that no engine here can start."""
+    links = found.links
+    for library, copy in links.items():
+        yield linked_library(library, copy.removeprefix(f"{VENV}/"))
+    lacking: dict[str, list[str]] = {}
+    for item in found.lacking:
+        if item.library not in links:
+            lacking.setdefault(item.package, []).append(item.library)
+    for package, libraries in lacking.items():
+        names = tuple(dict.fromkeys(libraries))
+        yield Finding(
+            rule="image-library-missing",
+            severity=Severity.WARNING,
+            what=f"`{package}` is linked with libraries that the image does not have: {', '.join(names)}",
+            why="no engine started the image, so that it is not known whether the model loads without them",
+            fix=base_image_fix(names, base=base, needed_by=package),
+        )
+
+
+def linked_library(library: str, file: str) -> Finding:
+    """Return the notice that a library was linked to a file of a package."""
+    return Finding(
+        rule="image-library-linked",
+        severity=Severity.NOTICE,
+        what=f"{library} is not in the base image, and was linked to the copy of another package",
+        why=f"it is {file}, from a wheel of the lock",
+    )
+
+
+def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> SharedLibraries:
+    with TemporaryDirectory(prefix="mlflow-uv-libraries-") as folder:
+        environment = Path(folder)
+        for layer in packages.layers:
+            if any(_is_library(path) for path in layer.files):
+                extract(layer.archive, environment, _place)
+        rows = tools.libraries.compare(environment, loader.names)
+        paths = {
+            copy: str(PurePosixPath(VENV) / min(environment.rglob(copy)).relative_to(environment))
+            for _, _, _, copy in rows
+            if copy
+        }
+    found = sorted({(package, library, paths.get(copy, "")) for package, _, library, copy in rows})
+    return SharedLibraries(
+        lacking=tuple(LackingLibrary(package=package, library=library, copy=copy) for package, library, copy in found)
+    )
+
+
+def _is_library(path: PurePosixPath) -> bool:
+    return ".so" in path.name
+
+
+def _place(name: str) -> PurePosixPath | None:
+    """Where a member of a layer goes: shared libraries, and the lists of files that name their packages."""
+    path = PurePosixPath("/", name)
+    kept = PurePosixPath(VENV) in path.parents and (_is_library(path) or path.name == "RECORD")
+    return path.relative_to(VENV) if kept else None
