@@ -1,5 +1,7 @@
 """The report on a released version: one page, written and logged."""
 
+import pytest
+
 from .sample_project import SampleProject
 
 # The names of the files beside the record of version 1.
@@ -26,3 +28,15 @@ def test_a_released_version_has_a_report_that_is_logged_beside_its_record(releas
     assert f"<dd><code>{tags['model-sha256']}</code></dd>" in page
     assert "<script" not in page
     assert ["record.json", "report.html"] == released_sample.consumer.ask_mlflow(LOGGED).split()
+
+
+@pytest.mark.extended
+def test_a_release_logs_the_report_if_it_is_asked_to(sample: SampleProject) -> None:
+    """
+    A release that trains nothing again does, too, and its last lines say where the report is.
+    """
+    result = sample.run("release", "--engine", "none", "--log-report")
+
+    assert 0 == result.code, result.stderr
+    assert "report:      logged to run " in result.stderr + result.stdout
+    assert ["record.json", "report.html"] == sample.consumer.ask_mlflow(LOGGED).split()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, TypeVar
 
 from ..command.errors import BadInput, BadProject, Cancelled, ChainBroken, StepError
@@ -14,6 +15,7 @@ from ..command.wording import local, near_name, option
 from ..core.release import verdict
 from ..core.release.chain import chain_links
 from ..core.release.record import Record
+from ..core.release.training_inputs import REPORT_FILE
 from ..ops.image.lookup import serve_line
 from ..ops.lineage.pages import pages_about
 from ..ops.lineage.registry_client import connect
@@ -22,6 +24,7 @@ from ..tools.mlflow.store import StoreKind
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
 from . import build_image, check_lock, check_targets, log_model, register, smoke_test
+from . import report as report_step
 from . import verify as verify_step
 from .build_image import ImageInputs
 from .build_image import Outputs as ImageOutputs
@@ -34,6 +37,7 @@ from .log_model import Outputs as ModelOutputs
 from .preflight import Answer, as_finding, preflight
 from .preflight.context import PreflightContext, StepInputs
 from .register import Outputs as VersionOutputs
+from .report import LoggedReportInputs
 from .smoke_test import Outputs as TestOutputs
 from .smoke_test import ServerTestInputs
 
@@ -51,6 +55,7 @@ class Inputs(
     ServerTestInputs,
     verify_step.WayInputs,
     ChampionInputs,
+    LoggedReportInputs,
 ):
     """
     Inputs of release: those of its steps, and which steps run.
@@ -208,7 +213,8 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
     tools.records.save(path, record)
     progress = replace(progress, verdict=verdict.released(record), chain=chain_links(record))
     progress, changes = _since_champion(progress, inputs, record, tools)
-    return _report(progress, _made(record), (*changes, *_where(inputs, record, tools)))
+    logged = _logged_report(inputs, record, tools)
+    return _report(progress, _made(record), (*changes, *_where(inputs, record, tools), *logged))
 
 
 def _since_champion(
@@ -233,6 +239,26 @@ def _since_champion(
     differing = ", ".join(table.title for table in comparison.tables) or "nothing"
     line = f"changed:     {differing}, since {inputs.champion}, version {comparison.champion}"
     return replace(progress, tables=(*progress.tables, *comparison.tables)), (line,)
+
+
+def _logged_report(inputs: Inputs, record: Record, tools: Tools) -> Iterator[str]:
+    """Log the report on the version, if that is asked for; yield where it is, or why it is not, which is no error."""
+    if not inputs.log_report or record.version is None:
+        return
+    version = f"models:/{record.version.name}/{record.version.version}"
+    shared = {
+        field.name: getattr(_inputs_of(RegistryInputs, inputs), field.name) for field in fields_of(RegistryInputs)
+    }
+    try:
+        with TemporaryDirectory(prefix="mlflow-uv-report-") as scratch:
+            file = Path(scratch) / REPORT_FILE
+            written = report_step.Inputs(
+                **shared, version_uri=version, champion=inputs.champion, report_file=file, log_report=True
+            )
+            report_step.run(written, tools)
+        yield f"report:      logged to run {record.model.run_id}"
+    except StepError as error:
+        yield f"report:      not logged: {error.what}"
 
 
 def _advanced(progress: Progress, step: Step[Any, Any, Any], report: Report[Any], taken: Timing) -> Progress:

@@ -25,15 +25,21 @@ from ..tools.toolbox import Tools
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs(RegistryInputs, VersionInputs, ChampionInputs):
+class LoggedReportInputs:
+    """Whether the report is logged."""
+
+    log_report: Annotated[bool, OneRun(), Doc("Log the report on the version to its run, where MLflow shows it.")] = (
+        False
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(RegistryInputs, VersionInputs, ChampionInputs, LoggedReportInputs):
     """Inputs of report: the version, what it is compared with, and where the report is written."""
 
     report_file: Annotated[
         Path, SettingReach.WRITTEN, Doc("File to write the report to, a single HTML page without scripts.")
     ] = Path(REPORT_FILE)
-    log_report: Annotated[
-        bool, OneRun(), Doc("Also log the report to the run of the version, where MLflow shows it.")
-    ] = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -129,6 +129,26 @@ def _unavailable(results: tuple[WayResult, ...]) -> dict[tuple[str, str], list[s
     return ways
 
 
+def result_matrix(results: Iterable[WayResult]) -> Table:
+    """
+    Return one row for each environment and one column for each method, such as `uv` and `load` of `uv-load`.
+
+    An environment with a single method, such as the image, is asked by HTTP as in `serve`.
+    """
+    cells: dict[str, dict[str, str]] = {}
+    methods: dict[str, None] = {}
+    for result in results:
+        environment, _, method = result.way.partition("-")
+        method = method or "serve"
+        cells.setdefault(environment, {})[method] = _MARKS[result.verdict]
+        methods[method] = None
+    return Table(
+        title="Ways of serving by environment",
+        columns=("environment", *methods),
+        rows=tuple((name, *(row.get(method, "") for method in methods)) for name, row in cells.items()),
+    )
+
+
 def result_table(results: Iterable[WayResult]) -> Table:
     """Return one row for each way."""
     return Table(

@@ -11,7 +11,7 @@ from ...command.report import ChainLink, Table
 from ...core.release import verdict
 from ...core.release.chain import LinkCheck, LinkState, checked_links, merge_checks
 from ...core.release.record import Record
-from ...core.verify.results import recorded_results, result_table
+from ...core.verify.results import recorded_results, result_matrix, result_table
 from ...payloads.messages.tags import STATE
 from ...tools.toolbox import Tools
 from ..image.lookup import address_of, serve_command
@@ -96,7 +96,9 @@ def _tables(audit: Audited) -> Iterator[Table]:
     record = audit.record
     if record is not None and record.verification is not None:
         with suppress(ValueError):  # those of a later release
-            yield result_table(recorded_results(record.verification.ways))
+            results = recorded_results(record.verification.ways)
+            yield result_matrix(results)
+            yield result_table(results)
     figures = [pair for pair in record.figures if not pair[0].endswith("-milliseconds")] if record else []
     if figures:
         yield Table(title="figures of the server", columns=("figure", "value"),

@@ -12,6 +12,7 @@ from mlflow_uv.core.verify.results import (
     junit_xml,
     merged_ways,
     recorded_results,
+    result_matrix,
     result_table,
     ways_of,
 )
@@ -41,6 +42,20 @@ def test_ways_are_named_by_their_verdicts() -> None:
 
     assert [("uv-load",), ("uv-serve", "process"), ("conda-load", "conda-serve")] == found
     assert ["uv-serve", "process"] == [result.way for result in RESULTS if result.broken]
+
+
+def test_the_matrix_has_environments_and_methods() -> None:
+    """
+    Ways that do not exist are empty, and a way that is not named after a method is one of serving.
+    """
+    table = result_matrix(RESULTS)
+
+    assert ("environment", "load", "serve") == table.columns
+    assert (
+        ("uv", "✓ equal", "✗ different"),
+        ("process", "", "✗ failed"),
+        ("conda", "? cannot run here", "? cannot run here"),
+    ) == table.rows
 
 
 def test_the_table_has_a_row_for_each_way_and_no_zeros() -> None:

@@ -81,7 +81,9 @@ def test_a_report_has_what_the_record_and_the_registry_know() -> None:
         "Layers of the image": [("RUN install", "612.0 MB")],
         "Times of the release": [("export", "0.5 s")],
     } == {chart.title: [(bar.label, bar.value) for bar in chart.bars] for chart in page.charts}
-    assert ["Ways of serving", "figures of the server", "history"] == [table.title for table in page.tables]
+    assert ["Ways of serving by environment", "Ways of serving", "figures of the server", "history"] == [
+        table.title for table in page.tables
+    ]
     assert page.tables[-1].rows[0][-1] == "✓ accuracy 0.98"
     assert f"docker run --rm --publish 8080:8080 ghcr.io/acme/wine@{IMAGE.digest}" == page.commands[0].value
 
