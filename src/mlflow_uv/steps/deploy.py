@@ -29,6 +29,7 @@ from ..ops.deploy.catalog import open_target
 from ..ops.deploy.claim import SLACK_S, DeploymentClaimHolder, claimed, new_entry
 from ..ops.deploy.rollout import Rollout, RolloutChecks, RolloutPlan, carry_out
 from ..ops.deploy.settings import full_name, settings_of
+from ..ops.deploy.target import IMAGE as IMAGE_FACT
 from ..ops.deploy.target import DeployedVersion, DeploymentOptions, DeploymentTarget, WantedVersion
 from ..ops.image.lookup import address_of, names_reused
 from ..ops.image.serving_check import Expected
@@ -216,12 +217,11 @@ def _record(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout) -
     if not plan.changes and claim.earlier is not None and claim.earlier.state == DEPLOYED:
         claim.record(replace(claim.earlier, token=claim.entry.token))
         return
-    image = wanted.record.image
     entry = replace(
         claim.entry,
         state=DEPLOYED,
-        endpoint=rollout.endpoint,
-        image=image.id if image is not None else "",
+        endpoint=rollout.after.endpoint,
+        image=rollout.after.facts.get(IMAGE_FACT, ""),
         answers=rollout.answers,
         before=_version_before(claim, before, wanted.version),
     )
@@ -276,7 +276,7 @@ def _report(name: str, plan: RolloutPlan, rollout: Rollout | None) -> Report[Out
     wanted, before, changes = plan.wanted, plan.before, plan.changes
     shown = f"{wanted.model} version {wanted.version}"
     returned = rollout is not None and rollout.returned
-    endpoint = before.endpoint if rollout is None else rollout.endpoint
+    endpoint = (before if rollout is None else rollout.after).endpoint
     if rollout is None:
         summary = f"{name} would run {shown}" if changes else f"{name} already runs {shown}"
     elif returned:

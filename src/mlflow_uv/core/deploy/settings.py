@@ -15,6 +15,7 @@ from ..policy.table import PolicyTable
 _NAME = re.compile(r"[a-z](?:-?[a-z0-9]){0,29}")
 NAME_MEANING = "lower-case letters, digits and single hyphens, at most 30, the first a letter"
 _ADDRESS = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}"
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123, as Kubernetes requires it
 LOOPBACK = "127.0.0.1"
 
 
@@ -41,8 +42,41 @@ class HostSettings(TargetSettings):
     cpus: Annotated[float | None, Limits(least=0.01), Doc("Processors of the model's container, as 0.5.")] = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KubernetesSettings(TargetSettings):
+    """Settings of the target kubernetes."""
+
+    namespace: Annotated[
+        str, Doc("Namespace of the objects, which must exist."), Matching(_LABEL, "the name of a namespace")
+    ] = "default"
+    replicas: Annotated[int, Limits(least=1), Doc("Number of pods, with `max-replicas` the smallest number.")] = 2
+    max_replicas: Annotated[
+        int | None, Limits(least=1), Doc("Largest number of pods of an autoscaler; there is none without it.")
+    ] = None
+    target_cpu: Annotated[
+        int, Limits(least=1, below=101), Doc("Use of the requested processors, in percent, at which pods are added.")
+    ] = 70
+    memory: Annotated[int, Limits(least=6), Doc("Memory of a pod in MiB, requested and limited.")] = 1024
+    cpus: Annotated[float, Limits(least=0.01), Doc("Processors that a pod requests, as 0.5.")] = 0.5
+    port: Annotated[int, Limits(least=1, below=65536), Doc("Port of the Service.")] = 80
+    secret: Annotated[
+        str | None,
+        Doc("Secret whose keys are the variables that the model needs (`serve-env`)."),
+        Matching(_LABEL, "the name of a Secret"),
+    ] = None
+    pull_secret: Annotated[
+        str | None,
+        Doc("Secret with the login for the image's registry."),
+        Matching(_LABEL, "the name of a Secret"),
+    ] = None
+
+
 # The kinds of targets; each has a module of its name in ops/deploy.
-KINDS: Mapping[str, type[TargetSettings]] = {"compose": HostSettings, "podman": HostSettings}
+KINDS: Mapping[str, type[TargetSettings]] = {
+    "compose": HostSettings,
+    "podman": HostSettings,
+    "kubernetes": KubernetesSettings,
+}
 
 
 def read_deployments(tables: Mapping[str, PolicyTable]) -> Mapping[str, TargetSettings]:

@@ -7,7 +7,8 @@ from .git_guard import GUARD, as_variables
 from .kept_variables import UV_UNUSED, git_variables, of_machine, steers_uv, uv_variables
 from .masking import is_secret_name, secrets_in
 
-_STORE_PREFIXES = ("MLFLOW_", "AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "DATABRICKS_", "BOTO_", "S3_")
+_CLOUD_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_")
+_STORE_PREFIXES = ("MLFLOW_", *_CLOUD_PREFIXES, "DATABRICKS_", "BOTO_", "S3_")
 # MLflow variables that would make payloads use another run, model or requirements than the given ones.
 _MLFLOW_STEERING = frozenset({
     "MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_ENV_ROOT", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME",
@@ -118,6 +119,12 @@ def for_engine(variables: Mapping[str, str]) -> ChildEnvironment:
             if name.startswith(_ENGINE_PREFIXES) and name != "DOCKER_DEFAULT_PLATFORM"
         }
     )
+
+
+def for_kubectl(variables: Mapping[str, str]) -> ChildEnvironment:
+    """The variables for kubectl: the machine's, those that name clusters, and those of a cloud, for its logins."""
+    kept = {name: value for name, value in variables.items() if name.startswith(("KUBE", *_CLOUD_PREFIXES))}
+    return ChildEnvironment(variables=of_machine(variables) | kept)
 
 
 def for_git(variables: Mapping[str, str]) -> ChildEnvironment:

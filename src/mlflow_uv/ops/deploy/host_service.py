@@ -5,7 +5,8 @@ The new container is created beside the old one, and asked before the proxy lead
 is the only place that says which one has the traffic, so a run that was killed anywhere leaves a state that is clear.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
@@ -71,9 +72,11 @@ class HostService:
 
     def observe(self) -> DeployedVersion:
         """See DeploymentTarget."""
-        self._before = self._seen()
-        active, proxy = self._before.active, self._before.proxy
-        others = self._before.others if proxy is None or active is not None else (*self._before.others, proxy)
+        return self._deployed(self._seen())
+
+    def _deployed(self, seen: _Observed) -> DeployedVersion:
+        active, proxy = seen.active, seen.proxy
+        others = seen.others if proxy is None or active is not None else (*seen.others, proxy)
         leftovers = tuple(container.name for container in others)
         if active is None:
             return DeployedVersion(leftovers=leftovers) if leftovers else NOT_DEPLOYED
@@ -85,8 +88,8 @@ class HostService:
 
     def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
         """See DeploymentTarget."""
-        self._wanted = wanted
-        now = self.observe()
+        self._wanted, self._before = wanted, self._seen()
+        now = self._deployed(self._before)
         self._require_ours(now, wanted)
         return changes_between(now.facts, {**self._facts(wanted, self._image_id(wanted)), _PROXIED: RUNNING})
 
@@ -150,13 +153,17 @@ class HostService:
         self._require_alive()
         return observed
 
-    def shift(self) -> str:
+    def shift(self) -> None:
         """See DeploymentTarget."""
         self._require_alive()
         proxy = self._before.proxy or self._create_proxy()
         self._lead_to(proxy, self._slot)
-        current = self._container(proxy.name)
-        return self._endpoint(current) if current is not None else ""
+
+    @contextmanager
+    def live(self) -> Iterator[str]:
+        """See DeploymentTarget; the endpoint is asked where its clients ask it."""
+        proxy = self._seen().proxy
+        yield "" if proxy is None else self._endpoint(proxy)
 
     def settle(self) -> None:
         """See DeploymentTarget; the proxy's old worker ends once the old version has answered what it got."""

@@ -14,7 +14,7 @@ from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
-from .target import DeployedVersion, DeploymentTarget, WantedVersion
+from .target import NOT_DEPLOYED, DeployedVersion, DeploymentTarget, WantedVersion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,13 +35,13 @@ class RolloutPlan:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rollout:
     """
-    What was done: the findings about the new version, and its endpoint with the digest of its responses.
+    What was done: the findings about the new version, what runs after it, and the digest of the live responses.
 
     `returned` says that a version with findings was taken back.
     """
 
     findings: tuple[Finding, ...] = ()
-    endpoint: str = ""
+    after: DeployedVersion = NOT_DEPLOYED
     answers: str = ""
     returned: bool = False
 
@@ -71,13 +71,12 @@ def carry_out(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tool
     # Of a version that is deployed already, there is nothing to return to unless an interrupted run left it.
     if plan.changes or plan.undoable:
         _return(plan, tools, "the new version does not answer as in training")
-        return Rollout(findings=rollout.findings, endpoint=rollout.endpoint, returned=True)
+        return Rollout(findings=rollout.findings, returned=True)
     return rollout
 
 
 def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools: Tools) -> Rollout:
     target, say = plan.target, tools.console.say
-    endpoint = plan.before.endpoint
     findings: tuple[Finding, ...] = ()
     if plan.changes:
         for change in plan.changes:
@@ -94,14 +93,16 @@ def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
             say(f"  {len(observed.answers)} requests to the new version: all equal")
         checks.renew()
         checks.unchanged()
-        endpoint = target.shift()
+        target.shift()
         say("  the traffic goes to the new version")
-    if not endpoint:
-        return Rollout(findings=findings)
-    live = ask_live(endpoint, expected, tools)
+    with target.live() as address:
+        live = ask_live(address, expected, tools) if address else None
+    after = target.observe()
+    if live is None:
+        return Rollout(findings=findings, after=after)
     if not _differs(live.complaints):
-        say(f"  {len(live.answers)} requests to {endpoint}: all equal")
-    return Rollout(findings=live.complaints, endpoint=endpoint, answers=answers_digest(live.answers))
+        say(f"  {len(live.answers)} requests to {after.endpoint or address}: all equal")
+    return Rollout(findings=live.complaints, after=after, answers=answers_digest(live.answers))
 
 
 def ask_live(endpoint: str, expected: Expected, tools: Tools) -> ObservedServer:

@@ -1,6 +1,7 @@
 """Defines what a target of deployments does: every kind of target is a module with a class of this protocol."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -71,7 +72,7 @@ class DeploymentTarget(Protocol):
 
     The methods are called in this order: `observe`, `plan`, then, if something is to change, `apply`, `wait`,
     `ask_new` and `shift`, then `settle`. `undo` may be called after any of them from `apply` on, whatever they did, and
-    returns to what `observe` saw. Each of them may be called in a run after one that was killed anywhere.
+    returns to what `plan` saw. Each of them may be called in a run after one that was killed anywhere.
     """
 
     def observe(self) -> DeployedVersion:
@@ -89,8 +90,11 @@ class DeploymentTarget(Protocol):
     def ask_new(self, expected: Expected) -> ObservedServer | None:
         """Send the requests to the new version before it gets traffic; None where a target cannot do that."""
 
-    def shift(self) -> str:
-        """Lead all traffic to the new version; return the URL of the endpoint, empty if there is none to ask."""
+    def shift(self) -> None:
+        """Lead all traffic to the new version."""
+
+    def live(self) -> AbstractContextManager[str]:
+        """The URL at which the endpoint is asked from here while the block runs, empty if there is none to ask."""
 
     def settle(self) -> None:
         """Remove what ran before, once its requests are answered, and what interrupted runs left."""

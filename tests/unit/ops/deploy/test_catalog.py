@@ -19,7 +19,8 @@ def test_a_kind_opens_a_target_that_has_every_method(kind: str) -> None:
     A module that lacks one would fail in the middle of a deployment.
     """
     engines = SimpleNamespace(deployed=lambda _kind, name: KeptContainers(name))
-    tools = cast("Tools", SimpleNamespace(**vars(tools_of_tests()), engines=engines))
+    host = SimpleNamespace(variables={})
+    tools = cast("Tools", SimpleNamespace(**vars(tools_of_tests()), engines=engines, runner=None, host=host))
     options = DeploymentOptions(
         name="prod", settings=KINDS[kind](target=kind), is_preview=False, proxy_image="p", deadline_s=1, answer_s=1
     )

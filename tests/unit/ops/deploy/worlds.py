@@ -2,24 +2,29 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.core.deploy.settings import HostSettings
+from mlflow_uv.core.deploy.settings import HostSettings, KubernetesSettings
 from mlflow_uv.core.image.labels import MODEL as MODEL_LABEL
 from mlflow_uv.core.model.recorded_requests import RecordedRequest, RequestOrigin
 from mlflow_uv.core.release.record import ImageLink, Record
 from mlflow_uv.core.security.serve_env import NO_VARIABLES, ServeVariables
 from mlflow_uv.ops.deploy.host_service import HostService
+from mlflow_uv.ops.deploy.kubernetes import KubernetesService
 from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget, WantedVersion
 from mlflow_uv.ops.image.serving_check import Expected
 from mlflow_uv.tools.engines.containers import Container
 from mlflow_uv.tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
 from mlflow_uv.tools.engines.engine import BuiltImage
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
+from mlflow_uv.tools.system.web import Web
 from mlflow_uv.tools.toolbox import Tools
 from tests.console import KeptConsole
 
@@ -57,7 +62,7 @@ class QuickClock:
 
 def tools_of_tests() -> Tools:
     """What a target needs of the tools."""
-    return cast("Tools", SimpleNamespace(clock=QuickClock(), console=KeptConsole()))
+    return cast("Tools", SimpleNamespace(clock=QuickClock(), console=KeptConsole(), web=Web({})))
 
 
 def digest_of(version: str) -> str:
@@ -67,7 +72,8 @@ def digest_of(version: str) -> str:
 
 def wanted_version(version: str, *, model: str = "wine") -> WantedVersion:
     """A released version with an image of its own."""
-    image = ImageLink(kind="image", id=digest_of(version), tag=f"wine:{version}", base="b", base_digest="d")
+    digest = digest_of(version)
+    image = ImageLink(kind="image", id=digest, tag=f"wine:{version}", base="b", base_digest="d", digest=digest)
     record = SimpleNamespace(image=image, model=SimpleNamespace(sha256=f"model {version}"))
     return WantedVersion(
         model=model,
@@ -117,7 +123,36 @@ def host_world(*, is_preview: bool = False, **settings: Any) -> HostWorld:
     return HostWorld(containers=KeptContainers("prod"), options=options)
 
 
-WORLDS: Mapping[str, Callable[[], World]] = {"host": host_world}
+@dataclass
+class ClusterWorld:
+    """A namespace whose objects are kept in memory."""
+
+    cluster: "KeptCluster"
+    options: DeploymentOptions
+
+    def target(self) -> DeploymentTarget:
+        """See World."""
+        return KubernetesService(self.options, self.cluster, tools_of_tests())
+
+    def plant(self, version: str, fault: str) -> None:
+        """See World."""
+        self.cluster.faults[digest_of(version)] = fault
+
+
+def cluster_world(**settings: Any) -> ClusterWorld:
+    """A namespace without a deployment."""
+    options = DeploymentOptions(
+        name="prod",
+        settings=KubernetesSettings(target="kubernetes", **settings),
+        is_preview=False,
+        proxy_image=PROXY_IMAGE,
+        deadline_s=5,
+        answer_s=60,
+    )
+    return ClusterWorld(cluster=KeptCluster(), options=options)
+
+
+WORLDS: Mapping[str, Callable[[], World]] = {"host": host_world, "kubernetes": cluster_world}
 
 
 @dataclass
@@ -246,3 +281,94 @@ class _Server:
     def log(self) -> str:
         """See ServingContainer."""
         return "loading"
+
+
+class KeptCluster:
+    """The objects of a namespace in memory, whose pods are ready at once; `faults` are by the image."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.faults: dict[str, str] = {}
+        self.applied: list[str] = []
+
+    def find(self, kinds: str, label: str) -> tuple[Mapping[str, Any], ...]:
+        """See Cluster."""
+        names = {kind.rstrip("s") for kind in kinds.split(",")}
+        if "pod" in names:
+            return tuple(pod for found in self._labelled({"deployment"}, label) for pod in self._pods(found))
+        return tuple(self._labelled(names, label))
+
+    def apply(self, objects: Sequence[Mapping[str, Any]]) -> None:
+        """See Cluster; what a server would add is added."""
+        for applied in objects:
+            found = json.loads(json.dumps(applied))
+            self.applied.append(f"{found['kind']}/{found['metadata']['name']}")
+            self.objects[found["kind"].lower(), found["metadata"]["name"]] = found
+            if found["kind"] != "Deployment":
+                continue
+            container = found["spec"]["template"]["spec"]["containers"][0]
+            fault, count = self.faults.get(container["image"], ""), found["spec"].get("replicas", 2)
+            if fault == "swapped":
+                container["image"] = digest_of("9")
+            ready = 0 if fault in ("silent", "ends") else count
+            found["metadata"]["generation"] = 1
+            found["status"] = {"observedGeneration": 1, "updatedReplicas": count, "availableReplicas": ready}
+
+    def delete(self, kinds: str, label: str) -> None:
+        """See Cluster."""
+        for found in list(self._labelled({kind.rstrip("s") for kind in kinds.split(",")}, label)):
+            del self.objects[found["kind"].lower(), found["metadata"]["name"]]
+
+    @contextmanager
+    def forwarded(self, place: str, port: int) -> Iterator[int]:
+        """See Cluster; the port of a server that answers as the pods would."""
+        del port
+        kind, _, name = place.partition("/")
+        found = self.objects[kind, name]
+        if kind == "service":
+            slot = found["spec"]["selector"]["mlflow-uv.deployment-part"]
+            found = self.objects["deployment", f"{name}-{slot}"]
+        image = found["spec"]["template"]["spec"]["containers"][0]["image"]
+        with multiplying(3 if self.faults.get(image) == "wrong" else 2) as number:
+            yield number
+
+    def _labelled(self, kinds: set[str], label: str) -> Iterator[dict[str, Any]]:
+        wanted = dict(part.split("=") for part in label.split(","))
+        for (kind, _), found in self.objects.items():
+            if kind in kinds and wanted.items() <= found["metadata"]["labels"].items():
+                yield found
+
+    def _pods(self, deployment: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+        waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+        state = waiting if self.faults.get(image) == "ends" else {"running": {}}
+        yield {"metadata": {"name": "pod-1"}, "status": {"containerStatuses": [{"state": state}]}}
+
+
+@contextmanager
+def multiplying(factor: int) -> Iterator[int]:
+    """The port of a server that multiplies."""
+
+    class Model(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            try:
+                status, text = 200, json.dumps({"predictions": [json.loads(body)["inputs"][0] * factor]}).encode()
+            except ValueError:
+                status, text = 400, b'{"message": "malformed"}'
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()

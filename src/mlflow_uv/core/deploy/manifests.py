@@ -1,0 +1,147 @@
+"""Writes the manifests of a version for Kubernetes: pods of one of two colours, and the Service that leads to one."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..image.dockerfile import PORT
+from .difference import Facts
+from .settings import KubernetesSettings
+
+Manifest = Mapping[str, Any]
+MANAGER = "mlflow-uv"  # the owner of the fields that are applied
+PROBE = "/ping"
+_USER = 65532
+_DRAIN_S = 30  # the default of DRAIN_TIMEOUT of the server
+# Endpoints of a Service are removed while the pod ends: until all nodes know it, the server must still answer.
+_LINGER_S = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PodSpec:
+    """What the pods of a colour run: `image` is a reference by digest, `variables` the names of the model's."""
+
+    deployment: str
+    slot: str
+    image: str
+    facts: Facts
+    settings: KubernetesSettings
+    request_s: float
+    variables: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the objects of this colour."""
+        return f"{self.deployment}-{self.slot}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ManifestLabels:
+    """The keys of the labels that name a deployment and a colour, and of the annotation with the facts."""
+
+    deployment: str
+    slot: str
+    facts: str
+
+
+def workload(pod: PodSpec, keys: ManifestLabels) -> tuple[Manifest, ...]:
+    """The Deployment of a colour, its disruption budget, and its autoscaler if the settings have one."""
+    settings, labels = pod.settings, {keys.deployment: pod.deployment, keys.slot: pod.slot}
+    metadata = {"name": pod.name, "namespace": settings.namespace, "labels": labels}
+    annotations = {keys.facts: json.dumps(dict(pod.facts), sort_keys=True)}
+    spec: dict[str, Any] = {
+        "selector": {"matchLabels": labels},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "template": {"metadata": {"labels": labels}, "spec": _pod(pod)},
+    }
+    if settings.max_replicas is None:
+        spec["replicas"] = settings.replicas  # else it belongs to the autoscaler
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {**metadata, "annotations": annotations},
+        "spec": spec,
+    }
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata,
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}},
+    }
+    return (deployment, budget, *_autoscaler(pod, metadata))
+
+
+def service(pod: PodSpec, keys: ManifestLabels) -> Manifest:
+    """The Service that leads to the pods of a colour."""
+    return service_to(pod.deployment, pod.slot, pod.settings, keys)
+
+
+def service_to(deployment: str, slot: str, settings: KubernetesSettings, keys: ManifestLabels) -> Manifest:
+    """The Service of a deployment that leads to the pods of a colour."""
+    port = {"name": "http", "port": settings.port, "targetPort": "http", "protocol": "TCP"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": deployment, "namespace": settings.namespace, "labels": {keys.deployment: deployment}},
+        "spec": {"type": "ClusterIP", "selector": {keys.deployment: deployment, keys.slot: slot}, "ports": [port]},
+    }
+
+
+def _autoscaler(pod: PodSpec, metadata: Mapping[str, Any]) -> tuple[Manifest, ...]:
+    settings = pod.settings
+    if settings.max_replicas is None:
+        return ()
+    utilization = {"type": "Utilization", "averageUtilization": settings.target_cpu}
+    spec = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": pod.name},
+        "minReplicas": settings.replicas,
+        "maxReplicas": max(settings.replicas, settings.max_replicas),
+        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": utilization}}],
+    }
+    return (
+        {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": dict(metadata), "spec": spec},
+    )
+
+
+def _pod(pod: PodSpec) -> dict[str, Any]:
+    settings = pod.settings
+    variables: list[dict[str, Any]] = [{"name": "REQUEST_TIMEOUT", "value": f"{pod.request_s:g}"}]
+    variables += (
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": settings.secret, "key": name}}} for name in pod.variables
+    )
+    ping = {"path": PROBE, "port": "http"}
+    container = {
+        "name": "model",
+        "image": pod.image,
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "env": variables,
+        "resources": {
+            "requests": {"cpu": f"{settings.cpus:g}", "memory": f"{settings.memory}Mi"},
+            "limits": {"memory": f"{settings.memory}Mi"},
+        },
+        # The model loads before the port is open, for as long as `startupProbe` allows.
+        "startupProbe": {"httpGet": ping, "periodSeconds": 2, "failureThreshold": 300},
+        "readinessProbe": {"httpGet": ping, "periodSeconds": 5, "timeoutSeconds": 5},
+        "livenessProbe": {"httpGet": ping, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(_LINGER_S)]}}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  # in the container
+    }
+    return {
+        "automountServiceAccountToken": False,
+        "containers": [container],
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationGracePeriodSeconds": _LINGER_S + _DRAIN_S + 5,
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        **({"imagePullSecrets": [{"name": settings.pull_secret}]} if settings.pull_secret else {}),
+    }

@@ -1,0 +1,264 @@
+"""Deploys to Kubernetes: pods of a new colour beside the old ones, and a Service that leads to one colour."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
+from ...command.wording import Wording, option, step_call
+from ...core.deploy.difference import DeploymentChange, changes_between
+from ...core.deploy.manifests import MANAGER, ManifestLabels, PodSpec, service, service_to, workload
+from ...core.deploy.settings import KubernetesSettings
+from ...core.image.dockerfile import PORT
+from ...core.security.documents import parse_json
+from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
+from ...tools.engines.containers import DEPLOYMENT, FACTS, PART
+from ...tools.kubernetes.kubectl import Cluster, Kubectl, Object
+from ...tools.mlflow.endpoint import Endpoint
+from ...tools.toolbox import Tools
+from ..image.serving_check import Expected, ObservedServer
+from ..verify.endpoint import ask
+from .target import (
+    IMAGE,
+    MODEL,
+    NOT_DEPLOYED,
+    RUNNING,
+    STATE,
+    DeployedVersion,
+    DeploymentOptions,
+    WantedVersion,
+    wanted_facts,
+)
+
+COLOURS = ("blue", "green")
+WORKLOAD = "deployments,poddisruptionbudgets,horizontalpodautoscalers"
+_KEYS = ManifestLabels(deployment=DEPLOYMENT, slot=PART, facts=FACTS)
+_POLL_S = 1.0
+# Reasons of a container that waits, after which it does not start by itself.
+_HOPELESS = frozenset({
+    "CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "InvalidImageName",
+    "RunContainerError",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Colours:
+    """The Deployments by colour, and the colour that the Service leads to, None without a Service."""
+
+    deployments: Mapping[str, Object]
+    active: str | None
+
+    def colour_for_new(self) -> str:
+        """The colour of new pods."""
+        return next(colour for colour in COLOURS if colour != self.active)
+
+
+class KubernetesService:
+    """See target.DeploymentTarget."""
+
+    def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
+        assert isinstance(options.settings, KubernetesSettings)  # noqa: S101  # those of its kind
+        self._options = options
+        self._settings = options.settings
+        self._cluster = cluster
+        self._tools = tools
+        self._before = _Colours(deployments={}, active=None)
+        self._pod: PodSpec | None = None
+        self._applied = False
+
+    def observe(self) -> DeployedVersion:
+        """See DeploymentTarget."""
+        return self._deployed(self._seen())
+
+    def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
+        """See DeploymentTarget."""
+        self._before = self._seen()
+        now = self._deployed(self._before)
+        other = now.facts.get(MODEL, wanted.model)
+        if other != wanted.model:
+            raise BadInput(
+                what=f"the deployment `{self._options.name}` in this namespace runs the model `{other}`",
+                why=f"it cannot run `{wanted.model}` at the same time",
+                fix="give one of them another name in pyproject.toml",
+            )
+        if wanted.serve_env.names and self._settings.secret is None:
+            raise BadInput(
+                what="the deployment has no `secret`",
+                why=f"the model needs the variables {', '.join(wanted.serve_env.names)}, which pods get from a Secret",
+                fix='secret = "NAME" in the table of the deployment',
+            )
+        self._pod = self._pod_of(wanted, self._before.colour_for_new())
+        return changes_between(now.facts, self._pod.facts)
+
+    def apply(self, wanted: WantedVersion) -> None:
+        """See DeploymentTarget; what an interrupted run left in this colour is removed first."""
+        del wanted  # planned
+        pod = self._planned()
+        if pod.slot in self._before.deployments:
+            self._cluster.delete(WORKLOAD, self._label(pod.slot))
+        self._applied = True
+        self._cluster.apply(workload(pod, _KEYS))
+        deployment = self._seen().deployments.get(pod.slot)
+        image = "nothing" if deployment is None else _image_of(deployment)
+        if image != pod.image:
+            raise ChainBroken("image", why=f"`{pod.name}` is to run {image}, and the record says {pod.image}")
+
+    def wait(self) -> None:
+        """See DeploymentTarget."""
+        pod, shown = self._planned(), ""
+        until = self._tools.clock.now_s() + self._options.deadline_s
+        while True:
+            deployment = self._seen().deployments.get(pod.slot)
+            if deployment is None:
+                raise NotServing(what=f"the Deployment `{pod.name}` is gone", why="somebody deleted it")
+            status = deployment.get("status") or {}
+            available, wanted = status.get("availableReplicas") or 0, self._settings.replicas
+            current = (status.get("observedGeneration") or 0) >= deployment["metadata"].get("generation", 0)
+            if current and available >= wanted and (status.get("updatedReplicas") or 0) >= wanted:
+                return
+            if (progress := f"  {available} of {wanted} pods are ready") != shown:
+                self._tools.console.say(shown := progress)
+            why = _hopeless(self._cluster.find("pods", self._label(pod.slot)))
+            if why or self._tools.clock.now_s() >= until:
+                raise NotServing(
+                    what=f"the pods of `{pod.name}` are not ready" + ("" if why else " in time"),
+                    why=why or f"{available} of {wanted} are after {self._options.deadline_s:.0f} s",
+                    fix=Wording(option("deadline", "SECONDS"), " if they only need longer"),
+                )
+            self._tools.clock.wait(_POLL_S)
+
+    def ask_new(self, expected: Expected) -> ObservedServer | None:
+        """See DeploymentTarget; through the API server, so that no address of a pod must be reachable."""
+        with self._cluster.forwarded(f"deployment/{self._planned().name}", PORT) as port:
+            address = endpoint_address(f"http://127.0.0.1:{port}")
+            return ask(Endpoint(self._tools.web, address, NO_HEADERS), expected, self._tools)
+
+    def shift(self) -> None:
+        """See DeploymentTarget."""
+        self._cluster.apply((service(self._planned(), _KEYS),))
+
+    @contextmanager
+    def live(self) -> Iterator[str]:
+        """See DeploymentTarget; through the Service."""
+        with self._cluster.forwarded(f"service/{self._options.name}", self._settings.port) as port:
+            yield f"http://127.0.0.1:{port}"
+
+    def settle(self) -> None:
+        """See DeploymentTarget; pods that end answer what they got."""
+        seen = self._seen()
+        for colour in seen.deployments:
+            if colour != seen.active:
+                self._cluster.delete(WORKLOAD, self._label(colour))
+
+    def undo(self) -> None:
+        """See DeploymentTarget; the Service before is applied again."""
+        if self._before.active is None:
+            self.remove()
+            return
+        seen = self._seen()
+        back: str | None = self._before.active
+        if not self._applied:  # an earlier run led to what is wrong, and was killed before it removed what ran before
+            back = next((colour for colour in seen.deployments if colour != seen.active), None)
+        if back is None or back not in seen.deployments:
+            raise ToolFailed(what="there is nothing to return to", why="the pods that ran before are gone")
+        if seen.active != back:
+            self._cluster.apply((service_to(self._options.name, back, self._settings, _KEYS),))
+        for colour in seen.deployments:
+            if colour != back:
+                self._cluster.delete(WORKLOAD, self._label(colour))
+
+    def remove(self) -> None:
+        """See DeploymentTarget."""
+        self._cluster.delete(f"services,{WORKLOAD}", self._label())
+
+    # what runs
+
+    def _label(self, colour: str | None = None) -> str:
+        label = f"{DEPLOYMENT}={self._options.name}"
+        return label if colour is None else f"{label},{PART}={colour}"
+
+    def _seen(self) -> _Colours:
+        objects = self._cluster.find("deployments,services", self._label())
+        deployments = {
+            str(found["metadata"]["labels"].get(PART)): found for found in objects if found["kind"] == "Deployment"
+        }
+        services = [found for found in objects if found["kind"] == "Service"]
+        active = services[0]["spec"].get("selector", {}).get(PART) if services else None
+        return _Colours(deployments=deployments, active=active)
+
+    def _deployed(self, seen: _Colours) -> DeployedVersion:
+        leftovers = tuple(f"{self._options.name}-{colour}" for colour in seen.deployments if colour != seen.active)
+        if seen.active is None:
+            return DeployedVersion(leftovers=leftovers) if leftovers else NOT_DEPLOYED
+        deployment = seen.deployments.get(seen.active)
+        address = f"http://{self._options.name}.{self._settings.namespace}.svc:{self._settings.port}"
+        if deployment is None:
+            return DeployedVersion(facts={STATE: "no pods"}, endpoint=address, leftovers=leftovers)
+        available = (deployment.get("status") or {}).get("availableReplicas") or 0
+        state = RUNNING if available else "no pod is ready"
+        facts = {**_facts_of(deployment), IMAGE: _image_of(deployment), STATE: state}
+        return DeployedVersion(facts=facts, endpoint=address, leftovers=leftovers)
+
+    def _planned(self) -> PodSpec:
+        assert self._pod is not None  # noqa: S101  # plan made it
+        return self._pod
+
+    def _pod_of(self, wanted: WantedVersion, colour: str) -> PodSpec:
+        image = wanted.record.image
+        if image is None or not image.digest:
+            raise BadInput(
+                what=f"the image of {wanted.model} version {wanted.version} is in no registry",
+                why="the nodes of a cluster pull it by its digest",
+                fix=step_call("release", push=True, image="REGISTRY/NAME"),
+            )
+        settings = self._settings
+        most = settings.replicas if settings.max_replicas is None else max(settings.replicas, settings.max_replicas)
+        more = {
+            "pods": f"{settings.replicas}" if most == settings.replicas else f"{settings.replicas} to {most}",
+            "memory": f"{settings.memory} MiB",
+            "cpus": f"{settings.cpus:g}",
+            "request timeout": f"{self._options.answer_s:g} s",
+            "variables": ", ".join(wanted.serve_env.names) or "none",
+        }
+        return PodSpec(
+            deployment=self._options.name,
+            slot=colour,
+            image=wanted.address,
+            facts=wanted_facts(wanted, wanted.address, more),
+            settings=settings,
+            request_s=self._options.answer_s,
+            variables=wanted.serve_env.names,
+        )
+
+
+def open_target(options: DeploymentOptions, tools: Tools) -> KubernetesService:
+    """See target.OpenTarget."""
+    assert isinstance(options.settings, KubernetesSettings)  # noqa: S101  # those of its kind
+    cluster = Kubectl(
+        tools.runner, variables=tools.host.variables, namespace=options.settings.namespace, manager=MANAGER
+    )
+    return KubernetesService(options, cluster, tools)
+
+
+def _image_of(deployment: Object) -> str:
+    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def _facts_of(deployment: Object) -> dict[str, str]:
+    text = (deployment["metadata"].get("annotations") or {}).get(FACTS, "{}")
+    try:
+        return {str(name): str(value) for name, value in parse_json(text).items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def _hopeless(pods: tuple[Object, ...]) -> str:
+    """Why a pod will not start by itself; empty if each still may."""
+    for pod in pods:
+        for container in (pod.get("status") or {}).get("containerStatuses") or ():
+            waiting: Any = (container.get("state") or {}).get("waiting") or {}
+            if waiting.get("reason") in _HOPELESS:
+                message = " ".join(str(waiting.get("message", "")).split())[:200]
+                return f"{pod['metadata']['name']}: {waiting['reason']} {message}".strip()
+    return ""

@@ -1,0 +1,123 @@
+"""Reads and changes objects of a Kubernetes cluster by kubectl, in the context that the user has chosen."""
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...command.errors import PlanOutdated, ToolFailed, ToolMissing
+from ...core.security.child_environment import for_kubectl
+from ...core.security.documents import parse_json
+from ..system.process import Command, Completed, Runner
+
+Object = Mapping[str, Any]
+_ANSWER_S = 60.0
+_FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
+_POLL_S = 0.1
+
+
+class Cluster(Protocol):
+    """The objects of a namespace."""
+
+    def find(self, kinds: str, label: str) -> tuple[Object, ...]:
+        """The objects of these kinds (`deployments,services`) with a label. Raises ToolFailed."""
+
+    def apply(self, objects: Sequence[Object]) -> None:
+        """
+        Apply objects on the server, as the owner of exactly their fields.
+
+        Raises PlanOutdated if another owner has one of the fields, ToolFailed.
+        """
+
+    def delete(self, kinds: str, label: str) -> None:
+        """Delete the objects of these kinds with a label, and wait until they are gone. Raises ToolFailed."""
+
+    def forwarded(self, place: str, port: int) -> "Forwarding":
+        """A port of this machine that leads to one of an object (`service/prod`) while a block runs."""
+
+
+class Forwarding(Protocol):
+    """A context whose value is the port on loopback."""
+
+    def __enter__(self) -> int: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Kubectl:
+    """See Cluster."""
+
+    def __init__(self, runner: Runner, *, variables: Mapping[str, str], namespace: str, manager: str) -> None:
+        self._runner = runner
+        self._variables = for_kubectl(variables).variables
+        self._namespace = namespace
+        self._manager = manager
+
+    def find(self, kinds: str, label: str) -> tuple[Object, ...]:
+        """See Cluster."""
+        argv = ("get", kinds, "--selector", label, "--output=json")
+        done = self._run(*argv, what=f"the {kinds} of the namespace `{self._namespace}` cannot be read", verbatim=True)
+        return tuple(parse_json(done.stdout).get("items") or ())
+
+    def apply(self, objects: Sequence[Object]) -> None:
+        """See Cluster."""
+        document = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        argv = ("apply", "--server-side", f"--field-manager={self._manager}", "--validate=strict", "--filename=-")
+        done = self._runner.run(self._command(*argv, stdin=document))
+        if done.code == 0:
+            return
+        conflict = next((line.strip() for line in done.stderr.splitlines() if "conflict with" in line), None)
+        if conflict is not None:
+            raise PlanOutdated(
+                what="somebody else owns a field that the deployment sets",
+                why=conflict,
+                fix="let the other owner give it up, or change it there",
+            )
+        raise ToolFailed(what="the manifests cannot be applied", why=done.last_line)
+
+    def delete(self, kinds: str, label: str) -> None:
+        """See Cluster."""
+        argv = ("delete", kinds, "--selector", label, "--ignore-not-found", "--wait=true", "--timeout=120s")
+        self._run(*argv, what=f"the {kinds} cannot be deleted", timeout_s=150)
+
+    @contextmanager
+    def forwarded(self, place: str, port: int) -> Iterator[int]:
+        """See Cluster."""
+        running = self._runner.start(self._command("port-forward", "--address=127.0.0.1", place, f":{port}"))
+        try:
+            until = time.monotonic() + _ANSWER_S
+            while (match := _FORWARDING.search(running.log())) is None:
+                if running.code() is not None or time.monotonic() >= until:
+                    lines = running.log().strip().splitlines() or ["it printed nothing"]
+                    raise ToolFailed(what=f"no port leads to {place}", why=lines[-1])
+                time.sleep(_POLL_S)
+            yield int(match[1])
+        finally:
+            running.stop()
+
+    def _run(self, *argv: str, what: str, verbatim: bool = False, timeout_s: float = _ANSWER_S) -> Completed:
+        command = self._command(*argv, verbatim=verbatim, timeout_s=timeout_s)
+        try:
+            done = self._runner.run(command)
+        except ToolMissing as error:
+            raise ToolMissing(
+                what="kubectl is not installed",
+                why=str(error),
+                fix="install kubectl, and let KUBECONFIG name the cluster",
+            ) from error
+        if done.code != 0:
+            raise ToolFailed(what=what, why=done.last_line, fix="check the access with `kubectl auth whoami`")
+        return done
+
+    def _command(self, *argv: str, stdin: str = "", verbatim: bool = False, timeout_s: float | None = None) -> Command:
+        return Command(
+            argv=("kubectl", "--namespace", self._namespace, *argv),
+            variables=self._variables,
+            folder=Path("/"),
+            stdin=stdin,
+            verbatim=verbatim,
+            timeout_s=timeout_s,
+        )

@@ -1,0 +1,84 @@
+"""The manifests of a version for Kubernetes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from mlflow_uv.core.deploy.manifests import ManifestLabels, PodSpec, service, workload
+from mlflow_uv.core.deploy.settings import KubernetesSettings
+
+KEYS = ManifestLabels(deployment="d", slot="p", facts="f")
+IMAGE = f"r.example/wine@sha256:{'1' * 64}"
+
+
+def pod(**settings: Any) -> PodSpec:
+    """Pods of the colour blue."""
+    return PodSpec(
+        deployment="prod",
+        slot="blue",
+        image=IMAGE,
+        facts={"version": "1"},
+        settings=KubernetesSettings(target="kubernetes", **settings),
+        request_s=60,
+        variables=("API_KEY",),
+    )
+
+
+def spec_of(**settings: Any) -> dict[str, Any]:
+    """The spec of the pods."""
+    deployment: dict[str, Any] = json.loads(json.dumps(workload(pod(**settings), KEYS)[0]))
+    return dict(deployment["spec"]["template"]["spec"])
+
+
+def test_a_service_leads_to_the_pods_of_its_colour_alone() -> None:
+    """
+    Its selector has the labels of the pods; those of the other colour have another one.
+    """
+    deployment, budget = workload(pod(), KEYS)
+
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert labels == service(pod(), KEYS)["spec"]["selector"] == {"d": "prod", "p": "blue"}
+    assert labels == deployment["spec"]["selector"]["matchLabels"] == budget["spec"]["selector"]["matchLabels"]
+    assert ("prod", "prod-blue") == (service(pod(), KEYS)["metadata"]["name"], deployment["metadata"]["name"])
+
+
+def test_pods_are_confined_and_get_secrets_by_reference() -> None:
+    """
+    As the containers on a host, and without a token of the cluster; no value of a variable is in a manifest.
+    """
+    found = spec_of(secret="wine-variables")
+    (container,) = found["containers"]
+
+    assert (True, ["ALL"], False) == (
+        container["securityContext"]["readOnlyRootFilesystem"],
+        container["securityContext"]["capabilities"]["drop"],
+        container["securityContext"]["allowPrivilegeEscalation"],
+    )
+    assert (False, True) == (found["automountServiceAccountToken"], found["securityContext"]["runAsNonRoot"])
+    assert {"secretKeyRef": {"name": "wine-variables", "key": "API_KEY"}} == container["env"][1]["valueFrom"]
+    assert "imagePullSecrets" not in found
+
+
+def test_a_pod_has_more_time_to_end_than_its_server_needs() -> None:
+    """
+    It lingers until all nodes know, then drains for 30 s.
+    """
+    found = spec_of()
+    (container,) = found["containers"]
+    lingering = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+
+    assert found["terminationGracePeriodSeconds"] > lingering + 30
+
+
+@pytest.mark.parametrize(("most", "kinds"), [(None, 2), (6, 3), (1, 3)])
+def test_an_autoscaler_owns_the_number_of_pods(most: int | None, kinds: int) -> None:
+    """
+    Without one, the Deployment has it; a largest number below the smallest is the smallest.
+    """
+    objects = workload(pod(replicas=3, max_replicas=most), KEYS)
+
+    assert kinds == len(objects)
+    assert (most is None) == ("replicas" in objects[0]["spec"])
+    if most is not None:
+        assert (3, max(3, most)) == (objects[2]["spec"]["minReplicas"], objects[2]["spec"]["maxReplicas"])

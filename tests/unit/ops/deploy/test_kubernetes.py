@@ -1,0 +1,70 @@
+"""Kubernetes: the Service, the colours, the reasons of pods, and what a cluster cannot run."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput, NotServing
+from mlflow_uv.core.release.record import Record
+from mlflow_uv.core.security.serve_env import ServeVariables
+
+from .test_target import begin, deploy
+from .worlds import cluster_world, wanted_version
+
+
+def test_the_service_is_applied_last_and_its_old_manifest_to_return() -> None:
+    """
+    The new pods are asked before; nothing but the Service is applied when it returns.
+    """
+    world = cluster_world(max_replicas=4)
+    deploy(world, "1")
+    world.cluster.applied.clear()
+    target = begin(world.target(), wanted_version("2"))
+
+    target.undo()
+
+    assert [
+        *("Deployment/prod-green", "PodDisruptionBudget/prod-green", "HorizontalPodAutoscaler/prod-green"),
+        *("Service/prod", "Service/prod"),
+    ] == world.cluster.applied
+    assert {"prod-blue", "prod"} == {name for _, name in world.cluster.objects}
+
+
+def test_pods_that_will_not_start_are_not_waited_for() -> None:
+    """
+    The reason of the container is that of the error.
+    """
+    world = cluster_world()
+    world.plant("1", "ends")
+
+    with pytest.raises(NotServing, match="pod-1: CrashLoopBackOff back-off 10s"):
+        begin(world.target(), wanted_version("1"), up_to="wait")
+
+
+def test_an_image_without_a_registry_and_variables_without_a_secret_are_refused_by_the_plan() -> None:
+    """
+    Nodes pull by digest, and a manifest has no values.
+    """
+    wanted = wanted_version("1")
+    assert wanted.record.image is not None
+    record = SimpleNamespace(image=replace(wanted.record.image, digest=""))
+    unpushed = replace(wanted, record=cast("Record", record))
+    secret = replace(wanted, serve_env=ServeVariables({"API_KEY": "x"}))
+
+    for refused, message in ((unpushed, "in no registry"), (secret, "has no `secret`")):
+        with pytest.raises(BadInput, match=message):
+            cluster_world().target().plan(refused)
+
+
+def test_the_endpoint_is_the_name_of_the_service_in_the_cluster() -> None:
+    """
+    It is asked through the API server; the address that is recorded is that of its clients.
+    """
+    world = cluster_world(namespace="models", port=8080)
+    deploy(world, "1")
+
+    with world.target().live() as address:
+        assert address.startswith("http://127.0.0.1:")
+    assert "http://prod.models.svc:8080" == world.target().observe().endpoint
