@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,16 +35,8 @@ class Cluster(Protocol):
     def delete(self, kinds: str, label: str) -> None:
         """Delete the objects of these kinds with a label, and wait until they are gone. Raises ToolFailed."""
 
-    def forwarded(self, place: str, port: int) -> "Forwarding":
+    def forwarded(self, place: str, port: int) -> AbstractContextManager[int]:
         """A port of this machine that leads to one of an object (`service/prod`) while a block runs."""
-
-
-class Forwarding(Protocol):
-    """A context whose value is the port on loopback."""
-
-    def __enter__(self) -> int: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 class Kubectl:

@@ -73,9 +73,10 @@ def test_objects_are_found_by_their_label() -> None:
     """
     A namespace without any has no items.
     """
+    answers: tuple[dict[str, object], ...] = ({"items": [SERVICE]}, {"items": []}, {"items": None})
+
     found = [
-        kubectl(FakeRunner({" get ": completed(json.dumps(answer))})).find("services", "a=b")
-        for answer in ({"items": [SERVICE]}, {"items": []}, {"items": None})
+        kubectl(FakeRunner({" get ": completed(json.dumps(answer))})).find("services", "a=b") for answer in answers
     ]
 
     assert [(SERVICE,), (), ()] == found
