@@ -9,8 +9,9 @@ linked. `required` is the library without which the model does not load; checked
 the last folder of the loader; with LAYER, below that folder and for the architecture MACHINE.
 
 `python -I -B - --names < libraries.py` prints the names of the system's libraries as JSON. With such a list on standard
-input, `python -I -B libraries.py --compare FOLDER` prints {lacking: [[package, file, library, copy]]} for the packages
-in a folder; `copy` is the file that `--link` would link, empty without one.
+input, `python -I -B libraries.py --compare FOLDER [--elsewhere]` prints {lacking: [[package, file, library, copy]]} for
+the packages in a folder; `copy` is the file that `--link` would link, empty without one. With `--elsewhere` the names
+are those of another system: no file of this one outside of the folder counts.
 """
 
 import csv
@@ -60,7 +61,8 @@ def main(arguments: "list[str]") -> None:
         json.dump(sorted(system_names()), sys.stdout)
         return
     if arguments[0] == "--compare":
-        json.dump({"lacking": compared(Path(arguments[1]), set(json.load(sys.stdin)))}, sys.stdout)
+        folder, within = Path(arguments[1]), Path(arguments[1] if "--elsewhere" in arguments[2:] else "/")
+        json.dump({"lacking": compared(folder, set(json.load(sys.stdin)), within)}, sys.stdout)
         return
     environment, *model = arguments
     missing = lacking(Path(environment))
@@ -69,8 +71,12 @@ def main(arguments: "list[str]") -> None:
     json.dump({"lacking": sorted(rows), "linked": linked(Path(environment)), "required": required}, sys.stdout)
 
 
-def lacking(environment: Path, here: "set[str] | None" = None) -> "list[tuple[Library, str]]":
-    """The libraries of an environment with each missing dependency; `here` are the names of the system's libraries."""
+def lacking(environment: Path, here: "set[str] | None" = None, within: Path = Path("/")) -> "list[tuple[Library, str]]":
+    """
+    The libraries of an environment with each missing dependency; `here` are the names of the system's libraries.
+
+    Only dependencies `within` a folder are looked for at the places that a library names.
+    """
     libraries = list(libraries_in(environment))
     known = {library.path.name for library in libraries} | {library.name for library in libraries}
     known |= system_names() if here is None else here
@@ -78,14 +84,14 @@ def lacking(environment: Path, here: "set[str] | None" = None) -> "list[tuple[Li
         (library, name)
         for library in libraries
         for name in library.needed
-        if name not in known and not name.startswith(OF_DRIVERS) and not beside(library, name)
+        if name not in known and not name.startswith(OF_DRIVERS) and not beside(library, name, within)
     ]
 
 
-def compared(environment: Path, here: "set[str]") -> "list[list[str]]":
+def compared(environment: Path, here: "set[str]", within: Path) -> "list[list[str]]":
     """The rows of `--compare`: package, file and missing library, and the copy of it in another package."""
     rows = []
-    for library, name in lacking(environment, here):
+    for library, name in lacking(environment, here, within):
         versions = set(VERSIONS.findall(library.strings))
         copy = next(sources_of(environment, name, versions), None) if name in LINKABLE else None
         rows.append([owner(environment, library.path), library.path.name, name, copy.name if copy else ""])
@@ -158,11 +164,12 @@ def _segment(entry: bytes, order: str, *, wide: bool) -> "tuple[int, int, int, i
     return kind, offset, address, size
 
 
-def beside(library: Library, name: str) -> bool:
-    """Whether a dependency is in one of the library's own search paths (RPATH, RUNPATH)."""
-    origin = str(library.path.parent)
+def beside(library: Library, name: str, within: Path) -> bool:
+    """Whether a dependency is in one of the library's own search paths (RPATH, RUNPATH), within a folder."""
+    origin, top = str(library.path.parent), os.path.join(os.path.realpath(within), "")
     places = (re.sub(r"\$(ORIGIN|\{ORIGIN\})", lambda _: origin, folder) for folder in library.folders)
-    return any(Path(place, name).exists() for place in places)
+    found = (Path(place, name) for place in places)
+    return any(path.exists() and os.path.realpath(path).startswith(top) for path in found)
 
 
 def system_names() -> "set[str]":

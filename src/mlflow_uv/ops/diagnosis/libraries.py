@@ -66,7 +66,7 @@ def missing_libraries(packages: Path, system: SystemLibraries, tools: Tools) -> 
     """Return the libraries that packages in a folder are linked with, and that neither they nor the system have."""
     return tuple(
         MissingLibrary(package=package, file=file, library=library, copy=copy)
-        for package, file, library, copy in tools.libraries.compare(packages, system.names)
+        for package, file, library, copy in tools.libraries.compare(packages, system.names, elsewhere=bool(system.base))
     )
 
 

@@ -111,7 +111,7 @@ def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> Share
         for layer in packages.layers:
             if any(_is_library(path) for path in layer.files):
                 extract(layer.archive, environment, _place)
-        rows = tools.libraries.compare(environment, loader.names)
+        rows = tools.libraries.compare(environment, loader.names, elsewhere=True)
         paths = {
             copy: str(PurePosixPath(VENV) / min(environment.rglob(copy)).relative_to(environment))
             for _, _, _, copy in rows

@@ -25,13 +25,16 @@ class LibraryScanner:
         """The names of the shared libraries of this machine. Raises ToolFailed."""
         return tuple(map(str, parse_json(self._run("--names"))))
 
-    def compare(self, folder: Path, names: Sequence[str]) -> tuple[tuple[str, str, str, str], ...]:
+    def compare(self, folder: Path, names: Sequence[str], *, elsewhere: bool) -> tuple[tuple[str, str, str, str], ...]:
         """
         The libraries that packages in a folder are linked with, and that neither they nor `names` have.
 
+        The names are those of this machine, or of a system `elsewhere`, of which no other file is known here.
         Each is package, file, library, and the file of a copy in another package, or an empty text. Raises ToolFailed.
         """
-        answer = parse_json(self._run("--compare", str(folder), stdin=json.dumps(list(names))))
+        answer = parse_json(
+            self._run("--compare", str(folder), *(("--elsewhere",) if elsewhere else ()), stdin=json.dumps(list(names)))
+        )
         return tuple(
             (str(package), str(file), str(library), str(copy)) for package, file, library, copy in answer["lacking"]
         )

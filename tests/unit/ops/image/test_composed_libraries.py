@@ -34,7 +34,10 @@ class FakeScanner:
     rows: tuple[tuple[str, str, str, str], ...]
     shown: list[str] = field(default_factory=list)
 
-    def compare(self, folder: Path, _names: tuple[str, ...]) -> tuple[tuple[str, str, str, str], ...]:
+    def compare(
+        self, folder: Path, _names: tuple[str, ...], *, elsewhere: bool
+    ) -> tuple[tuple[str, str, str, str], ...]:
+        assert elsewhere
         self.shown += sorted(path.name for path in folder.rglob("*") if path.is_file())
         return self.rows
 

@@ -23,7 +23,25 @@ def test_libraries_of_unpacked_wheels_are_compared_with_a_list(tmp_path: Path) -
     scanner = LibraryScanner(SystemRunner(), host=Host.of(os.environ, folder=tmp_path, python=Path(sys.executable)))
 
     names = scanner.system_names()
-    missing = scanner.compare(packages, names)
+    missing = scanner.compare(packages, names, elsewhere=False)
 
     assert (True, (("viewer", "view.so", "libplanted.so.9", ""),)) == ("libc.so.6" in names, missing)
-    assert () == scanner.compare(packages, (*names, "libplanted.so.9"))
+    assert () == scanner.compare(packages, (*names, "libplanted.so.9"), elsewhere=False)
+
+
+def test_files_of_this_machine_say_nothing_about_another_system(tmp_path: Path) -> None:
+    """
+    A library may name a folder of the machine where it was built; what is beside it in its package counts anywhere.
+    """
+    packages, machine = tmp_path / "packages", tmp_path / "machine"
+    packages.mkdir()
+    machine.mkdir()
+    (machine / "libplanted.so.9").write_bytes(elf.library())
+    (packages / "libown.so.1").write_bytes(elf.library(name="other"))
+    folders = f"$ORIGIN:{machine}:{packages}/../machine"
+    (packages / "view.so").write_bytes(elf.library("libplanted.so.9", "libown.so.1", folders=folders))
+    scanner = LibraryScanner(SystemRunner(), host=Host.of(os.environ, folder=tmp_path, python=Path(sys.executable)))
+
+    here, elsewhere = (scanner.compare(packages, (), elsewhere=elsewhere) for elsewhere in (False, True))
+
+    assert ((), ["libplanted.so.9"]) == (here, [library for _, _, library, _ in elsewhere])
