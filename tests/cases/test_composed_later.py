@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,9 @@ import pytest
 from tests.registries import digest_in, registry
 
 from .conftest import name_of_image
+from .consumer import CommandResult
 from .images import BASE, remove_image
+from .podman_storage import podman_storage_in
 from .sample_project import SampleProject, training
 
 pytestmark = [pytest.mark.engine, pytest.mark.extended]
@@ -26,11 +28,16 @@ class Composed:
     flags: tuple[str, ...]
     image: str
     host: str
+    variables: Mapping[str, str]
 
     @property
     def pushed(self) -> bool:
         """Whether a registry has the image."""
         return "--push" in self.flags
+
+    def run(self, step: str, *flags: str) -> CommandResult:
+        """Run a step where the engine has the image."""
+        return self.sample.run(step, *flags, variables=self.variables)
 
 
 @pytest.fixture(scope="module", params=["registry", "docker", "podman"])
@@ -42,8 +49,8 @@ def composed(
 ) -> Iterator[Composed]:
     """Pushed to a registry that has the base, too; or loaded into an engine whose copy of the base was read."""
     engine = "docker" if request.param == "registry" else request.param
-    if engine == "podman":
-        request.getfixturevalue("podman_program")
+    program = request.getfixturevalue("podman_program") if engine == "podman" else ""
+    variables: dict[str, str] = {}
     released_sample.restore()
     folder = tmp_path_factory.mktemp("composed")
     sample = SampleProject(
@@ -60,10 +67,12 @@ def composed(
             flags += ("--push", "--base-image", base)
             opened.callback(remove_image, base)
         if engine == "podman":
-            subprocess.run(f"docker save {BASE} | podman load --quiet", shell=True, check=True, capture_output=True)
+            variables = opened.enter_context(podman_storage_in(folder, program))
             flags += ("--base-image", f"docker.io/library/{BASE}")
+            image = f"localhost/{image}"
+        else:
+            opened.callback(remove_image, image)
         flags += ("--image", image)
-        opened.callback(remove_image, image, engine)
         manifest = sample.folder / "pyproject.toml"
         manifest.write_text(
             manifest.read_text() + '\n[tool.mlflow-uv.promote]\nallow-unverified = ["image"]\n'
@@ -71,10 +80,10 @@ def composed(
             else manifest.read_text()
         )
         sample.train_with(training(predict='return [3.0 * x for x in model_input["x"]]'))
-        made = sample.run("release", *flags)
+        made = sample.run("release", *flags, variables=variables)
         assert (0, "2") == (made.code, made.outputs["version"]), made.stderr
         sample.keep()
-        yield Composed(sample=sample, flags=flags, image=image, host=host)
+        yield Composed(sample=sample, flags=flags, image=image, host=host, variables=variables)
     released_sample.restore()
 
 
@@ -85,14 +94,13 @@ def test_a_composed_version_is_verified_promoted_audited_rolled_back_and_reporte
     As a version whose image an engine built; the audit composes the image again, and its digest is the same.
     """
     composed.sample.restore()
-    sample = composed.sample
     page = tmp_path / "report.html"
 
-    verified = sample.run("verify", "models:/wine@candidate", "--ways", "image image-v2", "--dry-run")
-    moves = [sample.run("promote", "--candidate", number) for number in ("2", "1")]
-    back = sample.run("rollback")
-    audited = sample.run("audit", "models:/wine@champion", "--strict")
-    reported = sample.run("report", "models:/wine@champion", "--report-file", str(page))
+    verified = composed.run("verify", "models:/wine@candidate", "--ways", "image image-v2", "--dry-run")
+    moves = [composed.run("promote", "--candidate", number) for number in ("2", "1")]
+    back = composed.run("rollback")
+    audited = composed.run("audit", "models:/wine@champion", "--strict")
+    reported = composed.run("report", "models:/wine@champion", "--report-file", str(page))
 
     results = (verified, *moves, back, audited, reported)
     assert [0] * 6 == [result.code for result in results], [result.stderr for result in results]
@@ -115,7 +123,7 @@ def test_a_release_again_gives_the_same_image(composed: Composed) -> None:
     sample = composed.sample
     before = json.loads(sample.consumer.record.read_text())["image"]
 
-    again = sample.run("release", *composed.flags)
+    again = composed.run("release", *composed.flags)
 
     assert (0, True, "2") == (again.code, again.outputs["reused"], again.outputs["version"]), again.stderr
     after = json.loads(sample.consumer.record.read_text())["image"]
@@ -134,8 +142,8 @@ def test_an_image_that_took_the_place_of_a_composed_one_is_found(composed: Compo
     subprocess.run(("docker", "tag", BASE, composed.image), check=True)
     try:
         subprocess.run(("docker", "push", "--quiet", composed.image), check=True, capture_output=True)
-        audited = composed.sample.run("audit", "models:/wine/2")
-        promoted = composed.sample.run("promote", "--candidate", "2")
+        audited = composed.run("audit", "models:/wine/2")
+        promoted = composed.run("promote", "--candidate", "2")
     finally:
         argv = ("skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false")
         subprocess.run((*argv, f"docker://{place}@{digest}", f"docker://{composed.image}"), check=True)

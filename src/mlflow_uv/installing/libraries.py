@@ -61,8 +61,8 @@ def main(arguments: "list[str]") -> None:
         json.dump(sorted(system_names()), sys.stdout)
         return
     if arguments[0] == "--compare":
-        folder, within = Path(arguments[1]), Path(arguments[1] if "--elsewhere" in arguments[2:] else "/")
-        json.dump({"lacking": compared(folder, set(json.load(sys.stdin)), within)}, sys.stdout)
+        within = Path(arguments[1] if "--elsewhere" in arguments[2:] else "/")
+        json.dump({"lacking": compared(Path(arguments[1]), set(json.load(sys.stdin)), within)}, sys.stdout)
         return
     environment, *model = arguments
     missing = lacking(Path(environment))

@@ -32,9 +32,8 @@ class LibraryScanner:
         The names are those of this machine, or of a system `elsewhere`, of which no other file is known here.
         Each is package, file, library, and the file of a copy in another package, or an empty text. Raises ToolFailed.
         """
-        answer = parse_json(
-            self._run("--compare", str(folder), *(("--elsewhere",) if elsewhere else ()), stdin=json.dumps(list(names)))
-        )
+        flags = ("--elsewhere",) if elsewhere else ()
+        answer = parse_json(self._run("--compare", str(folder), *flags, stdin=json.dumps(list(names))))
         return tuple(
             (str(package), str(file), str(library), str(copy)) for package, file, library, copy in answer["lacking"]
         )

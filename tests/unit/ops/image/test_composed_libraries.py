@@ -24,6 +24,7 @@ from mlflow_uv.tools.toolbox import Tools
 
 LOADER = Loader(names=("libc.so.6",), folder=PurePosixPath("/usr/lib/x86_64-linux-gnu"))
 SITE = f"{VENV}/lib/python3.11/site-packages"
+Row = tuple[str, str, str, str]
 COPY = "libgomp-a34b3233.so.1.0.0"
 
 
@@ -31,12 +32,10 @@ COPY = "libgomp-a34b3233.so.1.0.0"
 class FakeScanner:
     """Says what is lacking, and keeps which files it was shown."""
 
-    rows: tuple[tuple[str, str, str, str], ...]
+    rows: tuple[Row, ...]
     shown: list[str] = field(default_factory=list)
 
-    def compare(
-        self, folder: Path, _names: tuple[str, ...], *, elsewhere: bool
-    ) -> tuple[tuple[str, str, str, str], ...]:
+    def compare(self, folder: Path, _names: tuple[str, ...], *, elsewhere: bool) -> tuple[Row, ...]:
         assert elsewhere
         self.shown += sorted(path.name for path in folder.rglob("*") if path.is_file())
         return self.rows
