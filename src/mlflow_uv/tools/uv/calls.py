@@ -74,6 +74,7 @@ class UvCalls:
         self._variables = self._trusting.variables
         self._mirror = pip.mirror(variables)
         self._inert: InertPython | None = None
+        self._python_versions: dict[Path, str | None] = {}
         plain = for_uv(self._variables, respect=False).variables
         self._programs = Programs(runner, variables=plain, named=named, own=own)
 
@@ -88,6 +89,7 @@ class UvCalls:
         """A copy for an untrusted checkout, which runs no code of it; some locks are unverifiable then."""
         other = copy.copy(self)
         other._inert = inert  # noqa: SLF001  # our own
+        other._python_versions = {}  # noqa: SLF001  # as above
         return other
 
     def other_python(self, version_range: str) -> Path | None:
@@ -109,12 +111,16 @@ class UvCalls:
         """
         The version of the interpreter that uv selects for the project on this machine, without a download.
 
-        None if none is installed, or if uv is too old to print it.
+        None if none is installed, or if uv is too old to print it. uv is asked once, because it starts what
+        PATH calls Python, and the shims of pyenv are slow.
         """
-        argv = ("python", "find", "--system", "--no-python-downloads", "--show-version")
-        done = self._run(project, argv, respect_env=False)
-        version = done.stdout.strip()
-        return version if done.code == 0 and re.fullmatch(r"\d+\.\d+\S*", version) else None
+        if project.folder not in self._python_versions:
+            argv = ("python", "find", "--system", "--no-python-downloads", "--show-version")
+            done = self._run(project, argv, respect_env=False)
+            version = done.stdout.strip()
+            valid = done.code == 0 and re.fullmatch(r"\d+\.\d+\S*", version)
+            self._python_versions[project.folder] = version if valid else None
+        return self._python_versions[project.folder]
 
     def python_or_why(self, project: Project) -> tuple[str, str]:
         """

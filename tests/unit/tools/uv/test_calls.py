@@ -1,5 +1,6 @@
 """Which certificates uv gets, and which interpreters it is asked for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,17 @@ def test_the_python_of_a_project_is_what_uv_prints(project: Project, printed: st
     uv = Uv(FakeRunner(answers), variables={"PATH": "/usr/bin"}, named=None, own=Path("/ours/uv"))
 
     assert version == uv.python_of(project)
+
+
+def test_uv_is_asked_once_for_the_python_of_a_project(project: Project) -> None:
+    """
+    A release asks before it starts and again in check-targets; another project, or an untrusted one, is asked about.
+    """
+    runner = FakeRunner({"--version": completed("uv 0.9.9\n"), "python find": completed("3.12.4\n")})
+    uv = Uv(runner, variables={"PATH": "/usr/bin"}, named=None, own=Path("/ours/uv"))
+    other = replace(project, folder=project.folder / "other")
+
+    versions = [uv.python_of(asked) for asked in (project, project, other)]
+
+    finds = [call for call in runner.asked if "find" in call.argv]
+    assert (["3.12.4"] * 3, [project.folder, other.folder]) == (versions, [call.folder for call in finds])
