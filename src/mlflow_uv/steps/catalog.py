@@ -8,6 +8,7 @@ from ..command.step import Step
 
 RELEASE_NAME = "release"
 NAMES = (
+    "init",
     "check-lock",
     "check-targets",
     "lint",

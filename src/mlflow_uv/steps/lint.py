@@ -1,6 +1,5 @@
 """Finds mistakes in the files of MLflow projects that are locked with uv."""
 
-import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from ..ops.lint.folder import CheckedFolder
 from ..ops.lint.silenced import Silenced
 from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import absolute, path_from
-from ..tools.project.tree import is_excluded
+from ..tools.project.tree import is_excluded, walked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,18 +92,10 @@ def _paths(inputs: Inputs, folder: Path, tools: LockTools) -> tuple[tuple[str, .
         named = tuple(path_below(str(folder), str(tools.host.folder), word) for word in inputs.files)
         return named, named
     tracked = tools.git.names_below(folder, tracked=True)
-    every = tools.git.names_below(folder, tracked=False) if tracked is not None else tuple(_walk(str(folder)))
+    every = tools.git.names_below(folder, tracked=False) if tracked is not None else tuple(walked(folder))
     kept = tuple(path for path in every or () if not is_excluded(path.split("/")[:-1], inputs.exclude))
     wanted = set(kept)
     return kept, tuple(path for path in tracked or () if path in wanted)
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """Files below a folder without git. Links are not followed, so that loops end."""
-    for base, folders, names in os.walk(folder):
-        parts = Path(base).relative_to(folder).parts
-        folders[:] = [name for name in folders if not is_excluded((*parts, name), ())]
-        yield from ("/".join((*parts, name)) for name in names)
 
 
 def _chosen(inputs: Inputs, silenced: Silenced) -> tuple[LintRule, ...]:

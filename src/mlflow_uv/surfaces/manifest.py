@@ -33,9 +33,10 @@ NOTE = "Rendered by `bin/mlflow-uv render` from the steps in src/mlflow_uv: edit
 
 def rendered() -> dict[str, str]:
     """Every rendered file by its path in the repository."""
-    files = {"action.yml": _action(RELEASE, up="")}
+    files = {"action.yml": _action(RELEASE, up=""), "action-types.yml": _types(RELEASE)}
     for step in ALL:
         files[f"actions/{step.name}/action.yml"] = _action(step, up="/../..")
+        files[f"actions/{step.name}/action-types.yml"] = _types(step)
     files[".pre-commit-hooks.yaml"] = _hooks()
     files["docs/reference.md"] = _reference()
     files["src/mlflow_uv/command/settings.py"] = _settings()
@@ -81,6 +82,30 @@ def _action(step: Step[Any, Any, Any], *, up: str) -> str:
         "        MLFLOW_UV_INPUTS: ${{ toJSON(inputs) }}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _types(step: Step[Any, Any, Any]) -> str:
+    """The types of an action's inputs and outputs (https://github.com/typesafegithub/github-actions-typing)."""
+    lines = [f"# {NOTE}", "inputs:"]
+    for field in fields_of(step.inputs):
+        lines += [f"  {field.kebab}:", *(f"    {line}" for line in _type(field))]
+    lines += ["  sarif:", "    type: string", "outputs:"]
+    for field in fields_of(step.outputs):
+        lines += [f"  {field.kebab}:", "    type: string"]  # each is the text of a JSON value
+    return "\n".join(lines) + "\n"
+
+
+def _type(field: Field) -> tuple[str, ...]:
+    match field.kind:
+        case FieldKind.SWITCH:
+            return ("type: boolean",)
+        case FieldKind.NUMBER:
+            return ("type: integer",) if field.whole else ("type: float",)
+        case FieldKind.CHOICE:
+            return ("type: enum", "allowed-values:", *(f"  - {_quoted(choice)}" for choice in field.choices))
+        case FieldKind.LIST:
+            return ("type: list", "separator: ','", "list-item:", "  type: string")
+    return ("type: string",)
 
 
 def _described(field: Field) -> str:

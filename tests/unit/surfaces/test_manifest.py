@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mlflow_uv.surfaces.manifest import main, rendered
 
@@ -32,3 +33,20 @@ def test_what_is_no_folder_is_not_taken_for_one(
         main([word])
 
     assert (code, []) == (caught.value.code, list(tmp_path.iterdir()))
+
+
+def test_every_input_and_output_of_an_action_has_a_type() -> None:
+    """
+    The types name what the action has, and a choice lists its values.
+    """
+    files = rendered()
+    actions = {name: yaml.safe_load(text) for name, text in files.items() if name.endswith("action.yml")}
+
+    for name, action in actions.items():
+        types = yaml.safe_load(files[name.replace("action.yml", "action-types.yml")])
+        assert [list(types[part]) for part in ("inputs", "outputs")] == [
+            list(action[part]) for part in ("inputs", "outputs")
+        ]
+    release = yaml.safe_load(files["action-types.yml"])["inputs"]
+    assert {"type": "enum", "allowed-values": ["locked", "slim"]} == release["serving"]
+    assert ("boolean", "list", "string") == tuple(release[name]["type"] for name in ("push", "targets", "train"))

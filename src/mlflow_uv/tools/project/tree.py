@@ -29,6 +29,14 @@ def projects_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> 
     return tuple(_roots((folder, *sorted(folders - {folder})), start=folder))
 
 
+def walked(folder: Path) -> Iterator[str]:
+    """The paths of all files below a folder without git, with slashes. Links are not followed, so that loops end."""
+    for base, folders, names in os.walk(folder):
+        parts = Path(base).relative_to(folder).parts
+        folders[:] = [name for name in folders if not is_excluded((*parts, name), ())]
+        yield from ("/".join((*parts, name)) for name in names)
+
+
 def script_locks_below(folder: Path, git: Git, *, exclude: tuple[str, ...] = ()) -> tuple[Path, ...]:
     """The locks of scripts (`x.py.lock` beside `x.py`) in and below a folder, in path order; they may be no files."""
     folder = absolute(folder)

@@ -1,0 +1,1 @@
+"""Plans the files that set a project up."""

@@ -1,0 +1,145 @@
+"""Plans the files that a project needs: its settings, workflows and hooks. No file is replaced."""
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...core.init.training_scripts import TrainingScript, training_command, training_scripts
+from ...core.lint.locked_packages import locked_packages
+from ...core.security.size_limits import MANIFEST_LIMIT
+from ...core.security.toml_documents import parse_toml
+from ...tools.project.files import table_of
+from ..lint.folder import CheckedFolder
+
+ACTION = "mlflow-uv-action"
+HOOKS = ".pre-commit-config.yaml"
+WORKFLOWS = ".github/workflows"
+TEMPLATES = {"check.yml": "mlflow-uv-check.yml", "comment.yml": "mlflow-uv-comment.yml",
+             "call-release.yml": "mlflow-uv-release.yml"}  # fmt: skip
+_MOST_FILES = 20_000
+_MAIN = re.compile(r"^ +main:", re.MULTILINE)  # an entry point of an MLproject
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedFile:
+    """A file below the root of the repository: its text, None if it is new, and what it becomes."""
+
+    path: str
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InitPlan:
+    """What is written, how the project trains (empty if that was not found out), and what the user should know."""
+
+    files: tuple[PlannedFile, ...]
+    train: str
+    scripts: tuple[TrainingScript, ...]
+    notes: tuple[str, ...]
+
+
+def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str) -> InitPlan:
+    """
+    Plan the files of a project in a folder below the root of its repository, empty for the root itself.
+
+    `paths` are the files of the repository, `name` that of the project. Raises Unparsable for its manifest.
+    """
+    files = CheckedFolder(str(root))
+    below = tuple(_below(path, project) for path in paths if _is_below(path, project))
+    texts = ((path, files.text(posixpath.join(project, path))) for path in below[:_MOST_FILES] if path.endswith(".py"))
+    scripts = training_scripts((path, text) for path, text in texts if text is not None)
+    manifest_path = posixpath.join(project, "pyproject.toml")
+    manifest = files.text(manifest_path) or ""
+    table = parse_toml(manifest.encode(errors="surrogateescape"), limit=MANIFEST_LIMIT)
+    settings = table_of(table, "tool", "mlflow-uv")
+    train = _train(scripts, below, table, files.text(posixpath.join(project, "MLproject")))
+    planned: list[PlannedFile] = []
+    notes: list[str] = []
+    if "mlflow-uv" in table_of(table, "tool"):
+        notes.append("pyproject.toml has [tool.mlflow-uv] already; it is not changed")
+        train = {key: str(settings[key]) for key in ("train", "entry-point", "function", "model") if key in settings}
+    else:
+        planned.append(PlannedFile(path=manifest_path, before=manifest, after=_with_settings(manifest, train, name)))
+    planned += _workflows(files, paths, project, notes)
+    planned += _hooks(files, notes)
+    notes += _about(files, below, project)
+    return InitPlan(
+        files=tuple(planned), train=" ".join(train.values()), scripts=scripts, notes=tuple(dict.fromkeys(notes))
+    )
+
+
+def template(name: str) -> str:
+    """The text of a template, which is an example of the documentation too."""
+    return Path(__file__).with_name("templates").joinpath(name).read_text(encoding="utf-8")
+
+
+def _train(
+    scripts: tuple[TrainingScript, ...], below: tuple[str, ...], table: Mapping[str, Any], mlproject: str | None
+) -> dict[str, str]:
+    """The setting that says how the project trains; empty if several scripts are equally likely, or there is none."""
+    if mlproject and _MAIN.search(mlproject) and "parameters:" not in mlproject:
+        return {"entry-point": "main"}
+    if not scripts or (len(scripts) > 1 and scripts[1].score == scripts[0].score):
+        return {}
+    return {"train": training_command(scripts[0], frozenset(below), table_of(table, "project", "scripts"))}
+
+
+def _with_settings(manifest: str, train: Mapping[str, str], name: str) -> str:
+    rows = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in {**train, "model-name": name}.items()]
+    end = "" if manifest.endswith("\n") or not manifest else "\n"
+    after = f"{manifest}{end}\n[tool.mlflow-uv]\n" + "\n".join(rows) + "\n"
+    parse_toml(after.encode(errors="surrogateescape"), limit=MANIFEST_LIMIT)
+    return after
+
+
+def _workflows(files: CheckedFolder, paths: tuple[str, ...], project: str, notes: list[str]) -> Iterator[PlannedFile]:
+    present = [path for path in paths if path.startswith(f"{WORKFLOWS}/") and path.endswith((".yml", ".yaml"))]
+    using = [path for path in present if ACTION in (files.text(path) or "")]
+    if using:
+        notes.append(f"{using[0]} uses the action already; no workflow is written")
+        return
+    for source, name in TEMPLATES.items():
+        path = f"{WORKFLOWS}/{name}"
+        if files.exists(path):
+            notes.append(f"{path} exists; it is not changed")
+            continue
+        text = template(source)
+        if project:
+            text = text.replace("    with:\n", f"    with:\n      project: {json.dumps(project, ensure_ascii=False)}\n")
+        yield PlannedFile(path=path, before=None, after=text)
+
+
+def _hooks(files: CheckedFolder, notes: list[str]) -> Iterator[PlannedFile]:
+    if not files.exists(HOOKS):
+        yield PlannedFile(path=HOOKS, before=None, after=template("pre-commit-config.yaml"))
+    elif ACTION not in (files.text(HOOKS) or ""):
+        lines = template("pre-commit-config.yaml").partition("\n")[2].rstrip().split("\n")
+        notes.append(f"add to `repos` in {HOOKS}, which is not changed:")
+        notes += lines
+
+
+def _about(files: CheckedFolder, below: tuple[str, ...], project: str) -> Iterator[str]:
+    """Yield what stands in the way of a release."""
+    lock = files.text(posixpath.join(project, "uv.lock"))
+    if lock is None and files.lock_of(project) is None:
+        yield "there is no uv.lock yet: run `uv lock`, and commit it"
+    else:
+        known = locked_packages(lock, folder=project) if lock is not None else files.lock_of(project)
+        if known is not None and not {"mlflow", "mlflow-skinny"} & known.versions.keys():
+            yield "mlflow is not in the lock: run `uv add mlflow`"
+    dockerfiles = [path for path in below if posixpath.basename(path).startswith("Dockerfile")]
+    if dockerfiles:
+        yield f"build-image makes the serving image, and does not use {dockerfiles[0]}; lint checks it"
+
+
+def _is_below(path: str, project: str) -> bool:
+    return not project or path.startswith(f"{project}/")
+
+
+def _below(path: str, project: str) -> str:
+    return path[len(project) + 1 :] if project else path

@@ -1,0 +1,95 @@
+"""Sets a project up: finds out how it trains, and writes its settings, workflows and hooks."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from ..command.errors import BadProject
+from ..command.inputs import DryRunInputs, ProjectInputs
+from ..command.report import Finding, Report, Severity, counted
+from ..command.step import Doc, Step
+from ..core.security.toml_documents import Unparsable
+from ..ops.init.plan import InitPlan, PlannedFile, init_plan
+from ..tools.lock_toolbox import LockTools
+from ..tools.project.files import absolute, read_project, target_of, write_atomically
+from ..tools.project.tree import walked
+
+_SHOWN = 5  # scripts that are named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(ProjectInputs, DryRunInputs):
+    """Inputs of init: the project, and whether anything is written."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outputs:
+    """Outputs of init."""
+
+    training: Annotated[str, Doc("How the project trains: a command or an entry point; empty if it was not found out.")]
+    flavor: Annotated[str, Doc("MLflow flavor of the model, as the training script names it; empty if unknown.")]
+    setup_files: Annotated[tuple[str, ...], Doc("Paths of the files that were written, or would be with dry-run.")]
+
+
+def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
+    """Read the files of the repository, and write what is missing. Raises BadProject, BadInput, ToolFailed."""
+    folder = absolute(inputs.project)
+    project = read_project(folder)
+    root = (tools.git.top(folder) or project.root).resolve()
+    below = folder.resolve().relative_to(root).as_posix()
+    names = tools.git.names_below(root, tracked=False)
+    paths = tuple(sorted(names if names is not None else walked(root)))
+    try:
+        plan = init_plan(root, "" if below == "." else below, paths, name=project.name)
+    except Unparsable as error:
+        raise BadProject(what="[tool.mlflow-uv] cannot be added to pyproject.toml", why=str(error)) from error
+    for file in plan.files:
+        target_of(root / file.path, root)  # refuses all of them before the first is written
+    if not inputs.dry_run:
+        for file in plan.files:
+            write_atomically(root / file.path, file.after.encode(errors="surrogateescape"), within=root)
+    verb = "would be written" if inputs.dry_run else "written"
+    return Report(
+        outputs=Outputs(
+            training=plan.train,
+            flavor=plan.scripts[0].flavor if plan.scripts else "",
+            setup_files=tuple(file.path for file in plan.files),
+        ),
+        summary=f"{counted(len(plan.files), 'file')} {verb}; the project trains with `{plan.train or '…'}`",
+        result="".join(_difference(file) for file in plan.files) or None,
+        findings=tuple(_findings(plan, folder)),
+        advice=plan.notes,
+    )
+
+
+def _difference(file: PlannedFile) -> str:
+    before = [] if file.before is None else file.before.splitlines(keepends=True)
+    source = "/dev/null" if file.before is None else f"a/{file.path}"
+    rows = difflib.unified_diff(before, file.after.splitlines(keepends=True), source, f"b/{file.path}")
+    return "".join(row if row.endswith("\n") else f"{row}\n\\ No newline at end of file\n" for row in rows)
+
+
+def _findings(plan: InitPlan, folder: Path) -> Iterator[Finding]:
+    """A warning if it is not known how the project trains: the choice is the user's."""
+    if plan.train:
+        return
+    names = ", ".join(f"`{script.path}`" for script in plan.scripts[:_SHOWN])
+    yield Finding(
+        rule="init-training",
+        what="several scripts log a model" if names else "no script that logs a model was found",
+        why=names or "none calls `log_model` or `autolog` of MLflow",
+        fix='name the command as `train = "python …"` in [tool.mlflow-uv]',
+        severity=Severity.WARNING,
+        path=folder / "pyproject.toml",
+    )
+
+
+STEP = Step(
+    name="init",
+    summary="Set a project up: find out how it trains, and write its settings, workflows and hooks.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+)

@@ -1,0 +1,70 @@
+"""Which script of a project trains, and the command that runs it."""
+
+import pytest
+
+from mlflow_uv.core.init.training_scripts import training_command, training_scripts
+
+GUARD = 'if __name__ == "__main__":\n    main()\n'
+LOGS = "import mlflow\n\ndef main():\n    mlflow.sklearn.log_model(model, name='m')\n\n"
+LIBRARY = "import mlflow\n\ndef keep(model):\n    mlflow.sklearn.log_model(model, name='m')\n"
+FLAT = "import mlflow\nmlflow.lightgbm.autolog()\n"
+
+
+def paths(**files: str) -> list[str]:
+    """The scripts of a project by their paths, which have `/` for `__`, the most likely first."""
+    named = {f"{name.replace('__', '/')}.py": text for name, text in files.items()}
+    return [script.path for script in training_scripts(named.items())]
+
+
+def test_the_script_that_logs_a_model_is_found() -> None:
+    """
+    With a `__main__` block or without one, and the flavor that it names.
+    """
+    found = training_scripts([("fit.py", LOGS + GUARD), ("flat.py", FLAT), ("a.py", "print()\n" + GUARD)])
+
+    assert [("fit.py", "sklearn"), ("flat.py", "lightgbm")] == [(script.path, script.flavor) for script in found]
+
+
+def test_a_module_that_is_only_imported_is_no_script() -> None:
+    """
+    The model is logged there, and another script, named after training, runs it.
+    """
+    assert ["src/wine/train.py"] == paths(src__wine__registry=LIBRARY, src__wine__train="import wine\n" + GUARD)
+
+
+def test_without_mlflow_there_is_no_script() -> None:
+    """
+    A project that trains and logs no model is not set up by a guess.
+    """
+    assert [] == paths(train="import sklearn\n" + GUARD)
+
+
+@pytest.mark.parametrize("other", ["evaluate", "serve", "tests__test_train", "docs__train", "examples__train", "app"])
+def test_a_script_for_another_purpose_is_less_likely(other: str) -> None:
+    """
+    Evaluation, serving, tests and examples log models, too.
+    """
+    assert "model.py" == paths(**{other: LOGS + GUARD, "model": LOGS + GUARD})[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "command"),
+    [
+        ("train.py", LOGS + GUARD, "python train.py"),
+        ("scripts/train.py", LOGS + GUARD, "python scripts/train.py"),
+        ("src/wine/train.py", LOGS + GUARD, "python -m wine.train"),
+        ("wine/train.py", "from . import data\n" + LOGS + GUARD, "python -m wine.train"),
+        ("wine/train.py", LOGS + GUARD, "python wine/train.py"),
+        ("src/wine/__main__.py", LOGS, "python -m wine"),
+        ("src/wine/fit.py", LOGS + GUARD, "wine-fit"),
+        ("other/train.py", "from . import data\n" + LOGS + GUARD, "python other/train.py"),
+    ],
+)
+def test_a_module_of_a_package_is_run_by_its_name(path: str, text: str, command: str) -> None:
+    """
+    In `src`, or with relative imports; an entry of `[project.scripts]` is its name, and a file is run by its path.
+    """
+    every = frozenset({path, "src/wine/__init__.py", "wine/__init__.py"})
+    (script,) = training_scripts([(path, text)])
+
+    assert command == training_command(script, every, {"wine-fit": "wine.fit:main"})

@@ -1,0 +1,143 @@
+"""What init writes into a repository, and what it leaves alone."""
+
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.core.security.toml_documents import Unparsable, parse_toml
+from mlflow_uv.ops.init.plan import TEMPLATES, init_plan, template
+from tests.house.files import ROOT
+
+MANIFEST = '[project]\nname = "wine"\nversion = "1"'
+TRAIN = 'import mlflow\nmlflow.sklearn.log_model(1)\nif __name__ == "__main__":\n    pass\n'
+LOCK = 'version = 1\nrequires-python = ">=3.11"\n\n[[package]]\nname = "mlflow"\nversion = "3.4.0"\n'
+WRITTEN = [
+    "pyproject.toml",
+    ".github/workflows/mlflow-uv-check.yml",
+    ".github/workflows/mlflow-uv-comment.yml",
+    ".github/workflows/mlflow-uv-release.yml",
+    ".pre-commit-config.yaml",
+]
+
+
+@pytest.fixture
+def plan(tmp_path: Path):
+    """Plan a repository of these files."""
+
+    def planned(files: dict[str, str], *, project: str = ""):
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return init_plan(tmp_path, project, tuple(sorted(files)), name="wine")
+
+    return planned
+
+
+def test_a_project_gets_settings_workflows_and_hooks(plan) -> None:
+    """
+    The settings are appended, and nothing else of the manifest changes.
+    """
+    found = plan({"pyproject.toml": MANIFEST, "train.py": TRAIN, "uv.lock": LOCK})
+
+    assert (WRITTEN, "python train.py", ()) == ([file.path for file in found.files], found.train, found.notes)
+    after = found.files[0].after
+    assert after.startswith(f"{MANIFEST}\n\n[tool.mlflow-uv]\n")
+    settings = parse_toml(after.encode(), limit=10_000)["tool"]["mlflow-uv"]
+    assert {"train": "python train.py", "model-name": "wine"} == settings
+
+
+def test_workflows_of_a_project_in_a_folder_name_it(plan) -> None:
+    """
+    They are at the root of the repository, where GitHub finds them.
+    """
+    folder = "modèles/wine"
+    found = plan({f"{folder}/pyproject.toml": MANIFEST, f"{folder}/train.py": TRAIN}, project=folder)
+
+    texts = {file.path: file.after for file in found.files}
+    assert f"{folder}/pyproject.toml" in texts
+    for name in (WRITTEN[1], WRITTEN[3]):
+        assert f'    with:\n      project: "{folder}"\n' in texts[name]
+
+
+def test_nothing_that_is_there_is_replaced(plan) -> None:
+    """
+    Settings, a workflow that uses the action, and a configuration of hooks stay; the missing hooks are named.
+    """
+    found = plan(
+        {
+            "pyproject.toml": f'{MANIFEST}\n[tool.mlflow-uv]\ntrain = "make"\n',
+            "train.py": TRAIN,
+            "uv.lock": LOCK,
+            ".github/workflows/own.yml": "jobs: {a: {uses: org/mlflow-uv-action/.github/workflows/check.yml@v1}}\n",
+            ".pre-commit-config.yaml": "repos: []\n",
+        }
+    )
+
+    assert ((), "make") == (found.files, found.train)
+    assert "add to `repos` in .pre-commit-config.yaml, which is not changed:" in found.notes
+    assert "      - id: check-lock" in found.notes
+
+
+def test_a_workflow_of_the_same_name_stays(plan) -> None:
+    """
+    The others are written.
+    """
+    found = plan({"pyproject.toml": MANIFEST, WRITTEN[1]: "name: mine\n"})
+
+    assert [name for name in WRITTEN if name != WRITTEN[1]] == [file.path for file in found.files]
+    assert f"{WRITTEN[1]} exists; it is not changed" in found.notes
+
+
+def test_what_is_not_known_is_not_guessed(plan) -> None:
+    """
+    Two scripts that are equally likely, or none: the settings have no command. A link is not followed.
+    """
+    found = plan({"pyproject.toml": MANIFEST, "train_a.py": TRAIN, "train_b.py": TRAIN})
+
+    assert ("", 2) == (found.train, len(found.scripts))
+    assert "train =" not in found.files[0].after
+    assert "there is no uv.lock yet: run `uv lock`, and commit it" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("mlproject", "train"),
+    [
+        ("entry_points:\n  main:\n    command: python train.py\n", "main"),
+        ("entry_points:\n  main:\n    parameters:\n      a: path\n    command: python train.py {a}\n", ""),
+    ],
+)
+def test_an_entry_point_without_parameters_is_the_training(plan, mlproject: str, train: str) -> None:
+    """
+    One with parameters needs values that nobody knows.
+    """
+    found = plan({"pyproject.toml": MANIFEST, "MLproject": mlproject})
+
+    assert (train, f'entry-point = "{train}"' in found.files[0].after) == (found.train, bool(train))
+
+
+def test_a_manifest_to_which_no_table_can_be_added_is_refused(plan) -> None:
+    """
+    `tool` as an inline table ends there; the file stays as it is.
+    """
+    with pytest.raises(Unparsable):
+        plan({"pyproject.toml": f"tool = {{}}\n{MANIFEST}\n"})
+
+
+def test_a_lock_without_mlflow_and_a_dockerfile_are_told(plan) -> None:
+    """
+    The first stops a release, the second is not what build-image uses.
+    """
+    found = plan({"pyproject.toml": MANIFEST, "uv.lock": LOCK.replace("mlflow", "numpy"), "Dockerfile": "FROM a\n"})
+
+    assert (
+        "mlflow is not in the lock: run `uv add mlflow`",
+        "build-image makes the serving image, and does not use Dockerfile; lint checks it",
+    ) == found.notes
+
+
+def test_templates_are_the_examples_of_the_documentation() -> None:
+    """
+    What init writes is what tests and documents show.
+    """
+    for name in (*TEMPLATES, "pre-commit-config.yaml"):
+        assert (ROOT / "examples" / "workflows" / name).read_text() == template(name)

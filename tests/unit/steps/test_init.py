@@ -1,0 +1,88 @@
+"""Setting a project up, in a real repository."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput, BadProject
+from mlflow_uv.command.host import Host
+from mlflow_uv.command.report import Report
+from mlflow_uv.steps.init import Inputs, Outputs, run
+from mlflow_uv.surfaces.terminal import terminal
+from mlflow_uv.tools.lock_toolbox import locktools
+from tests import checkout
+from tests.runner import words
+
+TRAIN = 'import mlflow\nmlflow.sklearn.log_model(1)\nif __name__ == "__main__":\n    pass\n'
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with a script in a repository."""
+    folder = tmp_path / "mein modell"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text('[project]\nname = "wine"\nversion = "1"\n')
+    (folder / "train.py").write_text(TRAIN)
+    checkout.repository(folder)
+    return folder
+
+
+def init(folder: Path, *, dry_run: bool = False) -> Report[Outputs]:
+    """Run the step."""
+    host = Host.of(dict(os.environ), folder=folder, python=Path(sys.executable))
+    with locktools(host, console=terminal(words())) as tools:
+        return run(Inputs(project=folder, dry_run=dry_run), tools)
+
+
+def test_a_dry_run_prints_a_patch_and_writes_nothing(project: Path) -> None:
+    """
+    `git apply` makes of it what a run without it writes; a second run has nothing to do.
+    """
+    report = init(project, dry_run=True)
+    assert "" == checkout.git(project, "status", "--porcelain")
+    subprocess.run(["git", "apply"], cwd=project, input=report.result, text=True, check=True)
+    applied = {name: (project / name).read_bytes() for name in report.outputs.setup_files}
+    checkout.git(project, "checkout", "--quiet", ".")
+    checkout.git(project, "clean", "--quiet", "-fd")
+
+    written = init(project)
+
+    assert ("python train.py", "sklearn") == (written.outputs.training, written.outputs.flavor)
+    assert applied == {name: (project / name).read_bytes() for name in written.outputs.setup_files}
+    assert () == init(project).outputs.setup_files
+
+
+def test_a_link_out_of_the_repository_is_not_written_through(project: Path, tmp_path: Path) -> None:
+    """
+    The folder of the workflows may be a link that a stranger committed.
+    """
+    (tmp_path / "elsewhere").mkdir()
+    (project / ".github").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(BadInput):
+        init(project)
+
+    assert [] == list((tmp_path / "elsewhere").iterdir())
+    assert "?? .github" == checkout.git(project, "status", "--porcelain")
+
+
+def test_a_folder_without_a_project_is_an_error(tmp_path: Path) -> None:
+    """
+    A project begins with `uv init`.
+    """
+    with pytest.raises(BadProject):
+        init(tmp_path)
+
+
+def test_a_project_whose_training_is_unknown_gets_a_warning(project: Path) -> None:
+    """
+    The files are written without a command, and the finding says what to add.
+    """
+    (project / "train.py").unlink()
+
+    report = init(project)
+
+    assert (["no script that logs a model was found"], True) == ([found.what for found in report.findings], report.ok)
