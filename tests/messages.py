@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mlflow_uv.payloads.messages import deployments, evaluation, models, registry, request, runs, scoring
+from mlflow_uv.payloads.messages import conversion, deployments, evaluation, models, registry, request, runs, scoring
 from mlflow_uv.payloads.messages.reader import read
 from mlflow_uv.tools.mlflow.mlflow import Mlflow
 from mlflow_uv.tools.mlflow.store import Store
@@ -37,6 +37,8 @@ PAIRS: Mapping[type[request.Request], type[Any]] = {
     models.ReadExample: models.ExampleRequests,
     models.ReadCases: models.CaseRequests,
     models.DescribeSignature: models.ModelSignature,
+    conversion.ConvertModel: conversion.ConversionResult,
+    conversion.MeasureOriginal: conversion.ModelFigures,
     evaluation.WriteData: evaluation.WrittenData,
     evaluation.EvaluateModel: evaluation.EvaluationResult,
     evaluation.StartEvaluation: evaluation.StartedEvaluation,
@@ -146,6 +148,8 @@ RESPONSES: tuple[Any, ...] = (
     models.ModelSignature(signature={"inputs": "[]"}),
     evaluation.WrittenData(rows=7),
     evaluation.EvaluationResult(metrics={"accuracy": 0.9}, artifacts="/a", rows=7, data_sha256="d" * 64),
+    conversion.ConversionResult(refusal=conversion.ConversionRefusal(operator="Spline", reason="no converter")),
+    conversion.ModelFigures(row_s=0.001, memory=1),
     scoring.ScoringResult(rows=7, rejected=1, python="3.11.9", mlflow="3.17.2"),
     evaluation.StartedEvaluation(run_id="r1"),
     evaluation.FoundEvaluation(

@@ -203,6 +203,13 @@ class NotReturned(StepError):
     meaning = "a deployment failed, and what ran before does not run again"
 
 
+class NotConvertible(StepError):
+    """A model, or a step of it, has no counterpart in the format that it is converted to."""
+
+    exit_code = 24
+    meaning = "the model cannot be converted"
+
+
 INTERRUPTED = 130  # the exit code after Ctrl-C
 
 

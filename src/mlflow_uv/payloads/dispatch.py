@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .channel import Channel
-from .messages import deployments, evaluation, models, registry, runs, scoring
+from .messages import conversion, deployments, evaluation, models, registry, runs, scoring
 from .messages.reader import read
 from .messages.request import DescribeEnvironment, Request
 from .problems import Problem, ProblemKind, describe
@@ -47,6 +47,8 @@ VERBS: Mapping[type[Request], tuple[str, str]] = {
     models.ReadExample: ("models.examples", "read"),
     models.ReadCases: ("models.case_files", "read"),
     models.DescribeSignature: ("models.cases", "signature"),
+    conversion.ConvertModel: ("conversion.converter", "convert"),
+    conversion.MeasureOriginal: ("conversion.original_measure", "measure"),
     evaluation.WriteData: ("evaluation.holdout", "write"),
     evaluation.EvaluateModel: ("evaluation.evaluator", "evaluate"),
     evaluation.StartEvaluation: ("evaluation.evaluation_runs", "start"),

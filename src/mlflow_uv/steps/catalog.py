@@ -28,6 +28,7 @@ NAMES = (
     "report",
     "prune",
     "score",
+    "export-model",
     "report-issue",
     "doctor",
 )

@@ -102,12 +102,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
 def _with_earlier_results(record: Record, release: RecomputedRelease, tools: Tools) -> Record:
     """
-    Keep the results of verify that the published record of this version has, unless this record has its own.
+    Keep the results of verify and export-model that the published record of this version has.
 
     log-model begins a new record; results about another model, or other answers, are left out.
     """
     assert record.version is not None  # noqa: S101  # run added it
-    if record.verification is not None:
+    if record.verification is not None and record.exports is not None:
         return record
     registry = RegistryClient(client=release.client, project=release.project, selection=record.selection, tools=tools)
     version = release.client.describe_version(record.version.name, record.version.version)
@@ -115,7 +115,9 @@ def _with_earlier_results(record: Record, release: RecomputedRelease, tools: Too
         published = record_of(registry, version, Path(folder) / "record.json")
     if published is None or published.sha256 != version.tags.get(RECORD_DIGEST):
         return record
-    return record.with_verification(published.verification)
+    if record.exports is None and published.model.sha256 == record.model.sha256:
+        record = replace(record, exports=published.exports)
+    return record if record.verification is not None else record.with_verification(published.verification)
 
 
 def _other_names(version: VersionLink, registrations: Iterable[RegisteredVersion]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from .record import (
     OPTIONAL,
     AliasLink,
     AnswersLink,
+    ExportsLink,
     ImageLink,
     LockLink,
     ModelLink,
@@ -128,6 +129,8 @@ def _identity(record: Record | None, link: str) -> str:
             return tag if kind == "image" else "(process)"
         case AliasLink(name=name):
             return name
+        case ExportsLink(models=models):
+            return " ".join(model.format for model in models)
     return ""
 
 

@@ -177,6 +177,38 @@ class VerificationLink:
 
 
 @lazy_dataclass
+class ExportedModel:
+    """
+    A model that was converted from the version, in a format such as `onnx`.
+
+    `sha256` is the digest of its files as the store returns them, `file_sha256` that of the converted file, `original`
+    that of the model that it was converted from. `name` and `version` are empty if it is not registered.
+    """
+
+    format: str
+    model_id: str
+    sha256: str
+    file_sha256: str
+    original: str
+    name: str = ""
+    version: str = ""
+
+    @property
+    def uri(self) -> str:
+        """The URI of its version, else of the model; MLflow 2 has no ids of logged models, as for ModelLink."""
+        if self.name:
+            return f"models:/{self.name}/{self.version}"
+        return self.model_id if self.model_id.startswith("runs:/") else f"models:/{self.model_id}"
+
+
+@lazy_dataclass
+class ExportsLink:
+    """The models that export-model made of the version, one for each format."""
+
+    models: tuple[ExportedModel, ...]
+
+
+@lazy_dataclass
 class Record:
     """
     The release record, begun by log-model, with one object for each link; None for a link not made yet.
@@ -195,6 +227,7 @@ class Record:
     answers: AnswersLink | None = None
     alias: AliasLink | None = None
     verification: VerificationLink | None = None
+    exports: ExportsLink | None = None
     timings: tuple[tuple[str, float], ...] = ()
     figures: tuple[tuple[str, float], ...] = ()
 
@@ -233,7 +266,7 @@ _ADDED: Mapping[str, frozenset[str]] = {
     "image": frozenset({"composition"}),
 }
 # Links that were added later, and that many versions never have; the same applies to them.
-OPTIONAL = frozenset({"verification"})
+OPTIONAL = frozenset({"verification", "exports"})
 LINKS: Mapping[str, type] = {
     "commit": Commit,
     "lock": LockLink,
@@ -245,6 +278,7 @@ LINKS: Mapping[str, type] = {
     "answers": AnswersLink,
     "alias": AliasLink,
     "verification": VerificationLink,
+    "exports": ExportsLink,
 }
 
 

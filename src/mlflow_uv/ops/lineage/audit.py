@@ -18,6 +18,7 @@ from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..image.lookup import from_identity
+from .exports import from_exports
 from .publication import publication_artifact, record_artifact
 from .recompute import from_commit, from_model, from_registry, from_verification, requirements_of
 from .registry_client import RegistryClient
@@ -69,7 +70,10 @@ def audited(registry: RegistryClient, *, name: str, version: str) -> Iterator[Au
             description=description,
             model=model,
             record=record,
-            checks=tuple(_checks(registry, description, model, record)),
+            checks=(
+                *_checks(registry, description, model, record),
+                *(from_exports(record, description.tags, registry, Path(scratch)) if record else ()),
+            ),
         )
 
 

@@ -39,13 +39,18 @@ class PrepareExperiment(Request):
 
 @lazy_dataclass
 class CreateRun(Request):
-    """Create a run in the experiment of that name, which is created, at `artifact_location`, if there is none."""
+    """
+    Create a run in the experiment of that name, which is created, at `artifact_location`, if there is none.
+
+    With `beside`, the id of a run, the experiment is that of this run.
+    """
 
     verb: ClassVar[str] = "create-run"
     experiment: str
     tags: Mapping[str, str]
     run_name: str | None = None
     artifact_location: str | None = None
+    beside: str | None = None
 
 
 @lazy_dataclass

@@ -30,6 +30,12 @@ EVALUATION_SETTINGS = "mlflow-uv.evaluation-settings"
 EVALUATION_REQUESTED = "mlflow-uv.evaluation-asked"  # when it was last requested; sorts as text
 DATA_DIGEST = "mlflow-uv.data-sha256"
 
+# Models that were converted from a version, with their runs; the prefix is for tags of that version, one a format.
+EXPORT_KEY = "mlflow-uv.export-key"
+EXPORT_FORMAT = "mlflow-uv.export-format"
+EXPORTED_FROM = "mlflow-uv.exported-from"
+EXPORT_PREFIX = "mlflow-uv.export."
+
 # Prefixes: an entry for each move of an alias, on versions; a lease, on registered models; an entry for each
 # deployment, on the registered model and on the versions that it runs or ran.
 AUDIT_PREFIX = "mlflow-uv.audit."

@@ -31,9 +31,12 @@ _RESPECTS_ARTIFACT_ROOT = (3, 10)
 
 
 def create(request: messages.CreateRun) -> CreatedRun:
-    """Create a run in the experiment of that name, which is created if needed."""
+    """Create a run in the experiment of that name, which is created if needed, or in that of another run."""
     client = MlflowClient()
-    experiment_id = experiment_of(client, request.experiment, request.artifact_location)
+    if request.beside is None:
+        experiment_id = experiment_of(client, request.experiment, request.artifact_location)
+    else:
+        experiment_id = client.get_run(request.beside).info.experiment_id
     run = create_run(client, experiment_id, request.tags, request.run_name)
     return CreatedRun(run_id=run.info.run_id, experiment_id=experiment_id)
 

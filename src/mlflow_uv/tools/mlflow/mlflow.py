@@ -18,6 +18,7 @@ from ...core.security.child_environment import for_model, for_payload
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
 from ...core.security.serve_env import ServeVariables
+from ...payloads.messages.conversion import ConvertModel, MeasureOriginal
 from ...payloads.messages.models import AnswerBySpark, AnswerRequests
 from ...payloads.messages.reader import read
 from ...payloads.messages.request import DescribeEnvironment, EnvironmentDescription, Failure, Request
@@ -49,6 +50,8 @@ _FIRST_TIMEOUT_S = 20
 # Artifact locations, other than itself, that a server may name: see payloads/stores/locations.py. A checkout cannot
 # set it.
 _TRUSTED_ROOTS = "MLFLOW_UV_ARTIFACT_ROOTS"
+# Requests that run a model and need no store.
+_WITHOUT_STORE = (AnswerRequests, AnswerBySpark, ConvertModel, MeasureOriginal)
 # Newer MLflow opens a file store only with this variable; a caller that names a folder allows it.
 _FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
 
@@ -157,7 +160,7 @@ class Mlflow:
         It gets a process of its own, without credentials.
         """
         # No store is used to answer requests: what the model writes to one is discarded.
-        used = None if isinstance(request, (AnswerRequests, AnswerBySpark)) else store
+        used = None if isinstance(request, _WITHOUT_STORE) else store
         with self.model_process(python, used, run.serve_env, timeout_s=run.timeout_s) as worker:
             answer = self._exchange(worker, request.verb, asdict(request), store)
         return _parsed(answer, request.verb, response)

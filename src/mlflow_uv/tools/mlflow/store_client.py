@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.conversion import ConversionResult, ConvertModel, MeasureOriginal, ModelFigures
 from ...payloads.messages.deployments import ClaimDeployment, DeploymentClaim, RecordDeployment
 from ...payloads.messages.evaluation import (
     EvaluateModel,
@@ -108,9 +109,12 @@ class StoreClient:
         """See PrepareExperiment."""
         self._ask(PrepareExperiment(experiment=experiment, artifact_location=artifact_location), Done)
 
-    def create_run(self, experiment: str, *, tags: Mapping[str, str], run_name: str) -> CreatedRun:
+    def create_run(
+        self, experiment: str, *, tags: Mapping[str, str], run_name: str, beside: str | None = None
+    ) -> CreatedRun:
         """See CreateRun."""
-        return self._ask(CreateRun(experiment=experiment, tags=tags, run_name=run_name), CreatedRun)
+        request = CreateRun(experiment=experiment, tags=tags, run_name=run_name, beside=beside)
+        return self._ask(request, CreatedRun)
 
     def log_entry_point(self, run_id: str, *, folder: Path, entry_point: str, parameters: Mapping[str, str]) -> None:
         """See LogEntryPoint."""
@@ -195,6 +199,18 @@ class StoreClient:
         """
         run = ModelRun(serve_env=serve_env, timeout_s=timeout_s)
         return self.mlflow.ask_model(self.python, self.store, request, ModelAnswers, run)
+
+    def convert(self, request: ConvertModel, serve_env: ServeVariables, *, timeout_s: float | None) -> ConversionResult:
+        """See ConvertModel; runs the model's code, as `answer`."""
+        run = ModelRun(serve_env=serve_env, timeout_s=timeout_s)
+        return self.mlflow.ask_model(self.python, self.store, request, ConversionResult, run)
+
+    def measure_original(
+        self, request: MeasureOriginal, serve_env: ServeVariables, *, timeout_s: float | None
+    ) -> ModelFigures:
+        """See MeasureOriginal; runs the model's code, as `answer`."""
+        run = ModelRun(serve_env=serve_env, timeout_s=timeout_s)
+        return self.mlflow.ask_model(self.python, self.store, request, ModelFigures, run)
 
     def describe_cases(self, model: Path) -> ModelCases:
         """See DescribeCases."""

@@ -12,6 +12,8 @@ from mlflow_uv.core.release.record import (
     LINKS,
     AliasLink,
     AnswersLink,
+    ExportedModel,
+    ExportsLink,
     ImageLink,
     LockLink,
     ModelLink,
@@ -44,6 +46,15 @@ BARE = Record(
         model_id="m-1", run_id="r", name="model", sha256="4" * 64, store="sqlite", python="3.11.7", mlflow="3.4.0"
     ),
 )
+EXPORTED = ExportedModel(
+    format="onnx",
+    model_id="m-onnx",
+    sha256="a" * 64,
+    file_sha256="b" * 64,
+    original="4" * 64,
+    name="wine-onnx",
+    version="2",
+)
 WHOLE = replace(
     BARE,
     version=VersionLink(name="wine", version="7", model_id="m-1"),
@@ -51,6 +62,7 @@ WHOLE = replace(
     answers=AnswersLink(cases="7" * 64, expected="8" * 64, observed="9" * 64, served_by="image"),
     alias=AliasLink(name="candidate", before=None, after="7"),
     verification=VerificationLink(model="4" * 64, expected="8" * 64, image="sha256:5", ways=(WAY, IMAGE)),
+    exports=ExportsLink(models=(EXPORTED,)),
     timings=(("log-model", 12.5),),
 )
 
@@ -97,7 +109,7 @@ def test_a_record_from_before_a_part_was_added_keeps_its_digest() -> None:
     """
     digest = "6fa7d529c6229ced59000ce0b57bcc7369e44d97feb983e18953fcfe01e7aee0"
 
-    old = replace(WHOLE, verification=None)
+    old = replace(WHOLE, verification=None, exports=None)
     assert (digest, False, False) == (
         old.sha256, "ignored" in as_file(old)["answers"], "verification" in as_file(old),
     )  # fmt: skip
@@ -160,9 +172,10 @@ def test_every_link_is_part_of_the_digest(link: str) -> None:
     A record in which any link was exchanged is another record.
     """
     value = getattr(WHOLE, link)
-    part = next(field.name for field in fields(value) if isinstance(getattr(value, field.name), str | None))
+    texts = [field.name for field in fields(value) if isinstance(getattr(value, field.name), str | None)]
+    exchanged = {texts[0]: "exchanged"} if texts else {fields(value)[0].name: ()}
 
-    other = replace(WHOLE, **{link: replace(value, **{part: "exchanged"})})
+    other = replace(WHOLE, **{link: replace(value, **exchanged)})
 
     assert WHOLE.sha256 != other.sha256
 

@@ -1,0 +1,1 @@
+"""Compares a converted model with the original, explains refusals, and renders the files of an edge bundle."""

@@ -1,0 +1,269 @@
+"""Compares the outputs of a converted model with those of the original, and decides by a budget."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...command.report import Finding, Severity, Table, counted
+from ...command.wording import Wording, option
+from ...payloads.messages.conversion import PortableSignature
+
+# How the scorer of a bundle refuses a request that its types cannot express.
+_BEYOND_TYPES = "ValueError: "
+_SHOWN = 3
+_NUMBER = "double"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParityBudget:
+    """
+    What may differ: numbers within `tolerance`, relative and absolute; `max_beyond` is the share of numbers beyond it.
+
+    `max_flips` is the number of labels that may be others.
+    """
+
+    tolerance: float
+    max_flips: int
+    max_beyond: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutputParity:
+    """
+    One output for the requests of one origin.
+
+    `absolute` and `relative` are the greatest differences, `beyond` the number of values beyond the tolerance. `flips`
+    are labels that differ, `ties` those of them for which the original gives both labels the same probability.
+    """
+
+    origin: str
+    output: str
+    rows: int
+    absolute: float = 0.0
+    relative: float = 0.0
+    beyond: int = 0
+    flips: int = 0
+    ties: int = 0
+
+    @property
+    def counted_flips(self) -> int:
+        """The flips that are no ties."""
+        return self.flips - self.ties
+
+    @property
+    def share(self) -> float:
+        """The share of values beyond the tolerance."""
+        return self.beyond / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parity:
+    """
+    The result of the comparison.
+
+    `beyond_types` are the names of requests with values that the types of the converted model cannot hold, `refused`
+    the numbers of requests, by origin, that the original refuses, and `failed` names and reasons of those that only the
+    converted model does not answer.
+    """
+
+    outputs: tuple[OutputParity, ...]
+    beyond_types: tuple[str, ...]
+    refused: int
+    failed: tuple[tuple[str, str], ...]
+
+    @property
+    def rows(self) -> int:
+        """The rows that were compared."""
+        by_origin: dict[str, int] = {}
+        for output in self.outputs:
+            by_origin[output.origin] = output.rows
+        return sum(by_origin.values())
+
+    @property
+    def flips(self) -> int:
+        """The labels that are others, without ties."""
+        return sum(output.counted_flips for output in self.outputs)
+
+    @property
+    def absolute(self) -> float:
+        """The greatest absolute difference of a number."""
+        return max((output.absolute for output in self.outputs), default=0.0)
+
+
+def compare_outputs(
+    original: Sequence[Mapping[str, Any]],
+    converted: Sequence[Mapping[str, Any]],
+    signature: PortableSignature,
+    tolerance: float,
+) -> Parity:
+    """
+    Compare the answers to the same requests.
+
+    `original` has `name`, `origin` and either `outputs` or `refused` for each request, `converted` the answers to those
+    of them that have outputs, in the same order. Raises ValueError for lists that do not fit.
+    """
+    answered = [item for item in original if "outputs" in item]
+    found: dict[tuple[str, str], OutputParity] = {}
+    beyond_types, failed = [], []
+    for item, answer in zip(answered, converted, strict=True):
+        if "outputs" not in answer:
+            reason = str(answer.get("refused"))
+            if reason.startswith(_BEYOND_TYPES):
+                beyond_types.append(str(item["name"]))
+            else:
+                failed.append((str(item["name"]), reason))
+            continue
+        for output in _compared(item, answer["outputs"], signature, tolerance):
+            key = (output.origin, output.output)
+            found[key] = _added(found[key], output) if key in found else output
+    return Parity(
+        outputs=tuple(found.values()),
+        beyond_types=tuple(beyond_types),
+        refused=len(original) - len(answered),
+        failed=tuple(failed),
+    )
+
+
+def _compared(
+    item: Mapping[str, Any], outputs: Mapping[str, Sequence[Any]], signature: PortableSignature, tolerance: float
+) -> Iterator[OutputParity]:
+    own: Mapping[str, Sequence[Any]] = item["outputs"]
+    origin = str(item["origin"])
+    probabilities = [values for name, values in own.items() if name.startswith("probability")]
+    for (name, values), port in zip(own.items(), signature.outputs, strict=True):
+        others = outputs[port.name]
+        if len(others) != len(values):
+            raise ValueError(f"`{port.name}` has {len(others)} values for {len(values)} rows")
+        if port.type == _NUMBER:
+            yield _numbers(origin, port.name, values, others, tolerance)
+            continue
+        differing = [row for row, pair in enumerate(zip(values, others, strict=True)) if not _same(*pair)]
+        ties = 0
+        if name == "label" and probabilities:
+            places = {label: number for number, label in enumerate(signature.classes)}
+            ties = sum(_tied(probabilities, places, row, values[row], others[row], tolerance) for row in differing)
+        yield OutputParity(origin=origin, output=port.name, rows=len(values), flips=len(differing), ties=ties)
+
+
+def _same(left: object, right: object) -> bool:
+    return left == right or str(left) == str(right)
+
+
+def _tied(  # noqa: PLR0913, PLR0917  # a row with its two labels
+    probabilities: Sequence[Sequence[float]],
+    places: Mapping[str, int],
+    row: int,
+    left: Any,
+    right: Any,
+    tolerance: float,
+) -> bool:
+    """Whether the original gives both labels the same probability: then the order of a sum decides."""
+    first, second = places.get(str(left)), places.get(str(right))
+    if first is None or second is None or len(probabilities) != len(places):
+        return False
+    return abs(probabilities[first][row] - probabilities[second][row]) <= tolerance
+
+
+def _numbers(origin: str, output: str, values: Sequence[Any], others: Sequence[Any], tolerance: float) -> OutputParity:
+    absolute = relative = 0.0
+    beyond = 0
+    for value, other in zip(map(float, values), map(float, others), strict=True):
+        if value == other or (math.isnan(value) and math.isnan(other)):
+            continue
+        difference = abs(value - other)
+        difference = math.inf if math.isnan(difference) else difference
+        absolute = max(absolute, difference)
+        relative = max(relative, difference / abs(value) if value and math.isfinite(value) else math.inf)
+        beyond += not difference <= tolerance * (1 + abs(value))
+    return OutputParity(
+        origin=origin, output=output, rows=len(values), absolute=absolute, relative=relative, beyond=beyond
+    )
+
+
+def _added(first: OutputParity, second: OutputParity) -> OutputParity:
+    return OutputParity(
+        origin=first.origin,
+        output=first.output,
+        rows=first.rows + second.rows,
+        absolute=max(first.absolute, second.absolute),
+        relative=max(first.relative, second.relative),
+        beyond=first.beyond + second.beyond,
+        flips=first.flips + second.flips,
+        ties=first.ties + second.ties,
+    )
+
+
+def parity_findings(parity: Parity, budget: ParityBudget, shown: str, advice: str) -> Iterator[Finding]:
+    """Yield an error for each part of the budget that is exceeded, and notices about what was not compared."""
+    flips = parity.flips
+    if flips > budget.max_flips:
+        origins = ", ".join(f"{o.counted_flips} {o.origin}" for o in parity.outputs if o.counted_flips)
+        yield Finding(
+            rule="parity-flips",
+            what=f"the converted model gives {counted(flips, 'row')} another label than {shown}",
+            why=f"`max-flips` is {budget.max_flips}; they are: {origins}",
+            fix=Wording(advice, ", or ", option("max-flips", str(flips))),
+        )
+    exceeding = [output for output in parity.outputs if output.share > budget.max_beyond]
+    if exceeding:
+        worst = sorted(exceeding, key=lambda output: -output.absolute)[:_SHOWN]
+        why = "; ".join(
+            f"`{o.output}` of requests {o.origin} is up to {o.absolute:.2g} off, {o.share:.1%} of {o.rows} rows are"
+            f" beyond {budget.tolerance:g}"
+            for o in worst
+        )
+        yield Finding(
+            rule="parity-exceeded",
+            what=f"the converted model does not compute what {shown} computes",
+            why=why,
+            fix=Wording(advice, ", or ", option("parity-tolerance", f"{_above(worst[0].absolute)}")),
+        )
+    if parity.failed:
+        name, reason = parity.failed[0]
+        yield Finding(
+            rule="parity-unanswered",
+            what=f"the converted model does not answer {counted(len(parity.failed), 'request')} that {shown} answers",
+            why=f"{name}: {reason}",
+            fix=advice,
+        )
+    if not parity.rows:
+        yield Finding(
+            rule="parity-empty",
+            what="nothing was compared",
+            why=f"{shown} answers none of the requests, or the converted model cannot hold their values",
+            fix="log the model with an input_example that it answers",
+        )
+    if parity.beyond_types:
+        yield Finding(
+            rule="parity-beyond-types",
+            severity=Severity.NOTICE,
+            what=f"{counted(len(parity.beyond_types), 'request')} cannot be given to the converted model",
+            why="its inputs are numbers of 32 bits, and nothing may be missing in other columns: "
+            + "; ".join(parity.beyond_types[:_SHOWN]),
+        )
+
+
+def _above(difference: float) -> str:
+    """A rounded number above a difference, as a tolerance that accepts it."""
+    return f"{difference * 1.1:.1g}" if math.isfinite(difference) and difference < 1 else "TOLERANCE"
+
+
+def parity_table(parity: Parity) -> Table:
+    """The comparison as a table, a row for each origin and output."""
+    return Table(
+        title="Parity",
+        columns=("Requests", "Output", "Rows", "Absolute", "Relative", "Beyond", "Flips"),
+        rows=tuple(
+            (
+                output.origin,
+                output.output,
+                str(output.rows),
+                f"{output.absolute:.2g}",
+                f"{output.relative:.2g}",
+                f"{output.share:.1%}",
+                f"{output.counted_flips}" + (f" (+{counted(output.ties, 'tie')})" if output.ties else ""),
+            )
+            for output in parity.outputs
+        ),
+    )

@@ -1,0 +1,35 @@
+"""Says what helps where a model, or a step of it, cannot be converted or is not equal afterwards."""
+
+import re
+from collections.abc import Mapping
+
+_DIFFERS = "remove the step whose result 32 bits change, as a scaler before trees, which need none"
+# What helps, by a pattern of the operator and the reason; the first one that fits.
+_HELP: Mapping[str, str] = {
+    "Locale|locale": "install the locale en_US.UTF-8 where it runs, or train the vectorizer with lowercase=False",
+    "HistGradientBoosting": "train GradientBoosting, or a model of XGBoost or LightGBM, which are converted",
+    "FunctionTransformer": "compute the function before the model, or replace it by a step that is converted",
+    "KBinsDiscretizer": 'train it with encode="ordinal" or encode="onehot-dense"',
+    r"\((dart|gblinear)\)": 'train it with booster="gbtree"',
+    "categorical": "encode the categories with an OneHotEncoder or OrdinalEncoder before the model",
+    "no signature": "log the model with signature=infer_signature(inputs, predictions)",
+    "ColumnTransformer as first step": "select the columns of texts and of numbers with a ColumnTransformer",
+    "has the type": "give the model numbers or texts, for example the parts of a date",
+    "scikit-learn, XGBoost or LightGBM": "log the model with mlflow.sklearn, mlflow.xgboost or mlflow.lightgbm",
+    "2 ?GiB|one file": "train a smaller model, with fewer or shallower trees",
+    "recorded requests": "log the model with an input_example that it answers",
+}
+
+
+def help_for(operator: str, reason: str) -> str:
+    """Return what helps if an operator is not converted for a reason."""
+    text = f"{operator}: {reason}"
+    return next(
+        (advice for pattern, advice in _HELP.items() if re.search(pattern, text)),
+        f"replace {operator} by a step that skl2onnx converts",
+    )
+
+
+def help_for_difference() -> str:
+    """Return what helps if a converted model computes something else."""
+    return _DIFFERS

@@ -1,0 +1,99 @@
+"""Scores requests with `model.onnx` beside this file: python score.py REQUEST.json, or --check for the whole bundle."""
+
+import hashlib
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+TYPES = {"double": np.float64, "float": np.float64, "long": np.int64, "integer": np.int32, "boolean": np.bool_,
+         "string": np.object_}  # fmt: skip
+
+
+class Scorer:
+    """A model with its signature; `score` takes a request of MLflow's server as JSON."""
+
+    def __init__(self, folder: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # errors are raised
+        self.signature = json.loads((folder / "signature.json").read_text(encoding="utf-8"))
+        self.session = onnxruntime.InferenceSession(
+            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+        )
+        self.ranks = {port.name: len(port.shape) for port in self.session.get_inputs()}
+
+    def score(self, request: "dict[str, Any]") -> "dict[str, list[Any]]":
+        """Return a list of values for each output. Raises ValueError for a request that the model cannot read."""
+        inputs = self.signature["inputs"]
+        if self.signature["layout"] == "tensor":
+            feeds = {inputs[0]["name"]: array("input", inputs[0]["type"], request["inputs"])}
+        else:
+            table = columns(request)
+            if missing := [port["name"] for port in inputs if port["name"] not in table]:
+                raise ValueError(f"the request lacks the columns {missing}")
+            feeds = {port["name"]: array(port["name"], port["type"], table[port["name"]]) for port in inputs}
+        feeds = {name: feed.reshape(-1, 1) if feed.ndim < self.ranks[name] else feed for name, feed in feeds.items()}
+        names = [port["name"] for port in self.signature["outputs"]]
+        return {name: part.tolist() for name, part in zip(names, self.session.run(names, feeds), strict=True)}
+
+
+def columns(request: "dict[str, Any]") -> "dict[str, list[Any]]":
+    """The values of each column in a request, as `dataframe_split` or `dataframe_records`."""
+    if "dataframe_split" in request:
+        split = request["dataframe_split"]
+        return {name: [row[at] for row in split["data"]] for at, name in enumerate(split["columns"])}
+    records = request["dataframe_records"]
+    return {name: [record[name] for record in records] for name in (records[0] if records else ())}
+
+
+def array(name: str, kind: str, values: "list[Any]") -> Any:
+    """Values as an input of the model: null is NaN in a column of floats, and refused elsewhere."""
+    if kind in ("double", "float"):
+        wide = np.array(values, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            narrow = wide.astype(np.float32)
+        if (np.isinf(narrow) & np.isfinite(wide)).any():
+            raise ValueError(f"{name!r} has a number that 32 bits cannot hold")
+        return narrow
+    if any(value is None for value in values):
+        raise ValueError(f"{name!r} has no value in some row")
+    return np.array(values, dtype=TYPES[kind])
+
+
+def close(left: object, right: object, tolerance: float) -> bool:
+    """Whether two values are equal, numbers within a relative and absolute tolerance."""
+    if isinstance(left, float) and isinstance(right, float):
+        return left == right or (math.isnan(left) and math.isnan(right)) or (
+            abs(left - right) <= tolerance * (1 + abs(left)))  # fmt: skip
+    return left == right
+
+
+def check(folder: Path) -> "list[str]":
+    """Compare the files with their checksums, and the answers to the recorded requests with the recorded ones."""
+    failures = []
+    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            failures.append(f"{name} is not the file that was exported")
+    scorer = Scorer(folder)
+    for item in json.loads((folder / "requests.json").read_text(encoding="utf-8")):
+        outputs = scorer.score(item["request"])
+        for name, expected in item["response"].items():
+            pairs = zip(expected, outputs[name], strict=True)
+            if not all(close(left, right, scorer.signature["tolerance"]) for left, right in pairs):
+                failures.append(f"{item['name']}: `{name}` differs from the original model")
+    return failures
+
+
+if __name__ == "__main__":
+    here = Path(__file__).resolve().parent
+    if sys.argv[1:] == ["--check"]:
+        found = check(here)
+        print("\n".join(found) or "all equal")
+        sys.exit(1 if found else 0)
+    given = sys.stdin.read() if sys.argv[1:] in ([], ["-"]) else Path(sys.argv[1]).read_text(encoding="utf-8")
+    print(json.dumps({"predictions": Scorer(here).score(json.loads(given))}))

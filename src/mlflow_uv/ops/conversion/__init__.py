@@ -1,0 +1,1 @@
+"""Converts a registered version, measures its parity, and publishes the result."""

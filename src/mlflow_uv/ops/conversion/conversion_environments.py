@@ -1,0 +1,81 @@
+"""Creates the environments that convert a model and run the converted one, from this program's own lock."""
+
+from pathlib import Path
+
+from ...core.export.requirements import Pin
+from ...core.lock.lockfile import Lockfile, read_lockfile
+from ...core.lock.own_group import CONVERSION, RUNTIME, group_pins
+from ...core.release.digests import sha256
+from ...tools.toolbox import Tools
+from ..image.environment import Needs, indexes_for, read_inventory
+
+_LIST = "mlflow-uv-conversion.txt"
+_COMPLETE = "mlflow-uv-complete"
+
+
+def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tuple[Path, tuple[str, ...]]:
+    """
+    Create an environment with the packages of a model and the converters of our lock that are not among them.
+
+    `model_python` is the interpreter of the model's own environment. Return the interpreter, and the pins of the
+    packages that a converted model needs with MLflow. Raises ToolFailed.
+    """
+    inventory = read_inventory(tools.servers.inventory(model_python))
+    installed = dict(inventory["installed"])
+    pins = group_pins(_own_lock(tools), CONVERSION, inventory["marker_environment"], without=installed)
+    lines = "".join(f"{pin.hashed_line if needs.hashed else pin.line}\n" for pin in pins)
+    folder = tools.environments.serving(sha256(f"{needs.key(str(model_python))} {lines}".encode()))
+    interpreter = folder / "bin" / "python"
+    if not (folder / _COMPLETE).is_file():
+        # Beside the model's own list: its wheels are named relative to the folder.
+        listed = needs.list.with_name(_LIST)
+        listed.write_text(f"{needs.list.read_text(encoding='utf-8').rstrip()}\n{lines}", encoding="utf-8")
+        with tools.console.group("environment of the converters"):
+            tools.uv.install(
+                listed,
+                folder,
+                python=str(model_python),
+                hashed=needs.hashed,
+                resolved=needs.requirements is not None,
+                indexes=indexes_for(needs, tools),
+                on_line=tools.console.foreign,
+            )
+        (folder / _COMPLETE).touch()
+        listed.unlink()
+    versions = {**{pin.name: str(pin.version) for pin in pins}, **installed}
+    wanted = ("mlflow", "mlflow-skinny", "numpy", "onnx", "onnxruntime", "pandas", "protobuf")
+    return interpreter, tuple(f"{name}=={versions[name]}" for name in wanted if name in versions)
+
+
+def runtime_interpreter(model_python: Path, tools: Tools) -> tuple[Path, str]:
+    """Create an environment with onnxruntime and numpy alone; return its interpreter and the version of onnxruntime."""
+    inventory = read_inventory(tools.servers.inventory(model_python))
+    pins = group_pins(_own_lock(tools), RUNTIME, inventory["marker_environment"])
+    lines = "".join(f"{pin.hashed_line}\n" for pin in pins)
+    folder = tools.environments.serving(sha256(f"{model_python} {lines}".encode()))
+    interpreter = folder / "bin" / "python"
+    if not (folder / _COMPLETE).is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        listed = folder.with_suffix(".txt")
+        listed.write_text(lines, encoding="utf-8")
+        with tools.console.group("environment of onnxruntime"):
+            tools.uv.install(
+                listed,
+                folder,
+                python=str(model_python),
+                hashed=True,
+                resolved=True,
+                indexes={},
+                on_line=tools.console.foreign,
+            )
+        (folder / _COMPLETE).touch()
+        listed.unlink()
+    return interpreter, _version(pins, "onnxruntime")
+
+
+def _version(pins: tuple[Pin, ...], name: str) -> str:
+    return next(str(pin.version) for pin in pins if pin.name == name)
+
+
+def _own_lock(tools: Tools) -> Lockfile:
+    return read_lockfile((tools.host.ours / "uv.lock").read_bytes())

@@ -1,0 +1,134 @@
+"""Logs a converted model in the store, registers it, and links it with the version that it was made from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...command.errors import StepError
+from ...command.report import Finding, Severity
+from ...core.release.digests import canonical, sha256, tree_digest
+from ...core.release.record import ExportedModel, ExportsLink, Record
+from ...payloads.messages.models import FindModels, LoggedModelDescription
+from ...payloads.messages.registry import FindOrCreateVersion, SetTags
+from ...payloads.messages.tags import EXPORT_FORMAT, EXPORT_KEY, EXPORT_PREFIX, EXPORTED_FROM, MODEL_DIGEST
+from ...tools.system.content import digests_in
+from ..image.isolation import EvaluatedVersion
+from ..lineage.publication import publish_again
+from ..lineage.registry_client import RegistryClient
+
+READY_S = 300.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelExport:
+    """A folder with MLflow's model in a format, the digest of the converted file, and the name to register it under."""
+
+    folder: Path
+    format: str
+    file_sha256: str
+    name: str | None
+
+
+def log_export(
+    export: ModelExport, subject: EvaluatedVersion, registry: RegistryClient, scratch: Path
+) -> ExportedModel:
+    """
+    Log a converted model, or find it from an earlier run, and register it if it has a name.
+
+    What an interrupted run left open is closed. Raises StoreUnreachable, ToolFailed.
+    """
+    key = sha256(canonical([subject.uri, subject.sha256, export.format, export.file_sha256]))
+    model = _logged(key, registry)
+    if model is None:
+        registry.client.close_attempt(EXPORT_KEY, key, status="KILLED")
+        try:
+            model_id, digest = _log(key, export, subject, registry, scratch)
+        except BaseException as error:
+            _give_up(key, registry, "FAILED" if isinstance(error, Exception) else "KILLED")
+            raise
+    else:
+        model_id, digest = model.model_id, model.tags[MODEL_DIGEST]
+    version = ""
+    if export.name is not None:
+        settled = registry.client.find_or_create_version(
+            FindOrCreateVersion(
+                name=export.name,
+                model_id=model_id,
+                model_sha256=digest,
+                tags=_tags(key, export, subject) | {MODEL_DIGEST: digest},
+                description=f"Converted to {export.format} from {subject.uri}.",
+                timeout_s=READY_S,
+            )
+        )
+        version = settled.version
+    exported = ExportedModel(
+        format=export.format,
+        model_id=model_id,
+        sha256=digest,
+        file_sha256=export.file_sha256,
+        original=subject.sha256,
+        name=export.name or "",
+        version=version,
+    )
+    tag = {f"{EXPORT_PREFIX}{export.format}": exported.uri}
+    registry.client.set_tags(SetTags(tags=tag, version=(subject.name, subject.version)))
+    return exported
+
+
+def _logged(key: str, registry: RegistryClient) -> LoggedModelDescription | None:
+    models = registry.client.find_models(FindModels(tag=(EXPORT_KEY, key))).models
+    complete = [
+        model for model in models
+        if model.status == "READY" and model.tags.get(EXPORT_KEY) == key and MODEL_DIGEST in model.tags
+    ]  # fmt: skip
+    return complete[0] if complete else None
+
+
+def _log(
+    key: str, export: ModelExport, subject: EvaluatedVersion, registry: RegistryClient, scratch: Path
+) -> tuple[str, str]:
+    client, tags = registry.client, _tags(key, export, subject)
+    name = f"{subject.name}-{export.format}"
+    run_id = client.create_run(
+        subject.name, tags=tags, run_name=f"export {subject.name} v{subject.version}", beside=subject.run_id
+    ).run_id
+    model_id = client.log_folder(export.folder, name=name, run_id=run_id)
+    stored = scratch / "stored"
+    client.download_model(model_id, stored)
+    digest = tree_digest(digests_in(stored))
+    client.set_tags(SetTags(tags={**tags, MODEL_DIGEST: digest}, model_id=model_id))
+    client.end_run(run_id, status="FINISHED")
+    return model_id, digest
+
+
+def _tags(key: str, export: ModelExport, subject: EvaluatedVersion) -> dict[str, str]:
+    return {EXPORT_KEY: key, EXPORT_FORMAT: export.format, EXPORTED_FROM: subject.uri}
+
+
+def _give_up(key: str, registry: RegistryClient, status: str) -> None:
+    """Close what was opened; an error is only printed, to keep the first one."""
+    try:
+        registry.client.close_attempt(EXPORT_KEY, key, status=status)
+    except StepError as error:
+        registry.tools.console.say(f"the run of this export could not be closed: {error}")
+
+
+def record_export(
+    exported: ExportedModel, record: Record, registry: RegistryClient, scratch: Path
+) -> Iterator[Finding]:
+    """Add an exported model to the release record of the version; yield a warning if that is not possible."""
+    try:
+        earlier = record.exports.models if record.exports else ()
+        others = tuple(model for model in earlier if model.format != exported.format)
+        if exported not in earlier:
+            link = ExportsLink(models=(*others, exported))
+            publish_again(
+                replace(record, exports=link), scratch / "record-to-write.json", registry.client, registry.tools
+            )
+    except StepError as error:
+        yield Finding(
+            rule="export-not-recorded",
+            severity=Severity.WARNING,
+            what="the exported model is not in the release record of the version",
+            why=f"{error.what}: {error.why}" if error.why else error.what,
+        )

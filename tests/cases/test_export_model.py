@@ -1,0 +1,162 @@
+"""A released version is exported to ONNX by the command: its chain, its bundle, what is refused, and interruptions."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import CEILING_S, happens
+
+from .consumer import Consumer
+from .sample_project import SampleProject, error
+
+URI = "models:/wine/1"
+REFUSED = 24
+NEEDED = {"flatbuffers", "numpy", "onnxruntime", "packaging", "protobuf"}
+EXPORTED = """
+models = [m for m in client.search_logged_models(['0', '1', '2']) if m.tags.get('mlflow-uv.exported-from')]
+runs = [r for r in client.search_runs(['0', '1', '2']) if r.data.tags.get('mlflow-uv.exported-from')]
+names = [n.name for n in client.search_registered_models()]
+print([str(m.status) for m in models], [r.info.status for r in runs], names)
+"""
+
+
+def runtime(consumer: Consumer) -> tuple[Path, set[str]]:
+    """The interpreter that has onnxruntime and no MLflow, and the packages that it has."""
+    for python in (consumer.home / "cache" / "serving").glob("*/bin/python"):
+        packages = python.parents[1].glob("lib/python*/site-packages/*.dist-info")
+        names = {path.name.partition("-")[0].lower() for path in packages}
+        if "onnxruntime" in names and "mlflow" not in names:
+            return python, names
+    raise AssertionError("no environment has onnxruntime alone")
+
+
+def test_a_version_is_exported_registered_and_audited(consumer: Consumer, tmp_path: Path) -> None:
+    """
+    Its chain has the exported model, and the bundle answers the recorded requests with onnxruntime and numpy alone.
+    """
+    bundle = tmp_path / "edge é"
+    flags = (URI, "--register", "wine-onnx", "--bundle", str(bundle), "--sample-rows", "200")
+
+    exported = consumer.run("export-model", *flags)
+    audited = consumer.run("audit", URI)
+
+    assert (0, "models:/wine-onnx/1", 0) == (
+        exported.code, exported.outputs.get("exported-uri"), exported.outputs["flips"],
+    ), exported.stderr  # fmt: skip
+    assert exported.outputs["compared-rows"] > 400
+    assert 0 < exported.outputs["difference"] < 1e-4
+    assert "exports" in audited.outputs["holds"]
+    python, packages = runtime(consumer)
+    checked = subprocess.run(
+        (python, "-I", bundle / "score.py", "--check"), capture_output=True, text=True, check=False
+    )
+    assert (0, "all equal\n", True) == (checked.returncode, checked.stdout, packages <= NEEDED), checked.stderr
+
+
+def test_a_model_of_user_code_is_refused(sample: SampleProject) -> None:
+    """
+    Before an environment is made for it; nothing is logged.
+    """
+    refused = sample.run("export-model", URI, "--register", "wine-onnx")
+
+    code, kind, sentence, fix = error(refused)
+    assert (REFUSED, "NotConvertible") == (code, kind)
+    assert "wine version 1 cannot be converted: `mlflow.pyfunc.model`: it is not a model of scikit-learn" in sentence
+    assert "mlflow.sklearn" in fix
+    assert "[] [] ['wine']" == sample.consumer.ask_mlflow(EXPORTED).strip()
+
+
+@pytest.mark.extended
+def test_a_second_run_finds_the_model_and_a_changed_one_breaks_the_chain(consumer: Consumer) -> None:
+    """
+    The same version gives the same file; `audit` computes its digest again; another export replaces the broken one.
+    """
+    first = consumer.run("export-model", URI)
+    again = consumer.run("export-model", URI, "--register", "wine-onnx")
+    model_id = first.outputs["exported-uri"].removeprefix("models:/")
+    (mlmodel,) = consumer.store.glob(f"artifacts/*/models/{model_id}/artifacts/MLmodel")
+    listed = consumer.ask_mlflow(EXPORTED).strip()
+    mlmodel.write_text(mlmodel.read_text() + "\nchanged: true\n")
+
+    audited = consumer.run("audit", URI)
+
+    assert (0, 0, "models:/wine-onnx/1") == (first.code, again.code, again.outputs["exported-uri"]), again.stderr
+    assert "['READY'] ['FINISHED'] ['wine', 'wine-onnx']" == listed
+    assert (1, ["exports"]) == (audited.code, audited.outputs["broken"])
+
+
+@pytest.mark.extended
+def test_a_budget_that_is_exceeded_logs_nothing(consumer: Consumer, tmp_path: Path) -> None:
+    """
+    Neither a model nor a bundle; and a dry run logs nothing of one that is kept.
+    """
+    bundle = tmp_path / "edge"
+    flags = (URI, "--register", "wine-onnx", "--bundle", str(bundle))
+
+    exceeded = consumer.run("export-model", *flags, "--parity-tolerance", "1e-12")
+    dry = consumer.run("export-model", *flags, "--dry-run")
+
+    assert (1, True, "") == (
+        exceeded.code, "parity-exceeded" in exceeded.rules, exceeded.outputs["exported-uri"],
+    )  # fmt: skip
+    assert (0, "", False) == (dry.code, dry.outputs["exported-uri"], bundle.exists())
+    assert "[] [] ['wine']" == consumer.ask_mlflow(EXPORTED).strip()
+
+
+@pytest.mark.extended
+def test_a_version_whose_chain_is_broken_is_not_exported(consumer: Consumer) -> None:
+    """
+    A model that was changed in the store.
+    """
+    mlmodel = consumer.model / "MLmodel"
+    mlmodel.write_text(mlmodel.read_text() + "\nchanged: true\n")
+
+    refused = consumer.run("export-model", URI)
+
+    assert 11 == refused.code, refused.stderr
+    assert "[] [] ['wine']" == consumer.ask_mlflow(EXPORTED).strip()
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
+def test_an_interrupted_export_leaves_nothing_and_the_next_completes_it(
+    consumer: Consumer, tmp_path: Path, number: signal.Signals
+) -> None:
+    """
+    While the model is converted nothing was written to the store.
+    """
+    log = tmp_path / "log"
+    argv = consumer.argv("export-model", URI, "--bundle", str(tmp_path / "edge"))
+    with log.open("w") as stderr:
+        running = subprocess.Popen(
+            argv, cwd=consumer.folder, env=consumer.variables, stdout=subprocess.DEVNULL, stderr=stderr
+        )
+        reached = happens(lambda: "convert wine version 1" in log.read_text() or running.poll() is not None)
+        os.kill(running.pid, number)
+        code = running.wait(CEILING_S)
+    left = consumer.ask_mlflow(EXPORTED).strip()
+
+    completed = consumer.run("export-model", URI)
+
+    assert reached
+    assert code != 0
+    assert ("[] [] ['wine']", False) == (left, (tmp_path / "edge").exists())
+    assert 0 == completed.code, completed.stderr
+    assert "['READY'] ['FINISHED'] ['wine']" == consumer.ask_mlflow(EXPORTED).strip()
+
+
+@pytest.mark.extended
+def test_a_release_that_runs_again_keeps_the_export(consumer: Consumer) -> None:
+    """
+    The record of the version names it afterwards, too.
+    """
+    exported = consumer.run("export-model", URI)
+    released = consumer.run("release", "--engine", "none")
+
+    record = json.loads(consumer.record.read_text())
+    assert (0, 0) == (exported.code, released.code), released.stderr
+    assert ["onnx"] == [model["format"] for model in record["exports"]["models"]]

@@ -1,0 +1,151 @@
+"""Tests how outputs of two models are compared, and when a budget refuses the converted one."""
+
+import math
+from typing import Any
+
+import pytest
+
+from mlflow_uv.core.conversion.parity import Parity, ParityBudget, compare_outputs, parity_findings, parity_table
+from mlflow_uv.payloads.messages.conversion import ModelPort, PortableSignature
+
+SIGNATURE = PortableSignature(
+    layout="columns",
+    inputs=(ModelPort(name="x", type="double"),),
+    outputs=(
+        ModelPort(name="label", type="string"),
+        ModelPort(name="probability_0", type="double"),
+        ModelPort(name="probability_1", type="double"),
+    ),
+    served=("label",),
+    classes=("barolo", "soave"),
+)
+NUMBERS = PortableSignature(
+    layout="columns", inputs=(), outputs=(ModelPort(name="prediction", type="double"),), served=("prediction",)
+)
+BUDGET = ParityBudget(tolerance=1e-4, max_flips=0, max_beyond=0.0)
+
+
+def compared(original: list[Any], converted: list[Any]) -> Parity:
+    """The comparison of two lists of numbers."""
+    item = {"name": "request 1", "origin": "recorded", "outputs": {"prediction": original}}
+    return compare_outputs([item], [{"outputs": {"prediction": converted}}], NUMBERS, BUDGET.tolerance)
+
+
+def classified(labels: list[str], first: list[float], other_labels: list[str]) -> Parity:
+    """The comparison of labels, with the same probabilities from both models."""
+    second = [1 - value for value in first]
+    own = {"label": labels, "probability_0": first, "probability_1": second}
+    other = {"label": other_labels, "probability_0": first, "probability_1": second}
+    item = {"name": "request 1", "origin": "spread", "outputs": own}
+    return compare_outputs([item], [{"outputs": other}], SIGNATURE, BUDGET.tolerance)
+
+
+def rules(parity: Parity, budget: ParityBudget = BUDGET) -> list[str]:
+    """The rules of the findings."""
+    return [finding.rule for finding in parity_findings(parity, budget, "wine version 7", "retrain")]
+
+
+@pytest.mark.parametrize(
+    ("original", "converted", "expected"),
+    [
+        ([1.0, 100.0], [1.00005, 100.005], []),
+        ([1.0, 2.0], [2.0, 1.0], ["parity-exceeded"]),
+        ([0.5, 0.5], [0.5, 0.5003], ["parity-exceeded"]),
+        ([0.5], [math.nan], ["parity-exceeded"]),
+        ([1e30], [math.inf], ["parity-exceeded"]),
+        ([math.nan, math.inf], [math.nan, math.inf], []),
+        ([0.0], [2e-4], ["parity-exceeded"]),
+    ],
+)
+def test_a_plausible_other_number_exceeds_the_budget(
+    original: list[float], converted: list[float], expected: list[str]
+) -> None:
+    """
+    Rows that changed places, a number that is slightly off, and one that became NaN or infinite; rounding is none.
+    """
+    parity = compared(original, converted)
+
+    assert expected == rules(parity)
+
+
+def test_the_greatest_differences_and_the_share_are_those_of_the_values() -> None:
+    """
+    They are shown in the table, by origin and output.
+    """
+    parity = compared([1.0, 2.0, 4.0, 8.0], [1.0, 2.0, 4.5, 8.0])
+
+    assert (("recorded", "prediction", "4", "0.5", "0.12", "25.0%", "0"),) == parity_table(parity).rows
+
+
+def test_a_share_that_the_budget_allows_is_no_finding() -> None:
+    """
+    And one that is larger is.
+    """
+    parity = compared([1.0, 2.0, 4.0, 8.0], [1.0, 2.0, 4.5, 8.0])
+
+    found = [rules(parity, ParityBudget(tolerance=1e-4, max_flips=0, max_beyond=share)) for share in (0.25, 0.24)]
+
+    assert [[], ["parity-exceeded"]] == found
+
+
+def test_a_label_that_flips_is_counted_unless_the_original_gives_both_the_same_probability() -> None:
+    """
+    Of a tie the order of a sum decides; it is shown, and no flip.
+    """
+    labels = ["barolo", "barolo", "soave"]
+    parity = classified(labels, [0.9, 0.5, 0.2], ["soave", "soave", "soave"])
+
+    assert (1, ["parity-flips"], "1 (+1 tie)") == (parity.flips, rules(parity), parity_table(parity).rows[0][-1])
+
+
+def test_a_number_of_flips_that_the_budget_allows_is_no_finding() -> None:
+    """
+    The fix of the finding is that number.
+    """
+    parity = classified(["barolo", "barolo"], [0.9, 0.8], ["soave", "soave"])
+    (finding,) = parity_findings(parity, BUDGET, "wine version 7", "retrain")
+
+    allowed = rules(parity, ParityBudget(tolerance=1e-4, max_flips=2, max_beyond=0.0))
+
+    assert ("retrain, or --max-flips 2", []) == (str(finding.fix), allowed)
+
+
+def test_a_request_that_only_the_converted_model_refuses_is_an_error_unless_its_types_are_the_reason() -> None:
+    """
+    A value beyond 32 bits is named in a notice; what the original refuses is not compared.
+    """
+    original: list[dict[str, Any]] = [
+        {"name": "huge", "origin": "derived", "outputs": {"prediction": [1.0]}},
+        {"name": "odd", "origin": "derived", "outputs": {"prediction": [1.0]}},
+        {"name": "empty", "origin": "derived", "refused": "no rows"},
+        {"name": "plain", "origin": "recorded", "outputs": {"prediction": [1.0]}},
+    ]
+    converted: list[dict[str, Any]] = [
+        {"refused": "ValueError: 'x' has a number that 32 bits cannot hold"},
+        {"refused": "Fail: [ONNXRuntimeError]"},
+        {"outputs": {"prediction": [1.0]}},
+    ]
+
+    parity = compare_outputs(original, converted, NUMBERS, BUDGET.tolerance)
+
+    assert (("huge",), (("odd", "Fail: [ONNXRuntimeError]"),), 1, 1) == (
+        parity.beyond_types, parity.failed, parity.refused, parity.rows,
+    )  # fmt: skip
+    assert ["parity-unanswered", "parity-beyond-types"] == rules(parity)
+
+
+def test_a_comparison_of_nothing_is_an_error() -> None:
+    """
+    All equal would be true of it, too.
+    """
+    item = {"name": "request 1", "origin": "recorded", "refused": "no"}
+
+    assert ["parity-empty"] == rules(compare_outputs([item], [], NUMBERS, BUDGET.tolerance))
+
+
+def test_an_answer_with_fewer_rows_is_refused() -> None:
+    """
+    Only a part would be compared.
+    """
+    with pytest.raises(ValueError, match="has 1 values for 2 rows"):
+        compared([1.0, 2.0], [1.0])

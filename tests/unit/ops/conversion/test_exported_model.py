@@ -1,0 +1,131 @@
+"""Tests how a converted model is logged, found again, and closed if it is interrupted."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mlflow_uv.command.errors import Cancelled
+from mlflow_uv.command.report import Console
+from mlflow_uv.ops.conversion.exported_model import ModelExport, log_export
+from mlflow_uv.ops.image.isolation import EvaluatedVersion
+from mlflow_uv.ops.lineage.registry_client import RegistryClient
+from mlflow_uv.payloads.messages.models import FindModels, FoundModels, LoggedModelDescription
+from mlflow_uv.payloads.messages.registry import FindOrCreateVersion, SetTags
+from mlflow_uv.payloads.messages.tags import EXPORT_KEY, EXPORTED_FROM, MODEL_DIGEST
+
+SUBJECT = EvaluatedVersion(name="wine", version="7", model_id="m-1", run_id="r-1", model=Path("model"), sha256="a" * 64)
+
+
+@dataclass
+class Store:
+    """A store that is cancelled when the files are uploaded, if it `stops`."""
+
+    stops: bool = False
+    models: list[LoggedModelDescription] = field(default_factory=list)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+
+    def find_models(self, request: FindModels) -> FoundModels:
+        """See StoreClient."""
+        assert request.tag is not None
+        key = request.tag[1]
+        found = tuple(model for model in self.models if model.tags.get(EXPORT_KEY) == key)
+        return FoundModels(runs=(), models=found, versions=())
+
+    def close_attempt(self, tag: str, value: str, *, status: str) -> None:
+        """See StoreClient."""
+        self.calls.append(("close", (tag, len(value), status)))
+
+    def create_run(self, experiment: str, *, tags: Any, run_name: str, beside: str | None) -> Any:
+        """See StoreClient."""
+        self.calls.append(("run", (tags[EXPORTED_FROM], beside)))
+        return SimpleNamespace(run_id="r-2")
+
+    def log_folder(self, folder: Path, *, name: str, run_id: str) -> str:
+        """See StoreClient."""
+        if self.stops:
+            raise Cancelled
+        self.calls.append(("log", name))
+        return "m-2"
+
+    def download_model(self, model_id: str, destination: Path) -> None:
+        """See StoreClient."""
+        destination.mkdir()
+        (destination / "MLmodel").write_text("flavors: {}\n")
+
+    def set_tags(self, request: SetTags) -> None:
+        """See StoreClient."""
+        self.calls.append(("tags", request.version or request.model_id))
+        if request.model_id:
+            self.models.append(
+                LoggedModelDescription(
+                    model_id=request.model_id, name="wine-onnx", run_id="r-2", experiment_id="0", status="READY",
+                    message=None, created=1, artifact_location="a", tags=request.tags,
+                )
+            )  # fmt: skip
+
+    def end_run(self, run_id: str, *, status: str) -> None:
+        """See StoreClient."""
+        self.calls.append(("end", (run_id, status)))
+
+    def find_or_create_version(self, request: FindOrCreateVersion) -> Any:
+        """See StoreClient."""
+        self.calls.append(("version", (request.name, request.tags[MODEL_DIGEST] == request.model_sha256)))
+        return SimpleNamespace(version="1")
+
+
+def export(store: Store, scratch: Path, *, name: str | None = None, digest: str = "b" * 64) -> str:
+    """The URI of a model that is exported."""
+    registry = cast(
+        "RegistryClient", SimpleNamespace(client=store, tools=SimpleNamespace(console=cast("Console", None)))
+    )
+    scratch.mkdir()
+    plan = ModelExport(folder=Path("converted"), format="onnx", file_sha256=digest, name=name)
+    return log_export(plan, SUBJECT, registry, scratch).uri
+
+
+def test_a_model_is_logged_beside_the_original_and_the_version_gets_a_tag(tmp_path: Path) -> None:
+    """
+    In the experiment of its run, and the run is ended.
+    """
+    store = Store()
+
+    uri = export(store, tmp_path / "1")
+
+    assert "models:/m-2" == uri
+    assert [
+        ("close", (EXPORT_KEY, 64, "KILLED")), ("run", ("models:/wine/7", "r-1")), ("log", "wine-onnx"),
+        ("tags", "m-2"),
+        ("end", ("r-2", "FINISHED")), ("tags", ("wine", "7")),
+    ] == store.calls  # fmt: skip
+
+
+def test_the_same_file_of_the_same_version_is_logged_once(tmp_path: Path) -> None:
+    """
+    A second run only registers it; another file is another model.
+    """
+    store = Store()
+    export(store, tmp_path / "1")
+    store.calls.clear()
+
+    again = export(store, tmp_path / "2", name="wine-onnx")
+    calls = [name for name, _ in store.calls]
+    export(store, tmp_path / "3", digest="c" * 64)
+
+    assert ("models:/wine-onnx/1", ["version", "tags"]) == (again, calls)
+    assert ["log"] == [name for name, _ in store.calls if name == "log"]
+
+
+def test_a_cancelled_upload_leaves_no_open_run(tmp_path: Path) -> None:
+    """
+    It is closed as KILLED, and no tag and no version refers to it.
+    """
+    store = Store(stops=True)
+
+    with pytest.raises(Cancelled):
+        export(store, tmp_path / "1", name="wine-onnx")
+
+    assert [("close", (EXPORT_KEY, 64, "KILLED"))] * 2 == [call for call in store.calls if call[0] == "close"]
+    assert ["close", "run", "close"] == [name for name, _ in store.calls]
