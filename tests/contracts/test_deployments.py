@@ -67,3 +67,22 @@ def test_a_deployment_goes_from_one_run_and_one_version_to_the_next(registry: Wo
         answer["entry"] and answer["entry"]["token"] for answer in (first, refused, taken, expired)
     )
     assert ("replaced", "deployed") == (state_of(registry, "1"), state_of(registry, "2"))
+
+
+def test_a_deployment_of_a_deleted_version_can_be_removed(registry: Worker) -> None:
+    """
+    The version has no tags any more; the registered model says that the deployment is removed.
+    """
+    for state in ("deployed", "removed"):
+        entry = {**ENTRY, "deployment": "old", "token": state, "version": "99", "state": state}
+        registry.ask(
+            "claim-deployment", name="wine", entry={**entry, "expires": time.time() + 600}, abandoned="deployed"
+        )
+        if state == "deployed":
+            with pytest.raises(AssertionError):
+                registry.ask("record-deployment", name="wine", entry=entry)
+        else:
+            registry.ask("record-deployment", name="wine", entry=entry)
+
+    found = entry_in(registry.ask("describe-name", name="wine")["tags"], "old")
+    assert ("99", "removed") == (found and found.version, found and found.state)

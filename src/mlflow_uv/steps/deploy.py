@@ -37,7 +37,7 @@ from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.selected_requests import requests_to_send
-from ..payloads.messages.deployments import CHANGING, DEPLOYED, REMOVED, RETURNED
+from ..payloads.messages.deployments import CHANGING, DEPLOYED, REMOVED, RETURNED, DeploymentEntry
 from ..payloads.messages.tags import STATE
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
@@ -101,26 +101,10 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     target = open_target(options, tools)
     registry = connect(inputs, tools)
     if inputs.remove:
-        return _removed(inputs, registry, name, options, target)
+        return _removed(inputs, registry, (name, alias or number), options, target)
     version = version_number(registry, name, alias or number, VERSION_URI)
-    with audited(registry, name=name, version=version) as audit:
-        links = merge_checks(require_unbroken(audit.checks))
-        record = _deployable(audit, links)
-        serve_env = serve_variables(inputs.serve_env, tools.host.variables)
-        require_recorded(record.answers.variables if record.answers else (), serve_env)
-        ignored = ignored_paths(inputs.ignore_answers)
-        expected = Expected(
-            requests=requests_to_send(audit.model, record.answers, ignored, skip_derived=inputs.skip_derived),
-            tolerance=inputs.tolerance,
-            deadline_s=inputs.deadline,
-            network=True,
-            ignored=ignored,
-            answer_s=inputs.answer_timeout,
-            serve_env=serve_env,
-        )
-    wanted = WantedVersion(
-        model=name, version=version, record=record, address=address_of(record.image), serve_env=serve_env
-    )
+    wanted, expected, links = _checked(inputs, registry, name, version)
+    record = wanted.record
 
     def unchanged() -> None:
         if alias is not None and (now := version_number(registry, name, alias, VERSION_URI)) != version:
@@ -162,9 +146,42 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         if rollout.returned:
             _record_return(claim, before)
         else:
-            _record(claim, plan, rollout)
+            # The new version has the traffic and is right: whatever happens to the old one, it is what is deployed.
+            entry = _entry_of(claim, plan, rollout)
+            try:
+                target.settle()
+            finally:
+                claim.record(entry, replaced=entry.before)
     report = _report(deployment, plan, rollout)
     return replace(report, findings=(*findings, *rollout.findings), chain=checked_links(record, links))
+
+
+def _checked(
+    inputs: Inputs, registry: RegistryClient, name: str, version: str
+) -> tuple[WantedVersion, Expected, tuple[LinkCheck, ...]]:
+    """
+    The version with its recorded requests, and the links of its chain.
+
+    Raises ChainBroken for a link that does not hold, and BadInput for a version that may not be deployed.
+    """
+    with audited(registry, name=name, version=version) as audit:
+        links = merge_checks(require_unbroken(audit.checks))
+        record = _deployable(audit, links)
+        serve_env = serve_variables(inputs.serve_env, registry.tools.host.variables)
+        require_recorded(record.answers.variables if record.answers else (), serve_env)
+        ignored = ignored_paths(inputs.ignore_answers)
+        expected = Expected(
+            requests=requests_to_send(audit.model, record.answers, ignored, skip_derived=inputs.skip_derived),
+            tolerance=inputs.tolerance,
+            deadline_s=inputs.deadline,
+            network=True,
+            ignored=ignored,
+            answer_s=inputs.answer_timeout,
+            serve_env=serve_env,
+        )
+    address = address_of(record.image)
+    wanted = WantedVersion(model=name, version=version, record=record, address=address, serve_env=serve_env)
+    return wanted, expected, links
 
 
 def _require_trusted(tools: Tools) -> None:
@@ -211,21 +228,19 @@ def _unverified(links: tuple[LinkCheck, ...], *, strict: bool) -> Iterator[Findi
             )
 
 
-def _record(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout) -> None:
-    """Write the entry of what runs; a version that is wrong and cannot be taken back still runs."""
-    wanted, before = plan.wanted, plan.before.version
+def _entry_of(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout) -> DeploymentEntry:
+    """The entry of what runs; a version that is wrong and cannot be taken back still runs."""
+    version = plan.wanted.version
     if not plan.changes and claim.earlier is not None and claim.earlier.state == DEPLOYED:
-        claim.record(replace(claim.earlier, token=claim.entry.token))
-        return
-    entry = replace(
+        return replace(claim.earlier, token=claim.entry.token)
+    return replace(
         claim.entry,
         state=DEPLOYED,
         endpoint=rollout.after.endpoint,
         image=rollout.after.facts.get(IMAGE_FACT, ""),
         answers=rollout.answers,
-        before=_version_before(claim, before, wanted.version),
+        before=_version_before(claim, plan.before.version, version),
     )
-    claim.record(entry, replaced=entry.before)
 
 
 def _version_before(claim: DeploymentClaimHolder, before: str | None, version: str) -> str | None:
@@ -245,13 +260,17 @@ def _record_return(claim: DeploymentClaimHolder, before: DeployedVersion) -> Non
 
 
 def _removed(
-    inputs: Inputs, registry: RegistryClient, name: str, options: DeploymentOptions, target: DeploymentTarget
+    inputs: Inputs,
+    registry: RegistryClient,
+    named: tuple[str, str],
+    options: DeploymentOptions,
+    target: DeploymentTarget,
 ) -> Report[Outputs]:
-    """Remove a deployment, whatever version it runs."""
-    before = target.observe()
+    """Remove a deployment, whatever version it runs; `named` are the model and the alias or number of the input."""
+    before, (name, given) = target.observe(), named
     there = bool(before.facts or before.leftovers)
     if there and not inputs.dry_run:
-        version = before.version or version_number(registry, name, inputs.version_uri, VERSION_URI)
+        version = before.version or version_number(registry, name, given, VERSION_URI)
         kind = options.settings.target
         entry = new_entry(registry, deployment=options.name, target=kind, version=version)
         with claimed(registry, name, entry, inputs.deadline + SLACK_S) as claim:

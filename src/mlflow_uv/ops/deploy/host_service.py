@@ -183,7 +183,7 @@ class HostService:
         back: DeployedContainer | None = before.active
         if self._new is None:  # an earlier run led to what is wrong, and was killed before it removed what ran before
             back = next((container for container in before.others if container.running), None)
-        if back is None or now.proxy is None:
+        if back is None or now.proxy is None or self._container(back.name) is None:
             raise ToolFailed(what="there is nothing to return to", why="what ran before is gone")
         if now.active is None or now.active.name != back.name:
             if not back.running:

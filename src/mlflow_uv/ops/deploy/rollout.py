@@ -65,9 +65,8 @@ def carry_out(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tool
     checks.unchanged()
     with _undone_on_error(plan, tools):
         rollout = _phases(plan, expected, checks, tools)
-        if not _differs(rollout.findings):
-            plan.target.settle()
-            return rollout
+    if not _differs(rollout.findings):
+        return rollout
     # Of a version that is deployed already, there is nothing to return to unless an interrupted run left it.
     if plan.changes or plan.undoable:
         _return(plan, tools, "the new version does not answer as in training")

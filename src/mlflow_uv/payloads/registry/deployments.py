@@ -53,7 +53,7 @@ def record_with(client: MlflowClient, request: RecordDeployment, clock: LeaseClo
             raise Problem(ProblemKind.CONFLICT, f"the deployment `{entry.deployment}` is claimed by {who} meanwhile")
         if request.replaced is not None and request.replaced != entry.version:
             _mark_replaced(client, name, request.replaced, entry)
-        client.set_model_version_tag(name, entry.version, _key(entry), _text(entry))
+        _tag_version(client, name, entry)
         client.set_registered_model_tag(name, _key(entry), _text(entry))
     return Done()
 
@@ -61,6 +61,15 @@ def record_with(client: MlflowClient, request: RecordDeployment, clock: LeaseClo
 def _is_held(before: DeploymentEntry, entry: DeploymentEntry, abandoned: "str | None", now_s: float) -> bool:
     """Whether another run that may be alive has it."""
     return before.state == CHANGING and before.token not in (entry.token, abandoned) and before.expires > now_s
+
+
+def _tag_version(client: MlflowClient, name: str, entry: DeploymentEntry) -> None:
+    """Write the entry on its version, which may be deleted already if the deployment does not run it any more."""
+    try:
+        client.set_model_version_tag(name, entry.version, _key(entry), _text(entry))
+    except MlflowException as error:
+        if entry.state == DEPLOYED or kind_of(error) is not ProblemKind.NOT_FOUND:
+            raise
 
 
 def _mark_replaced(client: MlflowClient, name: str, version: str, entry: DeploymentEntry) -> None:

@@ -112,3 +112,18 @@ def test_a_stopped_version_and_a_stopped_proxy_are_differences() -> None:
     planned = {change.part: change.now for change in world.target().plan(wanted_version("1"))}
 
     assert {"state": "ended with 137", "proxy": "ended with 137"} == planned
+
+
+def test_the_proxy_is_never_led_to_a_container_that_is_gone() -> None:
+    """
+    Somebody removed what ran before; the new version keeps the traffic, and the error says so.
+    """
+    world = host_world()
+    deploy(world, "1")
+    target = begin(world.target(), wanted_version("2"))
+    del world.containers.kept["mlflow-uv-prod-blue"]
+
+    with pytest.raises(ToolFailed, match="nothing to return to"):
+        target.undo()
+
+    assert ("2", "green") == (world.target().observe().version, led_to(world))

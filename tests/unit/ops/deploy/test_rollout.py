@@ -59,8 +59,13 @@ def test_a_right_version_is_asked_twice_and_stays() -> None:
     with multiplying(2) as port:
         world = deployed(port)
 
-        done = carry_out(plan_of(world.target(), "2"), EXPECTED, CHECKS, tools_of_tests())
+        target = world.target()
 
+        done = carry_out(plan_of(target, "2"), EXPECTED, CHECKS, tools_of_tests())
+        before_settling = runs(world)
+        target.settle()
+
+    assert ("2", ("mlflow-uv-prod-blue",)) == before_settling
     assert ((), f"http://127.0.0.1:{port}", False) == (done.findings, done.after.endpoint, done.returned)
     assert 64 == len(done.answers)
     assert ("2", ()) == runs(world)
