@@ -110,6 +110,17 @@ def races(scratch: Path) -> Iterator[Race]:
         aim="at most twice uv side by side",
         reached=lambda ms: f"{ms[2] / ms[1]:.2f} times",
     )
+    for step in ("check-lock", "promote"):
+        yield Race(
+            question=f"start {step} (`--help`)",
+            sides=(
+                Side(name="Python alone", run=program(sys.executable, "-I", "-c", "pass")),
+                Side(name=f"`mlflow-uv {step} --help`", run=program(*PYTHON, "mlflow_uv", step, "--help")),
+            ),
+            rounds=20,
+            aim="at most 100 ms more",
+            reached=lambda ms: f"{ms[1] - ms[0]:+.0f} ms",
+        )
     requirements = scratch / "requirements.txt"
     yield Race(
         question="export the lock as requirements",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -85,5 +86,5 @@ def section(lines: Sequence[str], about: str) -> str:
         "values.", "",
         "| rows × columns | clients | server | answers/s | factor | p50 | p95 | p99 | processor ms | factor | count |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
-        *lines, "", about,
+        *lines, "", textwrap.fill(about, 118),
     ))  # fmt: skip
