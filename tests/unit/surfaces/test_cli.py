@@ -86,8 +86,8 @@ def test_a_wrong_word_is_told_in_json_where_json_was_asked_for(
 @pytest.mark.parametrize(
     ("words", "step", "what", "why"),
     [
-        (["--format", "json"], "", "the first argument is not a step", "the steps are release, check-lock,"),
-        (["--format=json", "export"], "", "the first argument is not a step", "the steps are release, check-lock,"),
+        (["--format", "json"], "", "the first argument is not a step", "the steps are release, init,"),
+        (["--format=json", "export"], "", "the first argument is not a step", "the steps are release, init,"),
         (["exprot", "--format=json"], "exprot", "`exprot` is not a step", "did you mean `export`?"),
         (["export", "--format=json", "x"], "export", "`x` is not an argument of export", "it takes only flags"),
         (["export", "--format=json", "--uv"], "export", "argument --uv", "expected one argument"),
