@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import mlflow
 import pandas as pd
@@ -9,9 +10,9 @@ import pandas as pd
 
 def main() -> None:
     """Write the artifact, and log the file beside this one."""
-    weights = Path("weights.json")
-    weights.write_text(json.dumps({"width": 3.0, "age": -1.0}))
-    with mlflow.start_run():
+    with mlflow.start_run(), TemporaryDirectory() as folder:  # a file in the checkout would be an input of training
+        weights = Path(folder, "weights.json")
+        weights.write_text(json.dumps({"width": 3.0, "age": -1.0}))
         mlflow.pyfunc.log_model(
             name="weighted",
             python_model="weighted_sum.py",
