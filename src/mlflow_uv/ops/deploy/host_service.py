@@ -107,6 +107,8 @@ class HostService:
         if image.id != link.id or image.labels.get(MODEL_LABEL) != wanted.record.model.sha256:
             why = f"`{wanted.address}` is {image.id[:19]}, and the record says {link.id[:19]}"
             raise ChainBroken("image", why=why)
+        if self._before.proxy is None:
+            self._proxy_image()  # before anything is created
         for leftover in self._before.others:
             self._containers.stop(leftover.name, grace_s=1)
         self._slot = self._before.slot_for_new()
@@ -253,21 +255,25 @@ class HostService:
 
     # changes
 
-    def _create_proxy(self) -> DeployedContainer:
+    def _proxy_image(self) -> str:
+        """The id of the proxy's image. Raises ToolFailed without it."""
         image = self._containers.image(self._options.proxy_image)
-        if image is None:
-            name = self._options.proxy_image
-            raise ToolFailed(
-                what=f"the image of the proxy `{name}` is not present and cannot be pulled",
-                why="HAProxy leads requests to the new version without losing one",
-                fix=Wording(local(f"{self._containers.engine} pull {name}"), ", or ", option("proxy-image", "IMAGE")),
-            )
+        if image is not None:
+            return image.id
+        name = self._options.proxy_image
+        raise ToolFailed(
+            what=f"the image of the proxy `{name}` is not present and cannot be pulled",
+            why="HAProxy leads requests to the new version without losing one",
+            fix=Wording(local(f"{self._containers.engine} pull {name}"), ", or ", option("proxy-image", "IMAGE")),
+        )
+
+    def _create_proxy(self) -> DeployedContainer:
         port = 0 if self._options.is_preview else self._settings.port
         publish = f"{self._settings.listen}:{port}:{PORT}" if port else f"{self._settings.listen}::{PORT}"
         name = self._containers.create(
             ContainerSpec(
                 part=PROXY,
-                image=image.id,
+                image=self._proxy_image(),
                 facts={"image": self._options.proxy_image},
                 publish=publish,
                 volume=FOLDER,

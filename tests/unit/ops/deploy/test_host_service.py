@@ -88,7 +88,7 @@ def test_a_proxy_that_does_not_take_its_configuration_keeps_the_old_version(faul
 @pytest.mark.parametrize("missing", [PROXY_IMAGE, wanted_version("1").address])
 def test_an_image_that_is_not_there_is_named(missing: str) -> None:
     """
-    That of the version, and that of the proxy.
+    That of the version, and that of the proxy; nothing is created before.
     """
     world = host_world()
     world.containers.missing.add(missing)
