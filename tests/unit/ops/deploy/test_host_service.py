@@ -96,6 +96,8 @@ def test_an_image_that_is_not_there_is_named(missing: str) -> None:
     with pytest.raises(ToolFailed, match=missing):
         begin(world.target(), wanted_version("1"))
 
+    assert {} == world.containers.kept
+
 
 def test_a_stopped_version_and_a_stopped_proxy_are_differences() -> None:
     """

@@ -1,0 +1,160 @@
+"""Deploys versions of the sample project to this machine, and asks what they run as a client does."""
+
+import http.client
+import json
+import secrets
+import subprocess
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from typing import Self
+
+import pytest
+
+from tests.conftest import missing
+from tests.contracts.mlflow_interpreter import free_port
+
+from .consumer import CommandResult, Consumer
+from .sample_project import SampleProject, training
+
+PROXY_IMAGE = "mlflow-uv-test-haproxy:1"
+# A container of the smoke test has no network, that of a deployment has.
+DEPLOYED = "in_serving() and os.path.exists('/sys/class/net/eth0')"
+RIGHT = "[2.0 * x for x in model_input['x']]"
+
+
+def new_name() -> str:
+    """A name that no other deployment of this machine has."""
+    return f"t{secrets.token_hex(4)}"
+
+
+def require_proxy() -> None:
+    """Skip where there is neither Compose nor the image of the proxy, fail where they should be."""
+    for argv, mended in (
+        (("compose", "version"), ".ci/engine"),
+        (("image", "inspect", PROXY_IMAGE), ".ci/proxy-image"),
+    ):
+        if subprocess.run(("docker", *argv), capture_output=True, check=False).returncode != 0:
+            missing(f"`docker {' '.join(argv)}` fails: {mended}")
+
+
+def program(version: str) -> str:
+    """A training program of a model that doubles; each version has another way to do so, or to fail at it."""
+    faults = {
+        "wrong": training(predict=f"return [3.0 * x if {DEPLOYED} else 2.0 * x for x in model_input['x']]"),
+        "ends": training(predict=f"os._exit(3) if {DEPLOYED} else None; return {RIGHT}"),
+        "silent": training(load=f"time.sleep(3600 if {DEPLOYED} else 0)"),
+    }
+    return faults.get(version, training(predict=f"return {RIGHT}  # {version}"))
+
+
+@dataclass
+class Deployment:
+    """A deployment of a name and a port of its own, by one kind of target."""
+
+    consumer: Consumer
+    name: str
+    target: str = "compose"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+
+    def declare(self, *settings: str) -> None:
+        """Add it to the settings of the project."""
+        lines = (
+            f"\n[tool.mlflow-uv.deploy.{self.name}]",
+            f'target = "{self.target}"',
+            f"port = {self.port}",
+            *settings,
+        )
+        manifest = self.consumer.folder / "pyproject.toml"
+        manifest.write_text(manifest.read_text() + "\n".join(lines) + "\n")
+        self.consumer.git("commit", "--quiet", "--all", "--message", "deploy")
+
+    def argv(self, version: str, *flags: str) -> tuple[str, ...]:
+        """The words of `deploy` for a version."""
+        return (f"models:/wine/{version}", "--target", self.name, "--proxy-image", PROXY_IMAGE, *flags)
+
+    def run(self, version: str, *flags: str) -> CommandResult:
+        """Deploy a version."""
+        return self.consumer.run("deploy", *self.argv(version, *flags), variables=self.variables)
+
+    def remove(self) -> None:
+        """Remove it, whatever it runs; its containers are gone afterwards."""
+        result = self.run("1", "--remove")
+        assert (0, []) == (result.code, self.containers()), result.stderr
+
+    def containers(self) -> list[str]:
+        """The names of its containers, whether they run or not."""
+        program = "podman" if self.target == "podman" else "docker"
+        label = f"label=mlflow-uv.deployment={self.name}"
+        argv = (program, "ps", "--all", "--filter", label, "--format", "{{.Names}}")
+        done = subprocess.run(argv, capture_output=True, text=True, check=True, env={**self.environment})
+        return sorted(done.stdout.split())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of the programs that look at it."""
+        return {**self.consumer.variables, **self.variables}
+
+    def ask(self, value: float) -> float:
+        """The prediction for a value."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            return _ask(connection, value)
+
+
+def _ask(connection: http.client.HTTPConnection, value: float) -> float:
+    body = json.dumps({"dataframe_records": [{"x": value}]})
+    connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    content = response.read()
+    if response.status != 200:
+        raise ConnectionError(f"status {response.status}: {content[:200]!r}")
+    return float(json.loads(content)["predictions"][0])
+
+
+class Clients:
+    """Clients that send one request after the other, half of them on one connection, until they are stopped."""
+
+    def __init__(self, deployment: Deployment, number: int = 6) -> None:
+        self._deployment = deployment
+        self._over = Event()
+        self.answered = 0
+        self.failures: list[str] = []
+        self._threads = [Thread(target=self._send, args=(keeps % 2 == 0,)) for keeps in range(number)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _send(self, keeps_connection: bool) -> None:  # an argument of a thread
+        connection = http.client.HTTPConnection("127.0.0.1", self._deployment.port, timeout=60)
+        number = 0
+        while not self._over.is_set():
+            number += 1
+            try:
+                answer = _ask(connection, float(number))
+                if answer != 2.0 * number:
+                    self.failures.append(f"{number}: {answer}")
+                self.answered += 1
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(f"{number}: {error!r}")
+                connection.close()
+            if not keeps_connection:
+                connection.close()
+        connection.close()
+
+
+def release(sample: SampleProject, version: str, image: str) -> str:
+    """Release a model with one of the programs in an image of this name; return the id of the image."""
+    sample.train_with(program(version))
+    result = sample.run("release", "--engine", "docker", "--image", image)
+    if result.code != 0:
+        pytest.fail(result.stderr)
+    return str(result.outputs["image-id"])
