@@ -8,8 +8,10 @@ from ...command.errors import ChainBroken, NoEngine, ToolFailed
 from ...command.inputs import EngineChoice
 from ...command.wording import step_call
 from ...core.image.dockerfile import VENV
+from ...core.release.digests import canonical, sha256
 from ...core.release.record import ImageLink
 from ...tools.layers.cache import CachedLayer
+from ...tools.project.files import write_atomically
 from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
 from .composed import ComposedServingImage
@@ -20,11 +22,14 @@ _STAMP = "mlflow-uv-inventory"
 
 def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -> None:
     """
-    Unpack the layers of packages into an environment of an interpreter; its folder belongs to the image's id.
+    Unpack the layers of packages into an environment of an interpreter, which all images with these layers share.
 
-    Raises ToolFailed.
+    A file by the id of the image names the environment. Raises ToolFailed.
     """
-    folder = _folder(composed.image.id, tools)
+    digests = [layer.layer.blob.digest for layer in composed.packages.layers]
+    key = sha256(canonical([python, composed.packages.python, digests]))
+    folder = tools.environments.serving(key)
+    write_atomically(_pointer(composed.image.id, tools), key.encode())
     if _stamp(folder) and _stamp(folder) == _held(folder, tools):
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -61,7 +66,14 @@ def serving_place(image: ImageLink, tools: Tools) -> ImageLink:
 
 
 def _folder(image_id: str, tools: Tools) -> Path:
-    return tools.environments.serving(image_id.rpartition(":")[2])
+    """The environment of an image; one that does not exist if the image was not composed on this machine."""
+    pointer = _pointer(image_id, tools)
+    key = pointer.read_text(encoding="utf-8") if pointer.is_file() else image_id.rpartition(":")[2]
+    return tools.environments.serving(key)
+
+
+def _pointer(image_id: str, tools: Tools) -> Path:
+    return tools.environments.serving(image_id.rpartition(":")[2]).with_suffix(".packages")
 
 
 def _stamp(folder: Path) -> str:

@@ -20,6 +20,7 @@ from mlflow_uv.tools.toolbox import Tools
 from tests.console import KeptConsole
 
 INVENTORY = '{"python": "3.12.1", "installed": [["grape", "1.0"]]}'
+CONFIG = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}
 FILES = {"/opt/venv/lib/grape.py": b"red", "/opt/mlflow-uv/main.py": b"", "/opt/venvs/other.py": b""}
 
 
@@ -59,10 +60,9 @@ def image_in(folder: Path) -> ComposedServingImage:
     """An image of one layer."""
     files = {PurePosixPath(path): LayerFile(data=data) for path, data in FILES.items()}
     layer = write_layer("grape", files, folder / "layer")
-    config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}
     cached = CachedLayer(layer=layer, archive=folder / "layer", files={})
     return ComposedServingImage(
-        image=composed(BaseLayers(config=config, layers=()), (layer,), {}),
+        image=composed(BaseLayers(config=CONFIG, layers=()), (layer,), {}),
         archives={},
         packages=PackagesAsLayers(layers=(cached,), reused=0, python="3.12.1"),
     )
@@ -88,6 +88,30 @@ def test_without_an_engine_a_process_serves_the_packages_of_the_layers(tmp_path:
     assert "no engine answers" in place.reason
     unpacked = {str(path.relative_to(place.tag)): path for path in Path(place.tag).rglob("*.py")}
     assert {"lib/grape.py": b"red"} == {name: path.read_bytes() for name, path in unpacked.items()}
+
+
+def test_images_that_differ_in_their_model_alone_share_an_environment(tmp_path: Path) -> None:
+    """
+    Another interpreter, or another layer of packages, gets one of its own.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    other_model = replace(image, image=composed(BaseLayers(config=CONFIG, layers=()), (), {"of": "another model"}))
+    (layer,) = image.packages.layers
+    changed = replace(layer, layer=replace(layer.layer, blob=replace(layer.layer.blob, digest="sha256:other")))
+    other_packages = replace(
+        image,
+        image=composed(BaseLayers(config=CONFIG, layers=()), (), {"of": "other packages"}),
+        packages=replace(image.packages, layers=(changed,)),
+    )
+
+    for each in (image, other_model, other_packages):
+        unpack_packages(each, "3.12", tools)
+    places = [serving_place(link(each), tools).tag for each in (image, other_model, other_packages)]
+
+    assert (places[0], 2) == (places[1], len(set(places)))
+    assert 2 == cast("FakeUv", tools.uv).created
+    unpack_packages(image, "3.13", tools)
+    assert 3 == cast("FakeUv", tools.uv).created
 
 
 def test_layers_of_another_machine_are_not_served(tmp_path: Path) -> None:
