@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,7 @@ import pytest
 from tests.registries import digest_in, registry
 
 from .conftest import name_of_image
-from .consumer import CommandResult
 from .images import BASE, remove_image
-from .podman_storage import podman_storage_in
 from .sample_project import SampleProject, training
 
 pytestmark = [pytest.mark.engine, pytest.mark.extended]
@@ -28,19 +26,14 @@ class Composed:
     flags: tuple[str, ...]
     image: str
     host: str
-    variables: Mapping[str, str]
 
     @property
     def pushed(self) -> bool:
         """Whether a registry has the image."""
         return "--push" in self.flags
 
-    def run(self, step: str, *flags: str) -> CommandResult:
-        """Run a step where the engine has the image."""
-        return self.sample.run(step, *flags, variables=self.variables)
 
-
-@pytest.fixture(scope="module", params=["registry", "docker", "podman"])
+@pytest.fixture(scope="module", params=["registry", "engine"])
 def composed(
     request: pytest.FixtureRequest,
     released_sample: SampleProject,
@@ -48,16 +41,13 @@ def composed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Composed]:
     """Pushed to a registry that has the base, too; or loaded into an engine whose copy of the base was read."""
-    engine = "docker" if request.param == "registry" else request.param
-    program = request.getfixturevalue("podman_program") if engine == "podman" else ""
-    variables: dict[str, str] = {}
     released_sample.restore()
     folder = tmp_path_factory.mktemp("composed")
     sample = SampleProject(
         consumer=released_sample.consumer, temporary=released_sample.temporary, untouched=folder / "untouched"
     )
     with ExitStack() as opened:
-        flags: tuple[str, ...] = ("--builder", "compose", "--engine", engine)
+        flags: tuple[str, ...] = ("--builder", "compose", "--engine", "docker")
         image, host = name_of_image(), ""
         if request.param == "registry":
             host = opened.enter_context(registry(folder, registry_program))
@@ -66,12 +56,7 @@ def composed(
             subprocess.run(("docker", "push", "--quiet", base), check=True, capture_output=True)
             flags += ("--push", "--base-image", base)
             opened.callback(remove_image, base)
-        if engine == "podman":
-            variables = opened.enter_context(podman_storage_in(folder, program))
-            flags += ("--base-image", f"docker.io/library/{BASE}")
-            image = f"localhost/{image}"
-        else:
-            opened.callback(remove_image, image)
+        opened.callback(remove_image, image)
         flags += ("--image", image)
         manifest = sample.folder / "pyproject.toml"
         manifest.write_text(
@@ -80,10 +65,10 @@ def composed(
             else manifest.read_text()
         )
         sample.train_with(training(predict='return [3.0 * x for x in model_input["x"]]'))
-        made = sample.run("release", *flags, variables=variables)
+        made = sample.run("release", *flags)
         assert (0, "2") == (made.code, made.outputs["version"]), made.stderr
         sample.keep()
-        yield Composed(sample=sample, flags=flags, image=image, host=host, variables=variables)
+        yield Composed(sample=sample, flags=flags, image=image, host=host)
     released_sample.restore()
 
 
@@ -96,11 +81,11 @@ def test_a_composed_version_is_verified_promoted_audited_rolled_back_and_reporte
     composed.sample.restore()
     page = tmp_path / "report.html"
 
-    verified = composed.run("verify", "models:/wine@candidate", "--ways", "image image-v2", "--dry-run")
-    moves = [composed.run("promote", "--candidate", number) for number in ("2", "1")]
-    back = composed.run("rollback")
-    audited = composed.run("audit", "models:/wine@champion", "--strict")
-    reported = composed.run("report", "models:/wine@champion", "--report-file", str(page))
+    verified = composed.sample.run("verify", "models:/wine@candidate", "--ways", "image image-v2", "--dry-run")
+    moves = [composed.sample.run("promote", "--candidate", number) for number in ("2", "1")]
+    back = composed.sample.run("rollback")
+    audited = composed.sample.run("audit", "models:/wine@champion", "--strict")
+    reported = composed.sample.run("report", "models:/wine@champion", "--report-file", str(page))
 
     results = (verified, *moves, back, audited, reported)
     assert [0] * 6 == [result.code for result in results], [result.stderr for result in results]
@@ -123,7 +108,7 @@ def test_a_release_again_gives_the_same_image(composed: Composed) -> None:
     sample = composed.sample
     before = json.loads(sample.consumer.record.read_text())["image"]
 
-    again = composed.run("release", *composed.flags)
+    again = composed.sample.run("release", *composed.flags)
 
     assert (0, True, "2") == (again.code, again.outputs["reused"], again.outputs["version"]), again.stderr
     after = json.loads(sample.consumer.record.read_text())["image"]
@@ -142,8 +127,8 @@ def test_an_image_that_took_the_place_of_a_composed_one_is_found(composed: Compo
     subprocess.run(("docker", "tag", BASE, composed.image), check=True)
     try:
         subprocess.run(("docker", "push", "--quiet", composed.image), check=True, capture_output=True)
-        audited = composed.run("audit", "models:/wine/2")
-        promoted = composed.run("promote", "--candidate", "2")
+        audited = composed.sample.run("audit", "models:/wine/2")
+        promoted = composed.sample.run("promote", "--candidate", "2")
     finally:
         argv = ("skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false")
         subprocess.run((*argv, f"docker://{place}@{digest}", f"docker://{composed.image}"), check=True)
