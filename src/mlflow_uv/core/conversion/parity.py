@@ -209,8 +209,8 @@ def parity_findings(parity: Parity, budget: ParityBudget, shown: str, advice: st
     if exceeding:
         worst = sorted(exceeding, key=lambda output: -output.absolute)[:_SHOWN]
         why = "; ".join(
-            f"`{o.output}` of requests {o.origin} is up to {o.absolute:.2g} off, {o.share:.1%} of {o.rows} rows are"
-            f" beyond {budget.tolerance:g}"
+            f"`{o.output}` is up to {o.absolute:.2g} off in the requests `{o.origin}`, and {o.share:.1%} of {o.rows}"
+            f" rows are beyond {budget.tolerance:g}"
             for o in worst
         )
         yield Finding(
