@@ -1,0 +1,187 @@
+"""Versions are replaced on this machine without a lost request, and returned from where they fail."""
+
+import secrets
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.waiting import happens
+
+from .deployments import Clients, Deployment, new_name, release, require_proxy
+from .images import remove_image
+from .sample_project import SampleProject, error
+
+FINDINGS, NOT_SERVING, BUSY = 1, 15, 21
+NAMES = ("first", "second", "wrong", "ends", "silent")
+ENOUGH = 2000
+
+pytestmark = pytest.mark.engine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """The sample project with a version of each program, by its name; all were tested in their images."""
+
+    sample: SampleProject
+    numbers: dict[str, str]
+    images: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def versions(released_sample: SampleProject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Versions]:
+    """Every version, released once."""
+    require_proxy()
+    released_sample.restore()
+    prefix = f"mlflow-uv-test-{secrets.token_hex(4)}"
+    images = {name: release(released_sample, name, f"{prefix}-{name}:1") for name in NAMES}
+    sample = SampleProject(
+        consumer=released_sample.consumer,
+        temporary=released_sample.temporary,
+        untouched=tmp_path_factory.mktemp("versions") / "untouched",
+    )
+    sample.keep()
+    yield Versions(sample=sample, numbers={name: str(place + 2) for place, name in enumerate(NAMES)}, images=images)
+    for name in NAMES:
+        remove_image(f"{prefix}-{name}:1")
+    released_sample.restore()
+
+
+@pytest.fixture
+def deployment(versions: Versions) -> Iterator[Deployment]:
+    """A deployment that runs the first version; it is removed afterwards."""
+    versions.sample.restore()
+    made = Deployment(consumer=versions.sample.consumer, name=new_name())
+    made.declare()
+    try:
+        first = made.run(versions.numbers["first"])
+        assert 0 == first.code, first.stderr
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.mark.extended
+def test_no_request_fails_while_versions_are_replaced(deployment: Deployment, versions: Versions) -> None:
+    """
+    Clients with and without kept connections ask all the time, thousands of requests over several replacements.
+    """
+    with Clients(deployment) as clients:
+        results = [deployment.run(versions.numbers[name]) for name in ("second", "first", "second")]
+        assert happens(lambda: clients.answered >= ENOUGH)
+
+    assert [0] * 3 == [result.code for result in results], [result.stderr for result in results]
+    assert [] == clients.failures, (clients.answered, clients.failures[:5])
+    assert 2 == len(deployment.containers())
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("wrong", FINDINGS, "does not answer as in training: version 2 runs again"),
+        ("silent", NOT_SERVING, "was not healthy within"),
+        ("ends", NOT_SERVING, "green-1` ended"),
+    ],
+)
+def test_a_version_that_fails_only_where_it_is_deployed_gets_no_traffic(
+    deployment: Deployment, versions: Versions, name: str, code: int, said: str
+) -> None:
+    """
+    Its smoke test passed; clients are answered by the version before all the time, and it is what runs afterwards.
+    """
+    containers = deployment.containers()
+    with Clients(deployment, 2) as clients:
+        result = deployment.run(versions.numbers[name], "--deadline", "15")
+
+    again = deployment.run(versions.numbers["first"], "--dry-run")
+    assert code == result.code, result.stderr
+    assert said in result.stderr
+    assert ([], containers) == (clients.failures, deployment.containers())
+    assert (0, False) == (again.code, again.outputs["deployment-changed"]), again.stderr
+    assert "returned" in versions.sample.store.tags(versions.numbers[name])[f"deployment.{deployment.name}"]
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_ends_in_the_middle_is_undone_or_finished_by_the_next(
+    deployment: Deployment, versions: Versions, by: signal.Signals
+) -> None:
+    """
+    A cancelled one returns by itself; after one that was killed, the next run removes what it left, and deploys.
+    """
+    sample, before = versions.sample, deployment.containers()
+    process = sample.start("deploy", *deployment.argv(versions.numbers["second"]), variables=dict(deployment.variables))
+    assert happens(lambda: process.poll() is not None or deployment.containers() != before)
+
+    process.send_signal(by)
+    ended = sample.ended(process)
+    left, answer = deployment.containers(), deployment.ask(3.0)
+    following = deployment.run(versions.numbers["second"])
+
+    assert {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGKILL: -9}[by] == ended.code, ended.stderr
+    assert (by == signal.SIGKILL, 6.0) == (left != before, answer)
+    assert 0 == following.code, following.stderr
+    assert ("was interrupted" in following.stderr) == (by == signal.SIGKILL)
+    assert 2 == len(deployment.containers())
+
+
+@pytest.mark.extended
+def test_two_runs_do_not_change_a_deployment_at_once(deployment: Deployment, versions: Versions) -> None:
+    """
+    The second is refused while the first works, and changes nothing.
+    """
+    sample, before = versions.sample, deployment.containers()
+    first = sample.start("deploy", *deployment.argv(versions.numbers["second"]), variables=dict(deployment.variables))
+    assert happens(lambda: first.poll() is not None or deployment.containers() != before)
+
+    second = deployment.run(versions.numbers["first"])
+    ended = sample.ended(first)
+
+    assert (BUSY, 0) == (second.code, ended.code), second.stderr + ended.stderr
+    assert "changes the deployment" in error(second)[2]
+    assert '"state":"deployed"' in sample.store.tags(versions.numbers["second"])[f"deployment.{deployment.name}"]
+    assert '"state":"replaced"' in sample.store.tags(versions.numbers["first"])[f"deployment.{deployment.name}"]
+
+
+@pytest.mark.extended
+def test_an_audit_finds_what_somebody_else_did_to_a_deployment(deployment: Deployment, versions: Versions) -> None:
+    """
+    It holds; then somebody stops the container, which the next run starts again.
+    """
+    link, number = f"deployment {deployment.name}", versions.numbers["first"]
+    program = "podman" if deployment.target == "podman" else "docker"
+    (container,) = [name for name in deployment.containers() if not name.endswith(("proxy", "proxy-1"))]
+
+    def audited() -> tuple[bool, bool]:
+        outputs = versions.sample.consumer.run(
+            "audit", f"models:/wine/{number}", variables=deployment.variables
+        ).outputs
+        return link in outputs["holds"], link in outputs["broken"]
+
+    holding = audited()
+    subprocess.run((program, "stop", container), check=True, capture_output=True, env=deployment.environment)
+    broken = audited()
+    mended = deployment.run(number)
+
+    assert ((True, False), (False, True)) == (holding, broken)
+    assert 0 == mended.code, mended.stderr
+    assert (True, False) == audited()
+
+
+@pytest.mark.extended
+def test_a_preview_is_a_deployment_of_its_own(deployment: Deployment, versions: Versions) -> None:
+    """
+    It gets a free port; its removal leaves the deployment alone.
+    """
+    preview = deployment.run(versions.numbers["second"], "--preview", "pr-17")
+    removed = deployment.run(versions.numbers["second"], "--preview", "pr-17", "--remove")
+
+    assert (0, 0) == (preview.code, removed.code), preview.stderr + removed.stderr
+    assert (f"{deployment.name}-pr-17", True) == tuple(
+        preview.outputs[part] for part in ("deployment", "deployment-changed")
+    )
+    assert f":{deployment.port}" not in preview.outputs["endpoint"]
+    assert (2, 8.0) == (len(deployment.containers()), deployment.ask(4.0))
