@@ -13,7 +13,7 @@ from ..command.wording import local, option
 from ..core.lock.targets import ServingTargets
 from ..core.lock_difference.changes import PackageChange
 from ..core.lock_difference.comment import comment_of, size_of, warnings_of
-from ..core.lock_difference.comparison import LockComparison, RepositoryComparison
+from ..core.lock_difference.comparison import LockChange, LockComparison, RepositoryComparison
 from ..core.lock_difference.document import comparison_document
 from ..ops.lock.commit_comparison import CommitComparison, CommitPair
 from ..ops.lock.yanked_releases import YankedReleases
@@ -23,6 +23,7 @@ from ..tools.project.files import absolute, bounds_of, write_atomically
 from ..tools.system.web import Web
 
 _SHORT = 7
+_UNSHALLOW = local("git fetch --unshallow origin", "give actions/checkout `fetch-depth: 2`, or 0 for all commits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +74,6 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
         targets=inputs.targets,
     )
     paths = compared.locks(inputs.exclude)
-    if paths is None:
-        raise _absent("base", base)
     releases = YankedReleases(Web(tools.host.variables)) if inputs.yanked else None
     locks = tuple(compared.compare(path, releases.is_yanked if releases else None) for path in paths)
     comparison = RepositoryComparison(
@@ -112,22 +111,29 @@ def _base(inputs: Inputs, tools: LockTools, top: Path, head: str, event: PullReq
         if inputs.head == "HEAD" and len(parents) > 1 and parents[1] == event.head:
             return parents[0]
     base = _commit(tools, top, "base", inputs.base or (event.base if event else ""))
-    return tools.git.merge_base(top, base, head) or base
+    common = tools.git.merge_base(top, base, head)
+    if common is None:
+        shallow = tools.git.is_shallow(top)
+        raise BadInput(
+            what=f"{base[:_SHORT]}, the base of the comparison, and {head[:_SHORT]} have no commit in common",
+            why="the clone is shallow, so that the commit where they part is missing"
+            if shallow
+            else "no branch of one began from the other, so that nothing says which changes belong to the head",
+            fix=_UNSHALLOW if shallow else "",
+        )
+    return common
 
 
 def _commit(tools: LockTools, top: Path, name: str, revision: str) -> str:
     commit = tools.git.resolved(top, revision)
     if commit is None:
-        raise _absent(name, revision)
+        shallow = tools.git.is_shallow(top)
+        raise BadInput(
+            what=f"`{revision}`, the {name} of the comparison, is not in this clone",
+            why="the clone is shallow, or there is no such commit" if shallow else "there is no such commit here",
+            fix=_UNSHALLOW if shallow else local("git fetch origin", "give actions/checkout `fetch-depth: 0`"),
+        )
     return commit
-
-
-def _absent(name: str, revision: str) -> BadInput:
-    return BadInput(
-        what=f"`{revision}`, the {name} of the comparison, is not in this clone",
-        why="the clone is shallow, or there is no such commit",
-        fix=local("git fetch --unshallow origin", "give actions/checkout `fetch-depth: 2`, or 0 for all commits"),
-    )
 
 
 def _report(comparison: RepositoryComparison, top: Path, file: Path | None) -> Report[Outputs]:
@@ -147,8 +153,9 @@ def _report(comparison: RepositoryComparison, top: Path, file: Path | None) -> R
 
 
 def _findings(lock: LockComparison, top: Path) -> Iterator[Finding]:
+    severity = Severity.ERROR if lock.change is LockChange.UNREADABLE else Severity.WARNING
     for line in warnings_of(lock):
-        yield Finding(rule="lock-comparison", what=line, severity=Severity.WARNING, path=top / lock.path)
+        yield Finding(rule="lock-comparison", what=line, severity=severity, path=top / lock.path)
 
 
 def _tables(lock: LockComparison) -> Iterator[Table]:

@@ -111,6 +111,47 @@ def test_a_commit_that_the_clone_lacks_is_an_error(clone: Clone, base: str) -> N
         clone.run(base=base)
 
 
+def test_a_clone_without_the_common_commit_is_an_error(clone: Clone, tmp_path: Path) -> None:
+    """
+    The base's tip has changes of others; a deeper clone has the commit where the branch began.
+    """
+    checkout.git(clone.folder, "switch", "--quiet", "--create", "topic")
+    clone.write(TWO)
+    checkout.git(clone.folder, "switch", "--quiet", "main")
+    clone.write(THREE)
+    shallow = tmp_path / "shallow"
+    argv = ("--quiet", "--depth=1", "--no-single-branch", "--branch=topic", f"file://{clone.folder}", str(shallow))
+    checkout.git(tmp_path, "clone", *argv)
+    other = Clone(shallow, clone.event)
+
+    with pytest.raises(BadInput, match="have no commit in common") as caught:
+        other.run(base="origin/main")
+    program, *fix = str(caught.value.fix).split()
+    checkout.git(shallow, *fix)
+
+    assert ("git", 1) == (program, other.run(base="origin/main").outputs.changed_packages)
+    checkout.git(shallow, "switch", "--quiet", "--orphan", "alone")
+    (shallow / "uv.lock").write_text(ONE)
+    checkout.commit(shallow)
+    with pytest.raises(BadInput, match="have no commit in common") as unrelated:
+        other.run(base="origin/main")
+    assert "" == unrelated.value.fix
+
+
+def test_a_lock_that_cannot_be_read_fails_the_comparison(clone: Clone) -> None:
+    """
+    Nobody knows what changed, on whichever side it is.
+    """
+    good = checkout.git(clone.folder, "rev-parse", "HEAD")
+    bad = clone.write("<<<<<<< ours\n")
+
+    reports = [clone.run(base=good, head=bad), clone.run(base=bad, head=clone.write(TWO))]
+
+    assert [(False, "1 lock cannot be compared")] * 2 == [
+        (report.ok, report.summary.partition(",")[0]) for report in reports
+    ]
+
+
 def test_what_changed_is_reported_and_written(clone: Clone, tmp_path: Path) -> None:
     """
     A table, a warning where a wheel is missing, the document for post-comment, and the Markdown.

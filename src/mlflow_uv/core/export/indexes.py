@@ -43,10 +43,18 @@ class UsedIndex:
 
 
 def plain_url(url: str) -> str:
-    """A URL without the parts that can hold credentials: user, password, query and fragment. Paths are unchanged."""
+    """
+    A URL without the parts that can hold credentials: user, password, query and fragment. Paths are unchanged.
+
+    So it is of an address without a scheme or with a broken host, which come from files that anybody wrote.
+    """
     if "://" not in url:
-        return url
-    parts = urlsplit(url)
+        return re.sub(r"^(//)?[^/@]*:[^/]*@", r"\1", url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        scheme, _, rest = url.partition("://")
+        return f"{scheme}://{re.sub(r'^[^/?#]*@', '', re.split('[?#]', rest, maxsplit=1)[0])}"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

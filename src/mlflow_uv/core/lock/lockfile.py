@@ -110,6 +110,12 @@ class Package:
         return None if table is None else _artifact(table)
 
     @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """The locked wheels, then the source distribution, if there is one."""
+        sdist = self.sdist
+        return self.wheels if sdist is None else (*self.wheels, sdist)
+
+    @property
     def resolution_markers(self) -> tuple[str, ...]:
         """The markers under which this version applies, for a name that is locked more than once."""
         return tuple(self.table.get("resolution-markers", ()))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ..export.indexes import plain_url
-from ..lock.lockfile import Lockfile, Package, PackageSource, SourceKind
+from ..lock.lockfile import Lockfile, Package, SourceKind
+from .origins import UsualOrigins, file_differences, same_source, source_texts
 
 
 class ChangeKind(Enum):
@@ -17,6 +17,8 @@ class ChangeKind(Enum):
     INDEX = "index changed"
     SOURCE = "source changed"
     FILES = "files replaced"
+    FILE_LIST = "files added or removed"
+    USE = "use changed"
 
 
 class PackageUse(Enum):
@@ -30,10 +32,12 @@ class PackageUse(Enum):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackageChange:
     """
-    A package that differs. Versions are empty where there is none; sources are only given if they differ.
+    A package that differs. Versions are empty where there is none.
 
-    `files` of a package are replaced if a file of the same name has another hash. `yanked` says that its index withdrew
-    the new version.
+    Sources are given if they differ, and the one of a new package if it is not where most packages of the lock come
+    from. Files are replaced if one of the same version has another address or hash, lost its hash, or is new from
+    another host; `files` says which, also of an update whose files come from another host. `use` is what a package is
+    for before or after, whichever is more. `yanked` says that its index withdrew the new version.
     """
 
     name: str
@@ -42,6 +46,7 @@ class PackageChange:
     after: str = ""
     source_before: str = ""
     source_after: str = ""
+    files: str = ""
     use: PackageUse = PackageUse.UNKNOWN
     yanked: bool = False
 
@@ -59,24 +64,40 @@ def package_changes(
     The version of the project itself and of other folders of the checkout is no difference.
     """
     old, new = (lock.by_name if lock is not None else {} for lock in (before, after))
-    changes = []
+    usual = UsualOrigins.of(before or after)
+    changes: list[PackageChange | None] = []
     for name in sorted({*old, *new}):
-        left, right = _apart(old.get(name, ()), new.get(name, ()))
+        same, left, right = _apart(old.get(name, ()), new.get(name, ()))
+        changes += [_other_use(one, used_before(one), used_after(other)) for one, other in same]
         for one, other in _paired(left, right):
-            use = used_after(other) if other is not None else used_before(one) if one is not None else None
-            change = _change(name, one, other, use or PackageUse.UNKNOWN)
-            if change is not None:
-                changes.append(change)
-    return tuple(changes)
+            use = _use(used_before(one) if one else None, used_after(other) if other else None)
+            if one is not None and other is not None:
+                changes.append(_change(one, other, use, usual))
+            elif one is not None:
+                changes.append(PackageChange(name=name, kind=ChangeKind.REMOVED, before=one.version or "", use=use))
+            elif other is not None:
+                changes.append(_added(other, use, usual))
+    return tuple(filter(None, changes))
 
 
-def _apart(old: Sequence[Package], new: Sequence[Package]) -> tuple[list[Package], list[Package]]:
-    """The packages of one name that are not in the other lock with the same version, source and files."""
-    kept = [(one, other) for one in old for other in new if _identity(one) == _identity(other)]
-    same = [(one, other) for one, other in kept if not _replaced(one, other)]
+Pairs = list[tuple[Package, Package]]
+
+
+def _apart(old: Sequence[Package], new: Sequence[Package]) -> tuple[Pairs, list[Package], list[Package]]:
+    """The packages of one name that are in both locks with the same version, source and files, and all others."""
+    same = [
+        (one, other)
+        for one in old
+        for other in new
+        if one.version == other.version and same_source(one, other) and _files(one) == _files(other)
+    ]
     left = [one for one in old if all(one is not match for match, _ in same)]
     right = [other for other in new if all(other is not match for _, match in same)]
-    return left, right
+    return same, left, right
+
+
+def _files(package: Package) -> set[tuple[str, str, str | None]]:
+    return {(artifact.file, artifact.url, artifact.hash) for artifact in package.artifacts}
 
 
 def _paired(left: Sequence[Package], right: Sequence[Package]) -> Iterator[tuple[Package | None, Package | None]]:
@@ -94,55 +115,62 @@ def _paired(left: Sequence[Package], right: Sequence[Package]) -> Iterator[tuple
         yield (alone[number] if number < len(alone) else None), (rest[number] if number < len(rest) else None)
 
 
-def _change(name: str, one: Package | None, other: Package | None, use: PackageUse) -> PackageChange | None:
-    if one is None or other is None:
-        only = one or other
-        version = (only.version or "") if only is not None else ""
-        if one is None:
-            return PackageChange(name=name, kind=ChangeKind.ADDED, after=version, use=use)
-        return PackageChange(name=name, kind=ChangeKind.REMOVED, before=version, use=use)
-    source_before, source_after = _shown(one.source), _shown(other.source)
-    moved = source_before != source_after
-    if not moved and one.source.kind in (SourceKind.EDITABLE, SourceKind.VIRTUAL, SourceKind.DIRECTORY):
+def _use(before: PackageUse | None, after: PackageUse | None) -> PackageUse:
+    """What a package is for: a package that was served, or is now, changes what is served."""
+    uses = {before, after}
+    if PackageUse.SERVED in uses:
+        return PackageUse.SERVED
+    return PackageUse.UNKNOWN if PackageUse.UNKNOWN in uses else PackageUse.DEVELOPMENT
+
+
+def _other_use(package: Package, before: PackageUse, after: PackageUse) -> PackageChange | None:
+    """A package that is the same, and served only before or only after."""
+    if before is after or PackageUse.UNKNOWN in {before, after}:
         return None
-    if one.version != other.version:
-        kind = ChangeKind.UPDATED
-    elif not moved:
-        kind = ChangeKind.FILES
-    elif one.source.kind is other.source.kind is SourceKind.REGISTRY:
-        kind = ChangeKind.INDEX
-    else:
-        kind = ChangeKind.SOURCE
+    served_now = after is PackageUse.SERVED
+    version = package.version or ""
     return PackageChange(
-        name=name,
-        kind=kind,
-        before=one.version or "",
-        after=other.version or "",
-        source_before=source_before if moved else "",
-        source_after=source_after if moved else "",
+        name=package.name,
+        kind=ChangeKind.USE,
+        before="" if served_now else version,
+        after=version if served_now else "",
+        use=PackageUse.SERVED,
+    )
+
+
+def _added(package: Package, use: PackageUse, usual: UsualOrigins) -> PackageChange:
+    return PackageChange(
+        name=package.name,
+        kind=ChangeKind.ADDED,
+        after=package.version or "",
+        source_after=usual.unusual_source(package),
+        files=usual.unusual_files(package),
         use=use,
     )
 
 
-def _identity(package: Package) -> tuple[str | None, str]:
-    return package.version, _shown(package.source)
-
-
-def _replaced(one: Package, other: Package) -> bool:
-    """Whether a file of the same name has another hash."""
-    before, after = _hashes(one), _hashes(other)
-    return any(before[file] != after[file] for file in before.keys() & after.keys())
-
-
-def _hashes(package: Package) -> dict[str, str]:
-    artifacts = (*package.wheels, *((package.sdist,) if package.sdist is not None else ()))
-    return {artifact.file: artifact.hash for artifact in artifacts if artifact.hash is not None}
-
-
-def _shown(source: PackageSource) -> str:
-    """A source without credentials: the address alone for an index, else with its kind; of git with its commit."""
-    address = plain_url(source.address).rstrip("/")
-    if source.kind is SourceKind.REGISTRY:
-        return address
-    commit = source.address.rpartition("#")[2] if source.kind is SourceKind.GIT else ""
-    return " ".join(filter(None, (source.kind.value, address, commit[:12])))
+def _change(one: Package, other: Package, use: PackageUse, usual: UsualOrigins) -> PackageChange | None:
+    moved = not same_source(one, other)
+    if not moved and one.source.kind in (SourceKind.EDITABLE, SourceKind.VIRTUAL, SourceKind.DIRECTORY):
+        return None
+    files = usual.unusual_files(other)
+    if one.version != other.version:
+        kind = ChangeKind.UPDATED
+    elif not moved:
+        replaced = file_differences(one, other, usual)
+        kind, files = (ChangeKind.FILES, replaced) if replaced else (ChangeKind.FILE_LIST, "")
+    elif one.source.kind is other.source.kind is SourceKind.REGISTRY:
+        kind = ChangeKind.INDEX
+    else:
+        kind = ChangeKind.SOURCE
+    before, after = source_texts(one.source, other.source) if moved else ("", "")
+    return PackageChange(
+        name=one.name,
+        kind=kind,
+        before=one.version or "",
+        after=other.version or "",
+        source_before=before,
+        source_after=after,
+        files=files,
+        use=use,
+    )

@@ -22,6 +22,8 @@ _SIGNS = {
     ChangeKind.INDEX: "⚠ index",
     ChangeKind.SOURCE: "⚠ source",
     ChangeKind.FILES: "⚠ files",
+    ChangeKind.FILE_LIST: "files",
+    ChangeKind.USE: "use",
 }
 _MEGABYTE = 1_000_000
 _HEADER = "| | package | before | after |\n|:-:|---|---|---|\n"
@@ -87,11 +89,15 @@ def warnings_of(lock: LockComparison) -> Iterator[str]:
     for change in lock.packages:
         match change.kind:
             case ChangeKind.FILES:
-                yield f"files of `{change.name}` {change.after} were replaced: the same version has other hashes"
+                yield f"files of `{change.name}` {change.after} were replaced: {change.files or 'other hashes'}"
             case ChangeKind.INDEX | ChangeKind.SOURCE:
                 yield _moved(change)
             case ChangeKind.UPDATED if change.source_after:
                 yield _moved(change)
+            case ChangeKind.ADDED if change.source_after:
+                yield f"`{change.name}` {change.after} is new and comes from {change.source_after}"
+        if change.files and change.kind is not ChangeKind.FILES:
+            yield f"files of `{change.name}` {change.after} come {change.files}"
         if change.yanked:
             yield f"`{change.name}` {change.after} was yanked from its index"
     for target in lock.targets:

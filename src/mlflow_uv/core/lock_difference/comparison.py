@@ -85,16 +85,27 @@ class RepositoryComparison:
     @property
     def verdict(self) -> str:
         """The comparison in one line, without a full stop."""
-        packages = [change for lock in self.locks for change in lock.packages]
         if not self.locks:
             return "no lock changes"
+        unreadable = sum(lock.change is LockChange.UNREADABLE for lock in self.locks)
+        readable = len(self.locks) - unreadable
+        parts = [f"{counted(unreadable, 'lock')} cannot be compared"] if unreadable else []
+        if readable:
+            parts.append(self._packages() or f"{counted(readable, 'lock')} changed, and no package")
+        return "; ".join(parts)
+
+    def _packages(self) -> str:
+        """How many packages changed and how many of them are served; empty if none did."""
+        packages = [change for lock in self.locks for change in lock.packages]
         if not packages:
-            return f"{counted(len(self.locks), 'lock')} changed, and no package"
-        served = sum(len(lock.served) for lock in self.locks)
+            return ""
+        uses = [change.use for change in packages]
+        served, unknown = uses.count(PackageUse.SERVED), uses.count(PackageUse.UNKNOWN)
         kinds = (
             f"{number} {kind.value}"
             for kind in ChangeKind
             if (number := sum(change.kind is kind for change in packages))
         )
-        meaning = f"{served} of them served" if served else "none of them served"
-        return f"{counted(len(packages), 'package')} changed ({', '.join(kinds)}), {meaning}"
+        meaning = f"{served} of them served" if served or unknown else "none of them served"
+        perhaps = f", {unknown} perhaps" if unknown else ""
+        return f"{counted(len(packages), 'package')} changed ({', '.join(kinds)}), {meaning}{perhaps}"

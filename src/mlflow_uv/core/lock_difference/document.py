@@ -84,7 +84,12 @@ def _bounded(lock: LockComparison) -> LockComparison:
     """A comparison with texts of bounded length."""
     cut = replace(lock, path=lock.path[:_LONGEST], note=lock.note[:_LONGEST], targets=lock.targets[:MOST_TARGETS])
     packages = tuple(
-        replace(package, source_before=package.source_before[:_LONGEST], source_after=package.source_after[:_LONGEST])
+        replace(
+            package,
+            source_before=package.source_before[:_LONGEST],
+            source_after=package.source_after[:_LONGEST],
+            files=package.files[:_LONGEST],
+        )
         for package in lock.packages
         if not any(_of_package(package))
     )
@@ -120,8 +125,8 @@ def _of_lock(lock: LockComparison) -> Iterator[str]:
         yield "a lock has too many parts"
     for package in lock.packages:
         yield from _of_package(package)
-        if max(len(package.source_before), len(package.source_after)) > _LONGEST:
-            yield "a source is too long"
+        if max(len(package.source_before), len(package.source_after), len(package.files)) > _LONGEST:
+            yield "a source or a list of files is too long"
     for target in lock.targets:
         yield from _of_target(target)
 

@@ -16,10 +16,12 @@ from ...core.lock_difference.comparison import LockChange, LockComparison
 from ...core.lock_difference.served import compare_target, unknown_usage, usage
 from ...core.security.size_limits import MANIFEST_LIMIT
 from ...core.security.toml_documents import Unparsable, parse_toml
-from ...tools.git.git import Git
+from ...tools.git.git import Git, unreadable
+from ...tools.git.messages import OtherEntry
 from ...tools.project.files import table_of
 from ...tools.project.tree import is_excluded
 
+_LOCK = "uv.lock"
 _SCRIPT_LOCK = ".py.lock"
 _MEMBERS = frozenset({SourceKind.EDITABLE, SourceKind.VIRTUAL, SourceKind.DIRECTORY})
 IsYanked = Callable[[Package], bool | None]
@@ -58,37 +60,58 @@ class CommitComparison:
         self._pair = pair
         self._machine = machine
         self._targets = targets
-        self._blobs: dict[tuple[str, str], bytes | None] = {}
+        self._entries: dict[tuple[str, str], bytes | OtherEntry | None] = {}
 
-    def locks(self, exclude: tuple[str, ...]) -> tuple[str, ...] | None:
-        """The paths of all locks that differ; None if git lacks a commit. Raises ToolFailed."""
-        sides = []
-        for commit in (self._pair.base, self._pair.head):
-            ids = self._git.contents_at(self._pair.top, commit, (self._pair.folder,))
-            if ids is None:
-                return None
-            sides.append(ids)
-        before, after = sides
-        prefix = len(self._pair.folder.relative_to(self._pair.top).parts)
-        return tuple(
-            path
-            for path in sorted({*before, *after})
-            if (posixpath.basename(path) == "uv.lock" or path.endswith(_SCRIPT_LOCK))
-            and before.get(path) != after.get(path)
-            and not is_excluded(path.split("/")[prefix:-1], exclude)
-        )
+    def locks(self, exclude: tuple[str, ...]) -> tuple[str, ...]:
+        """The paths of all locks that differ, below the folder or of a workspace around it. Raises ToolFailed."""
+        before, after = (self._listed(commit) for commit in self._commits)
+        differing = {path for path in {*before, *after} if _is_lock(path) and before.get(path) != after.get(path)}
+        place = posixpath.normpath(self._pair.folder.relative_to(self._pair.top).as_posix())
+        if place == ".":
+            place = ""
+        prefix = f"{place}/" if place else ""
+        below = (path for path in differing if path.startswith(prefix))
+        kept = {path for path in below if not is_excluded(path[len(prefix) :].split("/")[:-1], exclude)}
+        above = differing & {posixpath.join(parent, _LOCK) for parent in _parents(place)}
+        return tuple(sorted({*kept, *(path for path in above if self._covers(path, place))}))
+
+    @property
+    def _commits(self) -> tuple[str, str]:
+        return self._pair.base, self._pair.head
+
+    def _listed(self, commit: str) -> Mapping[str, str]:
+        ids = self._git.contents_at(self._pair.top, commit, (self._pair.top,))
+        if ids is None:
+            raise unreadable(".", commit, "it has no list of the files")
+        return ids
+
+    def _covers(self, path: str, place: str) -> bool:
+        """Whether a lock has a project in a folder, or cannot be read, at one of the commits."""
+        for commit in self._commits:
+            entry = self._entry(commit, path)
+            if isinstance(entry, OtherEntry):
+                return True
+            try:
+                folders = _member_folders(read_lockfile(entry), posixpath.dirname(path)) if entry is not None else ()
+            except NotALock:
+                return True
+            if any(folder == place or folder.startswith(f"{place}/") for folder in folders):
+                return True
+        return False
 
     def compare(self, path: str, is_yanked: IsYanked | None) -> LockComparison:
-        """Compare one lock. Raises BadInput for a target that was given and is none."""
-        data = [self._blob(commit, path) for commit in (self._pair.base, self._pair.head)]
+        """Compare one lock. Raises BadInput for a target that was given and is none, ToolFailed for a lost object."""
+        data = [self._entry(commit, path) for commit in self._commits]
         change = LockChange.ADDED if data[0] is None else LockChange.REMOVED if data[1] is None else LockChange.CHANGED
-        try:
-            before, after = (
-                None if blob is None else self._side(commit, path, blob)
-                for commit, blob in zip((self._pair.base, self._pair.head), data, strict=True)
-            )
-        except NotALock as error:
-            return LockComparison(path=path, change=LockChange.UNREADABLE, note=f"the lock cannot be read: {error}")
+        sides: list[_Side | None] = []
+        for name, commit, entry in zip(("base", "head"), self._commits, data, strict=True):
+            if isinstance(entry, OtherEntry):
+                return _unreadable(path, name, f"it is {entry.value}")
+            try:
+                sides.append(None if entry is None else self._side(commit, path, entry))
+            except NotALock as error:
+                return _unreadable(path, name, str(error))
+        before, after = sides
         changes = package_changes(
             before.lock if before else None,
             after.lock if after else None,
@@ -136,22 +159,40 @@ class CommitComparison:
         except (BadInput, NotALock) as error:
             return _Side(lock=lock, why=f"what is served is unknown: {error}")
         names = [name for manifest in serving for name in _names(table_of(manifest, "tool", "mlflow-uv"), "targets")]
-        pinned = self._blob(commit, posixpath.join(folder, ".python-version")) or b""
-        return replace(served, targets=tuple(dict.fromkeys(names)), pinned=pinned.decode(errors="replace")[:1000])
+        entry = self._entry(commit, posixpath.join(folder, ".python-version"))
+        pinned = entry.decode(errors="replace")[:1000] if isinstance(entry, bytes) else ""
+        return replace(served, targets=tuple(dict.fromkeys(names)), pinned=pinned)
 
     def _manifest(self, commit: str, folder: str) -> Mapping[str, Any]:
         """The manifest in a folder at a commit; empty if there is none, or none that can be read."""
-        data = self._blob(commit, posixpath.join(folder, "pyproject.toml"))
+        data = self._entry(commit, posixpath.join(folder, "pyproject.toml"))
         try:
-            return parse_toml(data, limit=MANIFEST_LIMIT) if data is not None else {}
+            return parse_toml(data, limit=MANIFEST_LIMIT) if isinstance(data, bytes) else {}
         except Unparsable:
             return {}
 
-    def _blob(self, commit: str, path: str) -> bytes | None:
+    def _entry(self, commit: str, path: str) -> bytes | OtherEntry | None:
         key = (commit, path)
-        if key not in self._blobs:
-            self._blobs[key] = self._git.blob(self._pair.top, commit, path)
-        return self._blobs[key]
+        if key not in self._entries:
+            self._entries[key] = self._git.committed_file(self._pair.top, commit, path)
+        return self._entries[key]
+
+
+def _is_lock(path: str) -> bool:
+    return posixpath.basename(path) == _LOCK or path.endswith(_SCRIPT_LOCK)
+
+
+def _parents(place: str) -> Iterator[str]:
+    """The folders around a folder of the repository, without itself."""
+    while place:
+        place = posixpath.dirname(place)
+        yield place
+
+
+def _unreadable(path: str, side: str, why: str) -> LockComparison:
+    return LockComparison(
+        path=path, change=LockChange.UNREADABLE, note=f"the lock of the {side} cannot be compared: {why}"
+    )
 
 
 def _member_folders(lock: Lockfile, folder: str) -> tuple[str, ...]:

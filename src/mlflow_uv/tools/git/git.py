@@ -11,11 +11,23 @@ from tempfile import TemporaryDirectory
 from ...command.errors import NotCommitted, ToolFailed, ToolMissing
 from ...command.wording import local
 from ...core.release.commit import Commit, History, LastChange
+from ...core.security.masking import mask
 from ..system.process import Completed
 from .bare_repository import bare_repository_at
 from .contents import contents_at, contents_now
 from .listing import NOT_IGNORED, names_in, not_ignored
-from .messages import BARE, GitEntry, bytes_of, entry_of, headers, link_blob, link_target, path_of
+from .messages import (
+    BARE,
+    OTHER_ENTRIES,
+    GitEntry,
+    OtherEntry,
+    bytes_of,
+    entry_of,
+    headers,
+    link_blob,
+    link_target,
+    path_of,
+)
 from .missing_files import SUBMODULE, GitFiles
 
 # Overrides every user setting that changes the output, so that equal differences have equal headers. Changes inside
@@ -28,6 +40,16 @@ _LIST = ("ls-files", "-z", "-v", "--stage", *NOT_IGNORED)
 # A commit may come from a server, so it must not be read as an option.
 _COMMIT = re.compile(r"HEAD|[0-9a-f]{4,64}")
 _AT_ONCE = 500  # names in one argv
+_SHORT_COMMIT = 12
+
+
+def unreadable(name: str, commit: str, why: str) -> ToolFailed:
+    """The error for a file of a commit that git cannot read."""
+    return ToolFailed(
+        what=f"git cannot read `{name}` of commit {commit[:_SHORT_COMMIT]}",
+        why=f"the clone is partial, or its objects are damaged: {mask(why.encode(errors='replace').decode(), ())}",
+        fix=local("git fetch --refetch --no-filter origin", "give actions/checkout no `filter` and no sparse checkout"),
+    )
 
 
 class Git(GitFiles):
@@ -52,6 +74,32 @@ class Git(GitFiles):
             return None
         done = self._git.run(folder, "show", "--no-textconv", f"{commit}:./{name}", verbatim=True)
         return done.stdout.encode(errors="surrogateescape") if done.code == 0 else None
+
+    def committed_file(self, folder: Path, commit: str, name: str) -> bytes | OtherEntry | None:
+        """
+        The bytes of a file of this folder at a commit; None if the commit has nothing there.
+
+        Raises ToolFailed if git has the commit and not the file: a partial clone has no contents, and objects get lost.
+        """
+        if not _COMMIT.fullmatch(commit):
+            return None
+        listed = self._git.run(folder, "ls-tree", "-z", commit, "--", f":(literal){name}", verbatim=True)
+        if listed.code != 0:
+            raise unreadable(name, commit, listed.last_line)
+        words = listed.stdout.partition("\t")[0].split(" ")
+        if len(words) != 3:  # noqa: PLR2004  # mode, type and id
+            return None
+        mode, _, blob = words
+        if mode in OTHER_ENTRIES:
+            return OTHER_ENTRIES[mode]
+        done = self._git.run(folder, "cat-file", "blob", blob, verbatim=True)
+        if done.code != 0:
+            raise unreadable(name, commit, done.last_line)
+        return bytes_of(done.stdout)
+
+    def is_shallow(self, folder: Path) -> bool:
+        """Whether the clone lacks older commits."""
+        return _output(self._git.run(folder, "rev-parse", "--is-shallow-repository")) == "true"
 
     def resolved(self, folder: Path, revision: str) -> str | None:
         """The commit of a branch, tag or other revision; None if git does not have it."""

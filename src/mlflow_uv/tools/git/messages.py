@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 _SHA1_DIGITS = 40
@@ -23,6 +24,17 @@ class GitEntry:
     def hidden(self) -> bool:
         """Whether git skips its content."""
         return self.tag.islower() or self.tag == "S"
+
+
+class OtherEntry(Enum):
+    """What a commit has at a path instead of a file."""
+
+    LINK = "a link"
+    SUBMODULE = "a submodule"
+    FOLDER = "a folder"
+
+
+OTHER_ENTRIES = {"120000": OtherEntry.LINK, "160000": OtherEntry.SUBMODULE, "040000": OtherEntry.FOLDER}
 
 
 def headers(patch: str) -> tuple[str, ...]:

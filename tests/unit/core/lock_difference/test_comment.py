@@ -78,7 +78,9 @@ def test_what_a_reviewer_must_see_is_a_warning() -> None:
     """
     packages = (
         replace(GRAPE, source_before="https://a.test", source_after="https://b.test"),
-        replace(GRAPE, name="must", kind=ChangeKind.FILES),
+        replace(GRAPE, name="must", kind=ChangeKind.FILES, files="must.whl has no hash any more"),
+        replace(GRAPE, name="corp", kind=ChangeKind.ADDED, source_after="https://b.test"),
+        replace(GRAPE, name="stem", files="from b.test"),
         replace(GRAPE, name="cork", yanked=True),
     )
     problem = TargetProblem(package="oak", version="3", method="built from source")
@@ -88,7 +90,9 @@ def test_what_a_reviewer_must_see_is_a_warning() -> None:
 
     assert [
         "<code>grape</code> comes from https:<wbr>//b.test instead of https:<wbr>//a.test",
-        "files of <code>must</code> 2.0 were replaced: the same version has other hashes",
+        "files of <code>must</code> 2.0 were replaced: must.whl has no hash any more",
+        "<code>corp</code> 2.0 is new and comes from https:<wbr>//b.test",
+        "files of <code>stem</code> 2.0 come from b.test",
         "<code>cork</code> 2.0 was yanked from its index",
         "<code>oak</code> 3 has no wheel for linux-x86&#95;64-py3.11: built from source",
     ] == warnings

@@ -25,3 +25,30 @@ def test_the_verdict_says_whether_the_served_model_changes(packages: tuple[Packa
 
     assert verdict == RepositoryComparison(base="", head="", locks=(lock,)).verdict
     assert "no lock changes" == RepositoryComparison(base="", head="").verdict
+
+
+UNKNOWN = PackageChange(name="oak", kind=ChangeKind.REMOVED)
+
+
+@pytest.mark.parametrize(
+    ("locks", "verdict"),
+    [
+        ((LockComparison(path="a", change=LockChange.UNREADABLE),), "1 lock cannot be compared"),
+        (
+            (
+                LockComparison(path="a", change=LockChange.UNREADABLE),
+                LockComparison(path="b", change=LockChange.CHANGED),
+            ),
+            "1 lock cannot be compared; 1 lock changed, and no package",
+        ),
+        (
+            (LockComparison(path="b", change=LockChange.CHANGED, packages=(UNKNOWN, UPDATED)),),
+            "2 packages changed (1 removed, 1 updated), 1 of them served, 1 perhaps",
+        ),
+    ],
+)
+def test_what_is_unknown_is_said(locks: tuple[LockComparison, ...], verdict: str) -> None:
+    """
+    A lock that cannot be read is not one without changes, and a package of unknown use not a served one.
+    """
+    assert verdict == RepositoryComparison(base="", head="", locks=locks).verdict

@@ -73,6 +73,7 @@ def test_what_is_written_is_read_back() -> None:
         {"locks__0__packages__0__after": "2.0\u202e"},
         {"locks__0__packages__0__after": "| 2.0"},
         {"locks__0__packages__0__source_after": "x" * 1001},
+        {"locks__0__packages__0__files": "x" * 1001},
         {"locks__0__packages__0__yanked": "true"},
         {"locks__0__targets__0__target": "linux](http://evil.test)"},
         {"locks__0__targets__0__bytes_after": 1 << 61},

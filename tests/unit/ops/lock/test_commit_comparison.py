@@ -103,6 +103,32 @@ def test_a_selection_that_is_not_in_the_lock_is_said(compare) -> None:
     )
 
 
+def test_a_member_of_a_workspace_has_the_lock_of_its_root(compare) -> None:
+    """
+    It is compared for the folder of a member and for one around it, but for no other folder of the repository.
+    """
+    member = 'name = "yeast"\nversion = "1"\nsource = { editable = "packages/yeast" }\n'
+    one, two = (f"{text}\n[[package]]\n{member}" for text in (ONE, TWO))
+    before = {"ws/uv.lock": one, "ws/packages/yeast/x": "", "ws/docs/x": "", "uv.lock": ONE}
+
+    found = compare(before, {**before, "ws/uv.lock": two, "uv.lock": TWO}, below="ws/packages/yeast")
+
+    assert [("ws/uv.lock", "grape")] == [(lock.path, lock.packages[0].name) for lock in found]
+
+
+@pytest.mark.parametrize(("below", "paths"), [("ws/packages", ["ws/uv.lock"]), ("ws/docs", [])])
+def test_a_folder_beside_the_members_has_no_lock(compare, below: str, paths: list[str]) -> None:
+    """
+    What is not a member, and holds none, is not locked there.
+    """
+    member = '\n[[package]]\nname = "yeast"\nversion = "1"\nsource = { editable = "packages/yeast" }\n'
+    before = {"ws/uv.lock": ONE + member, "ws/packages/yeast/x": "", "ws/docs/x": ""}
+
+    found = compare(before, {**before, "ws/uv.lock": TWO + member}, below=below)
+
+    assert paths == [lock.path for lock in found]
+
+
 @pytest.mark.parametrize("after", ["<<<<<<< ours\n", "version = 9\n", "\0"])
 def test_a_lock_that_cannot_be_read_is_said(compare, after: str) -> None:
     """
@@ -111,6 +137,7 @@ def test_a_lock_that_cannot_be_read_is_said(compare, after: str) -> None:
     found = compare({"a/uv.lock": ONE, "b/uv.lock": ONE}, {"a/uv.lock": after, "b/uv.lock": TWO})
 
     assert [LockChange.UNREADABLE, LockChange.CHANGED] == [lock.change for lock in found]
+    assert found[0].note.startswith("the lock of the head cannot be compared: ")
 
 
 def test_a_link_in_place_of_a_lock_shows_nothing(compare, tmp_path: Path) -> None:
@@ -133,7 +160,11 @@ def test_a_link_in_place_of_a_lock_shows_nothing(compare, tmp_path: Path) -> Non
         git, CommitPair(top=folder, folder=folder, base=base, head=pair.head), machine="x86_64", targets=()
     )
 
-    assert LockChange.UNREADABLE is comparison.compare("uv.lock", None).change
+    compared = comparison.compare("uv.lock", None)
+    assert (LockChange.UNREADABLE, "the lock of the head cannot be compared: it is a link") == (
+        compared.change,
+        compared.note,
+    )
 
 
 def test_the_lock_of_a_script_is_compared_without_a_selection(compare) -> None:

@@ -1,6 +1,7 @@
 """Reading the state of a repository with real git."""
 
 import os
+import shlex
 import subprocess
 import tracemalloc
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from mlflow_uv.command.errors import NotCommitted, ToolFailed, ToolMissing
 from mlflow_uv.core.release.commit import History, LastChange
 from mlflow_uv.tools.git.git import Git
+from mlflow_uv.tools.git.messages import OtherEntry
 from mlflow_uv.tools.system.process import SystemRunner
 from tests.unit.tools.conftest import FakeRunner, completed
 
@@ -444,6 +446,53 @@ def test_a_file_that_a_commit_does_not_have_is_none(repository: Repository) -> N
     found = git().blob(repository.folder, "HEAD", "no.such")
 
     assert found is None
+
+
+def test_a_committed_file_is_told_from_a_lost_one(repository: Repository) -> None:
+    """
+    Absent, a link and a folder are answers; a file or a folder whose object is gone is an error.
+    """
+    repository.write("a b/uv.lock", b"\xe9\r\n")
+    (repository.folder / "link").symlink_to("/etc/passwd")
+    repository("add", "--all")
+    repository("commit", "--quiet", "--message=two")
+    head = repository("rev-parse", "HEAD").strip()
+
+    def entry(name: str) -> object:
+        return git().committed_file(repository.folder, head, name)
+
+    assert [b"\xe9\r\n", None, None, OtherEntry.LINK, OtherEntry.FOLDER] == [
+        entry(name) for name in ("a b/uv.lock", "*/uv.lock", "a b/no/uv.lock", "link", "a b")
+    ]
+    for lost in ("HEAD:a b/uv.lock", "HEAD:a b"):
+        blob = repository("rev-parse", lost).strip()
+        (repository.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+        with pytest.raises(ToolFailed, match=f"git cannot read `a b/uv.lock` of commit {head[:12]}"):
+            entry("a b/uv.lock")
+
+
+@pytest.mark.parametrize("filtered", ["blob:none", "tree:0"])
+def test_the_fix_for_a_partial_clone_fetches_its_files(repository: Repository, tmp_path: Path, filtered: str) -> None:
+    """
+    A clone without contents has no file of an older commit, which is an error and not an absent file.
+    """
+    repository.write("uv.lock", b"one")
+    repository("add", "--all")
+    repository("commit", "--quiet", "--message=two")
+    old = repository("rev-parse", "HEAD").strip()
+    repository.write("uv.lock", b"two")
+    repository("add", "--all")
+    repository("commit", "--quiet", "--message=three")
+    repository("config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "part ü"
+    repository("clone", "--quiet", f"--filter={filtered}", f"file://{repository.folder}", str(clone))
+
+    with pytest.raises(ToolFailed) as caught:
+        git().committed_file(clone, old, "uv.lock")
+    program, *argv = shlex.split(str(caught.value.fix))
+    repository("-C", str(clone), *argv)
+
+    assert ("git", b"one") == (program, git().committed_file(clone, old, "uv.lock"))
 
 
 def test_git_tells_its_version() -> None:
