@@ -82,8 +82,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     Deploy a version, or remove a deployment.
 
-    Raises BadInput, ChainBroken, PlanOutdated, DeploymentBusy, NotServing, NotReturned, NoEngine, ToolFailed,
-    StoreUnreachable.
+    Raises BadInput, ChainBroken, PlanOutdated, DeploymentBusy, NotServing, NotReturned, NoEngine, ToolMissing,
+    ToolFailed, StoreUnreachable.
     """
     _require_trusted(tools)
     name, number, alias = parsed_uri(inputs.version_uri)

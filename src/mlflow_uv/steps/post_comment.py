@@ -118,7 +118,8 @@ def _require_same(pull_request: PullRequest, event: PullRequestEvent | WorkflowR
     """
     Raise BadInput unless a pull request is the one that the event is about.
 
-    Its commit proves that. One with newer commits is still told by its repository and branch.
+    It is recognised by its repository and branch, so that one with newer commits is recognised too; the caller compares
+    the commits.
     """
     if isinstance(event, PullRequestEvent):
         return

@@ -1,1 +1,1 @@
-"""Reads the event of a workflow, and comments on pull requests through GitHub's API."""
+"""Reads the event of a workflow and pull requests, and writes comments and issues, through GitHub's API."""
