@@ -82,7 +82,7 @@ def fake_endpoint(rule: Rule, *, context: ssl.SSLContext | None = None) -> Itera
                         return
                     self.wfile.write(piece)
 
-        do_GET = do_POST
+        do_GET = do_DELETE = do_POST
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""

@@ -433,3 +433,17 @@ def test_messages_name_the_program_as_it_was_typed(tmp_path: Path) -> None:
 
     assert f"Fix: {typed} log-model, or --record FILE\n" in done.stderr
     assert 2 == done.returncode
+
+
+def test_a_shell_starts_the_launcher_in_its_own_folder(tmp_path: Path) -> None:
+    """
+    `sh mlflow-uv` gives the script a name without a folder.
+    """
+    folder = tmp_path / "mein bin ü"
+    folder.mkdir()
+    shutil.copy(ROOT / "bin" / "mlflow-uv", folder)
+    (folder / "launcher.py").write_text("print('started')\n")
+
+    done = subprocess.run(["sh", "mlflow-uv"], cwd=folder, capture_output=True, text=True, check=False)
+
+    assert ("started\n", "", 0) == (done.stdout, done.stderr, done.returncode)

@@ -1,7 +1,7 @@
 """Compares every lock of a repository between two commits, for the review of a pull request."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -75,7 +75,12 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     )
     paths = compared.locks(inputs.exclude)
     releases = YankedReleases(Web(tools.host.variables)) if inputs.yanked else None
-    locks = tuple(compared.compare(path, releases.is_yanked if releases else None) for path in paths)
+    moves = compared.moves(paths)
+    locks = tuple(
+        compared.compare(path, releases.is_yanked if releases else None, moved_from=moves.get(path, ""))
+        for path in paths
+        if path not in moves.values()
+    )
     comparison = RepositoryComparison(
         base=base,
         head=head,
@@ -90,7 +95,20 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     ):
         if path is not None:
             write_atomically(path, data, within=bounds_of(path))
-    return _report(comparison, top, inputs.comparison_file)
+    report = _report(comparison, top, inputs.comparison_file)
+    uncommitted = compared.uncommitted() if inputs.head == "HEAD" else ()
+    return replace(
+        report,
+        findings=(*report.findings, *_silent(releases)),
+        advice=tuple(f"`{path}` has changes that are not committed: only commits are compared" for path in uncommitted),
+    )
+
+
+def _silent(releases: YankedReleases | None) -> Iterator[Finding]:
+    for index, why in releases.silent.items() if releases is not None else ():
+        yield Finding(
+            rule="lock-comparison", severity=Severity.WARNING, what=f"what `{index}` yanked is unknown", why=why
+        )
 
 
 def _base(inputs: Inputs, tools: LockTools, top: Path, head: str, event: PullRequestEvent | None) -> str:

@@ -87,12 +87,14 @@ class GithubRunner:
 
 def main(argv: Sequence[str]) -> int:
     """Run the step that an action.yml names; return the exit code."""
-    (name,) = argv
-    return cancellable(lambda: _act(name))
+    return cancellable(lambda: _act(" ".join(argv)))
 
 
 def _act(name: str) -> int:
-    step = next(step for step in ALL if step.name == name)
+    step = next((step for step in ALL if step.name == name), None)
+    if step is None:
+        print(workflow_command("error", f"`{name}` is no step of mlflow-uv"), flush=True)
+        return BadInput.exit_code
     root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
     runner, summary = _consoles(step, root, project="")
     given: dict[str, object] = {}

@@ -189,3 +189,33 @@ def test_outside_of_a_repository_there_is_nothing_to_compare(tmp_path: Path) -> 
     """
     with pytest.raises(BadInput, match="is not in a git repository"):
         Clone(tmp_path, tmp_path / "event.json").run(base="main")
+
+
+def test_a_lock_that_is_not_committed_is_said(clone: Clone) -> None:
+    """
+    Whoever changed it would expect to see that here; another head is not what is on disk.
+    """
+    (clone.folder / "uv.lock").write_text(TWO)
+
+    reports = [clone.run(base="main", head=head) for head in ("HEAD", "main")]
+    clone.write(TWO)
+
+    advice = "`uv.lock` has changes that are not committed: only commits are compared"
+    assert [(advice,), (), ()] == [report.advice for report in (*reports, clone.run(base="main"))]
+
+
+def test_a_lock_that_moved_is_compared_with_itself(clone: Clone) -> None:
+    """
+    Its project has the same name; a lock of another project is new.
+    """
+    base = checkout.git(clone.folder, "rev-parse", "HEAD")
+    (clone.folder / "uv.lock").unlink()
+    for name, text in (("wine", TWO), ("other", TWO.replace('"wine"', '"beer"'))):
+        (clone.folder / "models ü" / name).mkdir(parents=True)
+        (clone.folder / "models ü" / name / "uv.lock").write_text(text)
+    checkout.commit(clone.folder)
+
+    report = clone.run(base=base)
+
+    assert ("models ü/other/uv.lock", "models ü/wine/uv.lock") == report.outputs.locks
+    assert [2, 1] == [len(table.rows) for table in report.tables if table.title.startswith("Packages")]

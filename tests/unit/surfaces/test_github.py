@@ -447,3 +447,15 @@ def test_what_was_done_before_an_error_is_told_below_it() -> None:
     order = ["### ✗ wine is not released: w\n", "stopped at export", "lock |", "> <strong>w</strong>\n>\n> y\n",
              "| check-lock | fresh", "| export | w", "Repeat this step in a clone"]  # fmt: skip
     assert sorted(map(text.index, order)) == list(map(text.index, order))
+
+
+def test_a_step_that_there_is_not_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Its name is no part of a command.
+    """
+    code = _act("no\n::add-mask::a")
+
+    assert (BadInput.exit_code, "::error::`no%0A::add-mask::a` is no step of mlflow-uv\n") == (
+        code,
+        capsys.readouterr().out,
+    )

@@ -52,7 +52,9 @@ def _top(comparison: RepositoryComparison) -> str:
     commits = f"`{comparison.base[:_SHORT]}` → `{head[:_SHORT]}`"
     unchecked = "" if comparison.yanked_checked else " · yanked releases were not looked up"
     verdict = comparison.verdict
-    return f"### {inline(verdict[:1].upper() + verdict[1:])}\n\n<sub>{inline(commits + unchecked)}</sub>\n\n"
+    left_out = comparison.left_out_locks
+    more = f"{counted(left_out, 'lock')} more: the comparison has a limited size.\n\n" if left_out else ""
+    return f"### {inline(verdict[:1].upper() + verdict[1:])}\n\n<sub>{inline(commits + unchecked)}</sub>\n\n{more}"
 
 
 def _of_lock(lock: LockComparison) -> Iterator[CommentPart]:
@@ -79,7 +81,7 @@ def _state(lock: LockComparison) -> str:
             return " (removed)"
         case LockChange.UNREADABLE:
             return " (cannot be compared)"
-    return ""
+    return f" (moved from <code>{inline(lock.moved_from)}</code>)" if lock.moved_from else ""
 
 
 def warnings_of(lock: LockComparison) -> Iterator[str]:

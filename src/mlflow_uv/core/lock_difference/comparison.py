@@ -46,10 +46,15 @@ class TargetComparison:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockComparison:
-    """The differences of one lock; `path` is relative to the repository, `note` says what could not be compared."""
+    """
+    The differences of one lock; `path` is relative to the repository, `note` says what could not be compared.
+
+    `moved_from` is the path at the base, if that was another one.
+    """
 
     path: str
     change: LockChange
+    moved_from: str = ""
     note: str = ""
     packages: tuple[PackageChange, ...] = ()
     targets: tuple[TargetComparison, ...] = ()
@@ -72,7 +77,8 @@ class RepositoryComparison:
     The locks that differ between two commits. `head` and `base` are full commit ids.
 
     `pull_request` is the number of the pull request and `head_of_pull_request` the commit that its author pushed; a
-    workflow checks out a merge of it, which is `head` then.
+    workflow checks out a merge of it, which is `head` then. A document has a limited size, so it may leave out locks,
+    and the packages in them.
     """
 
     base: str
@@ -81,6 +87,8 @@ class RepositoryComparison:
     head_of_pull_request: str = ""
     yanked_checked: bool = False
     locks: tuple[LockComparison, ...] = ()
+    left_out_locks: int = 0
+    left_out_packages: int = 0
 
     @property
     def verdict(self) -> str:
@@ -90,22 +98,26 @@ class RepositoryComparison:
         unreadable = sum(lock.change is LockChange.UNREADABLE for lock in self.locks)
         readable = len(self.locks) - unreadable
         parts = [f"{counted(unreadable, 'lock')} cannot be compared"] if unreadable else []
-        if readable:
-            parts.append(self._packages() or f"{counted(readable, 'lock')} changed, and no package")
+        if readable or self.left_out_locks:
+            parts.append(
+                self._packages() or f"{counted(readable + self.left_out_locks, 'lock')} changed, and no package"
+            )
         return "; ".join(parts)
 
     def _packages(self) -> str:
         """How many packages changed and how many of them are served; empty if none did."""
         packages = [change for lock in self.locks for change in lock.packages]
-        if not packages:
+        unlisted = self.left_out_packages + sum(lock.left_out for lock in self.locks)
+        if not packages and not unlisted:
             return ""
         uses = [change.use for change in packages]
-        served, unknown = uses.count(PackageUse.SERVED), uses.count(PackageUse.UNKNOWN)
-        kinds = (
+        served, unknown = uses.count(PackageUse.SERVED), uses.count(PackageUse.UNKNOWN) + unlisted
+        kinds = [
             f"{number} {kind.value}"
             for kind in ChangeKind
             if (number := sum(change.kind is kind for change in packages))
-        )
+        ]
+        kinds += [f"{unlisted} not listed"] if unlisted else []
         meaning = f"{served} of them served" if served or unknown else "none of them served"
         perhaps = f", {unknown} perhaps" if unknown else ""
-        return f"{counted(len(packages), 'package')} changed ({', '.join(kinds)}), {meaning}{perhaps}"
+        return f"{counted(len(packages) + unlisted, 'package')} changed ({', '.join(kinds)}), {meaning}{perhaps}"

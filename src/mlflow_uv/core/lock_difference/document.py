@@ -15,7 +15,8 @@ from typing import Any
 from ...payloads.messages.reader import read
 from ..security.documents import parse_json
 from ..security.toml_documents import Unparsable
-from .changes import PackageChange
+from .changes import ChangeKind, PackageChange
+from .comment import warnings_of
 from .comparison import LockComparison, RepositoryComparison, TargetComparison
 
 SCHEMA = "mlflow-uv/lock-comparison/1"
@@ -38,15 +39,36 @@ class InvalidComparison(ValueError):
 
 def comparison_document(comparison: RepositoryComparison) -> bytes:
     """Write a comparison, within the limits that `read_comparison` requires."""
-    given = comparison.locks[:MOST_LOCKS]
-    most = min(MOST_PACKAGES, _MOST_IN_ALL // max(1, len(given)))
-    locks = tuple(_with_packages(_bounded(lock), most) for lock in given)
+    given = [_bounded(lock) for lock in comparison.locks]
+    if len(given) > MOST_LOCKS:  # what a reviewer should look at is kept
+        given.sort(key=lambda lock: next(warnings_of(lock), None) is None)
+    most = min(MOST_PACKAGES, _MOST_IN_ALL // max(1, min(MOST_LOCKS, len(given))))
+    locks, left_out = _cut([_with_packages(lock, most) for lock in given], MOST_LOCKS)
+    left_out_packages = sum(map(_number_of_packages, left_out))
     while True:
-        data = _encoded(replace(comparison, locks=locks))
+        cut = replace(
+            comparison,
+            locks=tuple(locks),
+            left_out_locks=len(given) - len(locks),
+            left_out_packages=left_out_packages,
+        )
+        data = _encoded(cut)
         if len(data) <= LIMIT:
             return data
         half = max(len(lock.packages) for lock in locks) // 2
-        locks = tuple(_with_packages(lock, half) for lock in locks) if half else locks[: len(locks) // 2]
+        if half:
+            locks = [_with_packages(lock, half) for lock in locks]
+        else:
+            locks, left_out = _cut(locks, len(locks) // 2)
+            left_out_packages += sum(map(_number_of_packages, left_out))
+
+
+def _cut(locks: list[LockComparison], most: int) -> tuple[list[LockComparison], list[LockComparison]]:
+    return locks[:most], locks[most:]
+
+
+def _number_of_packages(lock: LockComparison) -> int:
+    return len(lock.packages) + lock.left_out
 
 
 def read_comparison(data: bytes) -> RepositoryComparison:
@@ -82,7 +104,13 @@ def _value(value: object) -> Any:
 
 def _bounded(lock: LockComparison) -> LockComparison:
     """A comparison with texts of bounded length."""
-    cut = replace(lock, path=lock.path[:_LONGEST], note=lock.note[:_LONGEST], targets=lock.targets[:MOST_TARGETS])
+    cut = replace(
+        lock,
+        path=lock.path[:_LONGEST],
+        moved_from=lock.moved_from[:_LONGEST],
+        note=lock.note[:_LONGEST],
+        targets=lock.targets[:MOST_TARGETS],
+    )
     packages = tuple(
         replace(
             package,
@@ -98,10 +126,16 @@ def _bounded(lock: LockComparison) -> LockComparison:
 
 
 def _with_packages(lock: LockComparison, most: int) -> LockComparison:
-    kept = (*lock.served, *lock.development)[:most]
+    changes = (*lock.served, *lock.development)
+    kept = tuple(sorted(changes, key=_is_harmless))[:most] if len(changes) > most else changes
     targets = tuple(replace(target, problems=target.problems[:most]) for target in lock.targets)
     more = len(lock.packages) - len(kept)
     return replace(lock, packages=kept, targets=targets, left_out=lock.left_out + more)
+
+
+def _is_harmless(change: PackageChange) -> bool:
+    """Whether no warning is about a change; what a reviewer should look at is kept where others are left out."""
+    return not (change.yanked or change.files or change.source_after or change.kind is ChangeKind.FILES)
 
 
 def _problems(comparison: RepositoryComparison) -> Iterator[str]:
@@ -112,6 +146,8 @@ def _problems(comparison: RepositoryComparison) -> Iterator[str]:
         yield "`head_of_pull_request` is not a commit"
     if not 0 <= comparison.pull_request <= _LARGEST:
         yield "`pull_request` is not a number of a pull request"
+    if not all(0 <= count <= _LARGEST for count in (comparison.left_out_locks, comparison.left_out_packages)):
+        yield "a count is not one"
     if len(comparison.locks) > MOST_LOCKS:
         yield f"it has more than {MOST_LOCKS} locks"
     for lock in comparison.locks:
@@ -119,7 +155,7 @@ def _problems(comparison: RepositoryComparison) -> Iterator[str]:
 
 
 def _of_lock(lock: LockComparison) -> Iterator[str]:
-    if not lock.path or max(len(lock.path), len(lock.note)) > _LONGEST:
+    if not lock.path or max(map(len, (lock.path, lock.moved_from, lock.note))) > _LONGEST:
         yield "a lock has a path or a note that is too long"
     if len(lock.packages) > MOST_PACKAGES or len(lock.targets) > MOST_TARGETS or not 0 <= lock.left_out <= _LARGEST:
         yield "a lock has too many parts"

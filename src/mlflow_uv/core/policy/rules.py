@@ -143,7 +143,7 @@ class PolicyRules:
 
 def _hashed(package: Package) -> bool:
     """Whether each file of a package has a hash; git sources are identified by their commit, folders have none."""
-    files = (*package.wheels, *((package.sdist,) if package.sdist else ()))
+    files = package.artifacts
     match package.source.kind:
         case SourceKind.REGISTRY:
             return all(file.hash for file in files)

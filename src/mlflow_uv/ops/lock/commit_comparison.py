@@ -17,7 +17,7 @@ from ...core.lock_difference.served import compare_target, unknown_usage, usage
 from ...core.security.size_limits import MANIFEST_LIMIT
 from ...core.security.toml_documents import Unparsable, parse_toml
 from ...tools.git.git import Git, unreadable
-from ...tools.git.messages import OtherEntry
+from ...tools.git.messages import OtherEntry, path_of
 from ...tools.project.files import table_of
 from ...tools.project.tree import is_excluded
 
@@ -79,6 +79,27 @@ class CommitComparison:
     def _commits(self) -> tuple[str, str]:
         return self._pair.base, self._pair.head
 
+    def moves(self, paths: Sequence[str]) -> dict[str, str]:
+        """Of locks that differ, the former path of each that is new and whose project had one elsewhere before."""
+        entries = {path: [self._entry(commit, path) for commit in self._commits] for path in paths}
+        gone = {path: _project_of(before) for path, (before, after) in entries.items() if after is None}
+        added = {path: _project_of(after) for path, (before, after) in entries.items() if before is None}
+        former = {}
+        for path, project in added.items():
+            candidates = [place for place, name in gone.items() if name == project]
+            if project and len(candidates) == 1 and list(added.values()).count(project) == 1:
+                former[path] = candidates[0]
+        return former
+
+    def uncommitted(self) -> tuple[str, ...]:
+        """The locks at the head, below the folder, that differ on disk. Raises ToolFailed."""
+        ids = self._git.contents_at(self._pair.top, self._pair.head, (self._pair.folder,)) or {}
+        committed = {path: blob for path, blob in ids.items() if _is_lock(path)}
+        if not committed:
+            return ()
+        now = self._git.contents(self._pair.top, tuple(path_of(self._pair.top, path) for path in committed))
+        return tuple(path for path, blob in committed.items() if now.get(path) != blob)
+
     def _listed(self, commit: str) -> Mapping[str, str]:
         ids = self._git.contents_at(self._pair.top, commit, (self._pair.top,))
         if ids is None:
@@ -99,16 +120,21 @@ class CommitComparison:
                 return True
         return False
 
-    def compare(self, path: str, is_yanked: IsYanked | None) -> LockComparison:
-        """Compare one lock. Raises BadInput for a target that was given and is none, ToolFailed for a lost object."""
-        data = [self._entry(commit, path) for commit in self._commits]
+    def compare(self, path: str, is_yanked: IsYanked | None, *, moved_from: str = "") -> LockComparison:
+        """
+        Compare one lock, which may have had another path at the base.
+
+        Raises BadInput for a target that was given and is none, ToolFailed for a lost object.
+        """
+        paths = (moved_from or path, path)
+        data = [self._entry(commit, place) for commit, place in zip(self._commits, paths, strict=True)]
         change = LockChange.ADDED if data[0] is None else LockChange.REMOVED if data[1] is None else LockChange.CHANGED
         sides: list[_Side | None] = []
-        for name, commit, entry in zip(("base", "head"), self._commits, data, strict=True):
+        for name, commit, place, entry in zip(("base", "head"), self._commits, paths, data, strict=True):
             if isinstance(entry, OtherEntry):
                 return _unreadable(path, name, f"it is {entry.value}")
             try:
-                sides.append(None if entry is None else self._side(commit, path, entry))
+                sides.append(None if entry is None else self._side(commit, place, entry))
             except NotALock as error:
                 return _unreadable(path, name, str(error))
         before, after = sides
@@ -123,6 +149,7 @@ class CommitComparison:
         return LockComparison(
             path=path,
             change=change,
+            moved_from=moved_from,
             note=next((side.why for side in (after, before) if side is not None), ""),
             packages=changes,
             targets=() if after is None else tuple(self._compared(before, after)),
@@ -176,6 +203,16 @@ class CommitComparison:
         if key not in self._entries:
             self._entries[key] = self._git.committed_file(self._pair.top, commit, path)
         return self._entries[key]
+
+
+def _project_of(entry: bytes | OtherEntry | None) -> str:
+    """The name of the project in a lock's own folder; empty if there is none or the lock cannot be read."""
+    try:
+        lock = read_lockfile(entry) if isinstance(entry, bytes) else None
+    except NotALock:
+        return ""
+    package = lock.local(".") if lock is not None else None
+    return package.name if package is not None else ""
 
 
 def _is_lock(path: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...command.errors import BadInput, ToolFailed
 from ...command.wording import local
-from ...core.security.documents import parse_json
+from ...core.security.documents import parse_json, whole_number
 from ...core.security.toml_documents import Unparsable
 from ..system.clock import Clock
 from ..system.web import Web, WebReply, WebRequest, WebUnreachable
@@ -23,6 +23,7 @@ _PAGE = 100
 _MOST_PAGES = 100
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _WAITS_S = (1.0, 4.0)
+_LONGEST_WAIT_S = 60.0
 _OK = range(200, 300)
 _ABSENT = 404
 _DENIED = frozenset({401, 403})
@@ -140,7 +141,7 @@ class GithubApi:
             limit=20 << 20,
         )
         reply = self._reply(request)
-        if reply.status in tolerated:
+        if reply.status in tolerated and not _is_limited(reply):
             return None
         if reply.status not in _OK:
             raise self._refused(method, path, reply)
@@ -158,10 +159,14 @@ class GithubApi:
                 reply = self._web.send(request)
             except WebUnreachable as error:
                 if wait is None or error.permanent:
-                    raise ToolFailed(what="GitHub's API does not answer", why=str(error), fix="try again") from error
+                    fix = "" if error.permanent else "try again"
+                    raise ToolFailed(what="GitHub's API does not answer", why=str(error), fix=fix) from error
             else:
-                if wait is None or reply.status not in _BUSY:
+                asked_s = _retry_after_s(reply)
+                busy = reply.status in _BUSY or _is_limited(reply)
+                if wait is None or not busy or asked_s > _LONGEST_WAIT_S:
                     return reply
+                wait = max(wait, asked_s)
             self._clock.wait(wait)
 
     def _refused(self, method: str, path: str, reply: WebReply) -> ToolFailed:
@@ -175,14 +180,30 @@ class GithubApi:
             f"give the job `permissions: {self._permission}`",
         )
         fix = may if reply.status in {*_DENIED, _ABSENT} else ""
+        if _is_limited(reply):
+            asked_s = _retry_after_s(reply)
+            fix = f"try again in {asked_s:.0f} s" if asked_s else "try again later: the token has a limit of requests"
         return ToolFailed(what="GitHub's API refused a request", why=why, fix=fix)
+
+
+def _is_limited(reply: WebReply) -> bool:
+    """Whether the token has sent too many requests, which GitHub says with 429 or 403."""
+    if reply.status not in {403, 429}:
+        return False
+    return "retry-after" in reply.headers or reply.headers.get("x-ratelimit-remaining") == "0"
+
+
+def _retry_after_s(reply: WebReply) -> float:
+    """After how many seconds GitHub allows the next request; 0 if it does not say."""
+    seconds = reply.headers.get("retry-after", "")
+    return float(seconds) if re.fullmatch(r"[0-9]{1,6}", seconds) else 0.0
 
 
 def _text_of(raw: Any) -> GithubText:
     try:
         user = raw["user"] or {}
         return GithubText(
-            id=int(raw["id"]),
+            id=whole_number(raw["id"]),
             body=str(raw["body"] or ""),
             address=str(raw.get("html_url", "")),
             author=str(user.get("login", "")),

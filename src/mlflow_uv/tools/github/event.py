@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadInput
-from ...core.security.documents import parse_json
+from ...core.security.documents import parse_json, whole_number
 from ...core.security.toml_documents import Unparsable
 
 LIMIT = 25_000_000  # bytes; GitHub delivers no event of more than 25 MB
@@ -50,7 +50,7 @@ def workflow_event(variables: Mapping[str, str]) -> PullRequestEvent | WorkflowR
 def _pull_request(event: Any) -> PullRequestEvent:
     pull_request = event["pull_request"]
     return PullRequestEvent(
-        number=int(pull_request["number"]),
+        number=whole_number(pull_request["number"]),
         head=str(pull_request["head"]["sha"]),
         base=str(pull_request["base"]["sha"]),
     )
@@ -62,5 +62,5 @@ def _workflow_run(event: Any) -> WorkflowRunEvent:
         event=str(run["event"]),
         head=str(run["head_sha"]),
         branch=str(run["head_branch"]),
-        repository=int(run["head_repository"]["id"]),
+        repository=whole_number(run["head_repository"]["id"]),
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ...core.security.documents import whole_number
 from .api import GithubApi, malformed
 
 PERMISSION = "issues: write"
@@ -28,7 +29,7 @@ class Issues:
         found = self._api.own(f"{self._path}?state=open&sort=created&direction=asc", marker)
         try:
             issues = (
-                Issue(number=int(raw["number"]), body=text.body, address=text.address)
+                Issue(number=whole_number(raw["number"]), body=text.body, address=text.address)
                 for text, raw in found
                 if "pull_request" not in raw
             )

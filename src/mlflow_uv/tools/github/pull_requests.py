@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ...core.security.documents import whole_number
 from .api import GithubApi, GithubText, malformed
 
 PERMISSION = "pull-requests: write"
@@ -32,10 +33,10 @@ class PullRequests:
         try:
             head = reply["head"]
             return PullRequest(
-                number=int(reply["number"]),
+                number=whole_number(reply["number"]),
                 head=str(head["sha"]),
                 branch=str(head["ref"]),
-                repository=int((head["repo"] or {"id": 0})["id"]),
+                repository=whole_number((head["repo"] or {"id": 0})["id"]),
                 is_open=reply["state"] == "open",
             )
         except (LookupError, TypeError, ValueError) as error:

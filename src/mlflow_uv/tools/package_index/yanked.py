@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from ...core.security.documents import parse_json
 from ...core.security.toml_documents import Unparsable
-from ..system.web import Web, WebRequest, WebUnreachable
+from ..system.web import Web, WebRequest
 
 LIMIT = 20 << 20  # bytes of a response; a project with many releases has megabytes
 _JSON = "application/vnd.pypi.simple.v1+json"
@@ -16,15 +16,15 @@ def yanked_files(web: Web, index: str, package: str) -> frozenset[str] | None:
     """
     The names of the yanked files of a package, by its normalised name; None if the index does not say.
 
-    No credentials are sent.
+    No credentials are sent. Raises WebUnreachable for an index that does not answer.
     """
     url = f"{index.rstrip('/')}/{quote(package, safe='')}/"
+    reply = web.send(WebRequest(url=url, headers={"Accept": _JSON}, limit=LIMIT))
+    if reply.status != _OK:
+        return None
     try:
-        reply = web.send(WebRequest(url=url, headers={"Accept": _JSON}, limit=LIMIT))
-        if reply.status != _OK:
-            return None
         return _yanked(parse_json(reply.body))
-    except (WebUnreachable, Unparsable):
+    except Unparsable:
         return None
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ...core.security.origins import is_loopback
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -72,30 +72,37 @@ class WebReply:
 class Web:
     """`send` uses HTTPS, and plain HTTP only to this machine; `post` uses whatever the URL has."""
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str], *, whole_s: float = WHOLE_S) -> None:
+        """`send` takes at most `whole_s` seconds for a response that is not written to a file."""
         self._variables = variables
+        self._whole_s = whole_s
 
     def send(self, request: WebRequest) -> WebReply:
         """
-        Send a request and follow its redirects.
+        Send a request and follow its redirects; one that changes something is not sent to another origin.
 
-        Raises WebUnreachable for a server that does not respond or is not trusted, and for plain HTTP, which is allowed
-        only from this machine to this machine.
+        Raises WebUnreachable for a server that does not respond in time, however slowly it sends, or is not trusted,
+        for a malformed address, and for plain HTTP, which is allowed only from this machine to this machine.
         """
         url, origin = request.url, _origin(request.url)
         plain = is_loopback(origin[1])
-        until = time.monotonic() + WHOLE_S
+        until = time.monotonic() + self._whole_s
         for _ in range(REDIRECTS):
             secret = request.secret if _origin(url) == origin else {}
-            parts = urlsplit(url)
+            parts = _parts(url)
             if parts.scheme != "https" and not (parts.scheme == "http" and plain and is_loopback(parts.hostname or "")):
                 raise WebUnreachable(f"{parts.hostname or origin[1]} is not contacted without encryption")
-            reply = self._once(url, request, {**request.headers, **secret}, until)
+            reply = self._in_time(url, request, {**request.headers, **secret}, until)
             target = reply.headers.get("location")
             has_body = request.form is not None or request.upload is not None
             if reply.status not in {301, 302, 303, 307, 308} or not target or has_body:
                 return reply
-            url = urljoin(url, target)
+            try:
+                url = urljoin(url, target)
+            except ValueError as error:
+                raise _malformed() from error
+            if request.method not in {None, "GET", "HEAD"} and _origin(url) != origin:
+                return reply
         raise WebUnreachable(f"{urlsplit(request.url).hostname} redirects in a loop")
 
     def post(self, request: WebRequest, *, timeout_s: float) -> WebReply:
@@ -106,7 +113,7 @@ class Web:
         it sends, or that is not trusted.
         """
         until = time.monotonic() + timeout_s
-        host = urlsplit(request.url).hostname
+        host = _parts(request.url).hostname
         try:
             reply = within(
                 lambda: self._once(request.url, request, {**request.headers, **request.secret}, until, timeout_s),
@@ -116,6 +123,17 @@ class Web:
             raise WebUnreachable(f"{host} does not answer within {timeout_s:g} s", slow=True) from None
         _require_whole(reply.headers, len(reply.body), str(host))
         return reply
+
+    def _in_time(self, url: str, request: WebRequest, headers: Mapping[str, str], until: float) -> WebReply:
+        """One response; headers and body of a slow server count, since `http.client` limits only the single read."""
+        if request.upload is not None or request.target is not None:
+            return self._once(url, request, headers, until)
+        try:
+            task_s = max(0.0, until - time.monotonic())
+            return within(lambda: self._once(url, request, headers, until), timeout_s=task_s)
+        except TimeoutError:
+            host = _parts(url).hostname
+            raise WebUnreachable(f"{host} does not answer within {self._whole_s:g} s", slow=True) from None
 
     def _once(
         self, url: str, request: WebRequest, headers: Mapping[str, str], until: float, timeout_s: float = TIMEOUT_S
@@ -152,8 +170,10 @@ class Web:
         class NoRedirects(urllib.request.HTTPRedirectHandler):
             """`send` follows redirects itself, because it decides which headers each origin gets."""
 
-            def redirect_request(self, *_: Any) -> None:
+            def http_error_302(self, *_: Any, **__: Any) -> Any:
                 return None
+
+            http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
         proxies = self._proxies(scheme, host)
         handlers: list[Any] = [urllib.request.ProxyHandler(proxies), NoRedirects()]
@@ -183,7 +203,7 @@ class Web:
 
 def _reply(response: Any, limit: int, until: float) -> WebReply:
     body = bytearray()
-    while piece := response.read(PIECE):
+    while piece := response.read1(PIECE):  # what has arrived: `read` waits until it has all of it
         body += piece
         if len(body) > limit:
             raise WebUnreachable(f"the response is larger than {limit >> 20} MiB", permanent=True)
@@ -221,8 +241,22 @@ def _headers(response: Any) -> dict[str, str]:
 
 
 def _origin(url: str) -> tuple[str, str, int]:
-    parts = urlsplit(url)
+    parts = _parts(url)
     return parts.scheme, parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80)
+
+
+def _parts(url: str) -> SplitResult:
+    """The parts of a URL with a valid host and port. Raises WebUnreachable without the URL, which may have a token."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise _malformed() from None
+    return parts
+
+
+def _malformed() -> WebUnreachable:
+    return WebUnreachable("its address is not a valid URL", permanent=True)
 
 
 def _line(reason: object) -> str:

@@ -175,3 +175,23 @@ def test_no_credential_is_left_in_a_url(url: str, index: str, file: str) -> None
     found = plain_url(url), without_user(url)
 
     assert (index, file) == found
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("user:pass@host.test/simple", "host.test/simple"),
+        ("user:p@ss@host.test/simple", "host.test/simple"),
+        ("//user:pass@host.test/simple", "//host.test/simple"),
+        ("https://user:pass@[bad/simple?t=pass", "https://[bad/simple"),
+        ("../wheels/a:b@c", "../wheels/a:b@c"),
+        ("git@host.test:group/project", "git@host.test:group/project"),
+    ],
+)
+def test_a_malformed_address_is_shown_without_its_password(url: str, plain: str) -> None:
+    """
+    It is neither an error nor a leak.
+    """
+    found = plain_url(url)
+
+    assert plain == found

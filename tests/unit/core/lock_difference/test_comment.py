@@ -110,7 +110,7 @@ def test_a_text_of_a_stranger_stays_a_text() -> None:
     """
     package = replace(GRAPE, source_before=HOSTILE, source_after=HOSTILE)
     target = replace(TARGET, uncovered=HOSTILE)
-    lock = replace(LOCK, path=HOSTILE, note=HOSTILE, packages=(package,), targets=(target,))
+    lock = replace(LOCK, path=HOSTILE, moved_from=HOSTILE, note=HOSTILE, packages=(package,), targets=(target,))
 
     text = comment_of(of(lock))
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mlflow_uv.core.lock_difference.changes import ChangeKind, PackageChange, PackageUse
+from mlflow_uv.core.lock_difference.comment import comment_of
 from mlflow_uv.core.lock_difference.comparison import (
     LockChange,
     LockComparison,
@@ -66,7 +67,10 @@ def test_what_is_written_is_read_back() -> None:
         {"locks__0__path": ""},
         {"locks__0__path": "x" * 1001},
         {"locks__0__note": "x" * 1001},
+        {"locks__0__moved_from": "x" * 1001},
         {"locks__0__left_out": -1},
+        {"left_out_locks": -1},
+        {"left_out_packages": 1 << 61},
         {"locks__0__packages__0__name": "@everyone"},
         {"locks__0__packages__0__name": "grape\n"},
         {"locks__0__packages__0__name": "<b>grape</b>"},
@@ -114,3 +118,25 @@ def test_a_document_of_ours_is_always_within_the_limits() -> None:
     first = found.locks[0]
     assert (100, True) == (len(found.locks), 0 < len(first.packages) < MOST_PACKAGES)
     assert ("grape", 102) == (first.packages[0].name, len(first.packages) + first.left_out)
+
+
+def test_what_a_document_leaves_out_is_counted_and_harmless() -> None:
+    """
+    Of many locks those with a warning are kept, of many packages those that come from elsewhere.
+    """
+    evil = replace(CHANGE, name="evil", source_before="https://a.test", source_after="https://b.test")
+    many = tuple(replace(CHANGE, name=f"grape-{number}") for number in range(2000))
+    locks = tuple(replace(LOCK, path=f"{number}/uv.lock", targets=()) for number in range(299))
+    last = replace(LOCK, path="z/uv.lock", packages=(*many, evil), targets=())
+
+    found = read_comparison(comparison_document(replace(COMPARISON, locks=(*locks, last))))
+
+    assert ("z/uv.lock", "evil", 200, 200) == (
+        found.locks[0].path,
+        found.locks[0].packages[0].name,
+        found.left_out_locks,
+        found.left_out_packages,
+    )
+    total = len(locks) + len(many) + 1
+    assert found.verdict.startswith(f"{total} packages changed (")
+    assert "\n\n200 locks more: the comparison has a limited size.\n" in comment_of(found)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlflow_uv.core.security.documents import parse_json
+from mlflow_uv.core.security.documents import parse_json, whole_number
 from mlflow_uv.core.security.toml_documents import Unbounded, Unparsable
 
 
@@ -12,6 +12,18 @@ def test_a_text_too_deep_for_the_parser_is_unbounded() -> None:
     """
     with pytest.raises(Unbounded):
         parse_json("[" * 100_000)
+    with pytest.raises(Unbounded):
+        parse_json(b'{"number": ' + b"9" * 5000 + b"}")
+
+
+@pytest.mark.parametrize("text", ["1e999", "-1e999", "1.5", "NaN", "true", '"3"', "null", "[]"])
+def test_only_a_whole_number_is_one(text: str) -> None:
+    """
+    `int` ends with OverflowError on what Python reads as infinity, and takes texts and fractions.
+    """
+    with pytest.raises(TypeError, match="is not a whole number"):
+        whole_number(parse_json(text))
+    assert 7 == whole_number(parse_json("7"))
 
 
 @pytest.mark.parametrize(("text", "line"), [("{\n  3\n}", 2), ("", 1), (b"\xff\xfe\x00", 1)])

@@ -3,7 +3,7 @@
 import json
 
 from mlflow_uv.ops.lock.yanked_releases import YankedReleases
-from mlflow_uv.tools.system.web import WebReply, WebRequest
+from mlflow_uv.tools.system.web import WebReply, WebRequest, WebUnreachable
 from tests.unit.core.lock_difference.locks import lock, package
 
 
@@ -40,4 +40,31 @@ def test_only_the_files_of_the_lock_count() -> None:
     assert (["https://index.test/simple/grape/", "https://index.test/simple/yeast/"], {"yeast"}) == (
         index.asked,
         releases.unknown,
+    )
+
+
+class SilentIndex(Index):
+    """An index that does not answer."""
+
+    def send(self, request: WebRequest) -> WebReply:
+        """See Web."""
+        self.asked.append(request.url)
+        raise WebUnreachable("it does not answer", slow=True)
+
+
+def test_an_index_that_does_not_answer_is_given_up() -> None:
+    """
+    It would take its whole time limit for each package of the lock.
+    """
+    index = SilentIndex()
+    releases = YankedReleases(index)  # type: ignore[arg-type]
+    locked = lock(*(package(f"grape-{number}") for number in range(9)))
+
+    found = {releases.is_yanked(known) for known in locked.packages}
+
+    assert ({None}, 2, {"https://index.test/simple": "it does not answer"}, 9) == (
+        found,
+        len(index.asked),
+        releases.silent,
+        len(releases.unknown),
     )

@@ -51,7 +51,6 @@ def test_yanked_files_are_named() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        WebUnreachable("gone"),
         reply({}, status=404),
         reply(b"<html>"),
         reply([]),
@@ -65,3 +64,11 @@ def test_an_index_that_does_not_say_is_unknown(answer: WebReply | WebUnreachable
     Nothing is taken for "not yanked".
     """
     assert yanked_files(OneAnswer(answer), "https://index.test/simple", "a") is None  # type: ignore[arg-type]
+
+
+def test_an_index_that_does_not_answer_is_no_answer() -> None:
+    """
+    The caller does not ask it for every package.
+    """
+    with pytest.raises(WebUnreachable, match="gone"):
+        yanked_files(OneAnswer(WebUnreachable("gone")), "https://index.test/simple", "a")  # type: ignore[arg-type]

@@ -1,8 +1,11 @@
 """How one request is sent to any server, and what a hostile one cannot do."""
 
 import itertools
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -100,3 +103,70 @@ def test_an_error_whose_body_breaks_off_is_no_response() -> None:
         reply = posted(endpoint.url)
 
     assert b"{}" == reply.body
+
+
+def get(url: str, method: str = "GET", *, whole_s: float = 60.0) -> WebReply:
+    """The response to a request without a body."""
+    return Web({}, whole_s=whole_s).send(WebRequest(url=url, method=method, secret=SECRET))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[bad/x", "https://x.test:99999/", "http://127.0.0.1:9x/", "https://x\u2100.test/"]
+)
+def test_an_address_that_is_none_is_refused_without_its_text(url: str) -> None:
+    """
+    It comes from a lock or a variable; the text may hold a password.
+    """
+    with pytest.raises(WebUnreachable, match=r"^its address is not a valid URL$") as sent:
+        get(url)
+    with pytest.raises(WebUnreachable, match=r"^its address is not a valid URL$"):
+        posted(url)
+
+    assert sent.value.permanent
+
+
+def test_a_redirect_to_no_address_is_refused() -> None:
+    """
+    A server names it.
+    """
+    rule = EndpointReply(status=302, headers={"Location": "http://[bad/x"})
+    with (
+        fake_endpoint(lambda _: rule) as endpoint,
+        pytest.raises(WebUnreachable, match="its address is not a valid URL"),
+    ):
+        get(endpoint.url)
+
+
+def test_a_deletion_is_not_redirected_to_another_server() -> None:
+    """
+    What another server answers says nothing about what was to be deleted; a request that only reads is sent there.
+    """
+    with fake_endpoint(lambda _: EndpointReply()) as other:
+        away = EndpointReply(status=307, headers={"Location": other.url})
+        with fake_endpoint(lambda _: away) as endpoint:
+            statuses = [get(endpoint.url, method).status for method in ("DELETE", "GET")]
+
+    assert ([307, 200], ["GET"]) == (statuses, [request.method for request in other.requests])
+
+
+@pytest.mark.parametrize("in_headers", [True, False])
+def test_a_request_ends_in_time_however_slowly_bytes_arrive(*, in_headers: bool) -> None:
+    """
+    Each byte of the headers and of the body is in time alone, and all of them are not.
+    """
+
+    def drip(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + (b"" if in_headers else b"Content-Length: 60000\r\n\r\n"))
+            while True:
+                time.sleep(0.02)
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: drip(server.accept()[0]), daemon=True).start()
+        started = time.monotonic()
+        with pytest.raises(WebUnreachable) as raised:
+            get(f"http://127.0.0.1:{server.getsockname()[1]}/", whole_s=0.3)
+
+    assert (True, True) == (raised.value.slow, time.monotonic() - started < 5)
