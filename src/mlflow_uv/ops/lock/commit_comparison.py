@@ -71,7 +71,11 @@ class CommitComparison:
             place = ""
         prefix = f"{place}/" if place else ""
         below = (path for path in differing if path.startswith(prefix))
-        kept = {path for path in below if not is_excluded(path[len(prefix) :].split("/")[:-1], exclude)}
+        kept = {
+            path
+            for path in below
+            if not is_excluded(path[len(prefix) :].split("/")[:-1], exclude) and self._may_be_lock(path)
+        }
         above = differing & {posixpath.join(parent, _LOCK) for parent in _parents(place)}
         return tuple(sorted({*kept, *(path for path in above if self._covers(path, place))}))
 
@@ -105,6 +109,12 @@ class CommitComparison:
         if ids is None:
             raise unreadable(".", commit, "it has no list of the files")
         return ids
+
+    def _may_be_lock(self, path: str) -> bool:
+        """Whether uv may have written a file: other programs write `x.py.lock` too, and neither side is a lock then."""
+        return posixpath.basename(path) == _LOCK or any(
+            _is_readable(entry) for commit in self._commits if isinstance(entry := self._entry(commit, path), bytes)
+        )
 
     def _covers(self, path: str, place: str) -> bool:
         """Whether a lock has a project in a folder, or cannot be read, at one of the commits."""
@@ -203,6 +213,14 @@ class CommitComparison:
         if key not in self._entries:
             self._entries[key] = self._git.committed_file(self._pair.top, commit, path)
         return self._entries[key]
+
+
+def _is_readable(data: bytes) -> bool:
+    try:
+        read_lockfile(data)
+    except NotALock:
+        return False
+    return True
 
 
 def _project_of(entry: bytes | OtherEntry | None) -> str:

@@ -174,3 +174,14 @@ def test_the_lock_of_a_script_is_compared_without_a_selection(compare) -> None:
     (found,) = compare({"tool.py.lock": ONE}, {"tool.py.lock": TWO})
 
     assert ({PackageUse.UNKNOWN}, ()) == ({change.use for change in found.packages}, found.targets)
+
+
+def test_what_other_programs_lock_is_no_lock(compare) -> None:
+    """
+    A file with the name of a script's lock counts if one side is one.
+    """
+    before = {"a.py.lock": "", "b.py.lock": ONE, "uv.lock.py.lock": "pid 3"}
+
+    found = compare(before, {"a.py.lock": "pid 3", "b.py.lock": "pid 3", "uv.lock.py.lock": "pid 4"})
+
+    assert [("b.py.lock", LockChange.UNREADABLE)] == [(lock.path, lock.change) for lock in found]
