@@ -21,3 +21,7 @@ class Limits(NamedTuple):
 
 
 ANY_NUMBER = Limits()
+
+
+class NotEmpty:
+    """Marks an input whose empty text is refused: an unset variable of the caller must not mean its default."""

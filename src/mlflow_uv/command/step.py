@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union
 
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from .errors import BadInput
-from .limits import ANY_NUMBER, Limits
+from .limits import ANY_NUMBER, Limits, NotEmpty
 from .report import Report
 from .rule_hook import RuleHook
 from .shell_words import quoted, words_of
@@ -126,6 +126,7 @@ class Field:
     choice: type[Enum] | None = None
     matching: Matching | None = None
     limits: Limits = ANY_NUMBER
+    refuses_empty: bool = False
 
     @property
     def kebab(self) -> str:
@@ -305,6 +306,7 @@ def _field(name: str, hint: Any, default: object, notes: tuple[object, ...]) -> 
         choice=choice,
         matching=next((note for note in notes if isinstance(note, Matching)), None),
         limits=next((note for note in notes if isinstance(note, Limits)), ANY_NUMBER),
+        refuses_empty=any(isinstance(note, NotEmpty) for note in notes),
     )
 
 
@@ -360,6 +362,9 @@ def settle(record: type[InputsT], layers: tuple[ValueLayer, ...]) -> InputsT:
     all_fields = fields_of(record)
     for field in all_fields:
         for layer in layers:
+            if field.refuses_empty and layer.values.get(field.kebab) == "":
+                why = "without a value, the step would act on something else"
+                raise BadInput(what=f"{layer.source.format(field.kebab)} is empty", why=why, fix="omit it")
             if _has_value(layer.values, field):
                 source = layer.source.format(field.kebab)
                 value = field.parse(layer.values[field.kebab], source=source)

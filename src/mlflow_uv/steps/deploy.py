@@ -16,6 +16,7 @@ from ..command.inputs import (
     VersionInputs,
     VersionNumber,
 )
+from ..command.limits import NotEmpty
 from ..command.report import Finding, Report, Severity
 from ..command.server_inputs import AnswerTimeoutInputs, DeadlineInputs
 from ..command.step import Doc, Matching, OneRun, Step
@@ -51,10 +52,11 @@ class Inputs(
 ):
     """Inputs of deploy: the version, and the deployment; [tool.mlflow-uv.deploy.NAME] holds its settings."""
 
-    target: Annotated[OneTarget, OneRun()] = None
+    target: Annotated[OneTarget, OneRun(), NotEmpty()] = None
     preview: Annotated[
         str | None,
         OneRun(),
+        NotEmpty(),
         Doc("Name of a preview, such as pr-17: a deployment of its own with the settings of the target."),
     ] = None
     remove: Annotated[bool, OneRun(), Doc("Remove the deployment instead of changing what it runs.")] = False

@@ -40,3 +40,12 @@ def test_the_image_of_the_proxy_is_a_reference(image: str) -> None:
     """
     with pytest.raises(BadInput, match="not an image reference"):
         settle(Inputs, (ValueLayer("`{}`", {"version-uri": "models:/wine/1", "proxy-image": image}),))
+
+
+@pytest.mark.parametrize("name", ["preview", "target"])
+def test_an_empty_name_does_not_mean_another_deployment(name: str) -> None:
+    """
+    `--preview=$UNSET --remove` would remove the deployment itself.
+    """
+    with pytest.raises(BadInput, match=f"`--{name}` is empty"):
+        settle(Inputs, (ValueLayer("`--{}`", {"version-uri": "models:/wine/1", name: "", "remove": True}),))

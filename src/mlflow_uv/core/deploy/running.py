@@ -5,6 +5,8 @@ from ..release.chain import LinkCheck, LinkState, compare_link
 from .difference import Facts
 
 LINK = "deployment"
+PROXIED = "proxy"  # a fact of a target whose requests pass a proxy
+RUNNING = "running"
 
 
 def deployment_checks(entry: DeploymentEntry, facts: Facts) -> tuple[LinkCheck, ...]:
@@ -13,7 +15,9 @@ def deployment_checks(entry: DeploymentEntry, facts: Facts) -> tuple[LinkCheck, 
     if not facts:
         reason = f"the record says version {entry.version}, and nothing runs"
         return (LinkCheck(link=link, state=LinkState.BROKEN, reason=reason),)
-    recorded = {"version": entry.version, "image": entry.image, "state": "running"}
+    recorded = {"version": entry.version, "image": entry.image, "state": RUNNING}
+    if PROXIED in facts:
+        recorded[PROXIED] = RUNNING
     return tuple(
         compare_link(link, recorded=value, observed=facts.get(part, "nothing"), source=f"the target, of its {part},")
         for part, value in recorded.items()

@@ -98,12 +98,12 @@ def _read(name: str, table: PolicyTable) -> TargetSettings:
     if kind is not None and kind not in KINDS:
         hint = (suggestion(kind, KINDS) if isinstance(kind, str) else "") or f"known are {', '.join(KINDS)}"
         raise BadInput(what=f"{table.describe('target')} is {kind!r}, which is not a kind of target", why=hint)
-    record = TargetSettings if kind is None else KINDS[kind]
     if kind is None:
-        table.rules(record)
+        if not isinstance(table.value, dict):
+            table.rules(TargetSettings)
         raise BadInput(
             what=f"{table.heading} of {table.shown} has no `target`",
             why=f"it is the kind of the target: {', '.join(KINDS)}",
             fix=f'target = "{next(iter(KINDS))}"',
         )
-    return table.parse(record).policy
+    return table.parse(KINDS[kind]).policy

@@ -13,6 +13,7 @@ from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
 from ...command.wording import Wording, local, option, step_call
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.proxy import CHECK, COMMAND, FILE, FOLDER, PORT, ProxyTimes, proxy_config, slot_in
+from ...core.deploy.running import PROXIED, RUNNING
 from ...core.deploy.settings import LOOPBACK, HostSettings
 from ...core.image.labels import MODEL as MODEL_LABEL
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
@@ -24,7 +25,6 @@ from .target import (
     IMAGE,
     MODEL,
     NOT_DEPLOYED,
-    RUNNING,
     STATE,
     DeployedVersion,
     DeploymentOptions,
@@ -39,16 +39,18 @@ _PROXY_USER = "65532:65532"  # nobody's; it reads its configuration and listens 
 _DRAIN_S = 30  # the default of DRAIN_TIMEOUT of the server
 _OK = 200
 # Facts that every container has; the others are settings.
-_MEMORY, _CPUS, _TIMEOUT, _VARIABLES, _PROXIED = "memory", "cpus", "request timeout", "variables", "proxy"
+_MEMORY, _CPUS, _TIMEOUT, _VARIABLES = "memory", "cpus", "request timeout", "variables"
+_DIVERTED = "another configuration"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Observed:
-    """The containers of a deployment; `active` is the one that the proxy leads to."""
+    """The containers of a deployment; `active` is the one that the proxy leads to, with the text `config`."""
 
     proxy: DeployedContainer | None
     active: DeployedContainer | None
     others: tuple[DeployedContainer, ...]
+    config: str | None = None
 
     def slot_for_new(self) -> str:
         """The name for a new container."""
@@ -79,11 +81,14 @@ class HostService:
         others = seen.others if proxy is None or active is not None else (*seen.others, proxy)
         leftovers = tuple(container.name for container in others)
         if active is None:
+            leftovers = leftovers or self._containers.remnants()
             return DeployedVersion(leftovers=leftovers) if leftovers else NOT_DEPLOYED
         assert proxy is not None  # noqa: S101  # it leads to the active one
         state = RUNNING if active.running else f"ended with {active.exit_code}"
         facts = {**active.facts, IMAGE: active.image, STATE: state}
-        facts[_PROXIED] = RUNNING if proxy.running else f"ended with {proxy.exit_code}"
+        facts[PROXIED] = RUNNING if proxy.running else f"ended with {proxy.exit_code}"
+        if proxy.running and seen.config != proxy_config(active.part, self._times_of(active)):
+            facts[PROXIED] = _DIVERTED
         return DeployedVersion(facts=facts, endpoint=self._endpoint(proxy), leftovers=leftovers)
 
     def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
@@ -91,7 +96,7 @@ class HostService:
         self._wanted, self._before = wanted, self._seen()
         now = self._deployed(self._before)
         self._require_ours(now, wanted)
-        return changes_between(now.facts, {**self._facts(wanted, self._image_id(wanted)), _PROXIED: RUNNING})
+        return changes_between(now.facts, {**self._facts(wanted, self._image_id(wanted)), PROXIED: RUNNING})
 
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; what interrupted runs left is removed first."""
@@ -159,7 +164,7 @@ class HostService:
         """See DeploymentTarget."""
         self._require_alive()
         proxy = self._before.proxy or self._create_proxy()
-        self._lead_to(proxy, self._slot)
+        self._lead_to(proxy, self._slot, self._times)
 
     @contextmanager
     def live(self) -> Iterator[str]:
@@ -190,7 +195,7 @@ class HostService:
         if now.active is None or now.active.name != back.name:
             if not back.running:
                 self._containers.start(back.name)
-            self._lead_to(now.proxy, back.part)
+            self._lead_to(now.proxy, back.part, self._times_of(back))
         for other in self._seen().others:
             self._containers.stop(other.name, grace_s=1)
 
@@ -208,10 +213,21 @@ class HostService:
     def _seen(self) -> _Observed:
         every = self._containers.all()
         proxy = next((container for container in every if container.part == PROXY), None)
-        slot = None if proxy is None else slot_in(self._containers.read(proxy.name, FILE))
+        config = None if proxy is None else self._containers.read(proxy.name, FILE)
+        slot = slot_in(config)
         active = next((container for container in every if container.part == slot), None)
         others = tuple(container for container in every if container not in (proxy, active))
-        return _Observed(proxy=proxy, active=active, others=others)
+        return _Observed(proxy=proxy, active=active, others=others, config=config)
+
+    def _times_of(self, container: DeployedContainer) -> ProxyTimes:
+        """The times with which the proxy leads to a container; those of this run where its label has none."""
+        recorded = container.facts.get(_TIMEOUT, "")
+        if recorded == f"{self._options.answer_s:g} s":
+            return self._times
+        try:
+            return ProxyTimes(request_s=float(recorded.removesuffix(" s")))
+        except ValueError:
+            return self._times
 
     def _container(self, name: str) -> DeployedContainer | None:
         return next((found for found in self._containers.all() if found.name == name), None)
@@ -285,11 +301,11 @@ class HostService:
         assert created is not None  # noqa: S101  # it was created
         return created
 
-    def _lead_to(self, proxy: DeployedContainer, slot: str) -> None:
+    def _lead_to(self, proxy: DeployedContainer, slot: str, times: ProxyTimes) -> None:
         """Let the proxy lead new requests to a container; return once a worker does that."""
         name = proxy.name
         before = self._containers.read(name, FILE)
-        self._containers.write(name, FILE, proxy_config(slot, self._times))
+        self._containers.write(name, FILE, proxy_config(slot, times))
         if not proxy.running:
             self._containers.start(name)
             if not self._comes_true(lambda: len(self._containers.processes(name)) > 1, _RELOAD_S):

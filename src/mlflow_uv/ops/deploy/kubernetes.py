@@ -9,6 +9,7 @@ from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
 from ...command.wording import Wording, option, step_call
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.manifests import MANAGER, ManifestLabels, PodSpec, service, service_to, workload
+from ...core.deploy.running import RUNNING
 from ...core.deploy.settings import KubernetesSettings
 from ...core.image.dockerfile import PORT
 from ...core.security.documents import parse_json
@@ -23,7 +24,6 @@ from .target import (
     IMAGE,
     MODEL,
     NOT_DEPLOYED,
-    RUNNING,
     STATE,
     DeployedVersion,
     DeploymentOptions,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...core.deploy.difference import DeploymentChange, Facts
+from ...core.deploy.running import RUNNING
 from ...core.deploy.settings import TargetSettings
 from ...core.release.record import Record
 from ...core.security.serve_env import ServeVariables
@@ -14,7 +15,6 @@ from ..image.serving_check import Expected, ObservedServer
 
 # Facts that every target knows of what it runs; the others are its own.
 MODEL, VERSION, IMAGE, STATE = "model", "version", "image", "state"
-RUNNING = "running"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

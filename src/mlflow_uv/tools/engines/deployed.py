@@ -12,7 +12,7 @@ from ...command.errors import ToolFailed
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..system.process import Command
+from ..system.process import Command, Completed
 from .client import Client
 from .containers import DEPLOYMENT, FACTS, PART, Container
 from .engine import BuiltImage
@@ -100,7 +100,9 @@ class DeployedContainers(ABC):
 
     def start(self, name: str) -> None:
         """Start a created or stopped container. Raises ToolFailed."""
-        self._client.require("start", name, what=f"`{name}` cannot be started")
+        done = self._client.run("start", name)
+        if done.code != 0:
+            raise ToolFailed(what=f"`{name}` cannot be started", why=_reason(done))
 
     def server(self, name: str, serve_env: ServeVariables) -> Container:
         """The model server in a container, asked from inside of it."""
@@ -153,8 +155,20 @@ class DeployedContainers(ABC):
         label = f"label={DEPLOYMENT}={self._deployment}"
         for kind in ("network", "volume"):
             listed = self._client.run(kind, "ls", "--quiet", "--filter", label).stdout.split()
-            if listed:
-                self._client.require(kind, "rm", *listed, what=f"the {kind} of the deployment cannot be removed")
+            done = self._client.run(kind, "rm", *listed) if listed else None
+            if done is not None and done.code != 0:
+                raise ToolFailed(what=f"the {kind} of the deployment cannot be removed", why=_reason(done))
+
+    def remnants(self) -> tuple[str, ...]:
+        """The network and the volume of the deployment, which a removal that failed may have left."""
+        label = f"label={DEPLOYMENT}={self._deployment}"
+        listed = {
+            kind: self._client.require(
+                kind, "ls", "--quiet", "--filter", label, what=f"the {kind}s of the deployment cannot be listed"
+            ).stdout.split()
+            for kind in ("network", "volume")
+        }
+        return tuple(f"{kind} {name}" for kind, names in listed.items() for name in names)
 
     def labels(self, spec: ContainerSpec) -> dict[str, str]:
         """The labels of a container."""
@@ -279,6 +293,12 @@ def compose_file(spec: ContainerSpec, project: str, labels: Mapping[str, str]) -
         service["volumes"] = [f"deployment:{spec.volume}"]
         document["volumes"] = {"deployment": {"name": project, "labels": deployment}}
     return json.dumps(document, indent=1).replace("$", "$$")
+
+
+def _reason(done: Completed) -> str:
+    """The error of an engine: its first one, after which Docker only says that the command failed."""
+    lines = (line.strip() for line in done.stderr.splitlines())
+    return next((line for line in lines if line.startswith("Error")), done.last_line)
 
 
 def _with_variables(command: Command, spec: ContainerSpec) -> Command:

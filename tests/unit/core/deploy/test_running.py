@@ -20,6 +20,7 @@ FACTS = {"version": "1", "image": "sha256:1", "state": "running"}
         ({**FACTS, "version": "2"}, "its version, says 2"),
         ({**FACTS, "image": "sha256:2"}, "its image, says sha256:2"),
         ({**FACTS, "state": "ended with 137"}, "its state, says ended with 137"),
+        ({**FACTS, "proxy": "another configuration"}, "its proxy, says another configuration"),
         ({"version": "1", "state": "running"}, "its image, says nothing"),
     ],
 )

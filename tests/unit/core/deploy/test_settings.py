@@ -46,7 +46,7 @@ def test_each_deployment_has_the_settings_of_its_kind() -> None:
         ('[tool.mlflow-uv.deploy."$(id)"]\ntarget = "compose"', "not the name of a deployment"),
         ('[tool.mlflow-uv.deploy.é]\ntarget = "compose"'.replace("é", '"é"'), "not the name of a deployment"),
         (f'[tool.mlflow-uv.deploy.{"a" * 31}]\ntarget = "compose"', "not the name of a deployment"),
-        ("[tool.mlflow-uv.deploy.prod]\nport = 80", "does not know `port`"),
+        ("[tool.mlflow-uv.deploy.prod]\nport = 80", "has no `target`"),
         ("[tool.mlflow-uv.deploy.prod]\n", "has no `target`"),
         ('[tool.mlflow-uv.deploy.prod]\ntarget = "compos"', "line 2 .*did you mean `compose`"),
         ("[tool.mlflow-uv.deploy.prod]\ntarget = 3", "is 3, which is not a kind"),

@@ -1,5 +1,7 @@
 """A service on a host: its proxy, its address and its two containers."""
 
+from dataclasses import replace
+
 import pytest
 
 from mlflow_uv.command.errors import BadInput, ToolFailed
@@ -129,3 +131,44 @@ def test_the_proxy_is_never_led_to_a_container_that_is_gone() -> None:
         target.undo()
 
     assert ("2", "green") == (world.target().observe().version, led_to(world))
+
+
+def test_a_proxy_that_leads_elsewhere_under_the_same_name_is_a_difference_and_is_led_back() -> None:
+    """
+    Its server is another host; deploying the same version again writes the configuration.
+    """
+    world = host_world()
+    deploy(world, "1")
+    files = world.containers.kept[PROXY].files
+    files[FILE] = files[FILE].replace("server blue blue:8080", "server blue evil:8080")
+
+    planned = {change.part: (change.now, change.then) for change in world.target().plan(wanted_version("1"))}
+    deploy(world, "1")
+
+    assert {"proxy": ("another configuration", "running")} == planned
+    assert ("green", ()) == (led_to(world), world.target().plan(wanted_version("1")))
+
+
+def test_another_request_timeout_is_no_other_configuration_and_is_undone() -> None:
+    """
+    An audit does not know the time limit of the run that deployed; the old one returns with the old version.
+    """
+    world = host_world()
+    deploy(world, "1")
+    before = world.target().observe()
+    slower = HostWorld(containers=world.containers, options=replace(world.options, answer_s=120))
+
+    seen = slower.target().observe()
+    begin(slower.target(), wanted_version("2")).undo()
+
+    assert [before, before] == [seen, world.target().observe()]
+
+
+def test_a_network_that_a_removal_left_is_a_leftover() -> None:
+    """
+    Without it, a second removal would find nothing to do.
+    """
+    world = host_world()
+    world.containers.kept_networks = ("network n1",)
+
+    assert ("network n1",) == world.target().observe().leftovers

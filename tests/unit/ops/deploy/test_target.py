@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from mlflow_uv.command.errors import ChainBroken, NotServing
-from mlflow_uv.ops.deploy.target import RUNNING, DeploymentTarget, WantedVersion
+from mlflow_uv.core.deploy.running import RUNNING
+from mlflow_uv.ops.deploy.target import DeploymentTarget, WantedVersion
 
 from .worlds import EXPECTED, WORLDS, World, digest_of, wanted_version
 

@@ -175,6 +175,7 @@ class KeptContainers(DeployedContainers):
         self.missing: set[str] = set()
         self.stopped: list[tuple[str, int]] = []
         self.signals: list[str] = []
+        self.kept_networks: tuple[str, ...] = ()
 
     def create(self, spec: ContainerSpec) -> str:
         """See DeployedContainers."""
@@ -250,6 +251,11 @@ class KeptContainers(DeployedContainers):
     def remove(self) -> None:
         """See DeployedContainers."""
         self.kept.clear()
+        self.kept_networks = ()
+
+    def remnants(self) -> tuple[str, ...]:
+        """See DeployedContainers."""
+        return self.kept_networks
 
 
 class _Server:
