@@ -25,6 +25,14 @@ def deployment_checks(entry: DeploymentEntry, facts: Facts) -> tuple[LinkCheck, 
     )
 
 
+def image_check(entry: DeploymentEntry, images: tuple[str, ...]) -> LinkCheck | None:
+    """The check of a deployment whose image is none of those that the record of its version names; None for another."""
+    if not images or entry.image in ("", *images):
+        return None
+    reason = f"it runs the image {entry.image}, and the record of version {entry.version} says {images[0]}"
+    return LinkCheck(link=link_of(entry), state=LinkState.BROKEN, reason=reason, fix="deploy the version again")
+
+
 def link_of(entry: DeploymentEntry) -> str:
     """The name of the link."""
     return f"{LINK} {entry.deployment}"

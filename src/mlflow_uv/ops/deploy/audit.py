@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from ...command.errors import BadInput, StepError
 from ...command.server_inputs import ANSWER_S
-from ...core.deploy.running import deployment_checks, unverified
+from ...core.deploy.running import deployment_checks, image_check, unverified
 from ...core.deploy.settings import TargetSettings, read_deployments
 from ...core.release.chain import LinkCheck
 from ...payloads.messages.deployments import DEPLOYED, DeploymentEntry, entries_in
 from ...tools.project.policy_table import policy_tables
+from ..image.lookup import address_of
 from ..lineage.audit import Audited
 from ..lineage.registry_client import RegistryClient
 from .catalog import open_target
@@ -20,8 +21,13 @@ def checked_deployments(registry: RegistryClient, audit: Audited) -> Iterator[Li
     entries = tuple(entry for entry in entries_in(audit.tags) if entry.state == DEPLOYED)
     if not entries:
         return
+    image = audit.record.image if audit.record is not None else None
+    # A target names an image by its id, or by its reference in a registry.
+    images = () if image is None or image.kind != "image" else (image.id, address_of(image))
     settings = _settings(registry)
     for entry in entries:
+        if (released_again := image_check(entry, images)) is not None:
+            yield released_again
         own = _settings_of(entry, settings)
         if own is None or own.target != entry.target:
             why = f"pyproject.toml here has no deployment `{entry.deployment}` with target {entry.target}"

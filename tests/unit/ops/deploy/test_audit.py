@@ -21,12 +21,14 @@ from mlflow_uv.tools.project.files import read_project
 from tests.messages import DEPLOYMENT
 
 from .test_target import deploy
-from .worlds import HostWorld, digest_of, host_world, tools_of_tests
+from .worlds import HostWorld, digest_of, host_world, tools_of_tests, wanted_version
 
 ENTRY = replace(DEPLOYMENT, state=DEPLOYED, image=digest_of("1"))
 
 
-def states(folder: Path, world: HostWorld | None, *entries, settings: str = "prod", target: str = "compose"):
+def states(
+    folder: Path, world: HostWorld | None, *entries, settings: str = "prod", target: str = "compose", record=None
+):
     """The state of each link about the deployments of a version."""
     manifest = f'[project]\nname = "wine"\nversion = "1"\n[tool.mlflow-uv.deploy.{settings}]\ntarget = "{target}"\n'
     (folder / "pyproject.toml").write_text(manifest)
@@ -40,7 +42,7 @@ def states(folder: Path, world: HostWorld | None, *entries, settings: str = "pro
     tools = SimpleNamespace(**vars(tools_of_tests()), host=host, engines=SimpleNamespace(deployed=opened))
     registry = cast("RegistryClient", SimpleNamespace(project=read_project(folder), tools=tools))
     tags = {f"{DEPLOYMENT_PREFIX}{entry.deployment}": json.dumps(asdict(entry)) for entry in entries}
-    checks = merge_checks(checked_deployments(registry, cast("Audited", SimpleNamespace(tags=tags))))
+    checks = merge_checks(checked_deployments(registry, cast("Audited", SimpleNamespace(tags=tags, record=record))))
     return {check.link: check.state for check in checks}
 
 
@@ -92,3 +94,15 @@ def test_a_deployment_that_runs_another_version_by_its_entry_is_not_looked_at(tm
     A version that was replaced has no deployment any more.
     """
     assert {} == states(tmp_path, None, replace(ENTRY, state=REPLACED))
+
+
+def test_a_version_that_was_released_again_with_another_image_is_not_what_runs(tmp_path: Path) -> None:
+    """
+    The tag and the target agree on the old image, and the record has the new one.
+    """
+    world = host_world()
+    deploy(world, "1")
+
+    found = [states(tmp_path, world, ENTRY, record=wanted_version(number).record) for number in ("1", "2")]
+
+    assert [{"deployment prod": LinkState.HOLDS}, {"deployment prod": LinkState.BROKEN}] == found
