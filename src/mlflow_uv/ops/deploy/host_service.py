@@ -85,7 +85,7 @@ class HostService:
             return DeployedVersion(leftovers=leftovers) if leftovers else NOT_DEPLOYED
         assert proxy is not None  # noqa: S101  # it leads to the active one
         state = RUNNING if active.running else f"ended with {active.exit_code}"
-        facts = {**active.facts, IMAGE: active.image, STATE: state}
+        facts = {**active.facts, **_limits(active.memory_mib, active.cpus), IMAGE: active.image, STATE: state}
         facts[PROXIED] = RUNNING if proxy.running else f"ended with {proxy.exit_code}"
         if proxy.running and seen.config != proxy_config(active.part, self._times_of(active)):
             facts[PROXIED] = _DIVERTED
@@ -240,10 +240,8 @@ class HostService:
         return wanted.record.image.id if wanted.record.image else ""
 
     def _facts(self, wanted: WantedVersion, image: str) -> dict[str, str]:
-        settings = self._settings
         limits = {
-            _MEMORY: "no limit" if settings.memory is None else f"{settings.memory} MiB",
-            _CPUS: "no limit" if settings.cpus is None else f"{settings.cpus:g}",
+            **_limits(self._settings.memory, self._settings.cpus),
             _TIMEOUT: f"{self._options.answer_s:g} s",
             _VARIABLES: ", ".join(wanted.serve_env.names) or "none",
         }
@@ -344,3 +342,11 @@ class HostService:
     def _endpoint(self, proxy: DeployedContainer) -> str:
         address, _, port = proxy.published.rpartition(":")
         return f"http://{LOOPBACK if address in ('', '0.0.0.0') else address}:{port}" if port else ""  # noqa: S104
+
+
+def _limits(memory_mib: float | None, cpus: float | None) -> dict[str, str]:
+    """The limits of a container as facts."""
+    return {
+        _MEMORY: "no limit" if memory_mib is None else f"{memory_mib:.10g} MiB",
+        _CPUS: "no limit" if cpus is None else f"{cpus:g}",
+    }

@@ -50,7 +50,7 @@ class DeployedContainer:
     """
     A container of a deployment, as the engine describes it; `published` is ADDRESS:PORT, empty without one.
 
-    `restarts` says how often the engine started it again after it ended.
+    `restarts` says how often the engine started it again after it ended; `memory_mib` and `cpus` are its limits now.
     """
 
     name: str
@@ -61,6 +61,8 @@ class DeployedContainer:
     facts: Mapping[str, str]
     published: str = ""
     restarts: int = 0
+    memory_mib: float | None = None
+    cpus: float | None = None
 
 
 class DeployedContainers(ABC):
@@ -316,7 +318,7 @@ def _described(details: Any) -> DeployedContainer:
     # Docker lists a port of IPv4 first; a stopped container has none.
     ports = (details.get("NetworkSettings") or {}).get("Ports") or {}
     bound = [place for places in ports.values() for place in places or ()]
-    image = str(details["Image"])
+    image, limits = str(details["Image"]), details.get("HostConfig") or {}
     return DeployedContainer(
         name=str(details["Name"]).lstrip("/"),
         part=str(labels.get(PART, "")),
@@ -325,5 +327,7 @@ def _described(details: Any) -> DeployedContainer:
         exit_code=int(state.get("ExitCode") or 0),
         facts=facts,
         restarts=int(details.get("RestartCount") or 0),
+        memory_mib=limits["Memory"] / 2**20 if limits.get("Memory") else None,
+        cpus=limits["NanoCpus"] / 1e9 if limits.get("NanoCpus") else None,
         published=f"{bound[0].get('HostIp') or '0.0.0.0'}:{bound[0]['HostPort']}" if bound else "",  # noqa: S104
     )

@@ -172,3 +172,18 @@ def test_a_network_that_a_removal_left_is_a_leftover() -> None:
     world.containers.kept_networks = ("network n1",)
 
     assert ("network n1",) == world.target().observe().leftovers
+
+
+def test_limits_that_somebody_changed_are_differences() -> None:
+    """
+    `docker update` changes the container and not its label.
+    """
+    world = host_world(memory=512, cpus=0.5)
+    deploy(world, "1")
+    same = world.target().plan(wanted_version("1"))
+    kept = world.containers.kept["mlflow-uv-prod-blue"]
+    kept.described = replace(kept.described, memory_mib=900, cpus=0.25)
+
+    planned = {change.part: change.now for change in world.target().plan(wanted_version("1"))}
+
+    assert ((), {"memory": "900 MiB", "cpus": "0.25"}) == (same, planned)

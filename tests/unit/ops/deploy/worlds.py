@@ -190,6 +190,8 @@ class KeptContainers(DeployedContainers):
             exit_code=0,
             facts=spec.facts,
             published=published,
+            memory_mib=spec.memory_mib,
+            cpus=spec.cpus,
         )
         self.kept[name] = _KeptContainer(described)
         return name

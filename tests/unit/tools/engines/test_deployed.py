@@ -38,6 +38,7 @@ DETAILS = {
     "State": {"Running": True, "ExitCode": 0},
     "NetworkSettings": {"Ports": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "9000"}], "9/tcp": None}},
     "RestartCount": 2,
+    "HostConfig": {"Memory": 900 * 2**20, "NanoCpus": 250_000_000},
 }
 LISTED = completed("abc\n")
 
@@ -69,6 +70,8 @@ def test_a_container_is_described_in_the_same_way_by_both_engines(kind) -> None:
             facts={"version": "1"},
             published="127.0.0.1:9000",
             restarts=2,
+            memory_mib=900,
+            cpus=0.25,
         ),
     ) == kind(runner).all()
 
