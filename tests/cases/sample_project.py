@@ -56,6 +56,12 @@ def training(
     return TRAINING.format(body=body, load=load, predict=predict)
 
 
+def is_below(environment: bytes, temporary: Path) -> bool:
+    """Whether a process writes its temporary files into a folder, or as a model's process into one of its own there."""
+    mark = f"TMPDIR={temporary}".encode()
+    return any(part == mark or part.startswith(mark + b"/") for part in environment.split(b"\0"))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Database:
     """MLflow's embedded store, read from its own tables: importing MLflow takes seconds."""
@@ -203,11 +209,10 @@ class SampleProject:
 
     def processes(self) -> list[str]:
         """The command lines of everything that was started from here and still runs."""
-        mark = f"TMPDIR={self.temporary}".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                if is_below((folder / "environ").read_bytes(), self.temporary):
                     found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
             except OSError:  # it ended in this moment, or is not ours to look at
                 continue

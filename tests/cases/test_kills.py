@@ -14,7 +14,7 @@ from tests.proxy import Held, Proxy, proxy_of
 from tests.stores import Stores
 from tests.waiting import happens
 
-from .sample_project import SampleProject, training
+from .sample_project import SampleProject, is_below, training
 
 LATER = pytest.mark.extended
 MOMENTS = [
@@ -109,14 +109,17 @@ def test_a_step_that_was_killed_after_it_tagged_its_record_goes_on(
 
 
 def kill_everything(sample: SampleProject, command: int) -> None:
-    """Kill all that was started from the sample project, the command itself and its children, at once."""
-    mark = f"TMPDIR={sample.temporary}".encode()  # what hides its own environment has none, and is told by its parent
+    """
+    Kill all that was started from the sample project, the command itself and its children, at once.
+
+    What hides its own environment is told by its parent.
+    """
 
     def marked() -> list[int]:
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                if is_below((folder / "environ").read_bytes(), sample.temporary):
                     found.append(int(folder.name))
         return found
 
