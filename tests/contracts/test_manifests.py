@@ -50,6 +50,7 @@ def test_every_manifest_is_valid_without_an_unknown_field(release: str, tmp_path
         image=f"r.example/wine@sha256:{'1' * 64}",
         facts={"version": "1"},
         settings=settings,
+        start_s=120,
         request_s=60,
         variables=("API_KEY",),
     )

@@ -1,5 +1,6 @@
 """Everything about a step is declared once, in its module."""
 
+import ast
 import re
 import tomllib
 
@@ -213,3 +214,19 @@ def test_requests_to_payloads_are_typed() -> None:
     ]
 
     assert [] == found
+
+
+def test_the_memory_of_both_models_is_measured_alike() -> None:
+    """
+    The programs stand alone, and their figures are compared.
+    """
+    programs = ("edge/measure.py", "payloads/conversion/original_measure.py")
+
+    functions = {
+        ast.dump(node)
+        for program in programs
+        for node in ast.parse((ROOT / "src/mlflow_uv" / program).read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name == "peak_memory"
+    }
+
+    assert 1 == len(functions)

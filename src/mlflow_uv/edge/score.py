@@ -68,7 +68,7 @@ def close(left: object, right: object, tolerance: float) -> bool:
     """Whether two values are equal, numbers within a relative and absolute tolerance."""
     if isinstance(left, float) and isinstance(right, float):
         return left == right or (math.isnan(left) and math.isnan(right)) or (
-            abs(left - right) <= tolerance * (1 + abs(left)))  # fmt: skip
+            abs(left - right) / (1 + abs(left)) <= tolerance)  # fmt: skip  # nothing is near an infinite number
     return left == right
 
 

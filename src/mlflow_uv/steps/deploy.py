@@ -29,7 +29,7 @@ from ..core.security.serve_env import require_recorded, serve_variables
 from ..ops.deploy.catalog import open_target
 from ..ops.deploy.claim import SLACK_S, DeploymentClaimHolder, claimed, new_entry
 from ..ops.deploy.rollout import Rollout, RolloutChecks, RolloutPlan, carry_out
-from ..ops.deploy.settings import full_name, settings_of
+from ..ops.deploy.settings import DeploymentName, settings_of
 from ..ops.deploy.target import IMAGE as IMAGE_FACT
 from ..ops.deploy.target import DeployedVersion, DeploymentOptions, DeploymentTarget, WantedVersion
 from ..ops.image.lookup import address_of, names_reused
@@ -39,11 +39,9 @@ from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.selected_requests import requests_to_send
 from ..payloads.messages.deployments import CHANGING, DEPLOYED, REMOVED, RETURNED, DeploymentEntry
-from ..payloads.messages.tags import STATE
+from ..payloads.messages.tags import STATE, TESTED
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
-
-_TESTED = frozenset({"tested", "promoted", "replaced"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +88,9 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     _require_trusted(tools)
     name, number, alias = parsed_uri(inputs.version_uri)
     project = read_project(inputs.project)
-    deployment, settings = settings_of(project, inputs.target, tools)
-    deployment = full_name(deployment, inputs.preview)
+    table, settings = settings_of(project, inputs.target, tools)
+    named = DeploymentName(table=table, preview=inputs.preview)
+    deployment = named.full
     options = DeploymentOptions(
         name=deployment,
         settings=settings,
@@ -113,13 +112,13 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             raise PlanOutdated(
                 what=f"`{alias}` of `{name}` moved to version {now} after version {version} was planned",
                 why="only the version that was planned is deployed",
-                fix=step_call("deploy", version_uri=inputs.version_uri, target=deployment),
+                fix=named.deploy_call(inputs.version_uri),
             )
 
     findings = (*_unverified(links, strict=inputs.strict), *names_reused(links, f"{name} version {version}"))
     if inputs.dry_run or any(finding.severity is Severity.ERROR for finding in findings):
         changes = target.plan(wanted)
-        plan = RolloutPlan(target=target, wanted=wanted, before=target.observe(), changes=changes)
+        plan = RolloutPlan(name=named, target=target, wanted=wanted, before=target.observe(), changes=changes)
         report = _report(deployment, plan, None)
         return replace(report, findings=findings, chain=checked_links(record, links))
     entry = new_entry(registry, deployment=deployment, target=settings.target, version=version)
@@ -130,6 +129,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         if interrupted is not None:
             tools.console.say(f"  the run of {interrupted.who} at {interrupted.when} was interrupted")
         plan = RolloutPlan(
+            name=named,
             target=target,
             wanted=wanted,
             before=before,
@@ -205,9 +205,9 @@ def _deployable(audit: Audited, links: tuple[LinkCheck, ...]) -> Record:
             why="it has no release record" if record is None else "it was released without a container engine",
             fix=step_call("release", engine="any"),
         )
-    if state not in _TESTED:
+    if state not in TESTED:
         why = f"its state is {state}, and only a version whose smoke test passed is deployed"
-        raise BadInput(what=f"{shown} is not deployed", why=why, fix=step_call("smoke-test"))
+        raise BadInput(what=f"{shown} is not deployed", why=why, fix=step_call("release"))
     image = next((link for link in links if link.link == "image"), None)
     if image is not None and image.state is LinkState.UNVERIFIED:
         raise BadInput(

@@ -10,6 +10,7 @@ from ..command.errors import BadInput
 from ..command.inputs import ProjectInputs
 from ..command.report import Report
 from ..command.step import Doc, OneRun, Step
+from ..command.wording import option
 from ..core.security.markdown import inline, link
 from ..tools.github.api import GithubApi
 from ..tools.github.issues import PERMISSION, Issues
@@ -94,7 +95,11 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Open, update or close the issue. Raises BadInput, ToolFailed."""
     subject = inputs.subject.strip()
     if not subject or len(subject) > _LONGEST:
-        raise BadInput(what=f"the subject has {len(subject)} characters", why=f"it needs 1 to {_LONGEST}")
+        raise BadInput(
+            what=f"the subject has {len(subject)} characters",
+            why=f"it needs 1 to {_LONGEST}",
+            fix=option("subject", "models:/NAME@ALIAS"),
+        )
     variables = tools.host.variables
     issues = Issues(GithubApi(Web(variables), tools.clock, variables, permission=PERMISSION))
     text = IssueText(subject=subject, page=_run_page(variables))

@@ -75,13 +75,17 @@ def test_a_bundle_checks_itself_and_answers(converting: Path, tmp_path: Path) ->
             '(folder / "requests.json").write_text((folder / "requests.json").read_text().replace("2.25", "2.26"))',
             "sum",
         ),
+        (
+            '(folder / "requests.json").write_text((folder / "requests.json").read_text().replace("2.25", "Infinity"))',
+            "`sum`",
+        ),
         ('(folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes().replace(b"Add", b"Sub"))', "`sum`"),
     ],
-    ids=("answer", "model"),
+    ids=("answer", "infinite answer", "model"),
 )
 def test_a_plausible_other_bundle_is_refused(converting: Path, tmp_path: Path, change: str, message: str) -> None:
     """
-    An answer that is slightly other, and a model with another operator: by their checksum and by the answers.
+    An answer that is slightly other or infinite, and a model with another operator: by checksum and by the answers.
     """
     code, printed, _ = scored(
         converting,

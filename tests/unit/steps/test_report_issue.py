@@ -77,5 +77,5 @@ def test_a_hostile_subject_stays_a_text(github: FakeGithub) -> None:
     body = github.issues[0]["body"]
     assert (1, False, False) == (body.count("<!--"), "@everyone" in body, "<img" in body)
     for subject in ("", " ", "x" * 201):
-        with pytest.raises(BadInput):
+        with pytest.raises(BadInput, match="--subject"):
             report(github, JobResult.FAILURE, subject=subject)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context
 from typing import Any
 
 from ...command.report import Finding, Severity, Table, counted
@@ -13,6 +14,7 @@ from ...payloads.messages.conversion import PortableSignature
 _BEYOND_TYPES = "ValueError: "
 _SHOWN = 3
 _NUMBER = "double"
+_DIGITS = (2, 17)  # of a printed tolerance: few, or as many as a number below 1 has
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,8 +35,9 @@ class OutputParity:
     """
     One output for the requests of one origin.
 
-    `absolute` and `relative` are the greatest differences, `beyond` the number of values beyond the tolerance. `flips`
-    are labels that differ, `ties` those of them for which the original gives both labels the same probability.
+    `absolute` and `relative` are the greatest differences, `beyond` the number of values beyond the tolerance, and
+    `accepting` the least tolerance that no value is beyond. `flips` are labels that differ, `ties` those of them for
+    which the original gives both labels the same probability.
     """
 
     origin: str
@@ -42,6 +45,7 @@ class OutputParity:
     rows: int
     absolute: float = 0.0
     relative: float = 0.0
+    accepting: float = 0.0
     beyond: int = 0
     flips: int = 0
     ties: int = 0
@@ -166,7 +170,7 @@ def _tied(  # noqa: PLR0913, PLR0917  # a row with its two labels
 
 
 def _numbers(origin: str, output: str, values: Sequence[Any], others: Sequence[Any], tolerance: float) -> OutputParity:
-    absolute = relative = 0.0
+    absolute = relative = accepting = 0.0
     beyond = 0
     for value, other in zip(map(float, values), map(float, others), strict=True):
         if value == other or (math.isnan(value) and math.isnan(other)):
@@ -175,9 +179,18 @@ def _numbers(origin: str, output: str, values: Sequence[Any], others: Sequence[A
         difference = math.inf if math.isnan(difference) else difference
         absolute = max(absolute, difference)
         relative = max(relative, difference / abs(value) if value and math.isfinite(value) else math.inf)
-        beyond += not difference <= tolerance * (1 + abs(value))
+        # Nothing is near an infinite number.
+        least = difference / (1 + abs(value)) if math.isfinite(value) else math.inf
+        accepting = max(accepting, least)
+        beyond += least > tolerance
     return OutputParity(
-        origin=origin, output=output, rows=len(values), absolute=absolute, relative=relative, beyond=beyond
+        origin=origin,
+        output=output,
+        rows=len(values),
+        absolute=absolute,
+        relative=relative,
+        accepting=accepting,
+        beyond=beyond,
     )
 
 
@@ -188,6 +201,7 @@ def _added(first: OutputParity, second: OutputParity) -> OutputParity:
         rows=first.rows + second.rows,
         absolute=max(first.absolute, second.absolute),
         relative=max(first.relative, second.relative),
+        accepting=max(first.accepting, second.accepting),
         beyond=first.beyond + second.beyond,
         flips=first.flips + second.flips,
         ties=first.ties + second.ties,
@@ -217,7 +231,7 @@ def parity_findings(parity: Parity, budget: ParityBudget, shown: str, advice: st
             rule="parity-exceeded",
             what=f"the converted model does not compute what {shown} computes",
             why=why,
-            fix=Wording(advice, ", or ", option("parity-tolerance", f"{_above(worst[0].absolute)}")),
+            fix=_tolerated(advice, max(output.accepting for output in exceeding)),
         )
     if parity.failed:
         name, reason = parity.failed[0]
@@ -244,9 +258,13 @@ def parity_findings(parity: Parity, budget: ParityBudget, shown: str, advice: st
         )
 
 
-def _above(difference: float) -> str:
-    """A rounded number above a difference, as a tolerance that accepts it."""
-    return f"{difference * 1.1:.1g}" if math.isfinite(difference) and difference < 1 else "TOLERANCE"
+def _tolerated(advice: str, accepting: float) -> str:
+    """The advice, or the tolerance that accepts every number, rounded up, where one that the input allows does."""
+    for digits in _DIGITS if accepting < 1 else ():
+        rounded = float(Context(prec=digits, rounding=ROUND_CEILING).create_decimal_from_float(accepting))
+        if rounded < 1:
+            return Wording(advice, ", or ", option("parity-tolerance", f"{rounded!r}"))
+    return advice
 
 
 def parity_table(parity: Parity) -> Table:

@@ -1,32 +1,38 @@
 """Writes the manifests of a version for Kubernetes: pods of one of two colours, and the Service that leads to one."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..image.dockerfile import PORT
 from .difference import Facts
+from .served_containers import DRAIN_S, USER
 from .settings import KubernetesSettings
 
 Manifest = Mapping[str, Any]
 MANAGER = "mlflow-uv"  # the owner of the fields that are applied
 PROBE = "/ping"
-_USER = 65532
-_DRAIN_S = 30  # the default of DRAIN_TIMEOUT of the server
+_STARTUP_PERIOD_S = 2
 # Endpoints of a Service are removed while the pod ends: until all nodes know it, the server must still answer.
 _LINGER_S = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PodSpec:
-    """What the pods of a colour run: `image` is a reference by digest, `variables` the names of the model's."""
+    """
+    What the pods of a colour run: `image` is a reference by digest, `variables` the names of the model's.
+
+    The server may take `start_s` seconds to become healthy, and `request_s` for a response.
+    """
 
     deployment: str
     slot: str
     image: str
     facts: Facts
     settings: KubernetesSettings
+    start_s: float
     request_s: float
     variables: tuple[str, ...] = ()
 
@@ -111,6 +117,7 @@ def _pod(pod: PodSpec) -> dict[str, Any]:
         {"name": name, "valueFrom": {"secretKeyRef": {"name": settings.secret, "key": name}}} for name in pod.variables
     )
     ping = {"path": PROBE, "port": "http"}
+    failures = max(1, math.ceil(pod.start_s / _STARTUP_PERIOD_S))
     container = {
         "name": "model",
         "image": pod.image,
@@ -121,7 +128,7 @@ def _pod(pod: PodSpec) -> dict[str, Any]:
             "limits": {"memory": f"{settings.memory}Mi"},
         },
         # The model loads before the port is open, for as long as `startupProbe` allows.
-        "startupProbe": {"httpGet": ping, "periodSeconds": 2, "failureThreshold": 300},
+        "startupProbe": {"httpGet": ping, "periodSeconds": _STARTUP_PERIOD_S, "failureThreshold": failures},
         "readinessProbe": {"httpGet": ping, "periodSeconds": 5, "timeoutSeconds": 5},
         "livenessProbe": {"httpGet": ping, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(_LINGER_S)]}}},
@@ -137,11 +144,11 @@ def _pod(pod: PodSpec) -> dict[str, Any]:
         "containers": [container],
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
+            "runAsUser": USER,
+            "runAsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "terminationGracePeriodSeconds": _LINGER_S + _DRAIN_S + 5,
+        "terminationGracePeriodSeconds": _LINGER_S + DRAIN_S + 5,
         "volumes": [{"name": "tmp", "emptyDir": {}}],
         **({"imagePullSecrets": [{"name": settings.pull_secret}]} if settings.pull_secret else {}),
     }

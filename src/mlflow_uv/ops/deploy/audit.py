@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ...command.errors import BadInput, StepError
+from ...command.errors import BadInput, StepError, sentence
 from ...command.server_inputs import ANSWER_S
 from ...core.deploy.running import deployment_checks, image_check, unverified
 from ...core.deploy.settings import TargetSettings, read_deployments
@@ -24,7 +24,12 @@ def checked_deployments(registry: RegistryClient, audit: Audited) -> Iterator[Li
     image = audit.record.image if audit.record is not None else None
     # A target names an image by its id, or by its reference in a registry.
     images = () if image is None or image.kind != "image" else (image.id, address_of(image))
-    settings = _settings(registry)
+    try:
+        settings = _settings(registry)
+    except BadInput as error:
+        yield from (unverified(entry, why=sentence(error.what, error.why, ""), fix=error.fix) for entry in entries)
+        yield from filter(None, (image_check(entry, images) for entry in entries))
+        return
     for entry in entries:
         if (released_again := image_check(entry, images)) is not None:
             yield released_again
@@ -43,7 +48,7 @@ def _looked_at(registry: RegistryClient, entry: DeploymentEntry, settings: Targe
     try:
         deployed = open_target(options, registry.tools).observe()
     except StepError as error:
-        yield unverified(entry, why=error.text)
+        yield unverified(entry, why=sentence(error.what, error.why, ""), fix=error.fix)
         return
     yield from deployment_checks(entry, deployed.facts)
 
@@ -51,11 +56,8 @@ def _looked_at(registry: RegistryClient, entry: DeploymentEntry, settings: Targe
 def _settings(registry: RegistryClient) -> dict[str, TargetSettings]:
     if registry.project is None:
         return {}
-    try:
-        tables = policy_tables(registry.project, "deploy", where=registry.tools.host.folder)
-        return dict(read_deployments(tables))
-    except BadInput:
-        return {}
+    tables = policy_tables(registry.project, "deploy", where=registry.tools.host.folder)
+    return dict(read_deployments(tables))
 
 
 def _settings_of(entry: DeploymentEntry, settings: dict[str, TargetSettings]) -> TargetSettings | None:

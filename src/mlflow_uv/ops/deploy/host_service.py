@@ -14,6 +14,7 @@ from ...command.wording import Wording, local, option, step_call
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.proxy import CHECK, COMMAND, FILE, FOLDER, PORT, ProxyTimes, proxy_config, slot_in
 from ...core.deploy.running import PROXIED, RUNNING
+from ...core.deploy.served_containers import DRAIN_S, SLOTS, USER
 from ...core.deploy.settings import LOOPBACK, HostSettings
 from ...core.image.labels import MODEL as MODEL_LABEL
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
@@ -32,11 +33,10 @@ from .target import (
     wanted_facts,
 )
 
-PROXY, SLOTS = "proxy", ("blue", "green")
+PROXY = "proxy"
 _POLL_S = 0.3
 _RELOAD_S = 20.0
-_PROXY_USER = "65532:65532"  # nobody's; it reads its configuration and listens on a port above 1023
-_DRAIN_S = 30  # the default of DRAIN_TIMEOUT of the server
+_PROXY_USER = f"{USER}:{USER}"  # it reads its configuration and listens on a port above 1023
 _OK = 200
 # Facts that every container has; the others are settings.
 _MEMORY, _CPUS, _TIMEOUT, _VARIABLES = "memory", "cpus", "request timeout", "variables"
@@ -179,7 +179,7 @@ class HostService:
             proxy = seen.proxy.name
             self._comes_true(lambda: len(self._containers.processes(proxy)) <= 2, self._times.grace_s)  # noqa: PLR2004
         for container in seen.others:
-            self._containers.stop(container.name, grace_s=_DRAIN_S)
+            self._containers.stop(container.name, grace_s=DRAIN_S)
 
     def undo(self) -> None:
         """See DeploymentTarget."""
@@ -205,7 +205,7 @@ class HostService:
         # The proxy first: it answers what it got, and takes no more.
         for running in (seen.proxy, seen.active, *seen.others):
             if running is not None:
-                self._containers.stop(running.name, grace_s=_DRAIN_S)
+                self._containers.stop(running.name, grace_s=DRAIN_S)
         self._containers.remove()
 
     # what runs

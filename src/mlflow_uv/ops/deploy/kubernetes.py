@@ -10,6 +10,7 @@ from ...command.wording import Wording, option, step_call
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.manifests import MANAGER, ManifestLabels, PodSpec, service, service_to, workload
 from ...core.deploy.running import RUNNING
+from ...core.deploy.served_containers import SLOTS
 from ...core.deploy.settings import KubernetesSettings
 from ...core.image.dockerfile import PORT
 from ...core.security.documents import parse_json
@@ -31,7 +32,6 @@ from .target import (
     wanted_facts,
 )
 
-COLOURS = ("blue", "green")
 WORKLOAD = "deployments,poddisruptionbudgets,horizontalpodautoscalers"
 _KEYS = ManifestLabels(deployment=DEPLOYMENT, slot=PART, facts=FACTS)
 _POLL_S = 1.0
@@ -51,7 +51,7 @@ class _Colours:
 
     def colour_for_new(self) -> str:
         """The colour of new pods."""
-        return next(colour for colour in COLOURS if colour != self.active)
+        return next(colour for colour in SLOTS if colour != self.active)
 
 
 class KubernetesService:
@@ -227,6 +227,7 @@ class KubernetesService:
             image=wanted.address,
             facts=wanted_facts(wanted, wanted.address, more),
             settings=settings,
+            start_s=self._options.deadline_s,
             request_s=self._options.answer_s,
             variables=wanted.serve_env.names,
         )
@@ -238,6 +239,7 @@ def open_target(options: DeploymentOptions, tools: Tools) -> KubernetesService:
     cluster = Kubectl(
         tools.runner, variables=tools.host.variables, namespace=options.settings.namespace, manager=MANAGER
     )
+    cluster.require_installed()
     return KubernetesService(options, cluster, tools)
 
 

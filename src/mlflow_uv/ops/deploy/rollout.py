@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from ...command.errors import DeploymentBusy, NotReturned, StepError
 from ...command.report import Finding, Severity
-from ...command.wording import step_call
 from ...core.deploy.difference import DeploymentChange
 from ...core.model.answers import answers_digest
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
@@ -14,17 +13,19 @@ from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
+from .settings import DeploymentName
 from .target import NOT_DEPLOYED, DeployedVersion, DeploymentTarget, WantedVersion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RolloutPlan:
     """
-    What is to be done: `changes` are empty if the deployment already runs the version.
+    What is to be done: `changes` are empty if the deployment `name` already runs the version.
 
     `undoable` says that a run that was killed had led to this version, so that what ran before may still be there.
     """
 
+    name: DeploymentName
     target: DeploymentTarget
     wanted: WantedVersion
     before: DeployedVersion
@@ -135,7 +136,7 @@ def _return(plan: RolloutPlan, tools: Tools, why: str, error: BaseException | No
         raise NotReturned(
             what="the deployment failed, and what ran before does not run again",
             why=f"{why}; returning failed: {failure.text}",
-            fix=step_call("deploy", version_uri=f"models:/{plan.wanted.model}/{plan.before.version}")
+            fix=plan.name.deploy_call(f"models:/{plan.wanted.model}/{plan.before.version}")
             if plan.before.version
             else "see the log of the target",
         ) from error or failure

@@ -1,7 +1,9 @@
 """Finds the settings of a deployment in the project that names it."""
 
+from dataclasses import dataclass
+
 from ...command.errors import BadInput
-from ...command.wording import near_name, option
+from ...command.wording import near_name, option, step_call
 from ...core.deploy.settings import TargetSettings, read_deployments, require_name
 from ...tools.project.files import Project
 from ...tools.project.policy_table import policy_tables
@@ -35,11 +37,24 @@ def settings_of(project: Project, given: str | None, tools: Tools) -> tuple[str,
     )
 
 
-def full_name(name: str, preview: str | None) -> str:
-    """The name of a deployment, or of a preview of it. Raises BadInput for the name of a preview that is not one."""
-    if preview is None:
-        return name
-    require_name(preview, source="`preview`")
-    together = f"{name}-{preview}"
-    require_name(together, source=f"`preview` with `{name}` before it")
-    return together
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeploymentName:
+    """The name of a deployment: that of its table, and for a preview of it the preview's."""
+
+    table: str
+    preview: str | None = None
+
+    @property
+    def full(self) -> str:
+        """The name in the target. Raises BadInput for the name of a preview that is not one."""
+        if self.preview is None:
+            return self.table
+        require_name(self.preview, source="`preview`")
+        together = f"{self.table}-{self.preview}"
+        require_name(together, source=f"`preview` with `{self.table}` before it")
+        return together
+
+    def deploy_call(self, version_uri: str) -> str:
+        """The command that deploys a version to it."""
+        preview = {} if self.preview is None else {"preview": self.preview}
+        return step_call("deploy", version_uri=version_uri, target=self.table, **preview)

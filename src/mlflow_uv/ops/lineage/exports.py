@@ -9,6 +9,7 @@ from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.digests import tree_digest
 from ...core.release.record import ExportedModel, Record
 from ...payloads.messages.tags import EXPORT_PREFIX
+from ...tools.mlflow.errors import NotInStore
 from ...tools.system.content import digests_in
 from .registry_client import RegistryClient
 
@@ -37,6 +38,9 @@ def _export_holds(
             yield compare_link("exports", recorded=exported.model_id, observed=observed, source=source)
     except StepError as error:
         reason = f"{source} cannot be read: {error.why or error.what}"
+        if not isinstance(error, NotInStore):  # nobody knows what the store has
+            yield LinkCheck(link="exports", state=LinkState.UNVERIFIED, reason=reason, fix=error.fix)
+            return
         fix = step_call("export-model", version_uri=record_uri(record))
         yield LinkCheck(link="exports", state=LinkState.BROKEN, reason=reason, fix=fix)
         return

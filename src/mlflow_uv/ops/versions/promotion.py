@@ -15,7 +15,7 @@ from ...core.release.chain import LinkState, merge_checks
 from ...core.release.commit import Commit
 from ...core.release.digests import tree_digest
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...payloads.messages.tags import REASON, STATE
+from ...payloads.messages.tags import REASON, STATE, TESTED
 from ...tools.project.checkout import settings_layer
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
@@ -85,7 +85,7 @@ def check_promotion(
     changes = () if champion is None else signature_difference(_files(candidate), _files(champion), registry)
     conditions = (
         *_chain(candidate, promotion),
-        _state(candidate),
+        passed(candidate.version, candidate.tags),
         clean(candidate.record.commit if candidate.record else None, allowed=promotion.policy.allow_dirty),
         *_age(candidate, promotion, registry.tools),
         *_tags(candidate, promotion),
@@ -124,13 +124,13 @@ def _chain(candidate: Audited, promotion: Promotion) -> Iterator[Condition]:
         yield Condition(name="chain", holds=True, text=f"{', '.join(holding)} hold")
 
 
-def _state(candidate: Audited) -> Condition:
-    state = candidate.tags.get(STATE, "none")
-    # A replaced version passed the same test and may return.
-    holds = state in ("tested", "promoted", "replaced")
-    reason = candidate.tags.get(REASON) if state == "failed" else ""
-    text = f"version {candidate.version} is {state}" + (f": {reason}" if reason else "")
-    return Condition(name="state", holds=holds, text=text, fix="" if holds else step_call("smoke-test"))
+def passed(version: str, tags: Mapping[str, str]) -> Condition:
+    """Check that the smoke test of a version passed, by its tags; a release that runs again tests it again."""
+    state = tags.get(STATE, "none")
+    holds = state in TESTED
+    reason = tags.get(REASON) if state == "failed" else ""
+    text = f"version {version} is {state}" + (f": {reason}" if reason else "")
+    return Condition(name="state", holds=holds, text=text, fix="" if holds else _AGAIN)
 
 
 def _is_dirty(candidate: Audited) -> bool:

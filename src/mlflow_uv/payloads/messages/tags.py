@@ -17,6 +17,7 @@ MODEL_PATH = "mlflow-uv.model-path"  # with MLflow 2: the folder of the run that
 RECORD_DIGEST = "mlflow-uv.record-sha256"
 IMAGE = "mlflow-uv.image"
 STATE = "mlflow-uv.state"  # registered, tested, failed, promoted or replaced
+TESTED = ("tested", "promoted", "replaced")  # states whose smoke test passed; a replaced version may return
 REASON = "mlflow-uv.reason"
 
 # Runs of an evaluation.

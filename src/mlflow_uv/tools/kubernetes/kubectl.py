@@ -48,6 +48,10 @@ class Kubectl:
         self._namespace = namespace
         self._manager = manager
 
+    def require_installed(self) -> None:
+        """Raise ToolMissing without kubectl, and ToolFailed if it does not run; no cluster is asked."""
+        self._run("version", "--client", "--output=json", what="kubectl does not run")
+
     def find(self, kinds: str, label: str) -> tuple[Object, ...]:
         """See Cluster."""
         argv = ("get", kinds, "--selector", label, "--output=json")
@@ -68,7 +72,11 @@ class Kubectl:
                 why=conflict,
                 fix="let the other owner give it up, or change it there",
             )
-        raise ToolFailed(what="the manifests cannot be applied", why=done.last_line)
+        raise ToolFailed(
+            what="the manifests cannot be applied",
+            why=done.last_line,
+            fix=f"check what the login may do with `kubectl auth can-i --list --namespace {self._namespace}`",
+        )
 
     def delete(self, kinds: str, label: str) -> None:
         """See Cluster."""
@@ -84,7 +92,11 @@ class Kubectl:
             while (match := _FORWARDING.search(running.log())) is None:
                 if running.code() is not None or time.monotonic() >= until:
                     lines = running.log().strip().splitlines() or ["it printed nothing"]
-                    raise ToolFailed(what=f"no port leads to {place}", why=lines[-1])
+                    raise ToolFailed(
+                        what=f"no port leads to {place}",
+                        why=lines[-1],
+                        fix=f"look at it with `kubectl describe {place} --namespace {self._namespace}`",
+                    )
                 time.sleep(_POLL_S)
             yield int(match[1])
         finally:

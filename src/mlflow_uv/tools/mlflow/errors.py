@@ -13,6 +13,11 @@ from ...command.errors import (
 )
 from ...command.wording import Wording, option, step_call
 
+
+class NotInStore(ToolFailed):
+    """The store responds, and has no such object."""
+
+
 ERRORS: Mapping[str, tuple[type[StepError], str]] = {
     "unreachable": (StoreUnreachable, "the tracking server does not answer"),
     "not-mlflow": (StoreUnreachable, "the server is not an MLflow tracking server"),
@@ -20,7 +25,7 @@ ERRORS: Mapping[str, tuple[type[StepError], str]] = {
     "schema": (StoreUnreachable, "the tracking database is of another MLflow"),
     "library-missing": (ToolMissing, "a package that the store needs is not installed"),
     "denied": (StoreUnreachable, "the tracking server denies access"),
-    "not-found": (ToolFailed, "the tracking server has no such object"),
+    "not-found": (NotInStore, "the tracking server has no such object"),
     "invalid": (BadInput, "MLflow does not accept it"),
     "params": (BadInput, "`params` does not fit the signature of the model"),
     "training": (TrainingFailed, "training failed"),

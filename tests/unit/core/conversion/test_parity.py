@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from mlflow_uv.command.step import ValueLayer, settle
 from mlflow_uv.core.conversion.parity import Parity, ParityBudget, compare_outputs, parity_findings, parity_table
 from mlflow_uv.payloads.messages.conversion import ModelPort, PortableSignature
+from mlflow_uv.steps.export_model import Inputs
 
 SIGNATURE = PortableSignature(
     layout="columns",
@@ -25,10 +27,10 @@ NUMBERS = PortableSignature(
 BUDGET = ParityBudget(tolerance=1e-4, max_flips=0, max_beyond=0.0)
 
 
-def compared(original: list[Any], converted: list[Any]) -> Parity:
+def compared(original: list[Any], converted: list[Any], *, tolerance: float = BUDGET.tolerance) -> Parity:
     """The comparison of two lists of numbers."""
     item = {"name": "request 1", "origin": "recorded", "outputs": {"prediction": original}}
-    return compare_outputs([item], [{"outputs": {"prediction": converted}}], NUMBERS, BUDGET.tolerance)
+    return compare_outputs([item], [{"outputs": {"prediction": converted}}], NUMBERS, tolerance)
 
 
 def classified(labels: list[str], first: list[float], other_labels: list[str]) -> Parity:
@@ -38,6 +40,12 @@ def classified(labels: list[str], first: list[float], other_labels: list[str]) -
     other = {"label": other_labels, "probability_0": first, "probability_1": second}
     item = {"name": "request 1", "origin": "spread", "outputs": own}
     return compare_outputs([item], [{"outputs": other}], SIGNATURE, BUDGET.tolerance)
+
+
+def fix_of(parity: Parity) -> str:
+    """The fix of the only finding."""
+    (finding,) = parity_findings(parity, BUDGET, "wine version 7", "retrain")
+    return str(finding.fix)
 
 
 def rules(parity: Parity, budget: ParityBudget = BUDGET) -> list[str]:
@@ -86,6 +94,40 @@ def test_a_share_that_the_budget_allows_is_no_finding() -> None:
     found = [rules(parity, ParityBudget(tolerance=1e-4, max_flips=0, max_beyond=share)) for share in (0.25, 0.24)]
 
     assert [[], ["parity-exceeded"]] == found
+
+
+@pytest.mark.parametrize(
+    ("original", "converted"),
+    [
+        ([1.0], [1.0026]),
+        ([0.0, 1.0], [0.0013, 1.0]),
+        ([0.0], [0.95]),
+        ([0.0], [0.9999]),
+        ([0.0], [math.nextafter(1.0, 0.0)]),
+        ([1e6, 0.0], [1e6 + 1000, 0.5]),
+        ([1e30], [1.3e30]),
+        ([0.0], [1.0001e-4]),
+    ],
+)
+def test_the_tolerance_of_the_fix_accepts_the_same_numbers(original: list[float], converted: list[float]) -> None:
+    """
+    It is rounded up, is one that the input allows, and covers the worst value of each output.
+    """
+    advice, _, flag = fix_of(compared(original, converted)).partition(", or --parity-tolerance ")
+    values = ValueLayer("`{}`", {"version-uri": "models:/wine/1", "parity-tolerance": flag})
+    tolerance = settle(Inputs, (values,)).parity_tolerance
+
+    again = compared(original, converted, tolerance=tolerance)
+
+    assert ("retrain", [], tolerance < 1) == (advice, rules(again), True)
+
+
+@pytest.mark.parametrize(("original", "converted"), [([0.0], [1.0]), ([math.inf], [1.0]), ([1.0], [math.nan])])
+def test_numbers_that_no_tolerance_accepts_name_none(original: list[float], converted: list[float]) -> None:
+    """
+    An infinite number is far from every other.
+    """
+    assert "retrain" == fix_of(compared(original, converted))
 
 
 def test_a_label_that_flips_is_counted_unless_the_original_gives_both_the_same_probability() -> None:

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from mlflow_uv.core.deploy.manifests import ManifestLabels, PodSpec, service, workload
+from mlflow_uv.core.deploy.served_containers import DRAIN_S
 from mlflow_uv.core.deploy.settings import KubernetesSettings
 
 KEYS = ManifestLabels(deployment="d", slot="p", facts="f")
 IMAGE = f"r.example/wine@sha256:{'1' * 64}"
 
 
-def pod(**settings: Any) -> PodSpec:
+def pod(*, start_s: float = 120, **settings: Any) -> PodSpec:
     """Pods of the colour blue."""
     return PodSpec(
         deployment="prod",
@@ -20,6 +21,7 @@ def pod(**settings: Any) -> PodSpec:
         image=IMAGE,
         facts={"version": "1"},
         settings=KubernetesSettings(target="kubernetes", **settings),
+        start_s=start_s,
         request_s=60,
         variables=("API_KEY",),
     )
@@ -62,13 +64,26 @@ def test_pods_are_confined_and_get_secrets_by_reference() -> None:
 
 def test_a_pod_has_more_time_to_end_than_its_server_needs() -> None:
     """
-    It lingers until all nodes know, then drains for 30 s.
+    It lingers until all nodes know, then drains.
     """
     found = spec_of()
     (container,) = found["containers"]
     lingering = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
 
-    assert found["terminationGracePeriodSeconds"] > lingering + 30
+    assert found["terminationGracePeriodSeconds"] > lingering + DRAIN_S
+
+
+@pytest.mark.parametrize("deadline", [0.5, 121, 3600])
+def test_a_pod_may_start_for_as_long_as_the_deadline_says(deadline: float) -> None:
+    """
+    The deployment waits for it that long; a pod that is ended before starts again from the beginning.
+    """
+    (container,) = spec_of(start_s=deadline)["containers"]
+    probe = container["startupProbe"]
+
+    allowed = probe["periodSeconds"] * probe["failureThreshold"]
+
+    assert deadline <= allowed < deadline + probe["periodSeconds"]
 
 
 @pytest.mark.parametrize(("most", "kinds"), [(None, 2), (6, 3), (1, 3)])

@@ -26,24 +26,28 @@ from .worlds import HostWorld, digest_of, host_world, tools_of_tests, wanted_ver
 ENTRY = replace(DEPLOYMENT, state=DEPLOYED, image=digest_of("1"))
 
 
-def states(
+def checks(
     folder: Path, world: HostWorld | None, *entries, settings: str = "prod", target: str = "compose", record=None
 ):
-    """The state of each link about the deployments of a version."""
+    """The link of each deployment of a version."""
     manifest = f'[project]\nname = "wine"\nversion = "1"\n[tool.mlflow-uv.deploy.{settings}]\ntarget = "{target}"\n'
     (folder / "pyproject.toml").write_text(manifest)
 
     def opened(_kind: object, _name: str):
         if world is None:
-            raise NoEngine(what="no engine answers")
+            raise NoEngine(what="no engine answers", fix="start it")
         return world.containers
 
     host = Host.of({}, folder=folder, python=Path(sys.executable))
     tools = SimpleNamespace(**vars(tools_of_tests()), host=host, engines=SimpleNamespace(deployed=opened))
     registry = cast("RegistryClient", SimpleNamespace(project=read_project(folder), tools=tools))
     tags = {f"{DEPLOYMENT_PREFIX}{entry.deployment}": json.dumps(asdict(entry)) for entry in entries}
-    checks = merge_checks(checked_deployments(registry, cast("Audited", SimpleNamespace(tags=tags, record=record))))
-    return {check.link: check.state for check in checks}
+    return merge_checks(checked_deployments(registry, cast("Audited", SimpleNamespace(tags=tags, record=record))))
+
+
+def states(folder: Path, world: HostWorld | None, *entries, **more):
+    """The state of each link about the deployments of a version."""
+    return {check.link: check.state for check in checks(folder, world, *entries, **more)}
 
 
 def test_a_deployment_holds_while_it_runs_the_version(tmp_path: Path) -> None:
@@ -106,3 +110,23 @@ def test_a_version_that_was_released_again_with_another_image_is_not_what_runs(t
     found = [states(tmp_path, world, ENTRY, record=wanted_version(number).record) for number in ("1", "2")]
 
     assert [{"deployment prod": LinkState.HOLDS}, {"deployment prod": LinkState.BROKEN}] == found
+
+
+def test_a_table_that_is_invalid_is_the_reason(tmp_path: Path) -> None:
+    """
+    The project has the deployment; its settings cannot be read, and the audit says why and what helps.
+    """
+    (check,) = checks(tmp_path, host_world(), ENTRY, target="compos")
+
+    assert ("deployment prod", LinkState.UNVERIFIED) == (check.link, check.state)
+    assert "is 'compos', which is not a kind of target" in check.reason
+    assert "has no deployment" not in check.reason
+
+
+def test_the_fix_of_a_target_that_cannot_be_used_is_one_of_the_link(tmp_path: Path) -> None:
+    """
+    It is no part of the reason.
+    """
+    (check,) = checks(tmp_path, None, ENTRY)
+
+    assert ("no engine answers", "start it") == (check.reason, check.fix)

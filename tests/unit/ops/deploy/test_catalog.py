@@ -9,6 +9,7 @@ from mlflow_uv.core.deploy.settings import KINDS
 from mlflow_uv.ops.deploy.catalog import open_target
 from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget
 from mlflow_uv.tools.toolbox import Tools
+from tests.unit.tools.conftest import FakeRunner
 
 from .worlds import KeptContainers, tools_of_tests
 
@@ -20,7 +21,7 @@ def test_a_kind_opens_a_target_that_has_every_method(kind: str) -> None:
     """
     engines = SimpleNamespace(deployed=lambda _kind, name: KeptContainers(name))
     host = SimpleNamespace(variables={})
-    tools = cast("Tools", SimpleNamespace(**vars(tools_of_tests()), engines=engines, runner=None, host=host))
+    tools = cast("Tools", SimpleNamespace(**vars(tools_of_tests()), engines=engines, runner=FakeRunner(), host=host))
     options = DeploymentOptions(
         name="prod", settings=KINDS[kind](target=kind), is_preview=False, proxy_image="p", deadline_s=1, answer_s=1
     )

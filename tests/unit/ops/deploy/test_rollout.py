@@ -7,10 +7,13 @@ import pytest
 
 from mlflow_uv.command.errors import Cancelled, DeploymentBusy, NotReturned, NotServing, PlanOutdated, ToolFailed
 from mlflow_uv.ops.deploy.rollout import RolloutChecks, RolloutPlan, carry_out
+from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.target import DeploymentTarget
 
 from .test_target import deploy
 from .worlds import EXPECTED, HostWorld, host_world, multiplying, tools_of_tests, wanted_version
+
+NAME = DeploymentName(table="prod", preview="pr-17")
 
 
 def nothing() -> None:
@@ -36,7 +39,7 @@ def plan_of(target: DeploymentTarget, version: str, **more: Any) -> RolloutPlan:
     """The plan to deploy a version."""
     wanted = wanted_version(version)
     changes = target.plan(wanted)
-    return RolloutPlan(target=target, wanted=wanted, before=target.observe(), changes=changes, **more)
+    return RolloutPlan(name=NAME, target=target, wanted=wanted, before=target.observe(), changes=changes, **more)
 
 
 def deployed(port: int) -> HostWorld:
@@ -156,7 +159,7 @@ def test_a_run_that_lost_its_claim_touches_nothing_more() -> None:
 
 def test_a_failure_to_return_is_an_error_of_its_own() -> None:
     """
-    It names both reasons, and the command that deploys the version before.
+    It names both reasons, and the command that deploys the version before to the same preview.
     """
     world = deployed(1)
     target = world.target()
@@ -170,7 +173,7 @@ def test_a_failure_to_return_is_an_error_of_its_own() -> None:
         carry_out(plan, EXPECTED, replace(CHECKS, renew=_second(lost)), tools_of_tests())
 
     assert "the host is gone" in caught.value.why
-    assert "models:/wine/1" in caught.value.fix
+    assert "mlflow-uv deploy --version-uri models:/wine/1 --target prod --preview pr-17" == caught.value.fix
 
 
 def _second(call: Any) -> Any:

@@ -1,5 +1,6 @@
 """Which deployment of a project is meant."""
 
+import shlex
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.host import Host
-from mlflow_uv.ops.deploy.settings import full_name, settings_of
+from mlflow_uv.ops.deploy.settings import DeploymentName, settings_of
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import Tools
 
@@ -58,7 +59,24 @@ def test_a_preview_has_the_name_of_its_deployment_before_its_own() -> None:
     """
     Both together must be a name, too.
     """
-    assert ("prod", "prod-pr-17") == (full_name("prod", None), full_name("prod", "pr-17"))
+    assert ("prod", "prod-pr-17") == (
+        DeploymentName(table="prod").full,
+        DeploymentName(table="prod", preview="pr-17").full,
+    )
     for preview in ("", "PR 17", "-x", "a" * 28, "../prod"):
         with pytest.raises(BadInput, match="`preview`"):
-            full_name("prod", preview)
+            _ = DeploymentName(table="prod", preview=preview).full
+
+
+@pytest.mark.parametrize("preview", [None, "pr-17"])
+def test_the_command_that_deploys_again_names_the_same_deployment(tmp_path: Path, preview: str | None) -> None:
+    """
+    Its inputs lead to the name again; the name of a preview is that of no table.
+    """
+    name = DeploymentName(table="prod", preview=preview)
+    words = shlex.split(name.deploy_call("models:/wine/1"))
+    inputs = dict(zip(words[2::2], words[3::2], strict=True))
+
+    table, _ = found(tmp_path, TWO, inputs["--target"])
+
+    assert name == DeploymentName(table=table, preview=inputs.get("--preview"))

@@ -7,13 +7,14 @@ from typing import cast
 
 import pytest
 
-from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.command.errors import StepError, StoreUnreachable, ToolFailed, ToolMissing
 from mlflow_uv.core.release.chain import LinkState, merge_checks
 from mlflow_uv.core.release.digests import tree_digest
 from mlflow_uv.core.release.record import ExportedModel, ExportsLink
 from mlflow_uv.ops.lineage.exports import from_exports
 from mlflow_uv.ops.lineage.registry_client import RegistryClient
 from mlflow_uv.payloads.messages.registry import RegisteredVersion
+from mlflow_uv.tools.mlflow.errors import NotInStore
 from mlflow_uv.tools.system.content import digests_in
 from tests.messages import VERSION
 from tests.unit.core.release.test_record import WHOLE
@@ -27,12 +28,12 @@ class Store:
 
     content: str = "the model"
     source: str = "m-onnx"
-    gone: bool = False
+    fails: StepError | None = None
 
     def download_model(self, model_id: str, destination: Path) -> None:
         """See StoreClient."""
-        if self.gone:
-            raise ToolFailed(what="the tracking server has no such object", why=f"no {model_id}")
+        if self.fails is not None:
+            raise self.fails
         destination.mkdir(parents=True)
         (destination / "model.onnx").write_text(self.content)
 
@@ -71,7 +72,7 @@ def test_an_export_that_is_as_it_was_holds(tmp_path: Path) -> None:
     [
         (Store(content="another model"), WHOLE.model.sha256, TAG),
         (Store(source="m-other"), WHOLE.model.sha256, TAG),
-        (Store(gone=True), WHOLE.model.sha256, TAG),
+        (Store(fails=NotInStore(what="the tracking server has no such object")), WHOLE.model.sha256, TAG),
         (Store(), "f" * 64, TAG),
         (Store(), WHOLE.model.sha256, {"mlflow-uv.export.onnx": "models:/wine-onnx/3"}),
         (Store(), WHOLE.model.sha256, {}),
@@ -85,6 +86,14 @@ def test_a_plausible_other_export_breaks_the_chain(
     Each part of it is compared.
     """
     assert LinkState.BROKEN is state(store, tmp_path, original=original, tags=tags)
+
+
+@pytest.mark.parametrize("error", [StoreUnreachable, ToolMissing, ToolFailed])
+def test_an_export_that_cannot_be_read_is_unverified(tmp_path: Path, error: type[StepError]) -> None:
+    """
+    The store does not answer, its client is not installed, or MLflow ended: the model may be there.
+    """
+    assert LinkState.UNVERIFIED is state(Store(fails=error(what="no response")), tmp_path)
 
 
 def test_a_version_without_exports_has_no_such_link(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from mlflow_uv.core.release.commit import CHANGED, UNKNOWN, Commit
-from mlflow_uv.ops.versions.promotion import clean
+from mlflow_uv.ops.versions.promotion import clean, passed
+from mlflow_uv.payloads.messages.tags import STATE
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -33,3 +34,16 @@ def test_what_is_not_known_to_be_clean_is_not_promoted_unless_allowed(
 
     assert holds == tuple(one.holds for one in judged)
     assert {text} == {one.text for one in judged}
+
+
+@pytest.mark.parametrize(
+    ("state", "holds"),
+    [("tested", True), ("promoted", True), ("replaced", True), ("registered", False), ("failed", False), (None, False)],
+)
+def test_a_version_that_was_not_tested_is_released_again(state: str | None, *, holds: bool) -> None:
+    """
+    `smoke-test` continues the record of a checkout, which may be that of another version; a release finds this one.
+    """
+    condition = passed("7", {} if state is None else {STATE: state})
+
+    assert (holds, "" if holds else "mlflow-uv release") == (condition.holds, str(condition.fix))

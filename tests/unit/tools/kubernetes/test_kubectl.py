@@ -57,6 +57,7 @@ def test_a_refused_manifest_says_why(stderr: str, kind: type[Exception], why: st
         kubectl(FakeRunner({" apply ": completed(stderr=stderr, code=1)})).apply((SERVICE,))
 
     assert why in str(caught.value)
+    assert " Fix: " in str(caught.value)
 
 
 def test_what_cannot_be_read_is_no_empty_list() -> None:
@@ -65,8 +66,18 @@ def test_what_cannot_be_read_is_no_empty_list() -> None:
     """
     with pytest.raises(ToolFailed, match="cannot be read"):
         kubectl(FakeRunner({" get ": completed(stderr="Unable to connect to the server", code=1)})).find("pods", "a=b")
+
+
+def test_kubectl_is_missed_before_a_cluster_is_asked() -> None:
+    """
+    A deployment finds that out when it opens its target.
+    """
+    runner = FakeRunner()
+    kubectl(runner).require_installed()
+
+    assert ("version", "--client", "--output=json") == runner.argv[3:]
     with pytest.raises(ToolMissing, match="not installed"):
-        kubectl(FakeRunner({" get ": None})).find("pods", "a=b")
+        kubectl(FakeRunner({" version ": None})).require_installed()
 
 
 def test_objects_are_found_by_their_label() -> None:
@@ -136,7 +147,10 @@ def test_a_port_that_cannot_be_forwarded_is_an_error_with_the_last_line() -> Non
     runner = Forwarding()
     runner.forwarder = Forwarder("error: no pods\n", ended=1)
 
-    with pytest.raises(ToolFailed, match="no pods"), kubectl(runner).forwarded("service/prod", 80):
+    with (
+        pytest.raises(ToolFailed, match=r"no pods.*describe service/prod"),
+        kubectl(runner).forwarded("service/prod", 80),
+    ):
         pass
 
     assert runner.forwarder.stopped
