@@ -4,7 +4,7 @@ import re
 
 from mlflow_uv.payloads.messages import tags
 
-NAMES = {name: value for name, value in vars(tags).items() if name.isupper()}
+NAMES = {name: value for name, value in vars(tags).items() if name.isupper() and isinstance(value, str)}
 PREFIXES = (tags.AUDIT_PREFIX, tags.LEASE_PREFIX)
 
 
