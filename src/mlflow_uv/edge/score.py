@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+FILES = ("model.onnx", "requests.json", "score.py", "signature.json")
 TYPES = {"double": np.float64, "float": np.float64, "long": np.int64, "integer": np.int32, "boolean": np.bool_,
          "string": np.object_}  # fmt: skip
 
@@ -72,21 +73,40 @@ def close(left: object, right: object, tolerance: float) -> bool:
     return left == right
 
 
-def check(folder: Path) -> "list[str]":
-    """Compare the files with their checksums, and the answers to the recorded requests with the recorded ones."""
-    failures = []
-    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.partition("  ")
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+def changed_files(folder: Path) -> "list[str]":
+    """Compare the files with their checksums; each file of a bundle has to have one."""
+    listed = folder / "SHA256SUMS"
+    text = listed.read_text(encoding="utf-8") if listed.is_file() else ""
+    rows = [(name, digest) for digest, _, name in (line.partition("  ") for line in text.splitlines())]
+    failures = [f"{name} has no checksum in SHA256SUMS" for name in FILES if name not in dict(rows)]
+    for name, digest in rows:
+        file = folder / name
+        if not file.is_file():
+            failures.append(f"{name} is missing")
+        elif hashlib.sha256(file.read_bytes()).hexdigest() != digest:
             failures.append(f"{name} is not the file that was exported")
+    return failures
+
+
+def other_answers(folder: Path) -> "list[str]":
+    """Compare the answers to the recorded requests, of which there is at least one, with the recorded ones."""
     scorer = Scorer(folder)
-    for item in json.loads((folder / "requests.json").read_text(encoding="utf-8")):
-        outputs = scorer.score(item["request"])
-        for name, expected in item["response"].items():
-            pairs = zip(expected, outputs[name], strict=True)
-            if not all(close(left, right, scorer.signature["tolerance"]) for left, right in pairs):
+    tolerance = scorer.signature["tolerance"]
+    requests = json.loads((folder / "requests.json").read_text(encoding="utf-8"))
+    failures = [] if requests else ["requests.json has no request, so that no answer was compared"]
+    for item in requests:
+        outputs, recorded = scorer.score(item["request"]), item["response"]
+        for name in sorted({*outputs, *recorded}):
+            left, right = recorded.get(name, []), outputs.get(name, [])
+            equal = [close(*pair, tolerance) for pair in zip(left, right, strict=False)]
+            if not (equal and all(equal)) or len(left) != len(right):
                 failures.append(f"{item['name']}: `{name}` differs from the original model")
     return failures
+
+
+def check(folder: Path) -> "list[str]":
+    """Return what is wrong with the files or, if nothing is, with the answers."""
+    return changed_files(folder) or other_answers(folder)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.recorded_files import recorded_in
 from ..tools.project.files import require_new_folder
+from ..tools.system.disk_errors import disk_errors
 from ..tools.toolbox import Tools
 
 _NOT_ISOLATED = Finding(
@@ -237,13 +238,12 @@ def _write_bundle(conversion: Conversion, folder: Path) -> Path:
     (staged / REQUESTS).write_text(text, encoding="utf-8")
     files = {file.name: file.read_bytes() for file in staged.iterdir() if file.is_file()}
     (staged / CHECKSUMS).write_text(checksums_text(files), encoding="utf-8")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".mlflow-uv-", dir=folder.parent) as beside:
-        copy = Path(beside) / "bundle"
-        shutil.copytree(staged, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        if folder.is_dir():
-            folder.rmdir()
-        copy.rename(folder)
+    with disk_errors("the bundle", folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".mlflow-uv-", dir=folder.parent) as beside:
+            copy = Path(beside) / "bundle"
+            shutil.copytree(staged, copy, ignore=shutil.ignore_patterns("__pycache__"))
+            copy.replace(folder)  # or an empty folder
     return folder
 
 

@@ -37,6 +37,26 @@ def test_a_bundle_replaces_nothing(tmp_path: Path) -> None:
     assert ["notes.txt"] == [path.name for path in tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize(
+    ("bundle", "why"),
+    [("dangling", "does not replace a link"), ("link", "does not replace a link"), ("file/edge", "no folder"),
+     ("dangling/edge", "no folder")],
+)  # fmt: skip
+def test_a_folder_that_cannot_become_the_bundle_is_refused(tmp_path: Path, bundle: str, why: str) -> None:
+    """
+    Before the model is converted and logged: a link, and a path below a file.
+    """
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to("empty")
+    (tmp_path / "dangling").symlink_to("new")
+
+    error = refused(bundle=tmp_path / bundle)
+
+    assert (2, True, "--bundle NEW_FOLDER") == (error.exit_code, why in error.why, str(error.fix))
+    assert [] == list((tmp_path / "empty").iterdir())
+
+
 def test_a_uri_without_a_version_is_refused() -> None:
     """
     With the one that may be meant.

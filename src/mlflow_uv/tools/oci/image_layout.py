@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ...command.errors import BadInput, ToolFailed
+from ...command.errors import ToolFailed
 from ...core.image.composition import INDEX_TYPE, MANIFEST_TYPE, Blob, ComposedImage
+from ..project.files import require_new_folder
 from ..system.disk_errors import disk_errors
 
 _PIECE = 1 << 20
@@ -24,11 +25,9 @@ def write_layout(folder: Path, image: ComposedImage, archives: Mapping[str, Path
     Write an image to a new or empty folder; `archives` are the layers by their digests.
 
     Each blob is verified while it is copied. The folder is complete when it gets its name. Raises BadInput for a folder
-    that is not empty, NoSpace, and ToolFailed for an archive that is missing or has another digest.
+    that cannot be new, NoSpace, and ToolFailed for an archive that is missing or has another digest.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInput(what=f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}")
-    folder = folder.resolve()  # a link to an empty folder cannot be replaced by a folder
+    require_new_folder(folder, "oci-layout")
     with disk_errors("the image", folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".mlflow-uv-", dir=folder.parent) as scratch:

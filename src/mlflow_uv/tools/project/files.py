@@ -332,8 +332,23 @@ def line_of(path: Path, *needles: str) -> int:
     return 1
 
 
+def require_parent(path: Path, fix: str | Wording) -> None:
+    """Raise BadInput, with a fix, for a path below something that is no folder, or in a folder that is not writable."""
+    parent = next(parent for parent in absolute(path).parents if os.path.lexists(parent))
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        why = f"`{parent}` is {'not writable' if parent.is_dir() else 'no folder'}"
+        raise BadInput(what=f"`{path}` cannot be written", why=why, fix=fix)
+
+
 def require_new_folder(folder: Path, name: str) -> None:
-    """Raise BadInput for a folder of an input that is in use, or that a link of the checkout leads to."""
+    """Raise BadInput for a folder of an input that cannot be made, is in use or a link, or that a link leads to."""
+    if folder.is_symlink():
+        raise BadInput(
+            what=f"`{folder}` is a link",
+            why="what is written there gets its name at the end, and does not replace a link",
+            fix=option(name, "NEW_FOLDER"),
+        )
+    require_parent(folder, option(name, "NEW_FOLDER"))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(
             what=f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}",

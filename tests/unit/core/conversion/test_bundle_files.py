@@ -1,11 +1,23 @@
 """Tests the files of an edge bundle."""
 
+import ast
 import hashlib
 import json
 from typing import Any
 
-from mlflow_uv.core.conversion.bundle_files import checksums_text, requests_text, signature_text
+from mlflow_uv.core.conversion.bundle_files import (
+    MODEL,
+    REQUESTS,
+    SCORER,
+    checksums_text,
+    requests_text,
+    signature_text,
+)
+from mlflow_uv.core.conversion.bundle_files import (
+    SIGNATURE as SIGNATURE_FILE,
+)
 from mlflow_uv.payloads.messages.conversion import ModelPort, PortableSignature
+from mlflow_uv.tools.mlflow.bundle_scorer import EDGE
 
 SIGNATURE = PortableSignature(
     layout="columns",
@@ -55,3 +67,17 @@ def test_the_checksums_are_those_of_sha256sum() -> None:
     digest = hashlib.sha256(b"x").hexdigest()
 
     assert f"{digest}  a\n{hashlib.sha256(b'y').hexdigest()}  b\n" == checksums_text({"b": b"y", "a": b"x"})
+
+
+def test_the_scorer_requires_a_checksum_of_every_file() -> None:
+    """
+    It imports nothing of this program, and has the names itself.
+    """
+    tree = ast.parse((EDGE / SCORER).read_text())
+    required = {
+        target.id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name) and target.id == "FILES"
+    }
+
+    assert {"FILES": tuple(sorted((MODEL, SCORER, SIGNATURE_FILE, REQUESTS)))} == required
