@@ -81,7 +81,7 @@ class Deployment:
 
     def remove(self) -> None:
         """Remove it, whatever it runs; its containers are gone afterwards."""
-        result = self.run("1", "--remove")
+        result = self.run("1", "--remove", "deployment")
         assert (0, []) == (result.code, self.containers()), result.stderr
 
     def containers(self) -> list[str]:

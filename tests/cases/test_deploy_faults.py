@@ -177,7 +177,7 @@ def test_a_preview_is_a_deployment_of_its_own(deployment: Deployment, versions: 
     It gets a free port; its removal leaves the deployment alone.
     """
     preview = deployment.run(versions.numbers["second"], "--preview", "pr-17")
-    removed = deployment.run(versions.numbers["second"], "--preview", "pr-17", "--remove")
+    removed = deployment.run(versions.numbers["second"], "--preview", "pr-17", "--remove", "preview")
 
     assert (0, 0) == (preview.code, removed.code), preview.stderr + removed.stderr
     assert (f"{deployment.name}-pr-17", True) == tuple(

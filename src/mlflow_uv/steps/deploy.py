@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Annotated, Any
 
 from ..command.errors import BadInput, PlanOutdated, StepError
@@ -20,7 +21,7 @@ from ..command.limits import NotEmpty
 from ..command.report import Finding, Report, Severity
 from ..command.server_inputs import AnswerTimeoutInputs, DeadlineInputs
 from ..command.step import Doc, Matching, OneRun, Step
-from ..command.wording import step_call
+from ..command.wording import option, step_call
 from ..core.deploy.difference import plan_table
 from ..core.model.ignored_answers import ignored_paths
 from ..core.release.chain import LinkCheck, LinkState, checked_links, merge_checks, require_unbroken
@@ -44,6 +45,14 @@ from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
 
 
+class Removal(Enum):
+    """What is removed. A workflow passes an empty `preview` as none, so the word says which deployment is meant."""
+
+    NOTHING = "nothing"
+    PREVIEW = "preview"
+    DEPLOYMENT = "deployment"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Inputs(
     RegistryInputs, VersionInputs, ResponseInputs, DeadlineInputs, AnswerTimeoutInputs, DryRunInputs, StrictInputs
@@ -57,7 +66,11 @@ class Inputs(
         NotEmpty(),
         Doc("Name of a preview, such as pr-17: a deployment of its own with the settings of the target."),
     ] = None
-    remove: Annotated[bool, OneRun(), Doc("Remove the deployment instead of changing what it runs.")] = False
+    remove: Annotated[
+        Removal,
+        OneRun(),
+        Doc("What to remove, instead of deploying: the `preview`, or with `deployment` the deployment of the target."),
+    ] = Removal.NOTHING
     proxy_image: Annotated[
         str,
         OneRun(),
@@ -86,6 +99,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     ToolFailed, StoreUnreachable.
     """
     _require_trusted(tools)
+    _require_named(inputs)
     name, number, alias = parsed_uri(inputs.version_uri)
     project = read_project(inputs.project)
     table, settings = settings_of(project, inputs.target, tools)
@@ -101,7 +115,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     )
     target = open_target(options, tools)
     registry = connect(inputs, tools)
-    if inputs.remove:
+    if inputs.remove is not Removal.NOTHING:
         return _removed(inputs, registry, (name, alias or number), options, target)
     version = version_number(registry, name, alias or number, VERSION_URI)
     wanted, expected, links = _checked(inputs, registry, name, version)
@@ -259,6 +273,22 @@ def _record_return(claim: DeploymentClaimHolder, before: DeployedVersion) -> Non
         claim.record(replace(earlier, token=claim.entry.token))
         return
     claim.record(replace(claim.entry, state=RETURNED, before=before.version))
+
+
+def _require_named(inputs: Inputs) -> None:
+    """Raise BadInput if `remove` and `preview` are not about the same deployment."""
+    if inputs.remove is Removal.PREVIEW and inputs.preview is None:
+        raise BadInput(
+            what="`remove` is `preview`, and no preview is named",
+            why="without its name the deployment itself would be removed",
+            fix=option("preview", "NAME"),
+        )
+    if inputs.remove is Removal.DEPLOYMENT and inputs.preview is not None:
+        raise BadInput(
+            what="`remove` is `deployment`, and `preview` names a preview",
+            why="the deployment and its previews are removed one by one",
+            fix=option("remove", Removal.PREVIEW.value),
+        )
 
 
 def _removed(

@@ -13,9 +13,10 @@ from ..command.step import Doc, Step
 from ..core.security.toml_documents import Unparsable
 from ..ops.init.plan import InitPlan, PlannedFile, init_plan
 from ..tools.lock_toolbox import LockTools
-from ..tools.project.files import absolute, read_project, target_of, write_atomically
+from ..tools.project.files import absolute, read_project, require_parent, target_of, write_atomically
 from ..tools.project.tree import walked
 
+_EXPRESSION = "${{"  # begins an expression of a workflow
 _SHOWN = 5  # scripts that are named
 
 
@@ -39,6 +40,12 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     project = read_project(folder)
     root = (tools.git.top(folder) or project.root).resolve()
     below = folder.resolve().relative_to(root).as_posix()
+    if _EXPRESSION in below:
+        raise BadProject(
+            what=f"the folder `{below}` cannot be named in a workflow",
+            why=f"GitHub evaluates what follows `{_EXPRESSION}`",
+            fix="rename the folder",
+        )
     names = tools.git.names_below(root, tracked=False)
     paths = tuple(sorted(names if names is not None else walked(root)))
     try:
@@ -46,7 +53,8 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     except Unparsable as error:
         raise BadProject(what="[tool.mlflow-uv] cannot be added to pyproject.toml", why=str(error)) from error
     for file in plan.files:
-        target_of(root / file.path, root)  # refuses all of them before the first is written
+        # All are refused before the first is written.
+        require_parent(target_of(root / file.path, root), f"remove or rename what is in the place of `{file.path}`")
     if not inputs.dry_run:
         for file in plan.files:
             write_atomically(root / file.path, file.after.encode(errors="surrogateescape"), within=root)

@@ -45,7 +45,19 @@ def test_the_image_of_the_proxy_is_a_reference(image: str) -> None:
 @pytest.mark.parametrize("name", ["preview", "target"])
 def test_an_empty_name_does_not_mean_another_deployment(name: str) -> None:
     """
-    `--preview=$UNSET --remove` would remove the deployment itself.
+    `--preview=$UNSET` would deploy to the deployment itself.
     """
     with pytest.raises(BadInput, match=f"`--{name}` is empty"):
-        settle(Inputs, (ValueLayer("`--{}`", {"version-uri": "models:/wine/1", name: "", "remove": True}),))
+        settle(Inputs, (ValueLayer("`--{}`", {"version-uri": "models:/wine/1", name: ""}),))
+
+
+@pytest.mark.parametrize(("remove", "preview"), [("preview", ""), ("deployment", "pr-17")])
+def test_what_is_removed_agrees_with_the_preview(remove: str, preview: str) -> None:
+    """
+    A workflow passes an input that is not set as an empty one, which is no preview: nothing is looked for then.
+    """
+    values = {"version-uri": "models:/wine/1", "remove": remove} | ({"preview": preview} if preview else {})
+    inputs = settle(Inputs, (ValueLayer("input `{}`", values),))
+
+    with pytest.raises(BadInput, match=f"`remove` is `{remove}`"):
+        run(inputs, cast("Tools", SimpleNamespace(host=SimpleNamespace(untrusted_event=False))))

@@ -86,3 +86,28 @@ def test_a_project_whose_training_is_unknown_gets_a_warning(project: Path) -> No
     report = init(project)
 
     assert (["no script that logs a model was found"], True) == ([found.what for found in report.findings], report.ok)
+
+
+def test_a_file_in_the_place_of_a_folder_changes_nothing(project: Path) -> None:
+    """
+    Workflows cannot be written, so the settings are not, either.
+    """
+    (project / ".github").write_text("no folder")
+    before = (project / "pyproject.toml").read_bytes()
+
+    with pytest.raises(BadInput, match="cannot be written"):
+        init(project)
+
+    assert before == (project / "pyproject.toml").read_bytes()
+
+
+def test_a_folder_that_github_would_evaluate_is_refused(project: Path) -> None:
+    """
+    Its name would be an expression in the workflow.
+    """
+    folder = project / "${{ github.token }}"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_bytes((project / "pyproject.toml").read_bytes())
+
+    with pytest.raises(BadProject, match="cannot be named in a workflow"):
+        init(folder)

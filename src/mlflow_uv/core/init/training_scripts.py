@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ def training_command(script: TrainingScript, paths: frozenset[str], scripts: Map
             return command
     if module and (script.relative or script.path.startswith("src/")):
         return f"python -m {module.removesuffix('.__main__')}"
-    return f"python {script.path}"
+    return shlex.join(("python", script.path))
 
 
 def _module(path: str, paths: frozenset[str]) -> str:

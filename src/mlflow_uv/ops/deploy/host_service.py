@@ -24,12 +24,12 @@ from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer, observe
 from .target import (
     IMAGE,
-    MODEL,
     NOT_DEPLOYED,
     STATE,
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
+    require_same_model,
     wanted_facts,
 )
 
@@ -250,13 +250,7 @@ class HostService:
     def _require_ours(self, now: DeployedVersion, wanted: WantedVersion) -> None:
         """Raise BadInput for a deployment of another model, or one at another address."""
         name = self._options.name
-        other = now.facts.get(MODEL, wanted.model)
-        if other != wanted.model:
-            raise BadInput(
-                what=f"the deployment `{name}` on this host runs the model `{other}`",
-                why=f"it cannot run `{wanted.model}` at the same time",
-                fix="give one of them another name in pyproject.toml",
-            )
+        require_same_model(name, "on this host", now, wanted)
         proxy = self._before.proxy
         if proxy is not None and proxy.running and not self._options.is_preview:
             published = f"{self._settings.listen}:{self._settings.port}"

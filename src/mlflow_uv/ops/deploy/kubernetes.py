@@ -23,12 +23,12 @@ from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
 from .target import (
     IMAGE,
-    MODEL,
     NOT_DEPLOYED,
     STATE,
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
+    require_same_model,
     wanted_facts,
 )
 
@@ -75,13 +75,7 @@ class KubernetesService:
         """See DeploymentTarget."""
         self._before = self._seen()
         now = self._deployed(self._before)
-        other = now.facts.get(MODEL, wanted.model)
-        if other != wanted.model:
-            raise BadInput(
-                what=f"the deployment `{self._options.name}` in this namespace runs the model `{other}`",
-                why=f"it cannot run `{wanted.model}` at the same time",
-                fix="give one of them another name in pyproject.toml",
-            )
+        require_same_model(self._options.name, "in this namespace", now, wanted)
         if wanted.serve_env.names and self._settings.secret is None:
             raise BadInput(
                 what="the deployment has no `secret`",

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ...command.errors import BadInput
 from ...core.deploy.difference import DeploymentChange, Facts
 from ...core.deploy.running import RUNNING
 from ...core.deploy.settings import TargetSettings
@@ -111,6 +112,17 @@ class OpenTarget(Protocol):
 
     def __call__(self, options: DeploymentOptions, tools: Tools) -> DeploymentTarget:
         """Raises NoEngine or ToolMissing if the target cannot be used from here."""
+
+
+def require_same_model(name: str, place: str, now: DeployedVersion, wanted: WantedVersion) -> None:
+    """Raise BadInput if a deployment, in `place`, runs another model than the one that is to run."""
+    other = now.facts.get(MODEL, wanted.model)
+    if other != wanted.model:
+        raise BadInput(
+            what=f"the deployment `{name}` {place} runs the model `{other}`",
+            why=f"it cannot run `{wanted.model}` at the same time",
+            fix="give one of them another name in pyproject.toml",
+        )
 
 
 def wanted_facts(wanted: WantedVersion, image: str, more: Mapping[str, str]) -> dict[str, str]:

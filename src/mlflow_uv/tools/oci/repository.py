@@ -305,8 +305,8 @@ class Repository:
 
 def _pause_s(wait_s: float, reply: WebReply | None) -> float:
     """The wait before another attempt: what the registry asks for in seconds (RFC 9110, Retry-After), within limits."""
-    asked = reply.headers.get("retry-after", "") if reply is not None else ""
-    return max(wait_s, min(int(asked), _MOST_WAIT_S)) if re.fullmatch(r"[0-9]{1,9}", asked) else wait_s
+    retry_after = reply.headers.get("retry-after", "") if reply is not None else ""
+    return max(wait_s, min(int(retry_after), _MOST_WAIT_S)) if re.fullmatch(r"[0-9]{1,9}", retry_after) else wait_s
 
 
 def _basic(login: Login) -> Mapping[str, str]:

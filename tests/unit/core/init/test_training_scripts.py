@@ -52,6 +52,7 @@ def test_a_script_for_another_purpose_is_less_likely(other: str) -> None:
     [
         ("train.py", LOGS + GUARD, "python train.py"),
         ("scripts/train.py", LOGS + GUARD, "python scripts/train.py"),
+        ("train wine.py", LOGS + GUARD, "python 'train wine.py'"),
         ("src/wine/train.py", LOGS + GUARD, "python -m wine.train"),
         ("wine/train.py", "from . import data\n" + LOGS + GUARD, "python -m wine.train"),
         ("wine/train.py", LOGS + GUARD, "python wine/train.py"),
