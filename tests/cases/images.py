@@ -21,6 +21,7 @@ from mlflow_uv.core.image.dockerfile import Recipe, render_dockerfile
 from mlflow_uv.core.image.layers import LARGE, PACKAGES, PackageLayer
 from mlflow_uv.core.model.model_files import WHEELS
 from mlflow_uv.tools.engines.build_context import ContextContents
+from mlflow_uv.tools.system.archives import extract
 from mlflow_uv.tools.toolbox import Tools, toolbox
 from tests import projects
 from tests.console import KeptConsole
@@ -148,10 +149,10 @@ def inspect_image(image: str, engine: str = "docker") -> dict[str, Any]:
 def saved_layers(image: str, folder: Path, engine: str = "docker") -> list[Path]:
     """The layers of an image as archives, the base's first; the folder holds its configuration, too."""
     folder.mkdir()
-    with subprocess.Popen((engine, "save", image), stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-            archive.extractall(folder, filter="data")
+    archive = folder.with_name(f"{folder.name}.tar")
+    subprocess.run((engine, "save", "--output", archive, image), check=True)
+    extract(archive, folder)
+    archive.unlink()
     (manifest,) = json.loads((folder / "manifest.json").read_text())
     return [folder / layer for layer in manifest["Layers"]]
 

@@ -86,8 +86,9 @@ def test_what_uv_calls_fresh_has_no_difference(asked: tuple[Asked, ...]) -> None
 
     differing = [(one.lock, one.causes) for one in fresh if one.causes]
 
+    judged = [one for one in asked if one.verdict.cause is not Cause.INTERPRETER]  # a machine may have one Python only
     assert [] == differing
-    assert len(fresh) >= len(asked) / 2
+    assert len(fresh) >= len(judged) / 2 > 0
 
 
 @pytest.mark.extended
