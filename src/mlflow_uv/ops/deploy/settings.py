@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from ...command.errors import BadInput
 from ...command.wording import near_name, option, step_call
-from ...core.deploy.settings import TargetSettings, read_deployments, require_name
+from ...core.deploy.settings import read_deployments, require_name
+from ...core.deploy.target_settings import TargetSettings
 from ...tools.project.files import Project
 from ...tools.project.policy_table import policy_tables
 from ...tools.toolbox import Tools
