@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from mlflow_uv.core.security.kept_variables import steers_uv
 from tests import projects
 from tests.checkout import commit, repository
 from tests.hostile.test_uv_settings import BACKEND
@@ -193,6 +194,7 @@ SHAPES = {
     "a manifest above that is no TOML": Shape(written("pyproject.toml", "a = \n"), code=1),
     "settings of the user": Shape(written("../home/.config/uv/uv.toml", 'resolution = "lowest"\n')),
     "variables of the caller": Shape(variables={"UV_RESOLUTION": "lowest", "UV_INDEX_X_PASSWORD": "p"}),
+    "started by `uv run`": Shape(variables={"UV_RUN_RECURSION_DEPTH": "1"}, quick=True),
     "credentials of an index": Shape(variables={"UV_INDEX_X_PASSWORD": "p"}, quick=True),
     "trusted indexes": Shape(variables={"MLFLOW_UV_TRUSTED_INDEXES": "https://a.test", "UV_INDEX_X_PASSWORD": "p"}),
     "trusted indexes that are none": Shape(
@@ -284,3 +286,18 @@ def test_both_ways_give_the_same_answer(top: Path, name: str) -> None:
     assert full == quick
     assert ("uv alone" if shape.quick else "step") == way.splitlines()[-1], way
     assert shape.code == full[0], full[1]
+
+
+def test_uv_run_sets_nothing_that_steers(tmp_path: Path) -> None:
+    """
+    Many start pre-commit with it, and the hook must not name a variable that nobody has set.
+    """
+    program = [sys.executable, "-I", "-c", "import os; print(*os.environ)"]
+    argv = ["uv", "run", "--no-project", "--offline", "--python", sys.executable, *program]
+    before = {name: value for name, value in os.environ.items() if not name.startswith("UV_")}
+
+    done = subprocess.run(argv, cwd=tmp_path, env=before, check=True, capture_output=True, text=True)
+
+    set_by_uv = {*done.stdout.split()} - {*before}
+    assert "UV_RUN_RECURSION_DEPTH" in set_by_uv
+    assert [] == [name for name in set_by_uv if steers_uv(name)]

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 
 from .git_guard import GUARD, NO_NETWORK, as_variables
 
-# uv variables that carry indexes, credentials, cache, network and trust: they stay. Every other UV_* is set aside.
+# uv variables that carry indexes, credentials, cache, network and trust, and those by which `uv run`, `uv tool` and
+# actions that install uv note what they did: they stay. Every other UV_* is set aside.
 _UV_KEPT_PREFIXES = ("UV_INDEX", "UV_HTTP_", "UV_CONCURRENT_", "UV_AZURE_", "UV_GCS_", "UV_S3_")
 _UV_KEPT = frozenset({
     "UV_CACHE_DIR", "UV_CONFIG_FILE", "UV_CREDENTIALS_DIR", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",
     "UV_INSECURE_HOST", "UV_KEYRING_PROVIDER", "UV_LINK_MODE", "UV_LOCK_TIMEOUT", "UV_NATIVE_TLS",
-    "UV_NETRC", "UV_OFFLINE", "UV_PYPY_INSTALL_MIRROR", "UV_PYTHON_BIN_DIR", "UV_PYTHON_CACHE_DIR",
+    "UV_NETRC", "UV_NO_PROGRESS", "UV_OFFLINE", "UV_PYPY_INSTALL_MIRROR", "UV_PYTHON_BIN_DIR", "UV_PYTHON_CACHE_DIR",
     "UV_PYTHON_DOWNLOADS", "UV_PYTHON_DOWNLOADS_JSON_URL", "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_INSTALL_MIRROR",
-    "UV_REQUEST_TIMEOUT", "UV_SYSTEM_CERTS", "UV_TORCH_BACKEND",
+    "UV_REQUEST_TIMEOUT", "UV_RUN_RECURSION_DEPTH", "UV_SYSTEM_CERTS", "UV_TOOL_BIN_DIR", "UV_TOOL_DIR",
+    "UV_TORCH_BACKEND",
 })  # fmt: skip
 # Variables of uv commands that are not used here; uv would pass them on to build backends.
 UV_UNUSED = ("UV_PUBLISH_", "UV_GITHUB_TOKEN")

@@ -10,11 +10,12 @@ CLOUD = {"AWS_SECRET_ACCESS_KEY": "s"}
 @pytest.mark.parametrize(
     ("name", "steers"),
     [("UV_RESOLUTION", True), ("UV_INDEX_CORP_USERNAME", False), ("UV_CACHE_DIR", False), ("UV_PUBLISH_TOKEN", False),
-     ("PATH", False)],
+     ("PATH", False), ("UV_RUN_RECURSION_DEPTH", False), ("UV_RUN_MAX_RECURSION_DEPTH", True), ("UV_TOOL_DIR", False),
+     ("UV_NO_PROGRESS", False)],
 )  # fmt: skip
 def test_a_variable_that_changes_the_result_steers(name: str, steers: bool) -> None:
     """
-    Indexes, credentials, the cache and the network do not, and neither does what uv needs to publish.
+    Indexes, credentials, cache, network, what uv needs to publish, and what `uv run` sets for its commands do not.
     """
     assert steers is steers_uv(name)
 
