@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlflow_uv.steps.release import ALL
+from mlflow_uv.steps.catalog import all_steps
 from mlflow_uv.surfaces.jobsummary import JobSummary
 from mlflow_uv.surfaces.phrasing import ActionPhrasing, ActionSource
 
@@ -70,5 +70,5 @@ def words(step: str = "check-lock", root: str = "/w") -> ActionPhrasing:
 
 def summary_for(step: str, *, secrets: tuple[str, ...] = ()) -> JobSummary:
     """What writes the job summaries of a step there."""
-    (meant,) = (known for known in ALL if known.name == step)
+    (meant,) = (known for known in all_steps() if known.name == step)
     return JobSummary(step=meant, phrasing=words(step), secrets=secrets)

@@ -9,13 +9,13 @@ import pytest
 from mlflow_uv.command import errors
 from mlflow_uv.command.settings import KEYS
 from mlflow_uv.command.step import Field, FieldKind, SettingReach, fields_of
-from mlflow_uv.steps.release import ALL
+from mlflow_uv.steps.catalog import all_steps
 from mlflow_uv.surfaces.manifest import rendered
 from tests.house.files import ROOT, ours, shown
 
 FIELDS = [
     (step.name, part, field)
-    for step in ALL
+    for step in all_steps()
     for part in ("inputs", "outputs")
     for field in fields_of(getattr(step, part))
 ]
@@ -51,7 +51,7 @@ def test_no_python_that_is_to_come_is_excluded() -> None:
     assert ">=3.11" == manifest["project"]["requires-python"]
 
 
-@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
 def test_a_step_is_said_in_one_sentence(step) -> None:
     """
     The summary is one sentence that fits where GitHub shows it.
@@ -60,12 +60,12 @@ def test_a_step_is_said_in_one_sentence(step) -> None:
     assert len(step.summary) <= LONGEST_DESCRIPTION
 
 
-@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
 def test_names_of_steps_are_kebab_case_and_used_once(step) -> None:
     """
     A step's name is a command, a folder and an id.
     """
-    names = [other.name for other in ALL]
+    names = [other.name for other in all_steps()]
 
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", step.name)
     assert names.count(step.name) == 1

@@ -9,12 +9,14 @@ import pytest
 
 from mlflow_uv.command.step import fields_of
 from mlflow_uv.command.wording import CommandLine, step_call, worded
-from mlflow_uv.steps.release import ALL
+from mlflow_uv.steps.catalog import all_steps
 from mlflow_uv.surfaces.cli import _parsed, given_in
 from tests.house.files import ROOT, ours, shown
 
-NAMES = "|".join(step.name for step in ALL)
-INPUTS = "|".join(sorted({field.kebab for step in ALL for field in fields_of(step.inputs)}, key=len, reverse=True))
+NAMES = "|".join(step.name for step in all_steps())
+INPUTS = "|".join(
+    sorted({field.kebab for step in all_steps() for field in fields_of(step.inputs)}, key=len, reverse=True)
+)
 # `local` is typed on a machine on purpose; these make the parts.
 MAKERS = {"local", "option", "step_call", "checkout_call", "extended"}
 

@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 
 # Variables that set the certificates of uv.
 TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
@@ -15,7 +16,7 @@ DISTRUST = "invalid peer certificate"
 MACHINE_STORE = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PipSettings:
     """pip's network settings, empty if not set; URLs may contain credentials."""
 

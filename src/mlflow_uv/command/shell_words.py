@@ -6,14 +6,15 @@ import shlex
 from collections.abc import Sequence
 
 from .errors import BadInput
+from .lazy_pattern import lazy_pattern
 from .wording import option
 
 # Operators of a shell outside of quotes, longest first; expansions also apply inside double quotes.
 _OPERATORS = ("&&", "||", ">>", "<<", "|", ";", "&", ">", "<")
-_EXPANSION = re.compile(r"`|\$[({]|\$[A-Za-z_]\w*")
-_ASSIGNMENT = re.compile(r"\s*[A-Za-z_]\w*=")
+_EXPANSION = lazy_pattern(r"`|\$[({]|\$[A-Za-z_]\w*")
+_ASSIGNMENT = lazy_pattern(r"\s*[A-Za-z_]\w*=")
 # A line break before another command. Before an option or at the end of the text it is taken for a continuation.
-_NEXT_COMMAND = re.compile(r"\n\s*(?![\s-])(?=\S)")
+_NEXT_COMMAND = lazy_pattern(r"\n\s*(?![\s-])(?=\S)")
 
 
 class NeedsShell(Exception):

@@ -1,7 +1,6 @@
 """Recomputes every link of a registered version, from its commit to its alias, and reports whether it holds."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ..command.inputs import ImageAddress, RegistryInputs, StrictInputs, VersionInputs, VersionNumber, VersionState
@@ -16,18 +15,19 @@ from ..ops.image.recomposed import recomposed
 from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.registry_client import connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.tags import STATE
 from ..tools.toolbox import Tools
 
 _MARKS = {LinkState.HOLDS: "✓ holds", LinkState.BROKEN: "✗ broken", LinkState.UNVERIFIED: "? unverified"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RegistryInputs, VersionInputs, StrictInputs):
     """Inputs of audit: the version, and where the project and the store are."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of audit: the links by state."""
 

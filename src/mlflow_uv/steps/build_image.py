@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,6 +53,7 @@ from ..ops.image.sbom import layer_sizes, write_sbom
 from ..ops.image.unpacked import unpack_packages
 from ..ops.lineage.publication import publish
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.engines.engine import Cache, Engine
 from ..tools.oci.image_layout import write_layout
 from ..tools.project.files import require_new_folder
@@ -74,7 +75,7 @@ class Builder(Enum):
     COMPOSE = "compose"
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class ImageInputs(RecordInputs, EngineInputs):
     """Inputs of build-image that a release takes: base, name, engine, platforms and caches."""
 
@@ -110,7 +111,7 @@ class ImageInputs(RecordInputs, EngineInputs):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(ImageInputs):
     """Inputs of build-image."""
 
@@ -132,7 +133,7 @@ class Inputs(ImageInputs):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of build-image: the image, or the environment of the serving process."""
 

@@ -32,15 +32,22 @@ NAMES = (
     "report-issue",
     "doctor",
 )
+# What a release runs unless it is told otherwise, in this order.
+RELEASE_PARTS = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
 
 
 @cache
 def step_of(name: str) -> Step[Any, Any, Any]:
-    """Return the step with a name from NAMES."""
+    """Return the step with a name from NAMES, or `release`."""
     step: Step[Any, Any, Any] = import_module(f".{name.replace('-', '_')}", __package__).STEP
     return step
 
 
 def steps() -> tuple[Step[Any, Any, Any], ...]:
-    """Return all steps."""
+    """Return all steps but `release`."""
     return tuple(map(step_of, NAMES))
+
+
+def all_steps() -> tuple[Step[Any, Any, Any], ...]:
+    """Return `release` and all other steps."""
+    return (step_of(RELEASE_NAME), *steps())

@@ -1,7 +1,7 @@
 """Checks that every uv.lock is up to date with its pyproject.toml and complies with the lock policy."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,7 @@ from ..core.freshness.causes import Cause
 from ..ops.lock.freshness import Freshness, examine, restricted, unreadable
 from ..ops.lock.policy import policy_findings
 from ..ops.lock.script_locks import ScriptAnswer, script_answers
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import Project, UnreadableProject, bounds_of, read_project, table_of, write_atomically
 from ..tools.project.tree import is_managed, projects_below
@@ -23,7 +24,7 @@ from ..tools.uv.messages import LockState
 from ..tools.uv.uv import LockRequest
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(ProjectInputs, BuildInputs, LockInputs, ExcludeInputs):
     """Inputs of check-lock: the projects to check, and how."""
 
@@ -45,7 +46,7 @@ class Inputs(ProjectInputs, BuildInputs, LockInputs, ExcludeInputs):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LockMatrixEntry:
     """One project as an entry of a job matrix; paths are relative to the working folder."""
 
@@ -55,14 +56,14 @@ class LockMatrixEntry:
     causes: tuple[Cause, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Matrix:
     """The shape of `strategy.matrix`."""
 
     include: tuple[LockMatrixEntry, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of check-lock; `lock` and its digest belong to the first project."""
 

@@ -1,7 +1,6 @@
 """Checks, without a network, that the locked packages can be installed where the model is served."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from ..command.inputs import SelectionInputs
@@ -12,13 +11,15 @@ from ..core.lock.install_findings import NOT_WHEELS, InstallFindings, needed_by
 from ..core.lock.installable import InstallMethod, local_build
 from ..core.lock.lockfile import Lockfile, NotALock, read_lockfile
 from ..core.lock.placement import Placement, Uncovered, group_by_package, place
+from ..core.lock.python_ranges import allows_several
 from ..core.lock.selection import Selection
-from ..core.lock.targets import ServingTargets, Target, allows_several, parse_target, serving_target
+from ..core.lock.targets import ServingTargets, Target, parse_target, serving_target
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import Project, read_project
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(SelectionInputs):
     """Inputs of check-targets: the selection, and the targets that it is installed on."""
 
@@ -32,7 +33,7 @@ class Inputs(SelectionInputs):
     ] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TargetEntry:
     """A package on a target where it is not installed from a plain wheel."""
 
@@ -44,7 +45,7 @@ class TargetEntry:
     via: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of check-targets."""
 

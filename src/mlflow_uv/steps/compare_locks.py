@@ -1,7 +1,7 @@
 """Compares every lock of a repository between two commits, for the review of a pull request."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from ..core.lock_difference.comparison import LockChange, LockComparison, Reposi
 from ..core.lock_difference.document import comparison_document
 from ..ops.lock.commit_comparison import CommitComparison, CommitPair
 from ..ops.lock.yanked_releases import YankedReleases
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.github.event import PullRequestEvent, workflow_event
 from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import absolute, bounds_of, write_atomically
@@ -26,7 +27,7 @@ _SHORT = 7
 _UNSHALLOW = local("git fetch --unshallow origin", "give actions/checkout `fetch-depth: 2`, or 0 for all commits")
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(ProjectInputs, ExcludeInputs):
     """Inputs of compare-locks: the commits, the targets, and the files that are written."""
 
@@ -46,7 +47,7 @@ class Inputs(ProjectInputs, ExcludeInputs):
     markdown_file: Annotated[Path | None, OneRun(), Doc("File for the comparison as Markdown.")] = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of compare-locks."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Annotated, Any
 
@@ -40,6 +40,7 @@ from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.selected_requests import requests_to_send
 from ..payloads.messages.deployments import CHANGING, DEPLOYED, REMOVED, RETURNED, DeploymentEntry
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.tags import STATE, TESTED
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
@@ -53,7 +54,7 @@ class Removal(Enum):
     DEPLOYMENT = "deployment"
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(
     RegistryInputs, VersionInputs, ResponseInputs, DeadlineInputs, AnswerTimeoutInputs, DryRunInputs, StrictInputs
 ):
@@ -79,7 +80,7 @@ class Inputs(
     ] = "haproxy:2.6"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of deploy: what the deployment runs now."""
 
@@ -110,7 +111,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         settings=settings,
         is_preview=inputs.preview is not None,
         proxy_image=inputs.proxy_image,
-        deadline_s=max(inputs.deadline, settings.least_deadline_s),
+        deadline_s=inputs.deadline,
         answer_s=inputs.answer_timeout,
     )
     target = open_target(options, tools)
@@ -136,7 +137,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         report = _report(deployment, plan, None)
         return replace(report, findings=findings, chain=checked_links(record, links))
     entry = new_entry(registry, deployment=deployment, target=settings.target, version=version)
-    with claimed(registry, name, entry, options.deadline_s + SLACK_S) as claim:
+    with claimed(registry, name, entry, inputs.deadline + SLACK_S) as claim:
         changes = target.plan(wanted)
         before = target.observe()
         interrupted = claim.interrupted
@@ -305,7 +306,7 @@ def _removed(
         version = before.version or version_number(registry, name, given, VERSION_URI)
         kind = options.settings.target
         entry = new_entry(registry, deployment=options.name, target=kind, version=version)
-        with claimed(registry, name, entry, options.deadline_s + SLACK_S) as claim:
+        with claimed(registry, name, entry, inputs.deadline + SLACK_S) as claim:
             target.remove()
             claim.record(replace(claim.entry, state=REMOVED, before=before.version))
     verb = "would be removed" if inputs.dry_run else "is removed"

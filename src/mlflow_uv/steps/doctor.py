@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -21,13 +20,14 @@ from ..ops.image.isolation import download_version
 from ..ops.lineage.registry_client import connect
 from ..ops.lineage.version_lookup import VersionUriInput, parsed_uri, version_number
 from ..ops.lock.freshness import examine, restricted
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
 
 _MODEL = VersionUriInput(name="model", usual="champion", origin="release")
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RegistryInputs, EngineInputs):
     """Inputs of doctor: the project, the store and uv, and the model to diagnose."""
 
@@ -47,7 +47,7 @@ class Inputs(RegistryInputs, EngineInputs):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PackageEntry:
     """A package that differs between the model and an environment; None where it has none."""
 
@@ -56,7 +56,7 @@ class PackageEntry:
     installed: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of doctor."""
 

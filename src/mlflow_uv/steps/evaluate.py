@@ -3,7 +3,6 @@
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -41,13 +40,14 @@ from ..ops.versions.evaluation import (
     measure,
     temporary_store,
 )
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.tags import DATA_DIGEST, EVALUATION, EVALUATION_SETTINGS
 from ..tools.mlflow.store_client import StoreClient
 from ..tools.project.files import write_atomically
 from ..tools.toolbox import Tools
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RegistryInputs, ModelNameInputs, CandidateInputs, ChampionInputs, IsolationInputs, ServeEnvInputs):
     """Inputs of evaluate: the versions, the data and the metrics."""
 
@@ -60,7 +60,7 @@ class Inputs(RegistryInputs, ModelNameInputs, CandidateInputs, ChampionInputs, I
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of evaluate."""
 

@@ -1,15 +1,14 @@
 """Exports the lock as pip requirements, pylock.toml and CycloneDX SBOM, or compares such files with it."""
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from ..command.errors import BadInput
 from ..command.inputs import BuildInputs, LockInputs, OneTarget, RequirementsDigest, SelectionInputs
+from ..command.lazy_pattern import lazy_pattern
 from ..command.report import Finding, Report
 from ..command.step import Doc, FixedInRelease, Hook, OneRun, SettingReach, Step, fields_of
 from ..command.wording import Wording, checkout_call, extended, option, without
@@ -18,14 +17,15 @@ from ..core.lock.selection import Selection
 from ..core.release.package_changes import describe_changes, first_difference
 from ..ops.lock.export import Document, ExportRequest, Lists, UvExport, make_lists
 from ..ops.lock.freshness import require_fresh, restricted
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import Project, bounds_of, leads_out, path_from, read_project, write_atomically
 from ..tools.uv.messages import HashesMissing
 
-_PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
+_PYLOCK = lazy_pattern(r"pylock(\.[^.]+)?\.toml")
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class ExportFileInputs(SelectionInputs, LockInputs):
     """Inputs of export that a release takes: the selection, the formats and their files."""
 
@@ -59,7 +59,7 @@ class ExportFileInputs(SelectionInputs, LockInputs):
     check: Annotated[bool, OneRun(), Doc("Compare the existing files with the lock instead of writing them.")] = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(ExportFileInputs, BuildInputs):
     """Inputs of export."""
 
@@ -71,7 +71,7 @@ class Inputs(ExportFileInputs, BuildInputs):
     ] = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of export: the files, and what differed from the lock."""
 

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +33,7 @@ from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.recorded_files import recorded_in
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.project.files import require_new_folder
 from ..tools.system.disk_errors import disk_errors
 from ..tools.toolbox import Tools
@@ -52,7 +52,7 @@ class ExportFormat(Enum):
     ONNX = "onnx"
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RegistryInputs, VersionInputs, ServeEnvInputs, DryRunInputs):
     """Inputs of export-model: the version, the format, the budget, and where the result goes."""
 
@@ -94,7 +94,7 @@ class Inputs(RegistryInputs, VersionInputs, ServeEnvInputs, DryRunInputs):
     ] = 600.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of export-model: the exported model, and what was measured."""
 

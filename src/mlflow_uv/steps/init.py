@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from ..command.report import Finding, Report, Severity, counted
 from ..command.step import Doc, Step
 from ..core.security.toml_documents import Unparsable
 from ..ops.init.plan import InitPlan, PlannedFile, init_plan
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import absolute, read_project, require_parent, target_of, write_atomically
 from ..tools.project.tree import walked
@@ -20,12 +20,12 @@ _EXPRESSION = "${{"  # begins an expression of a workflow
 _SHOWN = 5  # scripts that are named
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(ProjectInputs, DryRunInputs):
     """Inputs of init: the project, and whether anything is written."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of init."""
 

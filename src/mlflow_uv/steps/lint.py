@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -17,12 +16,13 @@ from ..ops.lint.check import BrokenRule, broken_rules, path_below
 from ..ops.lint.fix import corrected
 from ..ops.lint.folder import CheckedFolder
 from ..ops.lint.silenced import Silenced
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import absolute, path_from
 from ..tools.project.tree import is_excluded, walked
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(ProjectInputs, ExcludeInputs):
     """Inputs of lint: the files and the rules, and whether files are corrected."""
 
@@ -42,7 +42,7 @@ class Inputs(ProjectInputs, ExcludeInputs):
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of lint."""
 

@@ -1,6 +1,6 @@
 """Trains or adopts a model, writes the lock into it, and verifies requirements and answers of the stored model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +38,7 @@ from ..ops.model.release_key import explain, key_of, left_behind, parts_of
 from ..ops.model.source import NAMES, ModelSource, ModelSourceKind, source_of, with_parameters
 from ..ops.model.training import Job, close_interrupted
 from ..ops.model.training_programs import with_program
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.project.files import Project, read_project
 from ..tools.system.content import wheel_inputs
 from ..tools.toolbox import Tools
@@ -62,7 +63,7 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(SelectionInputs, ResponseInputs, RecordInputs, LockInputs):
     """Inputs of log-model: how the model is made, what it serves with, and where it is logged."""
 
@@ -164,7 +165,7 @@ class Inputs(SelectionInputs, ResponseInputs, RecordInputs, LockInputs):
     ] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of log-model: the logged model and the digests of its lineage."""
 

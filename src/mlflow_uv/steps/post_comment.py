@@ -5,7 +5,6 @@ The comparison may come from the job of a fork, so nothing in it is trusted: the
 one that the event is about, and its Markdown is written here.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +17,7 @@ from ..command.wording import local
 from ..core.lock_difference.comment import MARKER, comment_of
 from ..core.lock_difference.comparison import RepositoryComparison
 from ..core.lock_difference.document import LIMIT, InvalidComparison, read_comparison
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.github.api import GithubApi
 from ..tools.github.event import PullRequestEvent, WorkflowRunEvent, workflow_event
 from ..tools.github.pull_requests import PERMISSION, PullRequest, PullRequests
@@ -47,7 +47,7 @@ _SUMMARIES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(ProjectInputs):
     """Inputs of post-comment: the file of compare-locks. No project is needed."""
 
@@ -56,7 +56,7 @@ class Inputs(ProjectInputs):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of post-comment."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from ..ops.lineage.registry_client import RegistryClient, author, connect
 from ..ops.lineage.version_lookup import CANDIDATE, version_number
 from ..ops.versions.evaluation import keep_file
 from ..ops.versions.promotion import PromotionDecision, check_promotion
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.registry import ExpectedVersion, PromoteVersion
 from ..payloads.messages.tags import RECORD_DIGEST, STATE
 from ..tools.project.files import read_project
@@ -29,12 +30,12 @@ from ..tools.toolbox import Tools
 LEASE_S = 300.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RegistryInputs, ModelNameInputs, CandidateInputs, AliasMoveInputs):
     """Inputs of promote: the aliases; [tool.mlflow-uv.promote] holds the gates."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of promote: the decision and its effect."""
 

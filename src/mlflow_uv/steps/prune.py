@@ -1,7 +1,6 @@
 """Deletes failed versions and old candidates, after checking again that no alias points to them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ..command.errors import BadInput
@@ -12,11 +11,12 @@ from ..command.wording import option
 from ..core.promotion.pruning import PruningRule, PruningVerdict, pruning_verdicts
 from ..ops.lineage.registry_client import author, connect
 from ..ops.lineage.version_lookup import require_model
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.registry import DeleteVersions
 from ..tools.toolbox import Tools
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RegistryInputs, ModelNameInputs, DryRunInputs):
     """Inputs of prune: the versions to keep."""
 
@@ -26,7 +26,7 @@ class Inputs(RegistryInputs, ModelNameInputs, DryRunInputs):
     older_than_days: Annotated[float, Doc("Minimum age, in days since registration, of the versions to delete.")] = 30.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of prune: the deleted and the kept versions."""
 

@@ -1,7 +1,7 @@
 """Registers the released model as a version, or finds the version that already has the same model."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -16,6 +16,7 @@ from ..ops.lineage.audit import record_of
 from ..ops.lineage.publication import publish
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import RegistryClient
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.models import FindModels
 from ..payloads.messages.registry import FindOrCreateVersion, RegisteredVersion
 from ..payloads.messages.tags import (
@@ -33,12 +34,12 @@ from ..tools.toolbox import Tools
 READY_S = 300.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RecordInputs, ModelNameInputs):
     """Inputs of register: the record and the model name."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of register: the version."""
 

@@ -1,7 +1,7 @@
 """Runs the steps of a release in order, and reports where it stopped and how far the lineage goes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, TypeVar
@@ -20,6 +20,7 @@ from ..ops.image.lookup import serve_line
 from ..ops.lineage.pages import pages_about
 from ..ops.lineage.registry_client import connect
 from ..ops.versions.comparison import compare_with_champion
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.mlflow.store import StoreKind
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
@@ -28,7 +29,7 @@ from . import report as report_step
 from . import verify as verify_step
 from .build_image import ImageInputs
 from .build_image import Outputs as ImageOutputs
-from .catalog import RELEASE_NAME, step_of, steps
+from .catalog import RELEASE_NAME, RELEASE_PARTS, step_of
 from .check_lock import Outputs as LockOutputs
 from .check_targets import Outputs as TargetOutputs
 from .export import ExportFileInputs
@@ -41,11 +42,10 @@ from .report import LoggedReportInputs
 from .smoke_test import Outputs as TestOutputs
 from .smoke_test import ServerTestInputs
 
-DEFAULT = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
 InputsT = TypeVar("InputsT")
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(
     check_targets.Inputs,
     ExportFileInputs,
@@ -63,14 +63,14 @@ class Inputs(
     An input of a step that is not declared here has a `FixedInRelease`, the value that a release runs the step with.
     """
 
-    steps: Annotated[tuple[str, ...], Doc("Steps to run, in this order; all others are skipped.")] = DEFAULT
+    steps: Annotated[tuple[str, ...], Doc("Steps to run, in this order; all others are skipped.")] = RELEASE_PARTS
     verify: Annotated[
         bool, Doc("Run verify at the end: serve the version in each of `ways`, and record the results.")
     ] = False
     preflight: Annotated[bool, OneRun(), Doc("Only check that everything the steps need is available.")] = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of release: those of its steps, None for a step that did not run."""
 
@@ -94,7 +94,7 @@ class Outputs:
         return replace(self, **{step.name.replace("-", "_"): outputs})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Progress:
     """How far a release got: outputs, findings, timings and tables of its steps, and the chain."""
 
@@ -278,12 +278,12 @@ def _timing(step: Step[Any, Any, Any], started_s: float, summary: str, tools: To
 
 def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
     for name in names:
-        if name not in DEFAULT:
-            meant = tuple(near_name(other, DEFAULT) if other not in DEFAULT else other for other in names)
-            chosen = dict.fromkeys(filter(None, meant)) or DEFAULT
+        if name not in RELEASE_PARTS:
+            meant = tuple(near_name(other, RELEASE_PARTS) if other not in RELEASE_PARTS else other for other in names)
+            chosen = dict.fromkeys(filter(None, meant)) or RELEASE_PARTS
             raise BadInput(
                 what=f"`{name}` is not a step of a release",
-                why=f"its steps are {', '.join(DEFAULT)}",
+                why=f"its steps are {', '.join(RELEASE_PARTS)}",
                 fix=option("steps", ",".join(chosen)),
             )
     return tuple(map(step_of, names))
@@ -374,7 +374,7 @@ def _begun(inputs: Inputs, progress: Progress, tools: Tools) -> Record | None:
         return None
 
 
-RELEASE: Step[Inputs, Outputs, Tools] = Step(
+STEP: Step[Inputs, Outputs, Tools] = Step(
     name=RELEASE_NAME,
     summary="Release a tested model from uv.lock: check, export, train, log, register, build and smoke-test in"
     " one run.",
@@ -382,4 +382,3 @@ RELEASE: Step[Inputs, Outputs, Tools] = Step(
     outputs=Outputs,
     run=run,
 )
-ALL: tuple[Step[Any, Any, Any], ...] = (RELEASE, *steps())

@@ -1,7 +1,6 @@
 """Writes the report on a registered version as one HTML file, from the registry and the release record."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,11 +19,12 @@ from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.report.page import render_page
 from ..ops.report.version_report import version_report
 from ..ops.versions.comparison import compare_with_champion
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.project.files import absolute, bounds_of, write_atomically
 from ..tools.toolbox import Tools
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class LoggedReportInputs:
     """Whether the report is logged."""
 
@@ -33,7 +33,7 @@ class LoggedReportInputs:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RegistryInputs, VersionInputs, ChampionInputs, LoggedReportInputs):
     """Inputs of report: the version, what it is compared with, and where the report is written."""
 
@@ -42,7 +42,7 @@ class Inputs(RegistryInputs, VersionInputs, ChampionInputs, LoggedReportInputs):
     ] = Path(REPORT_FILE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of report: the version, and the file."""
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from ..command.report import Report
 from ..command.step import Doc, OneRun, Step
 from ..command.wording import option
 from ..core.security.markdown import inline, link
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.github.api import GithubApi
 from ..tools.github.issues import PERMISSION, Issues
 from ..tools.lock_toolbox import LockTools
@@ -51,7 +51,7 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(ProjectInputs):
     """Inputs of report-issue: what was checked, and how the check ended. No project is needed."""
 
@@ -61,7 +61,7 @@ class Inputs(ProjectInputs):
     ] = JobResult.FAILURE
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of report-issue."""
 
@@ -69,7 +69,7 @@ class Outputs:
     issue_url: Annotated[str, Doc("Address of the issue; empty if there is none.")]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class IssueText:
     """The texts of an issue: its subject, and the Markdown of a link to the run of the workflow."""
 

@@ -1,6 +1,5 @@
 """Moves the champion alias back to the version before, after recomputing that version's lineage."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ..command.errors import BadInput
@@ -13,11 +12,12 @@ from ..ops.image.lookup import address_of, names_reused, serve_line
 from ..ops.lineage.audit import audited, require_distinct
 from ..ops.lineage.registry_client import author, connect
 from ..ops.lineage.version_lookup import CHAMPION, version_of_alias
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.registry import ExpectedRollback, FindRollback, RollBackAlias
 from ..tools.toolbox import Tools
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RegistryInputs, ModelNameInputs, AliasMoveInputs):
     """Inputs of rollback: the aliases, and optionally the version to return to."""
 
@@ -32,7 +32,7 @@ class Inputs(RegistryInputs, ModelNameInputs, AliasMoveInputs):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of rollback."""
 

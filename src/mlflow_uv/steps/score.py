@@ -1,7 +1,6 @@
 """Scores a table with a registered version, in its own environment, in bounded batches that a later run continues."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +32,7 @@ from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.scoring.inputs import InputTable, identified, input_table
 from ..ops.scoring.output import opened_output, rejects_folder
 from ..ops.scoring.score import ScoringOptions, ScoringPlan, removed_on_error, score_table, summary
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.tags import RELEASE_KEY
 from ..tools.toolbox import Tools
 
@@ -46,7 +46,7 @@ class OutputFormat(Enum):
     JSON_LINES = "jsonl"
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RegistryInputs, VersionInputs, IsolationInputs, ServeEnvInputs, StrictInputs):
     """Inputs of score: the version, the table, and what is written."""
 
@@ -76,7 +76,7 @@ class Inputs(RegistryInputs, VersionInputs, IsolationInputs, ServeEnvInputs, Str
     ] = 1_000_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of score."""
 

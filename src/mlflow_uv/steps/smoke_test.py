@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +43,7 @@ from ..ops.lineage.registry_client import author
 from ..ops.model.folder_changes import file_digests, folder_findings
 from ..ops.model.selected_requests import requests_to_send
 from ..ops.verify.endpoint import ask
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.registry import AssignAlias, SetTags
 from ..payloads.messages.tags import REASON, STATE
 from ..tools.engines.engine import ServerSettings, StartedServer
@@ -53,7 +54,7 @@ from .register import version_tags
 LEASE_S = 30.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class ServerTestInputs(ResponseInputs, ServeLimitInputs, DeadlineInputs, AnswerTimeoutInputs, RecordInputs):
     """Inputs for a server that the step starts: time limits, tolerance and alias."""
 
@@ -67,7 +68,7 @@ class ServerTestInputs(ResponseInputs, ServeLimitInputs, DeadlineInputs, AnswerT
     ] = "candidate"
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(ServerTestInputs, RegistryInputs):
     """Inputs of smoke-test: those of a release, and the server to ask instead of one that the step starts."""
 
@@ -94,7 +95,7 @@ class Inputs(ServerTestInputs, RegistryInputs):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of smoke-test."""
 

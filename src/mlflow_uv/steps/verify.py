@@ -1,7 +1,7 @@
 """Serves a version with MLflow, in its image and on Spark, and compares its predictions with those of training."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -37,6 +37,7 @@ from ..ops.verify.comparison import Verification
 from ..ops.verify.environments import ModelEnvironments
 from ..ops.verify.recording import record_in, record_results
 from ..ops.verify.ways import Way, select_ways, verify
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.mlflow.model_commands import ModelCommands
 from ..tools.project.files import bounds_of, write_atomically
 from ..tools.toolbox import Tools
@@ -44,7 +45,7 @@ from ..tools.toolbox import Tools
 _LOCAL_SPARK = "local[2]"
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class WayInputs:
     """Inputs of verify that a release takes: the ways of serving, their limit, and what is written."""
 
@@ -72,7 +73,7 @@ class WayInputs:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RegistryInputs, RecordInputs, VersionInputs, ServeEnvInputs, WayInputs, DryRunInputs):
     """
     Inputs of verify: the version, the ways of serving, and what is written.
@@ -81,7 +82,7 @@ class Inputs(RegistryInputs, RecordInputs, VersionInputs, ServeEnvInputs, WayInp
     """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of verify: the ways by result."""
 

@@ -23,7 +23,7 @@ from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_u
 from ..command.wording import Phrasing, help_call, suggestion, worded
 from ..core.security.control_characters import visible_columns
 from ..core.security.masking import secrets_in
-from ..steps.catalog import NAMES, RELEASE_NAME, step_of
+from ..steps.catalog import NAMES, RELEASE_NAME, all_steps, step_of
 from ..tools.lock_toolbox import LockTools, locktools
 from ..tools.project.checkout import given_layer, settings_layer
 from ..tools.project.files import Project, absolute, read_project, repository_of
@@ -264,15 +264,13 @@ def _require_valid_policies(project: Project) -> None:
 
 
 def _steps(arguments: list[str]) -> tuple[Step[Any, Any, Any], ...]:
-    """The step that is named first, none for `--version`, else every step and `release`."""
+    """The step that is named first, none for `--version`, else every step."""
     match arguments:
-        case [name, *_] if name in NAMES:
+        case [name, *_] if name in (RELEASE_NAME, *NAMES):
             return (step_of(name),)
         case ["--version", *_]:
             return ()
-    from ..steps.release import ALL  # noqa: PLC0415  # imports every step
-
-    return ALL
+    return all_steps()
 
 
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:

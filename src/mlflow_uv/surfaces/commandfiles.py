@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..command.report import Finding
 from ..core.security.child_environment import COMMAND_FILES
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CommandFiles:
     """
     The contents of the runner's files at the start of the step, by the variables that name them.

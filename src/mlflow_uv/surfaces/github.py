@@ -21,7 +21,7 @@ from ..command.step import Step, fields_of
 from ..command.wording import Wording
 from ..core.security.documents import parse_json
 from ..core.security.masking import mask, secrets_in
-from ..steps.release import ALL, DEFAULT, RELEASE
+from ..steps.catalog import NAMES, RELEASE_NAME, RELEASE_PARTS, step_of
 from .cli import answer, cancellable, project_folder, recorded
 from .commandfiles import CommandFiles
 from .escaping.commands import command as workflow_command
@@ -91,10 +91,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _act(name: str) -> int:
-    step = next((step for step in ALL if step.name == name), None)
-    if step is None:
+    if name not in (RELEASE_NAME, *NAMES):
         print(workflow_command("error", f"`{name}` is no step of mlflow-uv"), flush=True)
         return BadInput.exit_code
+    step = step_of(name)
     root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
     runner, summary = _consoles(step, root, project="")
     given: dict[str, object] = {}
@@ -141,7 +141,7 @@ def _consoles(step: Step[Any, Any, Any], root: Path, *, project: str) -> tuple[G
         step=step.name,
         source=ActionSource.of(os.environ, file=Path(__file__)),
         root=root,
-        parts=DEFAULT if step is RELEASE else (),
+        parts=RELEASE_PARTS if step.name == RELEASE_NAME else (),
         project="" if project == "." else project,
     )
     secrets = secrets_in(os.environ)

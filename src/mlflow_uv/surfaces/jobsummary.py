@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
@@ -19,6 +18,7 @@ from ..command.report import ChainLink, Finding, Report, Severity, Table, TableK
 from ..command.step import Step, fields_of
 from ..core.security.markdown import code_block, inline, link
 from ..core.security.masking import mask
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from .phrasing import ActionPhrasing
 
 LIMIT = 1_000_000  # bytes; GitHub drops a summary over 1 MiB whole
@@ -31,7 +31,7 @@ _ROWS = 20  # rows of a table that is not folded
 _CLOSED = "\n</details>\n\n"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class JobSummary:
     """
     Writes the summaries of a step for a workflow.

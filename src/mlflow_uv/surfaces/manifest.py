@@ -15,8 +15,7 @@ from ..core.lint.settings import LintSettings
 from ..core.model.budgets import Budgets
 from ..core.policy.policy import LockPolicy
 from ..core.promotion.promote_policy import PromotePolicy
-from ..steps.catalog import step_of
-from ..steps.release import ALL, RELEASE
+from ..steps.catalog import RELEASE_NAME, all_steps, step_of
 from .cli import SARIF
 
 _LIMITS = {
@@ -33,8 +32,9 @@ NOTE = "Rendered by `bin/mlflow-uv render` from the steps in src/mlflow_uv: edit
 
 def rendered() -> dict[str, str]:
     """Every rendered file by its path in the repository."""
-    files = {"action.yml": _action(RELEASE, up=""), "action-types.yml": _types(RELEASE)}
-    for step in ALL:
+    release = step_of(RELEASE_NAME)
+    files = {"action.yml": _action(release, up=""), "action-types.yml": _types(release)}
+    for step in all_steps():
         files[f"actions/{step.name}/action.yml"] = _action(step, up="/../..")
         files[f"actions/{step.name}/action-types.yml"] = _types(step)
     files[".pre-commit-hooks.yaml"] = _hooks()
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _action(step: Step[Any, Any, Any], *, up: str) -> str:
-    title = "mlflow-uv" if step is RELEASE else f"mlflow-uv {step.name}"
+    title = "mlflow-uv" if step.name == RELEASE_NAME else f"mlflow-uv {step.name}"
     lines = [f"# {NOTE}", f"name: {title}", f"description: {_quoted(step.summary)}", "author: mlflow-uv-action"]
     lines += ["branding:", "  icon: package", "  color: blue", "", "inputs:"]
     for field in fields_of(step.inputs):
@@ -115,7 +115,7 @@ def _described(field: Field) -> str:
 
 def _hooks() -> str:
     lines = [f"# {NOTE}"]
-    for step in ALL:
+    for step in all_steps():
         if step.hook is not None:
             lines += _hook(step.name, step.hook.name, step.summary, step.hook.files)
         for hook in step.rule_hooks:
@@ -145,7 +145,7 @@ def _settings() -> str:
             "policy",
             "promote",
             "smoke-test",
-            *(field.kebab for step in ALL for field in fields_of(step.inputs) if field.setting),
+            *(field.kebab for step in all_steps() for field in fields_of(step.inputs) if field.setting),
         }
     )
     of_lock = sorted({"policy", *(field.kebab for field in fields_of(step_of("check-lock").inputs) if field.setting)})
@@ -165,7 +165,7 @@ def _reference() -> str:
         " `[tool.mlflow-uv]` in pyproject.toml, which overrides the default. A note in italics limits the values of"
         " that key: see [what a checkout may decide](threat-model.md#what-a-checkout-may-decide).\n"
     )
-    for step in ALL:
+    for step in all_steps():
         parts.append(f"## {step.name}\n")
         parts.append(step.summary + _hook_note(step) + "\n")
         parts.append("".join(_table("input", fields_of(step.inputs))))

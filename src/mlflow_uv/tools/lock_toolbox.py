@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..command.host import Host
 from ..command.report import Console
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from .git.git import Git
 from .system.clock import Clock, SystemClock
 from .system.process import Runner, SystemRunner
@@ -15,7 +15,7 @@ from .uv.settings import MachineSettings
 from .uv.uv import Uv
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LockTools:
     """The tools of a step that only checks a lock."""
 

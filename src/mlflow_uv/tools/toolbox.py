@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..command.host import Host
 from ..command.report import Console
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from .engines.build_context import BuildContexts
 from .engines.choice import Engines
 from .engines.library_scanner import LibraryScanner
@@ -22,7 +22,7 @@ from .system.web import Web
 from .uv.environments import Environments
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Tools(LockTools):
     """The tools of a step."""
 

@@ -8,10 +8,10 @@ from mlflow_uv_hooks.hook import _parse
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.step import Step, ValueLayer, fields_of, settle
-from mlflow_uv.steps.release import ALL
+from mlflow_uv.steps.catalog import all_steps
 from tests.inputs import inputs_of
 
-HOOKS = [step for step in ALL if step.hook is not None]
+HOOKS = [step for step in all_steps() if step.hook is not None]
 
 
 def parsed(step: Step[Any, Any, Any], words: list[str]) -> Any:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.steps import catalog
-from mlflow_uv.steps.catalog import NAMES, step_of, steps
+from mlflow_uv.steps.catalog import NAMES, RELEASE_NAME, all_steps, step_of, steps
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [RELEASE_NAME, *NAMES])
 def test_a_name_leads_to_the_step_that_has_it(name: str) -> None:
     """
     And always to the same one.
@@ -26,8 +26,9 @@ def test_every_step_is_listed_once() -> None:
     files = Path(catalog.__file__).parent.glob("*.py")
     modules = [path.stem for path in files if re.search(r"^STEP\b", path.read_text(), re.MULTILINE)]
 
-    assert sorted(name.replace("-", "_") for name in NAMES) == sorted(modules)
+    assert sorted(name.replace("-", "_") for name in (RELEASE_NAME, *NAMES)) == sorted(modules)
     assert [*NAMES] == [step.name for step in steps()]
+    assert [RELEASE_NAME, *NAMES] == [step.name for step in all_steps()]
 
 
 def test_a_step_that_is_not_asked_for_is_not_imported() -> None:

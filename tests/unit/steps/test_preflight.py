@@ -7,9 +7,9 @@ import pytest
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.core.lock.lockfile import read_lockfile
+from mlflow_uv.steps.catalog import RELEASE_PARTS
 from mlflow_uv.steps.preflight import CONTRIBUTIONS, Answer, as_finding, is_failure
 from mlflow_uv.steps.preflight.image import _purelib
-from mlflow_uv.steps.release import DEFAULT
 
 LOCK = b"""version = 1
 requires-python = ">=3.11"
@@ -26,7 +26,7 @@ def test_every_contribution_is_of_a_step_of_a_release() -> None:
     """
     In the order of the steps, which is that of the exit codes.
     """
-    order = [step for step in DEFAULT if step in CONTRIBUTIONS]
+    order = [step for step in RELEASE_PARTS if step in CONTRIBUTIONS]
 
     assert order == list(CONTRIBUTIONS)
 

@@ -14,10 +14,10 @@ from mlflow_uv.command.outputs import output_values
 from mlflow_uv.command.report import Report
 from mlflow_uv.command.step import fields_of
 from mlflow_uv.steps import verify
-from mlflow_uv.steps.catalog import step_of
+from mlflow_uv.steps.catalog import RELEASE_PARTS, step_of
 from mlflow_uv.steps.check_targets import Outputs as TargetOutputs
 from mlflow_uv.steps.register import Outputs as VersionOutputs
-from mlflow_uv.steps.release import DEFAULT, RELEASE, Inputs, Outputs, _chosen, _inputs_of, _run
+from mlflow_uv.steps.release import STEP, Inputs, Outputs, _chosen, _inputs_of, _run
 from mlflow_uv.surfaces.cli import _parsed
 from mlflow_uv.tools.toolbox import Tools
 from tests.console import KeptConsole
@@ -33,7 +33,7 @@ def undecided(record: type) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", [*DEFAULT, "verify"])
+@pytest.mark.parametrize("name", [*RELEASE_PARTS, "verify"])
 def test_every_input_of_a_step_is_taken_by_a_release_or_fixed(name: str) -> None:
     """
     Its declaration says which: a release inherits the field, or runs the step with the value of FixedInRelease.
@@ -82,7 +82,7 @@ def test_the_inputs_of_a_release_are_listed_like_those_of_its_steps() -> None:
     """
     The project first, the store and uv last.
     """
-    names = [field.kebab for field in fields_of(RELEASE.inputs)]
+    names = [field.kebab for field in fields_of(STEP.inputs)]
 
     assert ["project", "package", "extras", "groups", "record"] == names[:5]
     assert ["tracking-uri", "embedded", "uv", "respect-env"] == names[-4:]
@@ -91,7 +91,7 @@ def test_the_inputs_of_a_release_are_listed_like_those_of_its_steps() -> None:
 @pytest.mark.parametrize(
     ("names", "fix"),
     [
-        (("nope",), f"--steps {','.join(DEFAULT)}"),
+        (("nope",), f"--steps {','.join(RELEASE_PARTS)}"),
         (("check-lock", "regster"), "--steps check-lock,register"),
         (("exprot", "export"), "--steps export"),
     ],

@@ -16,8 +16,7 @@ from mlflow_uv.command.errors import BadInput, Cancelled, Unforeseen
 from mlflow_uv.command.report import Report
 from mlflow_uv.command.step import fields_of
 from mlflow_uv.steps import check_lock, export
-from mlflow_uv.steps.catalog import NAMES, RELEASE_NAME
-from mlflow_uv.steps.release import ALL
+from mlflow_uv.steps.catalog import NAMES, RELEASE_NAME, all_steps
 from mlflow_uv.surfaces.cli import _parsed, answer, cancellable, gather, given_in, main
 from mlflow_uv.surfaces.terminal import terminal
 from mlflow_uv.tools.lock_toolbox import LockTools
@@ -42,7 +41,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
 def test_help_explains_every_flag(step, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """
     `--help` shows each input with its sentence.
@@ -261,7 +260,7 @@ def test_a_setting_that_nobody_knows_is_refused(project: Path) -> None:
     assert "did you mean `requirements-file`?" == caught.value.why
 
 
-@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
 @pytest.mark.parametrize(
     ("lines", "what"),
     [

@@ -16,8 +16,7 @@ from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.report import ChainLink, Finding, Mark, Report, Severity, Table, Timing
 from mlflow_uv.command.step import Doc, Field, FieldKind, Step, fields_of
 from mlflow_uv.core.security.control_characters import visible_lines
-from mlflow_uv.steps.catalog import step_of
-from mlflow_uv.steps.release import ALL
+from mlflow_uv.steps.catalog import all_steps, step_of
 from mlflow_uv.surfaces.cli import _parser
 from mlflow_uv.surfaces.github import (
     ANNOTATIONS,
@@ -215,7 +214,7 @@ def test_outputs_are_kebab_case_and_what_they_hold_stays_inside(
     assert expected | {"text": text} == read_outputs(tmp_path / "out")
 
 
-@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
 def test_a_step_that_fails_puts_out_what_a_workflow_can_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: Step[Any, Any, Any]
 ) -> None:
@@ -356,7 +355,7 @@ SAMPLES = {
     FieldKind.WORDS: ("python train.py --fast 'a b'", "-m x"),
     FieldKind.QUOTED: ("alpha=0.5 note='a b'", "-odd=1"),
 }
-FIELDS = [(step, field) for step in ALL for field in fields_of(step.inputs)]
+FIELDS = [(step, field) for step in all_steps() for field in fields_of(step.inputs)]
 
 
 @pytest.mark.parametrize(("step", "field"), FIELDS, ids=[f"{step.name}-{field.kebab}" for step, field in FIELDS])

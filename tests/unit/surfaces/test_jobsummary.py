@@ -18,7 +18,7 @@ from mlflow_uv.command.report import (
     WebLink,
 )
 from mlflow_uv.command.step import Step, ValueLayer, fields_of, settle
-from mlflow_uv.steps.release import ALL
+from mlflow_uv.steps.catalog import all_steps
 from mlflow_uv.surfaces.cli import _parser, given_in
 from mlflow_uv.surfaces.jobsummary import command_line
 from mlflow_uv.surfaces.phrasing import ActionPhrasing, ActionSource
@@ -33,7 +33,7 @@ def parsed(arguments: list[str]) -> Any:
 
 
 @pytest.mark.parametrize("switch", ["true", "false"])
-@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
 def test_the_line_of_a_summary_gives_the_same_inputs(step: Step[Any, Any, Any], switch: str) -> None:
     """
     With every input set, the command line parses the line into the inputs that the action had.
@@ -46,7 +46,7 @@ def test_the_line_of_a_summary_gives_the_same_inputs(step: Step[Any, Any, Any], 
 
 
 @pytest.mark.parametrize("switch", ["true", "false"])
-@pytest.mark.parametrize("step", ALL, ids=lambda step: step.name)
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
 def test_values_become_arguments_that_give_the_same_values(step: Step[Any, Any, Any], switch: str) -> None:
     """
     What `Field.argv` writes of a parsed value is parsed into that value again.

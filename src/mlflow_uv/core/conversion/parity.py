@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context
 from typing import Any
 
 from ...command.report import Finding, Severity, Table, counted
 from ...command.wording import Wording, option
 from ...payloads.messages.conversion import PortableSignature
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 # How the scorer of a bundle refuses a request that its types cannot express.
 _BEYOND_TYPES = "ValueError: "
@@ -17,7 +17,7 @@ _NUMBER = "double"
 _DIGITS = (2, 17)  # of a printed tolerance: few, or as many as a number below 1 has
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ParityBudget:
     """
     What may differ: numbers within `tolerance`, relative and absolute; `max_beyond` is the share of numbers beyond it.
@@ -30,7 +30,7 @@ class ParityBudget:
     max_beyond: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class OutputParity:
     """
     One output for the requests of one origin.
@@ -61,7 +61,7 @@ class OutputParity:
         return self.beyond / self.rows if self.rows else 0.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Parity:
     """
     The result of the comparison.

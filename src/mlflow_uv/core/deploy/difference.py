@@ -1,16 +1,16 @@
 """Compares what a deployment runs with what it is to run, as the rows of a plan."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ...command.report import Table, TableKind
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 Facts = Mapping[str, str]
 NOTHING = "nothing"
 _DIGEST = 24  # characters shown of a digest, with its algorithm
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DeploymentChange:
     """A part of a deployment that differs: what runs now, and what would."""
 

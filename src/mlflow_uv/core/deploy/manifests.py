@@ -3,9 +3,9 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..image.dockerfile import PORT
 from .difference import Facts
 from .served_containers import DRAIN_S, USER
@@ -19,7 +19,7 @@ _STARTUP_PERIOD_S = 2
 _LINGER_S = 5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PodSpec:
     """
     What the pods of a colour run: `image` is a reference by digest, `variables` the names of the model's.
@@ -42,7 +42,7 @@ class PodSpec:
         return f"{self.deployment}-{self.slot}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ManifestLabels:
     """The keys of the labels that name a deployment and a colour, and of the annotation with the facts."""
 

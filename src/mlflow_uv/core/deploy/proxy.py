@@ -1,7 +1,9 @@
 """Writes the configuration of the proxy that leads requests to one of two containers, and reads which one it is."""
 
 import re
-from dataclasses import dataclass
+
+from ...command.lazy_pattern import lazy_pattern
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 FOLDER = "/mlflow-uv"
 FILE = f"{FOLDER}/haproxy.cfg"
@@ -11,7 +13,7 @@ COMMAND = ("haproxy", "-W", "-db", "-f", FILE)
 CHECK = ("haproxy", "-c", "-f", FILE)
 IDLE_S = 5  # for the next request of a connection
 _SLACK_S = 10
-_SERVER = re.compile(r"^    server (?P<slot>[a-z]+) ", re.MULTILINE)
+_SERVER = lazy_pattern(r"^    server (?P<slot>[a-z]+) ", re.MULTILINE)
 # `idle-close-on-response` answers one more request on an idle connection of an old worker, with `Connection: close`;
 # without it, a client that sends a request at that moment would get none. A server connection is not used again, since
 # a server may close an idle one at the moment of the next request.
@@ -41,7 +43,7 @@ backend model
 """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ProxyTimes:
     """Seconds that follow from the time limit of a request."""
 

@@ -1,27 +1,32 @@
 """Parses the deployments in [tool.mlflow-uv.deploy.NAME]: a target each, with the settings of its kind."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 from ...command.limits import Limits
 from ...command.step import Doc, Matching
 from ...command.wording import suggestion
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicyTable
-from .platform_settings import DatabricksSettings
-from .target_settings import TargetSettings
 
 # Names of networks, containers and objects of Kubernetes are made of it, and all of them accept it.
-_NAME = re.compile(r"[a-z](?:-?[a-z0-9]){0,29}")
+_NAME = lazy_pattern(r"[a-z](?:-?[a-z0-9]){0,29}")
 NAME_MEANING = "lower-case letters, digits and single hyphens, at most 30, the first a letter"
 _ADDRESS = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}"
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123, as Kubernetes requires it
 LOOPBACK = "127.0.0.1"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
+class TargetSettings:
+    """The settings that every kind of target has."""
+
+    target: Annotated[str, Doc("Kind of the target.")]
+
+
+@lazy_dataclass
 class HostSettings(TargetSettings):
     """Settings of a service on a host: of the targets compose and podman."""
 
@@ -37,7 +42,7 @@ class HostSettings(TargetSettings):
     cpus: Annotated[float | None, Limits(least=0.01), Doc("Processors of the model's container, as 0.5.")] = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class KubernetesSettings(TargetSettings):
     """Settings of the target kubernetes."""
 
@@ -71,7 +76,6 @@ KINDS: Mapping[str, type[TargetSettings]] = {
     "compose": HostSettings,
     "podman": HostSettings,
     "kubernetes": KubernetesSettings,
-    "databricks": DatabricksSettings,
 }
 
 

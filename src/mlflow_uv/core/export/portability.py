@@ -1,20 +1,21 @@
 """Finds requirements that cannot be installed, or are ambiguous, outside of the checkout."""
 
 import posixpath
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from pathlib import PurePath
 from urllib.parse import unquote, urlsplit
 
+from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding, Severity
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.lockfile import Lockfile, Package, package_line
 from .indexes import UsedIndex
 from .requirements import LocalRequirement, Requirements
 
 _NAMED = 5
-_SECRET = re.compile(r"https?://[^/\s@]+@|://[^/\s:@]+:[^/\s@]+@")
+_SECRET = lazy_pattern(r"https?://[^/\s@]+@|://[^/\s:@]+:[^/\s@]+@")
 
 
 class LocalPackages(Enum):
@@ -25,7 +26,7 @@ class LocalPackages(Enum):
     OMIT = "omit"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LocalWheel:
     """The wheel of a local package, in the folder `wheels` next to the exported files."""
 
@@ -47,7 +48,7 @@ class LocalWheel:
         return replace(self.local, path=f"./{self.relative_path}", hashes=(f"sha256:{self.sha256}",))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LockSource:
     """The lock that an export is made from: its path, bytes and parsed content."""
 

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.size_limits import LOCK_LIMIT
 from ..security.toml_documents import parse_toml
 from .indexes import plain_url, without_user
@@ -23,7 +24,7 @@ _ORDER = (
 _RANK = {key: at for at, key in enumerate(_ORDER)}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PathReplacements:
     """
     Replacements for paths of this machine.

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 
+from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.markers import holds, normal_form
 from ..lock.package_names import canonicalize_name
@@ -13,16 +14,16 @@ from ..release.digests import sha256
 # Normalised versions (PEP 440); `packaging` parses any other.
 _VERSION = r"(?:\d+!)?\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?"
 _NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
-_PINNED = re.compile(rf"{_NAME}(\[[A-Za-z0-9._, -]*\])?\s*==\s*({_VERSION})(?:\s*;\s*(.+))?")
+_PINNED = lazy_pattern(rf"{_NAME}(\[[A-Za-z0-9._, -]*\])?\s*==\s*({_VERSION})(?:\s*;\s*(.+))?")
 # Markers that need no parsing: in the form of `packaging` except for the quotes, without aliases and parentheses.
 _ATOM = (
     r"(?:os_name|sys_platform|platform_(?:machine|system|python_implementation)|implementation_name|python_full_version)"
     r" (?:==|!=|<|<=|>|>=) '[A-Za-z0-9._-]+'"
 )
-_FLAT = re.compile(rf"{_ATOM}(?: and {_ATOM})*|{_ATOM}(?: or {_ATOM})+")
-_HASH = re.compile(r"\s--hash[= ](\S+)")
-_LOCAL = re.compile(r"(?:-e\s+|--editable[= ])?((?:file:|\.{1,2}(?:/|$|(?=\s))|/|[^\s;@]+/)[^;]*?)(?:\s*;\s*(.+))?")
-_DIRECT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?\s*@\s*(\S+)(?:\s+;\s*(.+))?")
+_FLAT = lazy_pattern(rf"{_ATOM}(?: and {_ATOM})*|{_ATOM}(?: or {_ATOM})+")
+_HASH = lazy_pattern(r"\s--hash[= ](\S+)")
+_LOCAL = lazy_pattern(r"(?:-e\s+|--editable[= ])?((?:file:|\.{1,2}(?:/|$|(?=\s))|/|[^\s;@]+/)[^;]*?)(?:\s*;\s*(.+))?")
+_DIRECT = lazy_pattern(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?\s*@\s*(\S+)(?:\s+;\s*(.+))?")
 
 
 @lazy_dataclass

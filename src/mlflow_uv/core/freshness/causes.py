@@ -1,8 +1,9 @@
 """Defines the causes for a lock that is out of date or cannot be verified, and the differences that have them."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
+
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 
 class ManifestPlace(NamedTuple):
@@ -45,7 +46,7 @@ class Cause(Enum):
     UNKNOWN = "stale"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Difference:
     """A difference between the manifests and what the lock was made from, with its place in a manifest."""
 

@@ -1,9 +1,10 @@
 """Reads the requirements that manifests declare, in the form in which the lock records them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.markers import readable
 from ..lock.package_names import canonicalize_name
 from .causes import ManifestPlace
@@ -25,7 +26,7 @@ from .requirement import (
 Table = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ProjectManifest:
     """A pyproject.toml or uv.toml: its path relative to the lock's folder, its absolute folder, and its content."""
 
@@ -71,7 +72,7 @@ class ProjectManifest:
         return frozenset(name for name in self.list_at("project", "dynamic") if isinstance(name, str))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Workspace:
     """
     The current manifests that one lock is made from.
@@ -96,7 +97,7 @@ class Workspace:
         return self.settings.get(*self.options, name)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DeclaredRequirements:
     """A manifest's requirements by scope. The kinds of scope in `unknown` are dynamic, known only after a build."""
 

@@ -9,9 +9,10 @@ from math import prod
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from ...command.lazy_pattern import lazy_pattern
 from ..lock.markers import normal_form
 
-_COMPARISON = re.compile(
+_COMPARISON = lazy_pattern(
     r'(\w+) (?:===|==|~=|!=|<=|>=|<|>|not in|in) "([^"]*)"|"([^"]*)" (?:===|==|~=|!=|<=|>=|<|>|not in|in) (\w+)'
 )
 # Values that uv treats as mutually exclusive: a platform has one value in each of the three variables.

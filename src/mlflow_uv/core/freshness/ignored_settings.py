@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import NamedTuple
 
-_IGNORED = re.compile(
+from ...command.lazy_pattern import lazy_pattern
+
+_IGNORED = lazy_pattern(
     r"^warning: Failed to parse `([^`\n]+)` during settings discovery:\n((?:[ \t]+.*\n?)+)", re.MULTILINE
 )
-_LINE = re.compile(r"TOML parse error at line (\d+)")
-_WRONG = re.compile(r"unknown (?:field|variant) `([^`]*)`, expected (?:one of )?(.+)")
-_SHADOWED = re.compile(
+_LINE = lazy_pattern(r"TOML parse error at line (\d+)")
+_WRONG = lazy_pattern(r"unknown (?:field|variant) `([^`]*)`, expected (?:one of )?(.+)")
+_SHADOWED = lazy_pattern(
     r"^warning: Found both a `uv\.toml` file and a `\[tool\.uv\]`[^\n]*\n((?:- .+\n?)+)", re.MULTILINE
 )
 

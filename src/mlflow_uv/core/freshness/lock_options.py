@@ -10,6 +10,7 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
+from ...command.lazy_pattern import lazy_pattern
 from ..lock.lockfile import Lockfile
 from ..lock.markers import holds, readable
 from ..lock.package_names import canonicalize_name
@@ -35,7 +36,7 @@ _MODES = (
     ("prerelease", "prerelease-mode", {"if-necessary-or-explicit", "if-necessary"}),
     ("fork-strategy", "fork-strategy", {"requires-python"}),
 )
-_SPAN = re.compile(r"(\d+)\s*(years?|months?|weeks?|days?|hours?|minutes?|seconds?)\s*,?\s*")
+_SPAN = lazy_pattern(r"(\d+)\s*(years?|months?|weeks?|days?|hours?|minutes?|seconds?)\s*,?\s*")
 _DERIVED = 100_000  # sets of conflicts that are derived
 _ZONES = timedelta(hours=14)  # a date without a time is a day in the local time zone
 

@@ -3,13 +3,14 @@
 import os.path
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.markers import holds, readable
 from ..lock.package_names import canonicalize_name
 from .causes import ManifestPlace
@@ -61,7 +62,7 @@ EDITABLE, COPIED = "editable", "copied"  # how a folder is installed, where spec
 UNKNOWN = Origin("unknown")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ManifestRequirement:
     """
     One requirement, with `text` as it was written. Where one of the markers in `unless` holds, another entry applies.

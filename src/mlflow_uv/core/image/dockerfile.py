@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 PORT = 8080
 USER = 10001
@@ -30,7 +32,7 @@ INSTALLER, SERVER_LAYER, MODEL_LAYER = "installer", "server.tar", "model.tar"
 PACKAGES_LABEL = "mlflow-uv.packages-sha256"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Recipe:
     """
     The contents of an image.

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+
 # Layers remove files of lower layers by these names (OCI image specification, "Whiteouts").
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _MOST_LINKS = 40  # as in Linux
@@ -19,7 +21,7 @@ class EntryKind(Enum):
     LINK = "link"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TreeEntry:
     """
     A path of a layer.

@@ -1,16 +1,14 @@
 """Compares the packages of an environment with the requirements that it was made from."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
-from packaging.version import InvalidVersion, Version
-
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..export.requirements import Requirements
 from ..lock.markers import holds
 from ..lock.package_names import canonicalize_name
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PackageDifference:
     """A package whose version in an environment is not the required one; None where it is absent or not required."""
 
@@ -67,7 +65,11 @@ def package_differences(
 
 
 def _same(first: str, second: str) -> bool:
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415  # few versions are written differently
+
+    if first == second:
+        return True
     try:
         return Version(first) == Version(second)
     except InvalidVersion:
-        return first == second
+        return False

@@ -1,15 +1,15 @@
 """Computes the labels of an image: those of the OCI image specification, and `mlflow-uv.*`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..release.record import Record
 
 MODEL = "mlflow-uv.model-sha256"
 _OCI = "org.opencontainers.image."
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BuildProvenance:
     """
     Facts of a build that are not in the record.

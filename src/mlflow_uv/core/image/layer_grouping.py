@@ -1,8 +1,8 @@
 """Divides the packages of a lock among the layers of an image, so that a change of one package changes one layer."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.lockfile import Package
 from ..release.digests import sha256
 from .layers import artifacts_of, large_packages
@@ -13,7 +13,7 @@ OWN_BYTES = 1_000_000
 MOST_OWN, SHARED = 64, 16
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class SizedPackage:
     """A package, and the bytes of its largest wheel."""
 
@@ -21,7 +21,7 @@ class SizedPackage:
     size: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LayerGroup:
     """The packages of one layer, sorted by name."""
 

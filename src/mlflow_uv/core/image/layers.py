@@ -1,8 +1,8 @@
 """Splits packages into layers: large packages, which change rarely, get a layer of their own."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.lockfile import Artifact, Package
 
 LARGE, PACKAGES = "large", "packages"
@@ -11,7 +11,7 @@ _LARGE_ANYWAY = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 _LARGE_BYTES = 5_000_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PackageLayer:
     """
     The packages of one layer: a requirements file, and the names of packages installed without bytecode (`idle`).

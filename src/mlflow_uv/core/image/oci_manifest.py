@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.documents import parse_json
 from .composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE, Blob
 
@@ -26,7 +26,7 @@ TYPES = (
 MOST = 16
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ImageManifest:
     """The digest of an image's configuration, or the digests of the manifests in an index."""
 

@@ -1,12 +1,12 @@
 """Parses the name of a container image into registry, repository and tag, as Docker does."""
 
-from dataclasses import dataclass
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 DOCKER_HUB = "docker.io"
 _LATEST = "latest"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ImageReference:
     """An image's registry (`host`, with a port if given), path (`repository`) and tag, empty if none was given."""
 

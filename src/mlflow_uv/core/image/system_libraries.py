@@ -1,15 +1,15 @@
 """Finds the missing shared library in an error, and the fix that installs it."""
 
-import re
 from collections.abc import Iterable
 
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import Wording, local, option
 
 # The messages of glibc's and musl's loaders, and those of packages that load a library by its short name.
-_ABSENT = re.compile(
+_ABSENT = lazy_pattern(
     r"(?:^|[\s/'])([\w.+-]+\.so[\w.]*): cannot open shared object file|loading shared library (\S+\.so[\w.]*): "
 )
-_BARE = re.compile(r"locate a library called ['`\"](\w+)|\b(\w+) library not found using ctypes")
+_BARE = lazy_pattern(r"locate a library called ['`\"](\w+)|\b(\w+) library not found using ctypes")
 _BY_BARE_NAME = {"sndfile": "libsndfile.so.1", "geos_c": "libgeos_c.so.1", "pq": "libpq.so.5", "magic": "libmagic.so.1"}
 # The Debian packages by the names of their libraries.
 _PACKAGES = {

@@ -4,23 +4,24 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from ...command.lazy_pattern import lazy_pattern
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lint.rule import is_test
 
-_IMPORT = re.compile(r"^\s*(?:import|from)\s+mlflow\b", re.MULTILINE)
-_LOGS = re.compile(r"\bmlflow(?:\.(?P<flavor>[a-z_]+))?\.(?P<call>log_model|autolog)\s*\(")
-_MAIN = re.compile(r"^if\s+__name__\s*==\s*['\"]__main__['\"]", re.MULTILINE)
-_AT_TOP = re.compile(r"^(?:with\s+)?mlflow\.", re.MULTILINE)  # a script without a `__main__` block
-_RELATIVE = re.compile(r"^\s*from\s+\.", re.MULTILINE)
-_TRAINS = re.compile(r"(?:^|_)(?:train|training|fit)(?:_|$)")
-_OTHER = re.compile(
+_IMPORT = lazy_pattern(r"^\s*(?:import|from)\s+mlflow\b", re.MULTILINE)
+_LOGS = lazy_pattern(r"\bmlflow(?:\.(?P<flavor>[a-z_]+))?\.(?P<call>log_model|autolog)\s*\(")
+_MAIN = lazy_pattern(r"^if\s+__name__\s*==\s*['\"]__main__['\"]", re.MULTILINE)
+_AT_TOP = lazy_pattern(r"^(?:with\s+)?mlflow\.", re.MULTILINE)  # a script without a `__main__` block
+_RELATIVE = lazy_pattern(r"^\s*from\s+\.", re.MULTILINE)
+_TRAINS = lazy_pattern(r"(?:^|_)(?:train|training|fit)(?:_|$)")
+_OTHER = lazy_pattern(
     r"(?:^|_)(?:predict|serve|serving|inference|infer|evaluate|eval|deploy|register|app|api|demo|utils?)(?:_|$)"
 )
 _APART = frozenset({"docs", "doc", "examples", "example", "notebooks", "scratch", "archive", "old", "benchmarks"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TrainingScript:
     """
     A script that may train, and how much speaks for it; `flavor` is empty if it names none.

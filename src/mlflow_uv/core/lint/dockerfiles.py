@@ -11,13 +11,15 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from ...command.lazy_pattern import lazy_pattern
+
 FILES = r"(^|/)((Docker|Container)file([.-][^/]*)?|[^/]*\.(docker|container)file)$"
-_INSTRUCTION = re.compile(r"\s*([A-Za-z]+)(?:\s+|$)")
-_ESCAPE = re.compile(r"#\s*escape\s*=\s*(\S)", re.IGNORECASE)
-_HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
-_OPERATOR = re.compile(r"(?<!\\)(&&|\|\||;|\||\n|&(?!&))")
+_INSTRUCTION = lazy_pattern(r"\s*([A-Za-z]+)(?:\s+|$)")
+_ESCAPE = lazy_pattern(r"#\s*escape\s*=\s*(\S)", re.IGNORECASE)
+_HEREDOC = lazy_pattern(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_OPERATOR = lazy_pattern(r"(?<!\\)(&&|\|\||;|\||\n|&(?!&))")
 # One that is not closed takes the rest, so that it is read once; group 2 is the closing quote.
-_STRINGS = re.compile(r'"((?>(?:[^"\\]++|\\.)*))(?:(")|\\?\Z)', re.DOTALL)
+_STRINGS = lazy_pattern(r'"((?>(?:[^"\\]++|\\.)*))(?:(")|\\?\Z)', re.DOTALL)
 _LONGEST = 10_000  # characters of a command that is split as a shell does
 LONGEST_FILE = 200_000  # characters of a Dockerfile; a longer one is data
 

@@ -8,15 +8,16 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ...command.lazy_pattern import lazy_pattern
 from .rule import LONGEST_LINE
 from .version_ranges import normal_name
 
-_ITEM = re.compile(
+_ITEM = lazy_pattern(
     r"\s*-\s+(?P<quote>['\"]?)(?:[\w.-]+::)?(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\[[^\]]*\])?\s*"
     r"(?>(?P<ranges>[=<>!~](?>(?:\s*+[^'\";#\s]++)*))?)\s*+(?P=quote)\s*+(?:#.*)?"
 )
-_KEY = re.compile(r"\s*(?:-\s+)?([A-Za-z_]+):\s*(?:#.*)?")
-_PYTHON = re.compile(r"python:\s*['\"]?(\d[\d.]*)['\"]?\s*(?:#.*)?")
+_KEY = lazy_pattern(r"\s*(?:-\s+)?([A-Za-z_]+):\s*(?:#.*)?")
+_PYTHON = lazy_pattern(r"python:\s*['\"]?(\d[\d.]*)['\"]?\s*(?:#.*)?")
 
 
 class EnvironmentItem(NamedTuple):

@@ -1,16 +1,16 @@
 """Reads the command lines of pip and uv that install packages."""
 
-import re
 from typing import NamedTuple
 
+from ...command.lazy_pattern import lazy_pattern
 from .version_ranges import normal_name
 
-_PIP = re.compile(r"(.*/)?pip[0-9.]*")
-_PYTHON = re.compile(r"(.*/)?python[0-9.]*|\$\{?\w+\}?")
-_UV = re.compile(r"(.*/)?uv")
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*")
+_PIP = lazy_pattern(r"(.*/)?pip[0-9.]*")
+_PYTHON = lazy_pattern(r"(.*/)?python[0-9.]*|\$\{?\w+\}?")
+_UV = lazy_pattern(r"(.*/)?uv")
+_ASSIGNMENT = lazy_pattern(r"[A-Za-z_]\w*=.*")
 _PREFIXES = frozenset({"sudo", "exec", "time", "command", "env", "then", "do", "else"})
-_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*([=<>!~].*)?")
+_REQUIREMENT = lazy_pattern(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*([=<>!~].*)?")
 # Flags whose value is the next word.
 _VALUED = frozenset({
     "-c", "--constraint", "--constraints", "--build-constraint", "-i", "--index-url", "--index", "--default-index",

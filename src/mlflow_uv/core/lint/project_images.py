@@ -4,14 +4,15 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from ...command.lazy_pattern import lazy_pattern
 from .dockerfiles import Instruction, commands_of
 from .rule import ProjectFiles, joined_path
 
 # Programs that bring packages of their own, with versions that a project does not choose.
-_OTHER_PROGRAMS = re.compile(r"airflow|superset|jupyter|prefect|dagster|mlflow|metabase|grafana|label-?studio|spark")
+_OTHER_PROGRAMS = lazy_pattern(r"airflow|superset|jupyter|prefect|dagster|mlflow|metabase|grafana|label-?studio|spark")
 _SERVERS = (("mlflow", "server"), ("mlflow", "ui"))
-_CODE = re.compile(r"(^|/)(pyproject\.toml|uv\.lock\*?|requirements[^/]*\.txt|[^/]*\.(py|ipynb))$|^\.?/?$|\*")
-LOCK_SOURCE = re.compile(r"(^|/)(uv\.lock\*?|uv\.\*|\*|\*\.lock)$|^\./?$")
+_CODE = lazy_pattern(r"(^|/)(pyproject\.toml|uv\.lock\*?|requirements[^/]*\.txt|[^/]*\.(py|ipynb))$|^\.?/?$|\*")
+LOCK_SOURCE = lazy_pattern(r"(^|/)(uv\.lock\*?|uv\.\*|\*|\*\.lock)$|^\./?$")
 
 
 def holds_project(instructions: Sequence[Instruction], folder: str, files: ProjectFiles) -> bool:

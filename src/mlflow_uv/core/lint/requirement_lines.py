@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ...command.lazy_pattern import lazy_pattern
 from .rule import LONGEST_LINE, lines_of
 from .version_ranges import normal_name
 
 # Nothing is tried twice: a line of spaces would take minutes.
-_LINE = re.compile(
+_LINE = lazy_pattern(
     r"\s*+(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*+(?:\[[^\]]*\])?\s*+"
     r"(?>(?P<ranges>[=<>!~]\s*+[^\s;#\\]++(?>(?:\s++(?!--hash)[^\s;#\\]++)*))?)"
     r"\s*+(?>(?:;[^#\\]*+)?)(?>(?:--hash[^#]*+)?)\\?+\s*+(?:(?<=\s)#.*)?"

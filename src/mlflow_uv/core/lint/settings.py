@@ -1,18 +1,18 @@
 """Reads [tool.mlflow-uv.lint]: which rules are checked, and where they are silent."""
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated
 
 from ...command.errors import BadInput
 from ...command.step import Doc, refuse_unknown
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicyTable
 from .catalog import NAMES
 
 _KNOWN = frozenset(NAMES)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LintSettings:
     """The settings of `lint`, as they are written."""
 

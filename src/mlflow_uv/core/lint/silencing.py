@@ -3,8 +3,10 @@
 import re
 from collections.abc import Sequence
 
-_COMMENT = re.compile(r"mlflow-uv:\s*ignore\[([^\]\n]*)\]")
-_ALONE = re.compile(r"""\s*(#|//|--|;|<!--|"\s*#).*""")
+from ...command.lazy_pattern import lazy_pattern
+
+_COMMENT = lazy_pattern(r"mlflow-uv:\s*ignore\[([^\]\n]*)\]")
+_ALONE = lazy_pattern(r"""\s*(#|//|--|;|<!--|"\s*#).*""")
 
 
 def silences(rows: Sequence[str], line: int, rule: str) -> bool:

@@ -8,10 +8,12 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 
+from ...command.lazy_pattern import lazy_pattern
+
 _SETTING = "MLFLOW_TRACKING_URI"
-_PROFILES = re.compile(r"(databricks(-uc)?|uc)(:.*)?|")  # names of a configuration, not addresses
-_ADDRESS = re.compile(r"([a-z][a-z0-9+]*:.+|\.{0,2}/.*|mlruns.*)", re.IGNORECASE)
-_CONDITION = re.compile(r"environ|getenv|tracking_uri|settings|config|args", re.IGNORECASE)
+_PROFILES = lazy_pattern(r"(databricks(-uc)?|uc)(:.*)?|")  # names of a configuration, not addresses
+_ADDRESS = lazy_pattern(r"([a-z][a-z0-9+]*:.+|\.{0,2}/.*|mlruns.*)", re.IGNORECASE)
+_CONDITION = lazy_pattern(r"environ|getenv|tracking_uri|settings|config|args", re.IGNORECASE)
 
 
 def literal_tracking_uris(text: str) -> Iterator[int]:

@@ -6,9 +6,11 @@ Compares versions with ranges of plain numbers, and has no answer for any other.
 
 import re
 
-_RELEASE = re.compile(r"v?(\d+(?:\.\d+)*)")
+from ...command.lazy_pattern import lazy_pattern
+
+_RELEASE = lazy_pattern(r"v?(\d+(?:\.\d+)*)")
 _LONGEST = 100  # characters of a version that is compared; Python refuses to read numbers of thousands of digits
-_CLAUSE = re.compile(r"(===|==|~=|!=|<=|>=|<|>)\s*v?([0-9][^\s,;]*)")
+_CLAUSE = lazy_pattern(r"(===|==|~=|!=|<=|>=|<|>)\s*v?([0-9][^\s,;]*)")
 
 
 def normal_name(name: str) -> str:

@@ -2,10 +2,10 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...command.errors import BadInput
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .lockfile import Dependency, Lockfile, NotALock, Package, PackageSource
 from .package_names import canonicalize_name
 from .selection import Selection
@@ -14,7 +14,7 @@ from .targets import Markers
 _Key = tuple[str, str | None, PackageSource]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Installed:
     """A package to install, and the shortest path of names from a selected package to it (both included)."""
 

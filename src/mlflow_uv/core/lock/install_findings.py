@@ -1,12 +1,13 @@
 """Words findings about packages of a lock that do not install on a target, or not by unpacking a wheel."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePath
 from urllib.parse import urlsplit
 
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, step_call
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .installable import InstallMethod, SourceReach, local_build, source_reach
 from .lockfile import Lockfile, Package, SourceKind, package_line
 from .placement import Placement, Uncovered, group_by_package, main_index, origins
@@ -16,7 +17,7 @@ NOT_WHEELS = (InstallMethod.IMPOSSIBLE, InstallMethod.GIT, InstallMethod.BUILT)
 _SHOWN = 5  # names in a sentence
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class InstallFindings:
     """
     Makes findings about one lock, each at the line of its package.

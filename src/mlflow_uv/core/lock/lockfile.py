@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.size_limits import LOCK_LIMIT
 from ..security.toml_documents import Unparsable, parse_toml
 
@@ -69,7 +70,7 @@ class NotALock(ValueError):
         self.line = line
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Package:
     """
     A `[[package]]` table, identified by name, version **and source**; a local package may have no version.
@@ -127,7 +128,7 @@ class Package:
         return metadata
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Lockfile:
     """A parsed uv.lock. `manifest`, `options` and `conflicts` are as uv wrote them."""
 

@@ -1,8 +1,9 @@
 """Describes tracked paths of a repository that are not on disk."""
 
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 
 class AbsenceReason(Enum):
@@ -13,7 +14,7 @@ class AbsenceReason(Enum):
     SKIPPED = "it is marked `--skip-worktree` in git's index"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class AbsentPath:
     """
     A tracked path that is not on disk, or the submodule that contains it.

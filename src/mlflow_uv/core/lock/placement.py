@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .closure import Roots, closure
 from .installable import InstallMethod, install_method, origin
 from .lockfile import Lockfile, Package, SourceKind
-from .targets import Markers, Target, allowed_pythons
+from .targets import Markers, Target
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Placement:
     """A package on a target: how it is installed, and the shortest dependency path to it."""
 
@@ -20,7 +20,7 @@ class Placement:
     via: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Uncovered:
     """A target that the lock does not support: the lock's key that excludes it, and what that key allows."""
 
@@ -35,6 +35,8 @@ def place(lock: Lockfile, roots: Roots, target: Target) -> tuple[Placement, ...]
 
     Virtual packages are left out, since they are not installed themselves.
     """
+    from .python_ranges import allowed_pythons  # noqa: PLC0415  # imports `packaging`
+
     markers = Markers(target)
     if not allowed_pythons(lock.requires_python).contains(target.python, prereleases=True):
         return Uncovered(target=target, key="requires-python", allowed=lock.requires_python)

@@ -1,11 +1,10 @@
 """Defines the selection: the package, extras and groups of a lock that are served."""
 
-from dataclasses import dataclass
-
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..release.digests import canonical, sha256
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Selection:
     """The package, extras and groups of a lock that are served; no package is the project itself."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
 
+from ...command.lazy_pattern import lazy_pattern
 from .closure import Installed, Roots, closure
 from .lockfile import Dependency, Lockfile, Package
 from .markers import holds
@@ -13,7 +14,7 @@ from .targets import Markers
 
 _SIGN = r" *(?:===|==|~=|!=|<=|>=|<|>|not in|in) *"
 _TEXT = r"(?:'[^']*'|\"[^\"]*\")"
-_COMPARISON = re.compile(rf"extra *(?P<sign>==|!=) *(?P<conflict>{_TEXT})|\w+{_SIGN}{_TEXT}|{_TEXT}{_SIGN}\w+")
+_COMPARISON = lazy_pattern(rf"extra *(?P<sign>==|!=) *(?P<conflict>{_TEXT})|\w+{_SIGN}{_TEXT}|{_TEXT}{_SIGN}\w+")
 _TRUE, _FALSE = "os_name != ''", "os_name == ''"
 
 

@@ -2,16 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.tags import compatible_tags, cpython_tags, mac_platforms
-
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 from ...command.step import Doc
-from ...command.wording import option
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .lockfile import NotALock
 from .markers import holds
 
@@ -27,11 +24,11 @@ GRAMMAR = "OS-MACHINE-pyX.Y, e.g. linux-x86_64-py3.11, linux-aarch64-musl1.2-py3
 GLIBC = (2, 36)
 # uv's default for a macOS target when it runs on another platform.
 MACOS = (13, 0)
+OLDEST_MINOR, NEWEST_MINOR = 8, 15
 # Stands for the newest patch release of a minor version; no marker compares with a patch as high as this.
 NEWEST_PATCH = 99
-OLDEST_MINOR, NEWEST_MINOR = 8, 15
 
-_SHAPE = re.compile(
+_SHAPE = lazy_pattern(
     r"(?P<system>linux|macos|windows)(?P<level>[0-9]+(?:\.[0-9]+)?)?"
     r"-(?P<machine>x86_64|amd64|aarch64|arm64)"
     r"(?:-(?P<libc>glibc2|musl1)\.(?P<libc_minor>[0-9]{1,3}))?"
@@ -51,7 +48,7 @@ class System(Enum):
     WINDOWS = "windows"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Target:
     """
     A platform and a Python. `machine` is `aarch64` on Linux and `arm64` elsewhere; `patch` None is the newest.
@@ -109,6 +106,9 @@ class Target:
     @property
     def tags(self) -> frozenset[str]:
         """The tags of wheels that install on the target (PEP 425), each as `python-abi-platform`."""
+        # `packaging` takes longer to import than this module and all that it needs.
+        from packaging.tags import compatible_tags, cpython_tags  # noqa: PLC0415
+
         python, interpreter, platforms = (3, self.minor), f"cp3{self.minor}", tuple(self._platforms())
         return frozenset(
             (
@@ -128,6 +128,8 @@ class Target:
             case System.WINDOWS, _:
                 yield _WINDOWS[self.machine]
             case System.MACOS, level:
+                from packaging.tags import mac_platforms  # noqa: PLC0415  # as above
+
                 yield from mac_platforms(level or MACOS, self.machine)
             case System.LINUX, (major, newest) if self.musl:
                 yield from (f"musllinux_{major}_{minor}_{self.machine}" for minor in range(newest, -1, -1))
@@ -176,25 +178,12 @@ def serving_target(machine: str, requires_python: str, *, pinned: str = "") -> T
     Its Python is `pinned` (the content of `.python-version`, or the version that trains), else the oldest that
     `requires_python` allows. Raises NotALock, BadInput.
     """
-    minor, patch = _pinned(pinned) or _oldest(requires_python)
+    from .python_ranges import oldest_python  # noqa: PLC0415  # imports `packaging`
+
+    minor, patch = _pinned(pinned) or oldest_python(requires_python)
     return Target(
         system=System.LINUX, machine=machine_name(machine, System.LINUX), minor=minor, patch=patch, level=GLIBC
     )
-
-
-def allows_several(requires_python: str) -> bool:
-    """Whether a lock allows more than one minor version of Python. Raises NotALock."""
-    allowed = allowed_pythons(requires_python)
-    minors = range(OLDEST_MINOR, NEWEST_MINOR + 1)
-    return sum(allowed.contains(f"3.{minor}.{NEWEST_PATCH}") for minor in minors) > 1
-
-
-def allowed_pythons(requires_python: str) -> SpecifierSet:
-    """Parse a lock's `requires-python`. Raises NotALock."""
-    try:
-        return SpecifierSet(requires_python)
-    except InvalidSpecifier as error:
-        raise NotALock(f"its `requires-python` is malformed: {error}") from error
 
 
 class Markers:
@@ -218,7 +207,7 @@ class Markers:
             raise NotALock(f"the marker {marker!r} is malformed: {str(error).splitlines()[0]}") from error
 
 
-_EXTRA = re.compile(r"\bextra (==|!=) '([^']*)'")
+_EXTRA = lazy_pattern(r"\bextra (==|!=) '([^']*)'")
 _TRUE, _FALSE = "os_name != ''", "os_name == ''"
 
 
@@ -239,21 +228,3 @@ def _pinned(text: str) -> tuple[int, int | None] | None:
     first = next((line for line in lines if line and not line.startswith("#")), "")
     match = re.fullmatch(r"(?:(?:cpython|python)[-@]?)?3\.([0-9]{1,2})(?:\.[0-9]+)?", first, re.IGNORECASE)
     return (int(match[1]), None) if match else None
-
-
-def _oldest(requires_python: str) -> tuple[int, int | None]:
-    """The oldest minor version whose newest patch is allowed; else the oldest with any allowed patch."""
-    allowed = allowed_pythons(requires_python)
-    minors = range(OLDEST_MINOR, NEWEST_MINOR + 1)
-    for minor in minors:
-        if allowed.contains(f"3.{minor}.{NEWEST_PATCH}"):
-            return minor, None
-    for minor in minors:
-        for patch in range(NEWEST_PATCH, -1, -1):
-            if allowed.contains(f"3.{minor}.{patch}"):
-                return minor, patch
-    raise BadInput(
-        what="no supported Python satisfies the lock's `requires-python`",
-        why=f"it is {requires_python!r}, supported are 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR}",
-        fix=option("targets", "TARGET"),
-    )

@@ -5,16 +5,18 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from contextlib import suppress
 
+from ...command.lazy_pattern import lazy_pattern
+
 Path = tuple[str | int, ...]
 
-_BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
-_BETWEEN = re.compile(r"(?:[ \t\r\n,]+|#[^\n]*)*")
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
-_BASIC = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_LITERAL = re.compile(r"'([^']*)'")
-_LONG = re.compile(r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5}|\'\'\'(?:[^\']|\'{1,2}(?!\'))*\'{3,5}', re.DOTALL)
-_SCALAR = re.compile(r"[^,\]}#\n]+")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|(.))")
+_BLANK = lazy_pattern(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_BETWEEN = lazy_pattern(r"(?:[ \t\r\n,]+|#[^\n]*)*")
+_BARE = lazy_pattern(r"[A-Za-z0-9_-]+")
+_BASIC = lazy_pattern(r'"((?:[^"\\]|\\.)*)"')
+_LITERAL = lazy_pattern(r"'([^']*)'")
+_LONG = lazy_pattern(r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5}|\'\'\'(?:[^\']|\'{1,2}(?!\'))*\'{3,5}', re.DOTALL)
+_SCALAR = lazy_pattern(r"[^,\]}#\n]+")
+_ESCAPE = lazy_pattern(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|(.))")
 _SHORT = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 
 

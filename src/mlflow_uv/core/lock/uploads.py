@@ -1,20 +1,20 @@
 """Reads upload times of locked files, and the `exclude-newer` that the lock records."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ...command.lazy_pattern import lazy_pattern
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .lockfile import Lockfile, Package
 
-_SPAN = re.compile(
+_SPAN = lazy_pattern(
     r"P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Cutoff:
     """The moment from which on uv ignores files (`exclude-newer`), and its text in the lock."""
 

@@ -1,9 +1,9 @@
 """Lists the packages that differ between two locks."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.lockfile import Lockfile, Package, SourceKind
 from .origins import UsualOrigins, file_differences, same_source, source_texts
 
@@ -29,7 +29,7 @@ class PackageUse(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PackageChange:
     """
     A package that differs. Versions are empty where there is none.

@@ -5,9 +5,9 @@ Served packages are first, those of development are folded. Every text is escape
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from ...command.report import counted
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.markdown import inline
 from .changes import ChangeKind, PackageChange
 from .comparison import LockChange, LockComparison, RepositoryComparison, TargetComparison
@@ -29,7 +29,7 @@ _MEGABYTE = 1_000_000
 _HEADER = "| | package | before | after |\n|:-:|---|---|---|\n"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CommentPart:
     """A part of the comment; one that is not essential is left out first if the comment is too long."""
 

@@ -1,9 +1,9 @@
 """Defines the comparison of all locks of a repository between two commits."""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from ...command.report import counted
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .changes import ChangeKind, PackageChange, PackageUse
 
 
@@ -16,7 +16,7 @@ class LockChange(Enum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TargetProblem:
     """A package that a target cannot install from a wheel, which was not so before."""
 
@@ -25,7 +25,7 @@ class TargetProblem:
     method: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TargetComparison:
     """
     What is served on a target: the number of packages, and the bytes of their files before and after.
@@ -44,7 +44,7 @@ class TargetComparison:
     problems: tuple[TargetProblem, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LockComparison:
     """
     The differences of one lock; `path` is relative to the repository, `note` says what could not be compared.
@@ -71,7 +71,7 @@ class LockComparison:
         return tuple(change for change in self.packages if change.use is PackageUse.DEVELOPMENT)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RepositoryComparison:
     """
     The locks that differ between two commits. `head` and `base` are full commit ids.

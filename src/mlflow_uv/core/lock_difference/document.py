@@ -6,12 +6,12 @@ byte. What is read has a bounded size and only texts that can be names, versions
 """
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from enum import Enum
 from typing import Any
 
+from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.reader import read
 from ..security.documents import parse_json
 from ..security.toml_documents import Unparsable
@@ -26,10 +26,10 @@ MOST_PACKAGES = 1_000  # of one lock; the others are counted
 MOST_TARGETS = 20
 _MOST_IN_ALL = 3_000  # packages; the document is cut further if it is still too large
 _LARGEST = 1 << 60
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
-_VERSION = re.compile(r"[A-Za-z0-9.!+_-]{0,100}")
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_TARGET = re.compile(r"[a-z0-9._-]{1,80}")
+_NAME = lazy_pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
+_VERSION = lazy_pattern(r"[A-Za-z0-9.!+_-]{0,100}")
+_COMMIT = lazy_pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_TARGET = lazy_pattern(r"[a-z0-9._-]{1,80}")
 _LONGEST = 1_000  # characters of a path, an address or a note
 
 

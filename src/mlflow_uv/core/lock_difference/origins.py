@@ -3,18 +3,19 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from ...command.lazy_pattern import lazy_pattern
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..export.indexes import plain_url, without_user
 from ..lock.lockfile import Artifact, Lockfile, Package, PackageSource, SourceKind
 
-_AUTHORITY = re.compile(r"\s*[a-z][a-z0-9+.-]*:[/\\]*([^/\\?#]*)", re.IGNORECASE)  # as lenient as uv's parser of URLs
+_AUTHORITY = lazy_pattern(r"\s*[a-z][a-z0-9+.-]*:[/\\]*([^/\\?#]*)", re.IGNORECASE)  # as lenient as uv's parser of URLs
 _GIT_QUERY = frozenset({"subdirectory", "rev", "tag", "branch", "lfs"})  # what uv writes; none of them is a secret
 _SHOWN_FILES = 5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class UsualOrigins:
     """The index that most packages of a lock come from, and all hosts of its files."""
 

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_ITEM = re.compile(
+from ...command.lazy_pattern import lazy_pattern
+
+_ITEM = lazy_pattern(
     r"\.(?P<name>[^\W\d][\w-]*)|\[(?P<index>0|[1-9]\d{0,8})\]|(?P<all>\.\*|\[\*\])"
     r"|\['(?P<single>[^'\\]*)'\]|\[\"(?P<double>[^\"\\]*)\"\]"
 )
-_PLAIN = re.compile(r"[^\W\d][\w-]*")
+_PLAIN = lazy_pattern(r"[^\W\d][\w-]*")
 _FORMS = "supported are `$.name`, `$['any name']`, `$.list[0]` and `$.list[*].name`"
 
 

@@ -2,21 +2,21 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...command.lazy_pattern import lazy_pattern
 from ..release.digests import canonical, sha256
 from .answer_paths import member_path
 
-_ITEMS = re.compile(r"\[\d+\]")
+_ITEMS = lazy_pattern(r"\[\d+\]")
 # Seconds since 1970 from 2017 on, as they are, in milli-, micro- or nanoseconds.
 _EPOCHS = tuple((1_500_000_000 * scale, 4_000_000_000 * scale) for scale in (1, 10**3, 10**6, 10**9))
 # A generated id, with or without a prefix (`chatcmpl-…`, `msg_…`), and a date with a time.
-_GENERATED = re.compile(
+_GENERATED = lazy_pattern(
     r"(?:[\w.:]*[-_.:])?(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=\S*\d)[0-9A-Za-z]{16,64})"
 )
-_DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
+_DATE = lazy_pattern(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
 
 
 @dataclass(frozen=True, slots=True)

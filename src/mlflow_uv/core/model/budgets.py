@@ -1,19 +1,19 @@
 """Parses the budgets in [tool.mlflow-uv.smoke-test], and compares them with what was measured."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
 from ...command.errors import BadInput
 from ...command.report import Finding
 from ...command.step import Doc
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicySource, PolicyTable
 from .load_figures import MIB, LoadFigures
 
 _MOST = {"concurrency": 64, "load-seconds": 60}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Budgets:
     """Limits of a tested server; one that is not set is off."""
 

@@ -1,12 +1,13 @@
 """Checks the columns of `/invocations` requests: their order, and integers with missing values."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...command.lazy_pattern import lazy_pattern
+
 # Errors of pandas, NumPy and MLflow about an integer column with a missing value.
-_NO_INTEGER = re.compile(
+_NO_INTEGER = lazy_pattern(
     r"NA to integer|NaN to integer|non-finite values|IntCastingNaNError|NAType|cannot be safely cast|int64 to float64|"
     r"float64 to int64|Incompatible input types for column .* Can not safely convert float64 to int64"
 )

@@ -2,22 +2,22 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from ...command.lazy_pattern import lazy_pattern
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .derived_values import UNICODE, LabelledValue
 
 LARGE_TENSOR = 64  # items of the first dimension
 _LARGE_SIZE = 200_000  # characters
 _SAMPLED_TENSORS = 4
-_INTEGER = re.compile(r"(u?)int(\d+)")
+_INTEGER = lazy_pattern(r"(u?)int(\d+)")
 _FLOATS = {"float16": 65504.0, "float32": 3.4028234663852886e38, "float64": 1.7976931348623157e308}
 _UNNAMED = "the tensor"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class _Tensor:
     """A tensor of the signature: its name in messages, data type, shape (-1: any) and a value that is accepted."""
 

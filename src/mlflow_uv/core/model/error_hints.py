@@ -2,12 +2,14 @@
 
 import re
 
-_VARIABLE = re.compile(r"KeyError: '([A-Za-z_][A-Za-z0-9_]*)'")
-_NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
-_MODULE = re.compile(r"No module named '([\w.]+)'")
-_LIBRARY = re.compile(r"([\w.+-]+\.so[\w.]*): cannot open shared object file")
-_UNTRUSTED = re.compile(r"[Uu]ntrusted types found in the file: (\[[^\]]*\])")
-_CATEGORY = re.compile(r"categor(?:y|ical|ies)", re.IGNORECASE)
+from ...command.lazy_pattern import lazy_pattern
+
+_VARIABLE = lazy_pattern(r"KeyError: '([A-Za-z_][A-Za-z0-9_]*)'")
+_NAME = lazy_pattern(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+_MODULE = lazy_pattern(r"No module named '([\w.]+)'")
+_LIBRARY = lazy_pattern(r"([\w.+-]+\.so[\w.]*): cannot open shared object file")
+_UNTRUSTED = lazy_pattern(r"[Uu]ntrusted types found in the file: (\[[^\]]*\])")
+_CATEGORY = lazy_pattern(r"categor(?:y|ical|ies)", re.IGNORECASE)
 
 
 def variables_in(text: str, reason: str) -> tuple[str, ...]:

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ...command.report import Table
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.documents import parse_json
 
 MIB = 1 << 20
@@ -13,7 +13,7 @@ _BAR = 30  # characters of the longest bar
 _SIZES = 3  # before, highest, after
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LoadFigures:
     """
     Figures of a tested server: seconds until it was healthy, and under load the latencies of answered requests.

@@ -2,11 +2,9 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from packaging.utils import parse_wheel_filename
-
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..export.requirements import Requirements
 from ..lock.selection import Selection
 from ..release.record import WheelLink
@@ -30,7 +28,7 @@ UV_FILES = ("uv.lock", "pyproject.toml", ".python-version")
 SERVERS = frozenset({"mlflow", "mlflow-skinny"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ServedFiles:
     """The environment of a served model: the export, the wheels, and the version of Python that trained it."""
 
@@ -109,5 +107,7 @@ def without_credentials(text: str) -> str:
 
 def wheel_of(file: str, digest: str, marker: str = "") -> WheelLink:
     """Create a WheelLink with the name and version from a wheel's file name (PEP 427)."""
+    from packaging.utils import parse_wheel_filename  # noqa: PLC0415  # few steps read names of wheels
+
     name, version, _, _ = parse_wheel_filename(file)
     return WheelLink(file=file, name=str(name), version=str(version), sha256=digest, marker=marker)

@@ -3,12 +3,12 @@
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .derived_formats import CSV_TYPE, JSON_TYPE
 from .model_files import CASES, REQUESTS
 
@@ -33,7 +33,7 @@ _SHOWN = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RecordedRequest:
     """
     A request for `/invocations` with a name and its exact body, and the response of the training environment.

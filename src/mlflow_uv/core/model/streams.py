@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.documents import parse_json
 from .answer_paths import AnswerPath, without_paths
 from .answers import AnswerDifference, differences
@@ -17,7 +18,7 @@ _DONE = "[DONE]"
 _MARKS = (_FIELD, ":", "event:", "id:", "retry:")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ServedStream:
     """The chunks of a response as JSON; `error` is the message of a stream that failed after them, else empty."""
 

@@ -1,17 +1,18 @@
 """Finds exceptions and the deepest traceback frame in a project's folder, in the output of a Python program."""
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from ...command.lazy_pattern import lazy_pattern
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+
 LINES = 200  # of the end of an output
-_FRAME = re.compile(r'[\s|+]*File "(.+)", line (\d{1,9})(?:, in .*)?')
-_BEGINNING = re.compile(r"[\s|+]*(?:\+ Exception Group )?Traceback \(most recent call last\):")
-_EXCEPTION = re.compile(r"(?:\s*\| )?([A-Za-z_][\w.]*(?:: .*)?)")
+_FRAME = lazy_pattern(r'[\s|+]*File "(.+)", line (\d{1,9})(?:, in .*)?')
+_BEGINNING = lazy_pattern(r"[\s|+]*(?:\+ Exception Group )?Traceback \(most recent call last\):")
+_EXCEPTION = lazy_pattern(r"(?:\s*\| )?([A-Za-z_][\w.]*(?:: .*)?)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Frame:
     """A file of the project, a 1-based line, and the last line of the traceback (the exception)."""
 

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from math import prod
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.documents import parse_json
 
 _JSON = "pd_json"  # content type of our server for values that no datatype has
@@ -14,7 +14,7 @@ _TYPES = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
 _NULLABLE = frozenset({"FP16", "FP32", "FP64", "BYTES"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class V2Request:
     """A request of the V2 protocol, its number among the recorded ones, and the recorded answer of MLflow's server."""
 

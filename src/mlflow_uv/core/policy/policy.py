@@ -1,13 +1,13 @@
 """Parses the lock policy in [tool.mlflow-uv.policy]."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from ...command.errors import BadInput
 from ...command.step import Doc, Matching, fields_of, refuse_unknown
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.lockfile import SourceKind
 from .table import PolicySource, PolicyTable
 
@@ -17,7 +17,7 @@ WORKSPACE = "workspace"
 SOURCES = frozenset({WORKSPACE, *(kind.value for kind in SourceKind if kind is not SourceKind.VIRTUAL)})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LockPolicy:
     """The rules for a lock, as they are written; a rule that is not set is off."""
 

@@ -3,7 +3,6 @@
 import posixpath
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import PurePath
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion
 
 from ...command.report import Finding, counted
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.closure import Installed
 from ..lock.lockfile import Lockfile, Package, SourceKind, package_line
 from ..lock.package_names import canonicalize_name
@@ -33,7 +33,7 @@ _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _PORTS = {"https": ":443", "http": ":80"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PolicyRules:
     """
     A method for each rule about packages, which yields the violations.

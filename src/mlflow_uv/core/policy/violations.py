@@ -1,7 +1,7 @@
 """Checks a lock, the uv that reads it and its age against a policy, and yields the violations."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePath
 
@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from ...command.errors import BadInput
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, local, option, step_call
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.closure import Installed, selected_roots
 from ..lock.lockfile import NotALock, read_lockfile
 from ..lock.selection import Selection
@@ -22,7 +23,7 @@ from .table import PolicySource
 DAY_S = 86_400
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ServedUnit:
     """A selection that is served from a lock, and the name of its project; None for a virtual root."""
 
@@ -30,7 +31,7 @@ class ServedUnit:
     name: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PolicyContext:
     """
     A lock to check: its file and bytes, the command that writes it anew (`uv lock`), and what is served from it.

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 from ...command.errors import BadInput
 from ...command.step import Doc, Matching, OneOf, SettingReach
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import EVALUATION_DATA, EVALUATION_MODEL_TYPE, EVALUATION_TARGET
 
 _FUNCTION = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*"
@@ -43,7 +43,7 @@ Measures = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EvaluationSettings:
     """The settings of an evaluation; None where not set."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.evaluation import EvaluatedModel, FoundEvaluation
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import (
@@ -21,10 +22,10 @@ SCHEMA = 1
 LIMIT = 1 << 20  # bytes of a file that are read
 _TAGS = frozenset({EVALUATION_DATA, EVALUATION_TARGET, EVALUATION_MODEL_TYPE, DATA_DIGEST, EVALUATION_SETTINGS})
 _MODELS, _METRICS = 2, 1000
-_LINE = re.compile(r"[^\x00-\x1f\x7f]{1,1000}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_ID = re.compile(r"[0-9a-f]{32}")
-_METRIC = re.compile(r"[\w./ @-]{1,250}")  # what MLflow accepts
+_LINE = lazy_pattern(r"[^\x00-\x1f\x7f]{1,1000}")
+_DIGEST = lazy_pattern(r"[0-9a-f]{64}")
+_ID = lazy_pattern(r"[0-9a-f]{32}")
+_METRIC = lazy_pattern(r"[\w./ @-]{1,250}")  # what MLflow accepts
 
 
 @lazy_dataclass

@@ -7,6 +7,7 @@ from enum import Enum
 from math import copysign, inf, isfinite
 from operator import eq, ge, gt, le, lt
 
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import step_call
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
@@ -18,12 +19,12 @@ _SIGNS = r"[<>=!~≤≥≠]+"
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 # The names that MLflow allows for metrics; a name with a space must be quoted.
 _NAME = r"[\w./:-]+"
-_LEFT = re.compile(rf"\s*(?:([\"'`])(?P<quoted>[\w./: -]+)\1|(?P<bare>{_NAME}))\s*")
-_FIGURE = re.compile(rf"\s*([+-]?)\s*({_NUMBER})\s*")
-_BOUND = re.compile(
+_LEFT = lazy_pattern(rf"\s*(?:([\"'`])(?P<quoted>[\w./: -]+)\1|(?P<bare>{_NAME}))\s*")
+_FIGURE = lazy_pattern(rf"\s*([+-]?)\s*({_NUMBER})\s*")
+_BOUND = lazy_pattern(
     rf"\s*(?:([+-]?{_NUMBER})\s*\*\s*)?{CHAMPION}(?:\s*\*\s*([+-]?{_NUMBER}))?(?:\s*([+-])\s*({_NUMBER}))?\s*"
 )
-_UNIT = re.compile(rf"[+-]?{_NUMBER}\s*(%|[A-Za-z]+)")
+_UNIT = lazy_pattern(rf"[+-]?{_NUMBER}\s*(%|[A-Za-z]+)")
 _DIGITS = 4  # significant digits in messages, unless two numbers need more to differ
 _MOST_DIGITS = 17
 _MOST = 1.797e308  # databases store infinity as the largest float

@@ -6,6 +6,7 @@ from math import inf
 from typing import Annotated
 
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 from ...command.step import Doc, refuse_unknown
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicySource, PolicyTable
@@ -16,7 +17,7 @@ from .gates import EXAMPLE, Gate, read_gate
 CHAIN = frozenset({*LINKS, "record"})
 _LISTS = ("gates", "required-tags")
 _HOURS = "minimum-age-hours"
-_TAG = re.compile(r"[^=\s](?:[^=]*[^=\s])?(?:=.*)?", re.DOTALL)
+_TAG = lazy_pattern(r"[^=\s](?:[^=]*[^=\s])?(?:=.*)?", re.DOTALL)
 
 
 @lazy_dataclass

@@ -1,8 +1,8 @@
 """Decides which versions of a registered model can be deleted."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.registry import RegisteredVersion
 from ...payloads.messages.tags import RELEASE_KEY, STATE
 
@@ -12,7 +12,7 @@ _CANDIDATES = ("registered", _TESTED)
 _DAY_S = 86_400
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PruningRule:
     """Keep the newest `keep` candidates and versions younger than `days`; `now_s` is in seconds since 1970."""
 
@@ -21,7 +21,7 @@ class PruningRule:
     now_s: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PruningVerdict:
     """Whether a version is deleted (`goes`), and why."""
 

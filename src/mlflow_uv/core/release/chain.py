@@ -1,12 +1,12 @@
 """Compares the links of a release record with their sources, and lists them as the chain of a report."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from ...command.errors import ChainBroken
 from ...command.report import ChainLink, Mark
 from ...command.wording import joined
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .commit import Commit
 from .record import (
     LINKS,
@@ -37,7 +37,7 @@ _MARKS = {LinkState.HOLDS: Mark.HOLDS, LinkState.BROKEN: Mark.BROKEN, LinkState.
 _WORST_FIRST = (LinkState.BROKEN, LinkState.UNVERIFIED, LinkState.HOLDS)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LinkCheck:
     """The check of one link; `fix` repairs it or makes it verifiable, and is empty where nothing does."""
 

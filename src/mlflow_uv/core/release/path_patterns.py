@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@lazy_dataclass
 class PathPatterns:
     """
     Patterns in the syntax of `.gitignore`, relative to one folder; the last one that matches a path decides.

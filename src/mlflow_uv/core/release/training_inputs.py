@@ -1,10 +1,11 @@
 """Computes the release key from everything that training depends on, and lists what changed since a release."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import product
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.documents import parse_json
 from ..security.size_limits import MANIFEST_LIMIT
 from ..security.toml_documents import Unparsable, parse_toml
@@ -36,7 +37,7 @@ _NAMED = 3
 _OLDER = "the release before recorded no inputs"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TrainingInputs:
     """
     Everything that the model depends on.

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.reader import read
 from ..security.documents import parse_json
 from .layout import STATE
@@ -13,7 +14,7 @@ from .layout import STATE
 SCHEMA = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class InputFile:
     """An input file by its relative POSIX path, with its size in bytes, modification time and SHA-256 (hex)."""
 
@@ -23,7 +24,7 @@ class InputFile:
     sha256: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Part:
     """
     A complete part of the output: rows `first_row` to `end_row` (exclusive, from 0) of one input.
@@ -56,7 +57,7 @@ class Part:
         return scored + rejected
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Manifest:
     """
     The state of an output.
@@ -83,7 +84,7 @@ class Manifest:
         return frozenset(name for part in self.parts for name, _, _ in part.files) | {*self.replaced}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Start:
     """Where an input is continued: the number of its next part, and the row and byte at which it starts."""
 

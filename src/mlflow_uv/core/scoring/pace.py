@@ -1,11 +1,11 @@
 """Describes how far a run has got, how fast it is and how long it will take."""
 
-from dataclasses import dataclass
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 _MINUTE_S, _HOUR_S = 60, 3600
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Pace:
     """
     The progress of a run: rows and seconds since it started.

@@ -1,8 +1,8 @@
 """Decides which of the caller's environment variables each kind of child process gets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .git_guard import GUARD, as_variables
 from .kept_variables import UV_UNUSED, git_variables, of_machine, steers_uv, uv_variables
 from .masking import is_secret_name, secrets_in
@@ -44,7 +44,7 @@ _SOCKETS = frozenset({"NETRC", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"})
 _MLFLOW_STORE = ("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_", "MLFLOW_S3_", "MLFLOW_UV_")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ChildEnvironment:
     """
     The variables of a child process.

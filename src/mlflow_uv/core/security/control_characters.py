@@ -7,12 +7,14 @@ Letters, symbols and emoji of every script, including joiners, stay as they are.
 
 import re
 
-_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_LINE_END = re.compile(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+from ...command.lazy_pattern import lazy_pattern
+
+_STEERING = lazy_pattern("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_LINE_END = lazy_pattern(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 # ECMA-48: a string with its terminator, a control sequence, any other escape. An introducer never occurs inside another
 # sequence, so that text without a terminator is scanned once.
-_SEQUENCE = re.compile(
+_SEQUENCE = lazy_pattern(
     r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x80-\x9f]*(?:\x07|\x1b\\|\x9c)"
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|\x1b[ -/]*[0-Z\\^-~]"

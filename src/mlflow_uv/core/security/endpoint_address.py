@@ -1,21 +1,22 @@
 """Parses the URL of a running model server (`url`) and the headers for it (`url-headers`)."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import urlsplit, urlunsplit
 
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import option
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .masking import mask, secrets_in
 from .origins import carries_user, is_loopback, is_plain_web_address
 
 INVOCATIONS, INFER = "/invocations", "/infer"
-_PAIR = re.compile(r"(?P<header>[A-Za-z0-9-]+)=(?P<variable>[A-Za-z_][A-Za-z0-9_]*)")
+_PAIR = lazy_pattern(r"(?P<header>[A-Za-z0-9-]+)=(?P<variable>[A-Za-z_][A-Za-z0-9_]*)")
 # A model of a server that speaks the V2 protocol (Open Inference), with or without what follows it.
-_V2_MODEL = re.compile(r"(?P<model>.*/v2/models/[^/]+(?:/versions/[^/]+)?)(?:/infer|/ready)?")
-_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+_V2_MODEL = lazy_pattern(r"(?P<model>.*/v2/models/[^/]+(?:/versions/[^/]+)?)(?:/infer|/ready)?")
+_VALUE = lazy_pattern(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 # Headers that say how the body is framed or where it goes; the client sets them.
 _OWN = frozenset({
     "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host",
@@ -45,7 +46,7 @@ class EndpointHeaders:
 NO_HEADERS = EndpointHeaders()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EndpointAddress:
     """
     The URL that predictions are requested from, and how it is shown: without its query.

@@ -2,21 +2,23 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from ...command.lazy_pattern import lazy_pattern
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 # Scopes of the user: /etc/gitconfig, ~/.gitconfig, variables and flags of the call. Others belong to the repository.
 _TRUSTED = frozenset({"system", "global", "command"})
-_FILTER = re.compile(r"filter\.(.+)\.(clean|smudge|process|required)", re.DOTALL)
+_FILTER = lazy_pattern(r"filter\.(.+)\.(clean|smudge|process|required)", re.DOTALL)
 # What `git lfs install --local` writes, which actions/checkout runs; these values only start the user's git-lfs.
 _LFS = frozenset({
     "git-lfs clean -- %f", "git-lfs filter-process", "git-lfs filter-process --skip", "git-lfs smudge -- %f",
     "git-lfs smudge --skip -- %f",
 })  # fmt: skip
 # What a fetch into a temporary repository needs: the address of the origin, and the header with a token.
-_ORIGIN = re.compile(r"remote\.origin\.url|url\..+\.insteadof|http\.(.+\.)?extraheader", re.DOTALL)
+_ORIGIN = lazy_pattern(r"remote\.origin\.url|url\..+\.insteadof|http\.(.+\.)?extraheader", re.DOTALL)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Setting:
     """A line of `git config --show-scope --list`; git writes the first and last part of the key in lower case."""
 

@@ -9,6 +9,7 @@ a `<wbr>`, which is an element and no character, parts what belongs together, so
 import re
 from urllib.parse import quote
 
+from ...command.lazy_pattern import lazy_pattern
 from .control_characters import visible_columns, visible_lines
 
 _REFERENCES = {
@@ -17,12 +18,12 @@ _REFERENCES = {
     "$": "<span>&#36;</span>",
     **{sign: f"&#{ord(sign)};" for sign in "\\`*_[]|~"},
 }
-_SIGN = re.compile("|".join(map(re.escape, _REFERENCES)))
+_SIGN = lazy_pattern("|".join(map(re.escape, _REFERENCES)))
 # What is markup only where a line begins: headings, quotes, lists, rules, tables, and code by its indentation.
-_BEGINNING = re.compile(r"\A(?P<spaces> *)(?P<digits>[0-9]*(?=[.)](?: |$)))?(?P<sign>[#>+=.)-])?")
+_BEGINNING = lazy_pattern(r"\A(?P<spaces> *)(?P<digits>[0-9]*(?=[.)](?: |$)))?(?P<sign>[#>+=.)-])?")
 _OF_AN_ADDRESS = "/:?#@!,=%-._+"  # kept: in an address they are neither Markdown nor a character reference
 # What GitHub looks for in text: @name, a@b.example, #1, a/b#1, GH-1, CVE-1, :sign:, www. and addresses with a scheme.
-_PARTED = re.compile(r"[@#](?=\S)|:(?=//|[\w+-]+:)|\bwww(?=\.)|\b(?:GH|GHSA|CVE)(?=-)", re.IGNORECASE)
+_PARTED = lazy_pattern(r"[@#](?=\S)|:(?=//|[\w+-]+:)|\bwww(?=\.)|\b(?:GH|GHSA|CVE)(?=-)", re.IGNORECASE)
 
 
 def inline(text: str) -> str:

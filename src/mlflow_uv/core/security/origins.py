@@ -1,12 +1,13 @@
 """Computes the origin of a URL: scheme, host and port (RFC 6454)."""
 
-import re
 from urllib.parse import urlsplit, urlunsplit
 
-_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
+from ...command.lazy_pattern import lazy_pattern
+
+_LOOPBACK = lazy_pattern(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
 _PORTS = {"http": 80, "https": 443}
 # Strict, because parsers disagree about backslashes, spaces and a second `@`, and therefore about the host.
-_WEB = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[!-\[\]-~]*)?")
+_WEB = lazy_pattern(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[!-\[\]-~]*)?")
 
 
 def is_plain_web_address(url: str) -> bool:

@@ -2,18 +2,18 @@
 
 import json
 import mmap
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import Wording, option
 from ..image.dockerfile import SERVER_VARIABLES
 from .masking import is_secret_name, mask, secrets_in
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = lazy_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 # Variables that control the interpreter, the engine's client or the server instead of the model.
 _STEERING = frozenset({"HOME", "PATH", "VIRTUAL_ENV", *SERVER_VARIABLES})
 _STEERING_PREFIXES = (

@@ -1,13 +1,13 @@
 """Parses the paths that a tested container may read (`serve-mounts`)."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 
 # Both engines write a mount as CSV; these characters would end a part of it.
-_PATH = re.compile(r"/[^\x00-\x1f\x7f,\"\\]+")
+_PATH = lazy_pattern(r"/[^\x00-\x1f\x7f,\"\\]+")
 # The image's own files, and what the engine makes.
 _TAKEN = tuple(map(PurePosixPath, ("/opt/mlflow-uv", "/opt/model", "/opt/venv", "/proc", "/sys", "/dev")))
 _SCRATCH = PurePosixPath("/tmp")  # noqa: S108  # of the container; a path below it can be mounted

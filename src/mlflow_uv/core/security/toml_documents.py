@@ -5,9 +5,11 @@ from typing import Any
 
 import tomli
 
+from ...command.lazy_pattern import lazy_pattern
+
 DEPTH = 100  # levels of tables and arrays; uv reads no more than 80
 
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     r'"""(?>(?:[^"\\]++|\\.|"{1,2}(?!"))*)"{3,5}|\'\'\'(?>(?:[^\']++|\'{1,2}(?!\'))*)\'{3,5}'
     r'|"(?>(?:[^"\\\n]++|\\.)*)"|\'[^\'\n]*+\'|#[^\n]*+|[\[\]{}.\n]',
     re.DOTALL,

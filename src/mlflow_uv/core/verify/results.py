@@ -1,15 +1,15 @@
 """Holds the result of each way of serving a model, and renders all of them as a table and as JUnit XML."""
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
+from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding, Severity, Table
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..release.record import WayLink
 
 # What XML 1.0 allows in no form, not even as a reference (https://www.w3.org/TR/xml/#charsets).
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = lazy_pattern("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONGEST = 300  # characters of a reason in the table
 
 
@@ -30,7 +30,7 @@ _MARKS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WayResult:
     """
     The result of a way, after `requests` requests and `seconds` seconds; `memory` is its peak in bytes, 0 if unknown.

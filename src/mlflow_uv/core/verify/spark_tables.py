@@ -1,16 +1,17 @@
 """Selects the requests that a Spark SQL function can answer, and derives the types of their predictions."""
 
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from ...command.lazy_pattern import lazy_pattern
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 _TABLES = frozenset({"dataframe_split", "dataframe_records"})
 # Types of Spark's DDL (https://spark.apache.org/docs/latest/sql-ref-datatypes.html). JSON has one kind of integers.
-_INTEGERS = re.compile(r"(^|[:<])bigint(?=[,>]|$)")
+_INTEGERS = lazy_pattern(r"(^|[:<])bigint(?=[,>]|$)")
 _TYPES = {bool: "boolean", int: "bigint", float: "double", str: "string"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class SparkRequest:
     """A request with a table, the recorded answer, and the type of a prediction in Spark's DDL."""
 

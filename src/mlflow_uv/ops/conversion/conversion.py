@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from ...payloads.messages.conversion import (
     MeasureOriginal,
     PortableSignature,
 )
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import AnswerRequests
 from ...tools.mlflow.bundle_scorer import EDGE, BundleScorer, ScoredBundle
 from ...tools.mlflow.store_client import StoreClient
@@ -43,7 +43,7 @@ _ORIGINS = {RequestOrigin.EXAMPLE: "recorded", RequestOrigin.FILE: "file", Reque
 _LONGEST_FILE = 256 << 20  # bytes of outputs
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ConversionPlan:
     """A version to convert, its recorded requests, and how it is compared; `scratch` is a private folder."""
 
@@ -56,7 +56,7 @@ class ConversionPlan:
     scratch: Path
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Figures:
     """Bytes of the model's files, median seconds of the prediction for one row, and the peak of the memory in bytes."""
 
@@ -65,7 +65,7 @@ class Figures:
     memory: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Conversion:
     """
     A converted model and its comparison.

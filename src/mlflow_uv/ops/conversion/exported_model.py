@@ -1,13 +1,14 @@
 """Logs a converted model in the store, registers it, and links it with the version that it was made from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ...command.errors import StepError
 from ...command.report import Finding, Severity
 from ...core.release.digests import canonical, sha256, tree_digest
 from ...core.release.record import ExportedModel, ExportsLink, Record
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import FindModels, LoggedModelDescription
 from ...payloads.messages.registry import FindOrCreateVersion, SetTags
 from ...payloads.messages.tags import EXPORT_FORMAT, EXPORT_KEY, EXPORT_PREFIX, EXPORTED_FROM, MODEL_DIGEST
@@ -19,7 +20,7 @@ from ..lineage.registry_client import RegistryClient
 READY_S = 300.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelExport:
     """A folder with MLflow's model in a format, the digest of the converted file, and the name to register it under."""
 

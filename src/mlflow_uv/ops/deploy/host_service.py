@@ -7,7 +7,6 @@ is the only place that says which one has the traffic, so a run that was killed 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
 from ...command.wording import Wording, local, option, step_call
@@ -18,6 +17,7 @@ from ...core.deploy.served_containers import DRAIN_S, SLOTS, USER
 from ...core.deploy.settings import LOOPBACK, HostSettings
 from ...core.image.labels import MODEL as MODEL_LABEL
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
 from ...tools.mlflow.model_requests import ModelRequest
 from ...tools.toolbox import Tools
@@ -43,7 +43,7 @@ _MEMORY, _CPUS, _TIMEOUT, _VARIABLES = "memory", "cpus", "request timeout", "var
 _DIVERTED = "another configuration"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class _Observed:
     """The containers of a deployment; `active` is the one that the proxy leads to, with the text `config`."""
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
@@ -15,6 +14,7 @@ from ...core.deploy.settings import KubernetesSettings
 from ...core.image.dockerfile import PORT
 from ...core.security.documents import parse_json
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.containers import DEPLOYMENT, FACTS, PART
 from ...tools.kubernetes.kubectl import Cluster, Kubectl, Object
 from ...tools.mlflow.endpoint import Endpoint
@@ -42,7 +42,7 @@ _HOPELESS = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class _Colours:
     """The Deployments by colour, and the colour that the Service leads to, None without a Service."""
 

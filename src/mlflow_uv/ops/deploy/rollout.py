@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from ...command.errors import DeploymentBusy, NotReturned, StepError
 from ...command.report import Finding, Severity
 from ...core.deploy.difference import DeploymentChange
 from ...core.model.answers import answers_digest
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
@@ -17,7 +17,7 @@ from .settings import DeploymentName
 from .target import NOT_DEPLOYED, DeployedVersion, DeploymentTarget, WantedVersion
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RolloutPlan:
     """
     What is to be done: `changes` are empty if the deployment `name` already runs the version.
@@ -33,7 +33,7 @@ class RolloutPlan:
     undoable: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Rollout:
     """
     What was done: the findings about the new version, what runs after it, and the digest of the live responses.
@@ -47,7 +47,7 @@ class Rollout:
     returned: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RolloutChecks:
     """What is called between the phases: `unchanged` raises if the alias moved, `renew` if the claim is lost."""
 
@@ -95,21 +95,19 @@ def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
         checks.unchanged()
         target.shift()
         say("  the traffic goes to the new version")
-    with target.live() as endpoint:
-        live = ask_live(endpoint, expected, tools) if endpoint else None
+    with target.live() as address:
+        live = ask_live(address, expected, tools) if address else None
     after = target.observe()
     if live is None:
         return Rollout(findings=findings, after=after)
     if not _differs(live.complaints):
-        say(f"  {len(live.answers)} requests to {after.endpoint or 'the endpoint'}: all equal")
+        say(f"  {len(live.answers)} requests to {after.endpoint or address}: all equal")
     return Rollout(findings=live.complaints, after=after, answers=answers_digest(live.answers))
 
 
-def ask_live(endpoint: str | Endpoint, expected: Expected, tools: Tools) -> ObservedServer:
-    """Send the requests to the endpoint of a deployment, given by its URL or as such. Raises NotServing."""
-    if isinstance(endpoint, str):
-        endpoint = Endpoint(tools.web, endpoint_address(endpoint), NO_HEADERS)
-    return ask(endpoint, expected, tools)
+def ask_live(endpoint: str, expected: Expected, tools: Tools) -> ObservedServer:
+    """Send the requests to the endpoint of a deployment, as its clients do. Raises NotServing."""
+    return ask(Endpoint(tools.web, endpoint_address(endpoint), NO_HEADERS), expected, tools)
 
 
 def _differs(findings: tuple[Finding, ...]) -> bool:

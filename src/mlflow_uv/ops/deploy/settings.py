@@ -1,11 +1,9 @@
 """Finds the settings of a deployment in the project that names it."""
 
-from dataclasses import dataclass
-
 from ...command.errors import BadInput
 from ...command.wording import near_name, option, step_call
-from ...core.deploy.settings import read_deployments, require_name
-from ...core.deploy.target_settings import TargetSettings
+from ...core.deploy.settings import TargetSettings, read_deployments, require_name
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import Project
 from ...tools.project.policy_table import policy_tables
 from ...tools.toolbox import Tools
@@ -38,7 +36,7 @@ def settings_of(project: Project, given: str | None, tools: Tools) -> tuple[str,
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DeploymentName:
     """The name of a deployment: that of its table, and for a preview of it the preview's."""
 

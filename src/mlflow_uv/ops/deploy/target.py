@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from ...command.errors import BadInput
 from ...core.deploy.difference import DeploymentChange, Facts
 from ...core.deploy.running import RUNNING
-from ...core.deploy.target_settings import TargetSettings
+from ...core.deploy.settings import TargetSettings
 from ...core.release.record import Record
 from ...core.security.serve_env import ServeVariables
-from ...tools.mlflow.endpoint import Endpoint
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 
@@ -19,7 +19,7 @@ from ..image.serving_check import Expected, ObservedServer
 MODEL, VERSION, IMAGE, STATE = "model", "version", "image", "state"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WantedVersion:
     """The version that a deployment is to run: its names, its record, the reference of its image, and its variables."""
 
@@ -30,7 +30,7 @@ class WantedVersion:
     serve_env: ServeVariables
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DeployedVersion:
     """
     What a deployment runs now: `facts` are empty if it runs nothing.
@@ -51,7 +51,7 @@ class DeployedVersion:
 NOT_DEPLOYED = DeployedVersion()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DeploymentOptions:
     """
     What a target is opened with.
@@ -95,12 +95,8 @@ class DeploymentTarget(Protocol):
     def shift(self) -> None:
         """Lead all traffic to the new version."""
 
-    def live(self) -> AbstractContextManager[str | Endpoint]:
-        """
-        What is asked from here while the block runs: the endpoint by its URL, empty if there is none to ask.
-
-        An endpoint that needs headers, or that is not asked by HTTP, is given as such.
-        """
+    def live(self) -> AbstractContextManager[str]:
+        """The URL at which the endpoint is asked from here while the block runs, empty if there is none to ask."""
 
     def settle(self) -> None:
         """Remove what ran before, once its requests are answered, and what interrupted runs left."""

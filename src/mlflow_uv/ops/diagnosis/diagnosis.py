@@ -3,7 +3,6 @@
 import shlex
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ...core.image.installed_packages import PackageDifference
 from ...core.lock.package_names import canonicalize_name
 from ...core.lock.targets import Target, parse_target, serving_target
 from ...core.model.model_files import UV_FILES, WHEELS
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.toolbox import Tools
 from ..image.environment import indexes_for, needs_in, read_inventory
 from .libraries import MissingLibrary, libraries_of_base, library_findings, missing_libraries, unknown_libraries
@@ -32,7 +32,7 @@ from .requirements import (
 _SHOWN = 5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DiagnosisRequest:
     """
     What a model is compared with.
@@ -49,7 +49,7 @@ class DiagnosisRequest:
     scratch: Path
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Diagnosis:
     """The results for one model; `differences` are those of an environment, `libraries` those that are missing."""
 

@@ -1,7 +1,6 @@
 """Compares the shared libraries that wheels of a model link with those of its base image or of this machine."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...command.errors import NoEngine, StepError
@@ -9,12 +8,13 @@ from ...command.inputs import EngineChoice
 from ...command.report import Finding, Severity
 from ...core.image.system_libraries import base_image_fix, install_fix
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.toolbox import Tools
 from ..image.build import default_base, inspect_base
 from ..image.environment import Needs
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class SystemLibraries:
     """The names of the shared libraries of a base image; of this machine if `base` is empty."""
 
@@ -27,7 +27,7 @@ class SystemLibraries:
         return f"the base image `{self.base}`" if self.base else "this machine"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class MissingLibrary:
     """A library that a file of a package is linked with; `copy` is one in another package, which build-image links."""
 

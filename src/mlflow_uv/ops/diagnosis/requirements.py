@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from ...command.errors import ModelUnusable, ToolFailed
+from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding, Severity, counted
 from ...command.wording import Wording, option, step_call
 from ...core.export.requirements import Requirements, parse_requirements
@@ -25,19 +25,20 @@ from ...core.model import model_files
 from ...core.security.documents import parse_json
 from ...core.security.origins import is_plain_web_address
 from ...core.security.size_limits import MANIFEST_LIMIT
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import leads_out, read_manifest, table_of
 from ...tools.toolbox import Tools
 from ..image.environment import Needs, indexes_for
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_PATH = re.compile(r"(-e\s|--editable|file:|\.{0,2}/)")
-_INDEX = re.compile(r"(?:--(?:extra-)?index-url|-i)(?:=|\s)\s*(\S+)")
-_CONSTRAINTS = re.compile(r"(?:--constraint(?:=|\s)|-c)\s*(\S+)")
-_WHEEL = re.compile(rf"{re.escape(model_files.WHEELS)}/[\w.+!-]+\.whl")
+_NAME = lazy_pattern(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PATH = lazy_pattern(r"(-e\s|--editable|file:|\.{0,2}/)")
+_INDEX = lazy_pattern(r"(?:--(?:extra-)?index-url|-i)(?:=|\s)\s*(\S+)")
+_CONSTRAINTS = lazy_pattern(r"(?:--constraint(?:=|\s)|-c)\s*(\S+)")
+_WHEEL = lazy_pattern(rf"{re.escape(model_files.WHEELS)}/[\w.+!-]+\.whl")
 _OLDEST_GLIBC = 17
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelRequirements:
     """
     The requirements of a model.

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -21,6 +21,7 @@ from ...core.model import model_files
 from ...core.release.digests import tree_digest
 from ...core.release.record import Record
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.build_context import ContextContents
 from ...tools.engines.engine import Build, BuiltImage, Cache, Engine
 from ...tools.project.files import write_atomically
@@ -36,7 +37,7 @@ MACHINES = ("amd64", "arm64")
 LOAD_S = 300.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ImageRequest:
     """The options of an image that differ from the defaults."""
 
@@ -46,7 +47,7 @@ class ImageRequest:
     cache: Cache = field(default_factory=Cache)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BaseImage:
     """The base image; it has no digest if no engine inspected it."""
 
@@ -57,7 +58,7 @@ class BaseImage:
     variables: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ImagePlan:
     """The content of an image: the needs of the served model, on a base image."""
 

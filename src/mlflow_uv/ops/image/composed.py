@@ -1,7 +1,7 @@
 """Composes a serving image from a saved base, the layers of its packages, and the archives of server and model."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +9,7 @@ from ...command.errors import ToolFailed
 from ...core.image.composition import ComposedImage, LayerBlob, composed
 from ...core.image.dockerfile import MODEL_LAYER, SERVER_LAYER
 from ...core.release.digests import canonical, sha256
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.layers.archive import LEVEL, compress_archive, write_layer
 from ...tools.layers.cache import CachedLayer, LayerCache
 from ...tools.layers.compiler import Compiler
@@ -20,7 +21,7 @@ from ...tools.toolbox import Tools
 from .composed_libraries import SharedLibraries, library_links, shared_libraries
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ImageParts:
     """
     What an image is composed of.
@@ -36,7 +37,7 @@ class ImageParts:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ComposedServingImage:
     """
     A composed image, the archives of its layers by their digests, and the layers of its packages.

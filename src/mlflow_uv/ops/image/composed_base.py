@@ -1,6 +1,6 @@
 """Reads the base of a composed image from its registry or the engine, and checks that it fits; nothing in it runs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +13,7 @@ from ...core.image.file_tree import EntryKind
 from ...core.lock.targets import System, machine_name
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import CompositionLink, ImageLink
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.base_cache import BaseCache, BaseFacts
 from ...tools.layers.loader import Loader, loader_of
@@ -36,7 +37,7 @@ class LayerOrigin(Enum):
     ENGINE = "engine"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ComposableBase:
     """
     A base image whose files were read.
@@ -60,7 +61,7 @@ class ComposableBase:
         return f"{self.machine}-manylinux_2_{max(minor for minor in _UV_GLIBC if minor <= self.glibc[1])}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class _ReadBase:
     """A base and what its files say, the digest that names it, and where its layers come from."""
 

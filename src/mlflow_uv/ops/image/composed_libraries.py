@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -11,6 +11,7 @@ from ...core.image.dockerfile import VENV
 from ...core.image.system_libraries import base_image_fix
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.reader import read
 from ...tools.layers.archive import LayerFile
 from ...tools.layers.loader import Loader
@@ -23,7 +24,7 @@ from ...tools.toolbox import Tools
 FORMAT = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LackingLibrary:
     """A library that a file of a package is linked with; `copy` is the path of one in another package, or empty."""
 
@@ -32,7 +33,7 @@ class LackingLibrary:
     copy: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class SharedLibraries:
     """The libraries that neither packages nor base have."""
 

@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...command.errors import BadInput, StepError, ToolFailed
@@ -25,6 +24,7 @@ from ...core.model import model_files
 from ...core.model.model_files import ServedFiles, hashed_lines
 from ...core.release.record import CompositionLink
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.package_layers import WantedPackages
 from ...tools.layers.program import program_identity
@@ -43,7 +43,7 @@ from .layers import parts_of
 _ENGINE_BUILDS = option("builder", "engine")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Composition:
     """
     What is composed: the needs of the served model, the base image, and the facts in its labels.

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ...core.model import model_files
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import WheelLink
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ...tools.uv.network import index_variables
@@ -22,7 +22,7 @@ INSTALLED_LIST = "mlflow-uv-install.txt"
 _STAMP = "mlflow-uv-inventory"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Needs:
     """
     The inputs of a model's environment: requirements in the model folder, wheels next to them, and Python.

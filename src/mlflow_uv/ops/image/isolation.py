@@ -1,6 +1,5 @@
 """Chooses where an evaluated version runs: in a container of its image without network, or in a local process."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...command.errors import ChainBroken, NoEngine, ToolFailed
@@ -9,6 +8,7 @@ from ...command.wording import Wording, option
 from ...core.image.labels import MODEL
 from ...core.image.reference import image_reference
 from ...core.release.digests import tree_digest
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import MODEL_DIGEST, RECORD_DIGEST
 from ...tools.engines.engine import Engine
 from ...tools.system.content import digests_in
@@ -16,7 +16,7 @@ from ..lineage.audit import record_of
 from ..lineage.registry_client import RegistryClient
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EvaluatedVersion:
     """A version to evaluate, the folder with its files, and the SHA-256 of those."""
 
@@ -43,7 +43,7 @@ class EvaluatedVersion:
         return f"{self.name} version {self.version}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ExecutionPlace:
     """
     An engine and the id of an image in it; without them `reason` says why a process is used.

@@ -1,13 +1,13 @@
 """Measures a started server against the budgets in [tool.mlflow-uv.smoke-test]."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...command.report import Finding
 from ...core.model.budgets import Budgets, exceeded, read_budgets
 from ...core.model.load_figures import LoadFigures, load_figures
 from ...core.policy.table import PolicySource
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import StartedServer
 from ...tools.mlflow.model_requests import LoadPlan
 from ...tools.project.files import Project
@@ -18,7 +18,7 @@ NAME = "smoke-test"
 MOST_BODIES = 20  # sent once before the measurement, then in turn
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LoadResult:
     """The figures of a server, and findings about those that exceed a budget."""
 

@@ -1,6 +1,5 @@
 """Composes the image of a version again, and compares it with the one in the registry, without pulling that."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import takewhile
@@ -10,6 +9,7 @@ from typing import Any
 
 from ...command.errors import ChainBroken, StepError
 from ...command.inputs import Serving
+from ...command.lazy_pattern import lazy_pattern
 from ...core.image.labels import BuildProvenance
 from ...core.lock.install_findings import listed
 from ...core.release.chain import LinkCheck, LinkState
@@ -31,7 +31,7 @@ BASE = "the base image"
 _UNSHOWN = "layers that the release does not have"
 _ORDER = "the order of its layers"
 _SETTINGS = "the settings"
-_PYTHON = re.compile(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,2}\+?)?")
+_PYTHON = lazy_pattern(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,2}\+?)?")
 _MOST_SHOWN = 80  # characters of a name from a registry
 
 

@@ -1,7 +1,6 @@
 """Writes the SBOM of an image, and tabulates the sizes of its layers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...command.errors import StepError
@@ -9,6 +8,7 @@ from ...command.report import Finding, Severity, Table, TableKind
 from ...core.image.layers import PackageLayer
 from ...core.image.sbom import keep_components, render_sbom
 from ...core.model import model_files
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.project.files import read_project, write_atomically
 from ...tools.toolbox import Tools
@@ -16,7 +16,7 @@ from ..lineage.recompute import RecomputedRelease
 from .environment import read_inventory
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ImageSbom:
     """The SBOM file of an image, or a finding why there is none."""
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from http import HTTPStatus
 from typing import Any
 
 from ...command.errors import NotServing
+from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding, Severity, counted
 from ...command.server_inputs import ANSWER_S
 from ...command.wording import Wording, option
@@ -18,6 +19,7 @@ from ...core.model.recorded_requests import DEFAULT_URL, RecordedRequest, Reques
 from ...core.model.streams import read_stream
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import ServingContainer
 from ...tools.mlflow.model_requests import ModelReply, ModelRequest
 from ...tools.mlflow.model_server import ServerProcess
@@ -31,13 +33,13 @@ MALFORMED = RecordedRequest(
     name="a malformed request", origin=RequestOrigin.DERIVED, body='{"this is": "not a request', status=400
 )
 # Messages of Linux, glibc and musl if another machine cannot be reached.
-_UNREACHABLE = re.compile(
+_UNREACHABLE = lazy_pattern(
     r"network is unreachable|name resolution|name or service not known|name does not resolve|failed to resolve",
     re.IGNORECASE,
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Expected:
     """
     The recorded requests with their responses, the tolerance, the ignored paths and the time limits in seconds.
@@ -65,7 +67,7 @@ class Expected:
         return sending_fix(request, self.url, self.headers)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ObservedServer:
     """The answers of a server (of a refusal, the status), and findings about them."""
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...command.inputs import RecordInputs, RegistryInputs
 from ...core.release.record import AnswersLink
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import STATE
 from ...tools.toolbox import Tools
 from ..lineage.audit import record_of
@@ -19,7 +19,7 @@ from .isolation import download_version
 NO_STATE = "none"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TestedVersion:
     """The files of a version, how it is shown, its state in the registry, and the link to its recorded requests."""
 

@@ -4,14 +4,15 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...command.lazy_pattern import lazy_pattern
 from ...core.init.training_scripts import TrainingScript, training_command, training_scripts
 from ...core.lint.locked_packages import locked_packages
 from ...core.security.size_limits import MANIFEST_LIMIT
 from ...core.security.toml_documents import parse_toml
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import table_of
 from ..lint.folder import CheckedFolder
 
@@ -21,10 +22,10 @@ WORKFLOWS = ".github/workflows"
 TEMPLATES = {"check.yml": "mlflow-uv-check.yml", "comment.yml": "mlflow-uv-comment.yml",
              "call-release.yml": "mlflow-uv-release.yml"}  # fmt: skip
 _MOST_FILES = 20_000
-_MAIN = re.compile(r"^ +main:", re.MULTILINE)  # an entry point of an MLproject
+_MAIN = lazy_pattern(r"^ +main:", re.MULTILINE)  # an entry point of an MLproject
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PlannedFile:
     """A file below the root of the repository: its text, None if it is new, and what it becomes."""
 
@@ -33,7 +34,7 @@ class PlannedFile:
     after: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class InitPlan:
     """What is written, how the project trains (empty if that was not found out), and what the user should know."""
 

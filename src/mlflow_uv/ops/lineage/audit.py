@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +12,7 @@ from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.commit import Commit
 from ...core.release.digests import lock_digest, tree_digest
 from ...core.release.record import Record, VersionLink
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.registry import RegisteredVersion
 from ...payloads.messages.tags import COMMIT, LOCK_DIGEST, MODEL_DIGEST, RECORD_DIGEST, REQUIREMENTS_DIGEST
 from ...tools.project.files import Project
@@ -24,7 +25,7 @@ from .recompute import from_commit, from_model, from_registry, from_verification
 from .registry_client import RegistryClient
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Audited:
     """
     A version and the result of recomputing every link of it.

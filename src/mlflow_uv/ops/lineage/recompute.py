@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +16,7 @@ from ...core.release.commit import UNKNOWN, Commit
 from ...core.release.digests import REGISTERED, lock_digest, tree_digest
 from ...core.release.record import AnswersLink, Record, VersionLink
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import LoggedModelDescription
 from ...payloads.messages.registry import RegisteredVersion
 from ...payloads.messages.tags import RECORD_DIGEST
@@ -29,7 +29,7 @@ from .publication import settled
 from .registry_client import project_here
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RecomputedRelease:
     """A verified record with a client of its store, the downloaded model and the checks."""
 

@@ -1,6 +1,5 @@
 """Connects to the model registry, with the project's environment or a server client."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from ...command.errors import BadInput
 from ...command.inputs import RegistryInputs
 from ...command.wording import option
 from ...core.lock.selection import Selection
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.registry import Author
 from ...tools.mlflow.store import StoreKind
 from ...tools.mlflow.store_client import StoreClient
@@ -16,7 +16,7 @@ from ...tools.toolbox import Tools
 from ..lock.served_selection import require_mlflow
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RegistryClient:
     """A client of the store, and the project with its selection, if there is one."""
 

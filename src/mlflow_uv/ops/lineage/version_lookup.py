@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import near_name, option, step_call
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .registry_client import RegistryClient
 
 _SHOWN = 9
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class VersionInput:
     """
     The input of a step that names a version, for the fixes of messages.
@@ -42,7 +43,7 @@ class VersionUriInput(VersionInput):
     naming_model = naming_version
 
 
-_URI = re.compile(r"models:/(?P<name>[^/]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+_URI = lazy_pattern(r"models:/(?P<name>[^/]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 CANDIDATE = VersionInput(name="candidate", usual="candidate", origin="release")
 CHAMPION = VersionInput(name="champion", usual="champion", origin="promote")
 URL_VERSION = VersionUriInput(name="url-version", usual="champion", origin="release")

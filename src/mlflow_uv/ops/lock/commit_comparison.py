@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ...core.lock_difference.comparison import LockChange, LockComparison
 from ...core.lock_difference.served import compare_target, unknown_usage, usage
 from ...core.security.size_limits import MANIFEST_LIMIT
 from ...core.security.toml_documents import Unparsable, parse_toml
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.git.git import Git, unreadable
 from ...tools.git.messages import OtherEntry, path_of
 from ...tools.project.files import table_of
@@ -27,7 +28,7 @@ _MEMBERS = frozenset({SourceKind.EDITABLE, SourceKind.VIRTUAL, SourceKind.DIRECT
 IsYanked = Callable[[Package], bool | None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CommitPair:
     """Two commits of the repository whose root is `top`, of which locks below `folder` are compared."""
 
@@ -37,7 +38,7 @@ class CommitPair:
     head: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class _Side:
     """A lock at one commit, and what it serves; `why` says why that is unknown."""
 

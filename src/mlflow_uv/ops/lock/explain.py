@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from ...core.freshness.declared_requirements import Workspace
 from ...core.freshness.staleness import differences, not_requirements
 from ...core.freshness.uv_reasons import blamed_place
 from ...core.lock.lockfile import Lockfile, NotALock, read_lockfile
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, path_from, read_manifest
 from ...tools.project.manifests import ManifestLines, read_workspace
@@ -30,7 +31,7 @@ from .settings_problems import ignored_settings, shadowed_settings, too_old_to_r
 _SHOWN = 5  # changes in a sentence
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class UnclearVerdict:
     """
     A verdict of uv offline that needs an explanation: the lock is not fresh, or uv ignores settings.

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,6 +27,7 @@ from ...core.lock.markers import holds
 from ...core.lock.version_ranges import in_range
 from ...core.release.digests import sha256
 from ...core.release.package_changes import pins_of_requirements
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, read_manifest, table_of
 from ...tools.uv.settings import settings_of
@@ -35,7 +36,7 @@ WHEELS = "wheels"
 _FOLDERS = frozenset({SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRTUAL})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ExportRequest:
     """What to export, to files with absolute paths; `command` repeats the export."""
 
@@ -65,7 +66,7 @@ class ExportRequest:
         return self.printed or self.requirements_file is not None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class UvExport:
     """The exports of uv: requirements, and the other formats if they are requested."""
 
@@ -74,7 +75,7 @@ class UvExport:
     sbom: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Document:
     """A file of an export, and the parser of the packages in it."""
 
@@ -83,7 +84,7 @@ class Document:
     pins_of: Callable[[str], tuple[Pin, ...]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Lists:
     """The files of an export with their wheels, or the text to print; both empty if a finding is an error."""
 
@@ -93,7 +94,7 @@ class Lists:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Context:
     """What an export depends on besides its pins; empty if `locked` is None."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from ...command.inputs import Builds
 from ...command.report import Finding, Severity
 from ...core.freshness.causes import Cause
 from ...core.release.digests import lock_digest
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, UnreadableProject, table_of
 from ...tools.uv.inert_python import InertPython
@@ -23,7 +24,7 @@ _RULE = "lock-"
 _ABOUT_SETTINGS = ("during settings discovery", "Found both a")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Freshness:
     """
     The result for one lock. `changes` are the changes `uv lock` would make, one line each; empty if unknown.

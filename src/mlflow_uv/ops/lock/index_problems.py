@@ -1,21 +1,21 @@
 """Finds invalid index URLs, and the index that a missing package was looked for in."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from ...command.lazy_pattern import lazy_pattern
 from ...core.export.indexes import plain_url
 from ...core.freshness.causes import Cause, Difference, ManifestPlace
 from ...core.freshness.declared_requirements import ProjectManifest, Workspace
 from ...core.lock.package_names import canonicalize_name
 
 _SCHEMES = frozenset({"http", "https"})
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SCHEME = lazy_pattern(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _KEYS = ("index-url", "extra-index-url", "find-links")
-_NOT_FOUND = re.compile(r"\b([A-Za-z0-9][A-Za-z0-9._-]*) was not found in the package registry")
+_NOT_FOUND = lazy_pattern(r"\b([A-Za-z0-9][A-Za-z0-9._-]*) was not found in the package registry")
 
 
 class _Address(NamedTuple):

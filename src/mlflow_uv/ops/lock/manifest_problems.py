@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from ...command.lazy_pattern import lazy_pattern
 from ...core.freshness.causes import Cause, ManifestPlace
 from ...core.freshness.declared_requirements import ProjectManifest, Workspace, declared_requirements
 from ...core.lock.package_names import canonicalize_name
@@ -13,12 +14,12 @@ from ...tools.project.files import Project
 from ...tools.project.manifests import ManifestLines, read_workspace
 from ...tools.uv.messages import LockVerdict
 
-_TWICE = re.compile(r"^error: Two workspace members are both named `([^`]+)`: `([^`]+)` and `([^`]+)`", re.MULTILINE)
-_NO_PROJECT = re.compile(r"^error: No `project` table found in: `?([^`\n]+?)`?$", re.MULTILINE)
-_LEFT_BEHIND = re.compile(r"^error: Workspace member `([^`]+)` is missing a .*matches: `([^`]+)`", re.MULTILINE)
-_GROUPS = re.compile(r"^error: Project `([^`]+)` has malformed dependency groups\n\s+cause: (.+)$", re.MULTILINE)
-_NOT_THERE = re.compile(r"Distribution not found at: (file:\S+)")
-_NO_PYTHON = re.compile(r"`([^`\n]+)` does not appear to be a Python project")
+_TWICE = lazy_pattern(r"^error: Two workspace members are both named `([^`]+)`: `([^`]+)` and `([^`]+)`", re.MULTILINE)
+_NO_PROJECT = lazy_pattern(r"^error: No `project` table found in: `?([^`\n]+?)`?$", re.MULTILINE)
+_LEFT_BEHIND = lazy_pattern(r"^error: Workspace member `([^`]+)` is missing a .*matches: `([^`]+)`", re.MULTILINE)
+_GROUPS = lazy_pattern(r"^error: Project `([^`]+)` has malformed dependency groups\n\s+cause: (.+)$", re.MULTILINE)
+_NOT_THERE = lazy_pattern(r"Distribution not found at: (file:\S+)")
+_NO_PYTHON = lazy_pattern(r"`([^`\n]+)` does not appear to be a Python project")
 
 
 class ManifestFault(NamedTuple):

@@ -2,13 +2,14 @@
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ...command.errors import BadProject
 from ...command.report import Finding
 from ...core.freshness.causes import Cause
 from ...core.security.size_limits import LOCK_LIMIT
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, path_from, require_bounded
 from ...tools.project.tree import script_locks_below
@@ -22,7 +23,7 @@ _WHAT = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ScriptAnswer:
     """The result for the lock of a script; a finding and a cause if it is not fresh."""
 

@@ -1,13 +1,14 @@
 """Gets the model of a release: from an earlier release with the same key, from a run or model, or by training."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ...command.errors import StepError
+from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding
 from ...core.release.record import Record
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import LoggedModelDescription
 from ...tools.mlflow.store import StoreKind
 from ...tools.toolbox import Tools
@@ -19,10 +20,10 @@ from .training_registrations import announce_alias_calls, moved_aliases
 from .training_store import followed, store_of_training
 
 # Characters that the name of a logged model cannot have.
-_NOT_IN_NAMES = re.compile(r"""[/:.%"']+""")
+_NOT_IN_NAMES = lazy_pattern(r"""[/:.%"']+""")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Obtained:
     """A logged model, the plan with its store, and findings about it."""
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...command.errors import BadInput, ChainBroken, ModelNotFound
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, local, option, step_call
 from ...core.release.commit import CHANGED, UNKNOWN, Commit
 from ...core.release.digests import lock_digest
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import FindModels, FoundModels, LoggedModelDescription
 from ...payloads.messages.tags import COMMIT, DIRTY, LOCK_DIGEST, RELEASE_KEY
 from ...tools.toolbox import Tools
@@ -19,7 +20,7 @@ from .training import Job
 COMMIT_TAGS = (COMMIT, "mlflow.source.git.commit")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Adopted:
     """
     A run or model with its versions, and the commit that it was trained from.

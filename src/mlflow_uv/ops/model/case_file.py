@@ -1,16 +1,16 @@
 """Reads the file of `cases`, whose requests are recorded in addition to the input example."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadInput
 from ...command.wording import option
 from ...core.release.digests import sha256
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .training import Job
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class FileCase:
     """A request of the file: its line from 1, its exact body, and the expected response, if it `has_expected` one."""
 
@@ -26,7 +26,7 @@ class FileCase:
         return f"line {self.line} of {self.file.name}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CaseFile:
     """The requests in the file of `cases`, and the SHA-256 of its bytes; both are empty without a file."""
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ...core.model.error_hints import category_fix, missing_library, missing_mod
 from ...core.model.ignored_answers import everything_ignored, unmatched_paths
 from ...core.model.recorded_requests import RecordedRequest, compared_values
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import AnswerRequests, ModelAnswers
 from ...tools.project.files import Project
 from ...tools.toolbox import Tools
@@ -31,7 +32,7 @@ from .training import Job
 DERIVED_S, DERIVED_REQUEST_S = 20.0, 5.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RequestSet:
     """
     The requests for a model's folder; `given` says that they are not the model's own example.
@@ -51,7 +52,7 @@ class RequestSet:
     tolerance: float = TOLERANCE
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TrainingAnswers:
     """The answers to the example, the other requests with their responses, and findings about all of them."""
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ...core.release.digests import sha256, tree_digest
 from ...core.release.record import AnswersLink, ModelLink, Record, RequirementsLink
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import LoggedModelDescription
 from ...payloads.messages.registry import SetTags
 from ...payloads.messages.tags import MODEL_DIGEST, RELEASE_KEY, REQUIREMENTS_DIGEST
@@ -48,7 +49,7 @@ class RequirementsPolicy(Enum):
     INFER = "infer"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ProofPlan:
     """
     Everything that is known before training; `example` are requests that replace the model's own example.

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from ...command.report import Finding, Severity
@@ -22,6 +22,7 @@ from ...core.release.training_inputs import (
     local_folders,
     manifest_id,
 )
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import LoggedModelDescription
 from ...payloads.messages.tags import COMMIT, DIRTY, PROJECT, TRAINING_INPUTS
 from ...tools.git.messages import path_of
@@ -35,7 +36,7 @@ FILES = "files"
 _SETTING = "not-inputs"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TrainingFolders:
     """
     The folders whose files a training may read: the project's, and those of the local packages that it needs.
@@ -113,7 +114,7 @@ class TrainingFolders:
         return tuple(os.path.relpath(top / name, project_folder) for name in names)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Key:
     """The inputs of a training, and all files of their folders before it."""
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import option
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import Project
 
 
@@ -25,10 +26,10 @@ NAMES: Mapping[ModelSourceKind, str] = {
     kind: "model" if kind is ModelSourceKind.FOLDER else kind.value for kind in ModelSourceKind
 }
 ADOPTING = frozenset({ModelSourceKind.RUN, ModelSourceKind.MODEL})
-_PARAMETER = re.compile(r"[A-Za-z_][\w.-]*=.*", re.DOTALL)
+_PARAMETER = lazy_pattern(r"[A-Za-z_][\w.-]*=.*", re.DOTALL)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelSource:
     """The kind of a model source and its arguments: a command line, or a name and optional parameters."""
 

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +18,7 @@ from ...core.model.tracebacks import deepest_frame
 from ...core.release.commit import Commit
 from ...core.release.record import LockLink
 from ...core.security.child_environment import for_training
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import CallFunction, FindModels, FoundModels, LoggedModelId
 from ...payloads.messages.tags import ATTEMPT, COMMIT, DIRTY, LOCK_DIGEST, UV_VERSION
 from ...tools.engines.source_snapshot import without_empty_folder
@@ -33,7 +34,7 @@ from .source import ModelSource, ModelSourceKind
 from .training_store import StoreWatch, database_identity, database_replaced, followed, watched
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Job:
     """
     One training: project, model source, environment, store, experiment, commit and lock.
@@ -74,7 +75,7 @@ class Job:
         return StoreClient(mlflow=self.mlflow, python=self.python, store=self.store)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Trained:
     """The runs, models and versions of a training, their store, and findings about it."""
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
 from ...payloads.messages.models import FoundModels
@@ -12,7 +13,7 @@ from ...tools.toolbox import Tools
 from .training import Job
 
 # Calls of MLflow's API that move an alias or a stage; commented-out lines are ignored.
-_MOVES = re.compile(rb"^[^#\n]*\b(set_registered_model_alias|transition_model_version_stage)\s*\(", re.MULTILINE)
+_MOVES = lazy_pattern(rb"^[^#\n]*\b(set_registered_model_alias|transition_model_version_stage)\s*\(", re.MULTILINE)
 _LARGEST_SOURCE = 1_000_000
 _TURNED_OFF = Wording(
     option("withhold-registry"),

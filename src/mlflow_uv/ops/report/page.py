@@ -1,20 +1,21 @@
 """Renders the report on a version as one HTML file without scripts, with every value masked and escaped."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...command.report import ChainLink, Table, WebLink
 from ...core.security.control_characters import visible
 from ...core.security.masking import mask
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 LIMIT = 300_000  # bytes of the file
 _TEXT = 300  # characters of one value
 _ROWS = (400, 100, 20, 5, 0)  # rows that are shown of a table: the first number with which the page is small enough
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PageFact:
     """A name and its value, such as the commit of a version; a value in `code` is shown as it was recorded."""
 
@@ -23,7 +24,7 @@ class PageFact:
     code: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PageLink:
     """A link of the chain, and the reason for its mark; empty where it holds."""
 
@@ -31,7 +32,7 @@ class PageLink:
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Bar:
     """A part of a picture: its label, what it measures as text, and its share of the whole from 0 to 100."""
 
@@ -40,7 +41,7 @@ class Bar:
     share: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BarChart:
     """Bars under a title, the largest as wide as the picture."""
 
@@ -48,7 +49,7 @@ class BarChart:
     bars: tuple[Bar, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ReportPage:
     """
     Everything that the page shows, from the verdict to the details.

@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ...command.errors import StepError
@@ -12,6 +11,7 @@ from ...core.release import verdict
 from ...core.release.chain import LinkCheck, LinkState, checked_links, merge_checks
 from ...core.release.record import Record
 from ...core.verify.results import recorded_results, result_matrix, result_table
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import STATE
 from ...tools.toolbox import Tools
 from ..image.lookup import address_of, serve_command
@@ -25,7 +25,7 @@ _LAYERS = 8  # of an image that are shown, the largest
 _SIZE = 1e6
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class VersionReport:
     """The page about a version, and its links by what was found out."""
 

@@ -3,19 +3,19 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...command.errors import BadInput, ToolFailed
 from ...command.wording import Wording, option
 from ...core.scoring.layout import HIDDEN, SUFFIXES, TableFormat, format_of
 from ...core.scoring.manifest import InputFile, Manifest
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import bounds_of, leads_out
 
 KINDS = ", ".join(SUFFIXES)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class InputTable:
     """The files of a table by their relative POSIX paths, sorted, and the names of files that are not tables."""
 

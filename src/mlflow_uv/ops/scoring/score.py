@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ...core.scoring.layout import TableFormat, format_of, stems
 from ...core.scoring.manifest import InputFile, start_of
 from ...core.scoring.pace import Pace, duration
 from ...core.security.serve_env import ServeVariables
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.scoring import ScoreTables, ScoreTablesBySpark, ScoringResult, TableFile
 from ...tools.engines.sandbox import model_container
 from ...tools.mlflow.model_commands import ModelCommands
@@ -34,7 +34,7 @@ _PYARROW = "pyarrow"
 INSTALL_S = 1800.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ScoringOptions:
     """
     What is written, and how: the options that are part of the identity of a run.
@@ -60,7 +60,7 @@ class ScoringOptions:
         }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ScoringPlan:
     """
     A version, what it scores, and the variables that it gets. `scratch` is a private folder.
@@ -97,7 +97,7 @@ class ScoringPlan:
         return sha256(canonical(self.run))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Scored:
     """The result of a run: where the version ran (empty if nothing was left to score), findings, and the pace."""
 

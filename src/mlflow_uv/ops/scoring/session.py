@@ -15,6 +15,7 @@ from ...command.report import Console
 from ...core.scoring.layout import TableFormat, part_name, rejects_name
 from ...core.scoring.manifest import InputFile, Part, Start
 from ...core.scoring.pace import Pace
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.reader import read
 from ...payloads.messages.scoring import (
     BeginPart,
@@ -40,7 +41,7 @@ _MESSAGES: Mapping[str, type[ScoringMessage]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ScoredFile:
     """An input that is scored: its path, identity, the start of the names of its parts, and where it is continued."""
 
@@ -50,7 +51,7 @@ class ScoredFile:
     start: Start
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class SessionFiles:
     """The inputs that are scored, the format of the output, and the bytes of all inputs."""
 

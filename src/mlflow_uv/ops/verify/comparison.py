@@ -1,7 +1,7 @@
 """Compares the answers and the streams of a way of serving with those of training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ...core.release.record import Record
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask
 from ...core.verify.results import Verdict, WayResult
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import AnswerRequests, ModelResponse
 from ...tools.mlflow.store_client import StoreClient
 from ..image.isolation import EvaluatedVersion
@@ -23,7 +24,7 @@ from ..lineage.registry_client import RegistryClient
 from .environments import ModelEnvironments
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Verification:
     """
     A version, its files and environments, and the recorded requests with the answers of training.

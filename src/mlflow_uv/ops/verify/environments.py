@@ -9,6 +9,7 @@ from ...command.errors import StepError
 from ...core.model import model_files
 from ...core.release.digests import sha256
 from ...core.security.child_environment import for_model
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.mlflow.model_commands import ModelCommands
 from ...tools.system.process import Completed
 from ..image.environment import Needs, indexes_for, mismatches, needs_in, restored
@@ -34,7 +35,7 @@ class EnvironmentSource(Enum):
     SPARK = "spark"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelEnvironment:
     """
     The interpreter of an environment, or the reason why there is none.

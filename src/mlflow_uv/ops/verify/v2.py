@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +11,7 @@ from ...command.server_inputs import ANSWER_S
 from ...core.model.answer_wording import reason_of
 from ...core.model.v2_requests import v2_predictions, v2_requests
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import ServingContainer
 from ...tools.mlflow.model_requests import ModelReply, ModelRequest
 from ...tools.system.commands import TooSlow
@@ -22,7 +22,7 @@ MODEL = "verified"  # name of the model, which a client needs
 MODEL_PATH = f"/v2/models/{quote(MODEL)}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class V2Answers:
     """
     Predictions in the form of MLflow's server, the recorded ones, and why other requests were not sent.

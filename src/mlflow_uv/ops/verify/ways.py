@@ -1,19 +1,20 @@
 """Serves a model in each way, sends it the recorded requests, and compares the answers with those of training."""
 
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadInput, NotServing, StepError
 from ...command.inputs import Isolation
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import Wording, option, suggestion
 from ...core.security.documents import parse_json
 from ...core.verify.results import Verdict, WayResult
 from ...core.verify.spark_tables import spark_requests
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import AnswerBySpark
 from ...tools.engines.engine import ServerSettings, ServingContainer
 from ...tools.mlflow.store_client import StoreClient
@@ -33,10 +34,10 @@ _MOST_PREDICTED = 3
 # Complaints of a check that are not about predictions: MLflow's own server answers some malformed requests with 500.
 _OTHER_RULES = frozenset({"malformed-accepted"})
 _COMMAND_FAILED = "Exception: Command '["
-_ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b")  # the last line of a traceback
+_ERROR = lazy_pattern(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b")  # the last line of a traceback
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Way:
     """
     A way of serving a model; `run` returns its result without seconds and memory. Raises StepError if it fails.

@@ -5,11 +5,11 @@ The checks of each step are listed in CONTRIBUTIONS. All of them run, whatever t
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from ...command.errors import StepError
 from ...command.report import Finding, Severity
 from ...core.lock.lockfile import NotALock
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from . import image, project, registry
 from .context import PreflightContext, Problem
 
@@ -41,7 +41,7 @@ CONTRIBUTIONS: Mapping[str, tuple[tuple[str, Check], ...]] = {
 _FIRST = ("check-lock",)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Answer:
     """The result of one check."""
 

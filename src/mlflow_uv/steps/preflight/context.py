@@ -13,8 +13,10 @@ from ...command.report import Finding
 from ...core.lock.closure import selected_roots
 from ...core.lock.lockfile import Lockfile, NotALock, read_lockfile
 from ...core.lock.placement import Placement, Uncovered, place
+from ...core.lock.python_ranges import allowed_pythons
 from ...core.lock.selection import Selection
-from ...core.lock.targets import Target, allowed_pythons, serving_target
+from ...core.lock.targets import Target, serving_target
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import Engine
 from ...tools.project.files import Project, read_project
 from ...tools.toolbox import Tools
@@ -29,7 +31,7 @@ Problem = StepError | Finding
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class StepInputs:
     """The inputs of the steps that have preflight checks."""
 

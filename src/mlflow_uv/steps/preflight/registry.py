@@ -3,6 +3,7 @@
 import re
 
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import option
 from ...core.lock.selection import Selection
 from ...tools.mlflow.store import StoreKind
@@ -11,7 +12,7 @@ from .context import PreflightContext
 
 _LONGEST = 255
 # Reserved by MLflow.
-_RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
+_RESERVED = lazy_pattern(r"latest|v\d+", re.IGNORECASE)
 
 
 def tracking_server(context: PreflightContext) -> str:

@@ -6,7 +6,6 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -18,6 +17,7 @@ from ...core.image.layers import PACKAGES, PackageLayer
 from ...core.lock.targets import System, machine_name
 from ...core.model import model_files
 from ...core.release.digests import canonical, sha256
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..mlflow.model_server import SERVING
 from ..system.content import digests_in
 from ..system.disk_errors import disk_errors
@@ -29,7 +29,7 @@ WHEN = int(EARLIEST)
 _CONTEXT, _SPACE = "the build context", "free space there, or set TMPDIR to a larger disk"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ContextContents:
     """
     The contents of a build context.

@@ -3,15 +3,16 @@
 import re
 
 from ...command.errors import NoSpace, StepError, ToolFailed
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import Wording, local, option
 from ...core.image.system_libraries import replacement_fix
 from ..system.process import Completed
 
 # The prefix of BuildKit for every line of a step: its number and the elapsed seconds.
-_STEP = re.compile(r"^#\d+ (?:\d+\.\d+(?: |$))?", re.MULTILINE)
+_STEP = lazy_pattern(r"^#\d+ (?:\d+\.\d+(?: |$))?", re.MULTILINE)
 # uv's error, its causes, the indented output of a program that it ran, and a hint.
-_ERROR = re.compile(r"^error: (.+)((?:\n  cause: .+)*)((?:\n(?=\n)|\n  .*)*)(?:\nhint: (.+))?", re.MULTILINE)
-_BUILDING = re.compile(r"Failed to build `([\w.-]+)")
+_ERROR = lazy_pattern(r"^error: (.+)((?:\n  cause: .+)*)((?:\n(?=\n)|\n  .*)*)(?:\nhint: (.+))?", re.MULTILINE)
+_BUILDING = lazy_pattern(r"Failed to build `([\w.-]+)")
 # The first match is the fix. A test with the real uv covers each.
 _FIXES = (
     (r"invalid peer certificate", "SSL_CERT_FILE=FILE, with the certificates of this network"),

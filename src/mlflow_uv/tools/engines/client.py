@@ -1,6 +1,5 @@
 """Implements what the command lines of Docker and Podman have in common."""
 
-import re
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from ...command.errors import BaseImageMissing, NoEngine, NoSpace, ToolFailed, ToolMissing
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import Wording, local, option
 from ...core.security.child_environment import for_engine
 from ...core.security.documents import parse_json
@@ -28,7 +28,7 @@ _CONFINED = (
     "--tmpfs=/tmp",
 )  # fmt: skip
 _NO_NETWORK = "--network=none"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = lazy_pattern(r"sha256:[0-9a-f]{64}")
 
 
 class Client(ABC):

@@ -7,14 +7,16 @@ import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from ...command.errors import ToolFailed
+from ...command.lazy_pattern import lazy_pattern
 from ...core.image.dockerfile import VENV
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.request import Request
 from ..mlflow.mlflow import PAYLOADS
 from ..system.commands import Conversation
@@ -24,10 +26,10 @@ WORK_FOLDER = PurePosixPath("/tmp/mlflow-uv")  # noqa: S108  # a tmpfs of the co
 LIMIT = 64 << 20  # bytes of artifacts in a response
 _PROGRAM = Path(__file__).parents[2] / "installing" / "sandbox.py"
 _CONVERSATION = _PROGRAM.with_name("conversation.py")
-_PART = re.compile(r"[\w-][\w.-]{0,200}", re.ASCII)
+_PART = lazy_pattern(r"[\w-][\w.-]{0,200}", re.ASCII)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class SandboxRequest:
     """A request to a payload; `files` are copied to `WORK_FOLDER` by their names."""
 

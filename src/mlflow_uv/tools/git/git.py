@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...command.errors import NotCommitted, ToolFailed, ToolMissing
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import local
 from ...core.release.commit import Commit, History, LastChange
 from ...core.security.masking import mask
@@ -38,7 +38,7 @@ _DIFF = (
 )  # fmt: skip
 _LIST = ("ls-files", "-z", "-v", "--stage", *NOT_IGNORED)
 # A commit may come from a server, so it must not be read as an option.
-_COMMIT = re.compile(r"HEAD|[0-9a-f]{4,64}")
+_COMMIT = lazy_pattern(r"HEAD|[0-9a-f]{4,64}")
 _AT_ONCE = 500  # names in one argv
 _SHORT_COMMIT = 12
 

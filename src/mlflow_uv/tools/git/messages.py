@@ -2,16 +2,17 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 _SHA1_DIGITS = 40
 BARE = "cannot use bare repository"
 _HEADERS = ("diff --git ", "index ", "old mode ", "new mode ", "new file ", "deleted file ", "* Unmerged ")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class GitEntry:
     """An entry of the index; `tag` is lower case for --assume-unchanged, S for --skip-worktree."""
 

@@ -7,13 +7,13 @@ The address is GITHUB_API_URL, which a runner sets, also one of GitHub Enterpris
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ...command.errors import BadInput, ToolFailed
 from ...command.wording import local
 from ...core.security.documents import parse_json, whole_number
 from ...core.security.toml_documents import Unparsable
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.web import Web, WebReply, WebRequest, WebUnreachable
 
@@ -30,7 +30,7 @@ _DENIED = frozenset({401, 403})
 _BOT = "Bot"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class GithubText:
     """An issue or a comment: its text and address, and its author's name and whether that is a bot."""
 

@@ -1,19 +1,19 @@
 """Reads the event that started a workflow, as GitHub wrote it to GITHUB_EVENT_PATH."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadInput
 from ...core.security.documents import parse_json, whole_number
 from ...core.security.toml_documents import Unparsable
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 LIMIT = 25_000_000  # bytes; GitHub delivers no event of more than 25 MB
 _OF_PULL_REQUESTS = frozenset({"pull_request", "pull_request_target"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PullRequestEvent:
     """An event of a pull request: its number, the commit that its author pushed, and the tip of its base branch."""
 
@@ -22,7 +22,7 @@ class PullRequestEvent:
     base: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WorkflowRunEvent:
     """The end of another workflow: the event that started it, and the commit, branch and repository that it ran for."""
 

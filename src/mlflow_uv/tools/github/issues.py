@@ -1,14 +1,13 @@
 """Finds, opens, changes and closes an issue."""
 
-from dataclasses import dataclass
-
 from ...core.security.documents import whole_number
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .api import GithubApi, malformed
 
 PERMISSION = "issues: write"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Issue:
     """An open issue."""
 

@@ -1,14 +1,13 @@
 """Reads a pull request and its comments, and writes comments."""
 
-from dataclasses import dataclass
-
 from ...core.security.documents import whole_number
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .api import GithubApi, GithubText, malformed
 
 PERMISSION = "pull-requests: write"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PullRequest:
     """The state of a pull request; `repository` is the id of the one that its branch is in, 0 if that was deleted."""
 

@@ -1,7 +1,6 @@
 """Reads and changes objects of a Kubernetes cluster by kubectl, in the context that the user has chosen."""
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -9,13 +8,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...command.errors import PlanOutdated, ToolFailed, ToolMissing
+from ...command.lazy_pattern import lazy_pattern
 from ...core.security.child_environment import for_kubectl
 from ...core.security.documents import parse_json
 from ..system.process import Command, Completed, Runner
 
 Object = Mapping[str, Any]
 _ANSWER_S = 60.0
-_FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
+_FORWARDING = lazy_pattern(r"Forwarding from 127\.0\.0\.1:(\d+)")
 _POLL_S = 0.1
 
 

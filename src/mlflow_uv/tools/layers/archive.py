@@ -5,13 +5,13 @@ import io
 import tarfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Self
 
 from zlib_ng import zlib_ng
 
 from ...core.image.composition import GZIP_TYPE, Blob, LayerBlob
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..uv.uv import EARLIEST
 
 # Of zlib-ng, whose output depends on neither processor nor operating system: docs/development/image-from-wheels.md.
@@ -21,7 +21,7 @@ _WHEN = int(EARLIEST)
 _PIECE = 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LayerFile:
     """A file of a layer: its content, on disk or in memory, or the `target` of a symbolic link."""
 

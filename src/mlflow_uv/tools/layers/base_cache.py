@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from ...core.image.composition import BaseLayers, Blob
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..oci.registries import holds_blob
 from ..project.files import write_atomically
 from .archive import LEVEL
@@ -21,7 +22,7 @@ from .saved_image import BasePython, SavedImage, known_image
 FORMAT = 2
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BaseFacts:
     """
     What the files of a base say.

@@ -4,16 +4,17 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from ...core.image.composition import Blob, LayerBlob
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class CachedLayer:
     """
     A layer, its compressed archive, and the digest of each file that packages brought into it, by absolute path.

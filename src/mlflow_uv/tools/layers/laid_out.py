@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...command.errors import ToolFailed
@@ -14,6 +13,7 @@ from ...core.image.dockerfile import MOUNTS
 from ...core.image.layers import PACKAGES
 from ...core.lock.package_names import canonicalize_name
 from ...core.model.model_files import WHEELS
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .archive import LayerFile
 
 # Files of a package that have no digest in its RECORD (packaging.python.org, "Recording installed projects").
@@ -25,7 +25,7 @@ MOST_BYTES = 16 << 30
 _WHEELS = f"{MOUNTS}/{PACKAGES}/{WHEELS}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RecordedFile:
     """A file of a package, relative to its environment, and its digest in the RECORD; empty for RECORD itself."""
 
@@ -33,7 +33,7 @@ class RecordedFile:
     digest: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LaidOutPackage:
     """A package in an environment: its normalized name, and its files as its RECORD lists them."""
 

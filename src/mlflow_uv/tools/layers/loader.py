@@ -2,18 +2,18 @@
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
 from ...core.image.file_tree import EntryKind
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .saved_image import SavedImage, libc_of
 
 _OWN = ("/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib")
 _DEEPEST = 5  # includes in includes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Loader:
     """The names of all files in the folders that a loader searches, sorted, and the last folder: that of the libc."""
 

@@ -1,7 +1,7 @@
 """Makes the layers of a lock's packages: uv lays the wheels out, and an interpreter of the model compiles them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -12,6 +12,7 @@ from ...command.errors import ToolFailed
 from ...core.image.dockerfile import VENV
 from ...core.image.layer_grouping import LayerGroup
 from ...core.release.digests import canonical, sha256
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.disk_errors import disk_errors
 from ..system.process import Runner
 from .archive import LEVEL, LayerFile, write_layer
@@ -46,7 +47,7 @@ class Installer(Protocol):
         """Its version, on which the files that it writes depend."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class WantedPackages:
     """
     The packages of an image, in the groups that become its layers.
@@ -65,7 +66,7 @@ class WantedPackages:
     indexes: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PackagesAsLayers:
     """
     The layers in their order, lowest first, and how many of them were in the cache.
@@ -160,7 +161,7 @@ class PackageLayers:
             return self._cache.add(key, lambda out: write_layer(group.name, files, out), digests, replaced)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class _Package:
     """A package that was laid out in an environment and verified."""
 

@@ -1,6 +1,5 @@
 """Identifies the code of this program, on which the bytes of a composed image depend."""
 
-from importlib.metadata import version
 from pathlib import Path
 
 from ... import __version__
@@ -19,6 +18,8 @@ def program_identity(ours: Path) -> str:
 
     Equal identities give equal images; others may. `ours` is the folder with this program's uv.lock.
     """
+    from importlib.metadata import version  # noqa: PLC0415  # imports `email`
+
     files = [(str(path), digest) for path, digest in digests_in(_PACKAGE) if _NOT_CODE.isdisjoint(path.parts)]
     libraries = [locked_line(ours, "prometheus-client"), version("zlib-ng")]
     return f"{__version__}+{sha256(canonical([files, libraries]))[:16]}"

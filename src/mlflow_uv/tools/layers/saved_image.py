@@ -7,16 +7,17 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from errno import ENOSPC
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self, cast
 
 from ...command.errors import ToolFailed
+from ...command.lazy_pattern import lazy_pattern
 from ...core.image.composition import GZIP_TYPE, LAYER_TYPE, BaseLayers, Blob
 from ...core.image.file_tree import EntryKind, FileTree, TreeEntry
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .archive import compress_archive
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -31,8 +32,8 @@ _MOST_HEADER = 1 << 20  # bytes of an extended header, which are read into memor
 _MOST_LINKS = 40  # as in Linux
 # The types of headers that extend the next one: PAX, and long names of GNU tar.
 _EXTENDED = frozenset({b"x", b"g", b"X", b"L", b"K"})
-_GLIBC = re.compile(rb"GNU C Library [^\n]*release version (\d{1,4})\.(\d{1,4})")
-_VERSION = re.compile(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,3})?\+?")
+_GLIBC = lazy_pattern(rb"GNU C Library [^\n]*release version (\d{1,4})\.(\d{1,4})")
+_VERSION = lazy_pattern(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,3})?\+?")
 _UNREADABLE = "the base image cannot be read"
 
 
@@ -53,7 +54,7 @@ class UnpackedLayers:
         return _tree(self.plain)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class SavedImage:
     """
     An image in a folder: its configuration, its layers as the manifest of an image names them, and its files.
@@ -112,7 +113,7 @@ class SavedImage:
                         _write(file, place)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BasePython:
     """
     The Python of a base image: the path of its command, its version, and the folder of its standard library.
@@ -273,7 +274,7 @@ def python_of(image: SavedImage) -> BasePython | None:
 def glibc_of(image: SavedImage) -> tuple[int, int] | None:
     """The version of the GNU C library, from the banner in the library; None for another one, such as musl."""
     entry = libc_of(image)
-    match = None if entry is None else re.search(_GLIBC, image.content(entry, _MOST_LIBRARY))
+    match = None if entry is None else _GLIBC.search(image.content(entry, _MOST_LIBRARY))
     return (int(match[1]), int(match[2])) if match else None
 
 

@@ -4,14 +4,14 @@ import fcntl
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...command.host import Host
 from ...core.release.digests import sha256
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Attempt:
     """A training, and the file that exists until its runs are closed."""
 

@@ -1,19 +1,19 @@
 """Runs the scorer of an edge bundle in an environment with onnxruntime and numpy alone, and measures it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...command.host import Host
 from ...core.security.child_environment import for_model
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.process import Command, Runner
 
 EDGE = Path(__file__).parents[2] / "edge"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ScoredBundle:
     """The answers of a bundle, median seconds of the prediction for one row, and the peak of the memory in bytes."""
 
@@ -22,7 +22,7 @@ class ScoredBundle:
     memory: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BundleScorer:
     """Runs the scorers of bundles, without credentials, for at most `timeout_s` seconds each."""
 

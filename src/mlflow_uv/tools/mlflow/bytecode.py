@@ -1,13 +1,13 @@
 """Says where Python keeps the bytecode of what it imports; importing MLflow without any takes three times as long."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...command.host import Host
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BytecodeOptions:
     """Options of an interpreter, and the variables by which the interpreters that it starts do the same."""
 

@@ -1,6 +1,5 @@
 """Finds the embedded store of a project: one SQLite file for each schema of MLflow's database, in a private folder."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -70,6 +69,8 @@ def _reader(file: Path) -> str:
 
 def revision_of(file: Path) -> str:
     """The Alembic revision of a SQLite file, empty if it has none or is unreadable. Opened read-only."""
+    import sqlite3  # noqa: PLC0415  # only where a file is there
+
     try:
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as connection:
             return ",".join(str(row[0]) for row in connection.execute("SELECT version_num FROM alembic_version"))

@@ -5,7 +5,7 @@ import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
 from ...core.security.serve_env import ServeVariables
 from ...payloads.messages.conversion import ConvertModel, MeasureOriginal
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import AnswerBySpark, AnswerRequests
 from ...payloads.messages.reader import read
 from ...payloads.messages.request import DescribeEnvironment, EnvironmentDescription, Failure, Request
@@ -56,7 +57,7 @@ _WITHOUT_STORE = (AnswerRequests, AnswerBySpark, ConvertModel, MeasureOriginal)
 _FILE_STORE = "MLFLOW_ALLOW_FILE_STORE"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelRun:
     """How a process runs a model: with the variables in `serve_env`, and at most `timeout_s` seconds for a response."""
 

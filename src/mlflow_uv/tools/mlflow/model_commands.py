@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...command.host import Host
 from ...core.security.child_environment import for_model
 from ...core.security.serve_env import ServeVariables
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.process import Command, Completed, Runner
 from .bytecode import bytecode_of
 
@@ -16,7 +16,7 @@ _INTERPRETER = "mlflow-*/bin/python"
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "NO_COLOR": "1"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PyenvPython:
     """The newest patch version of a minor version that pyenv knows (empty if none), and whether it is installed."""
 
@@ -24,7 +24,7 @@ class PyenvPython:
     installed: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelCommands:
     """MLflow's commands about a model, run by an interpreter that has MLflow, for at most `timeout_s` seconds each."""
 

@@ -1,19 +1,18 @@
 """Sends HTTP requests to a model server on loopback, without proxy or redirects, one connection a request."""
 
 import base64
-import http.client
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.model.derived_formats import JSON_TYPE
 from ...core.model.load_figures import MOST_REQUESTS
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 LOAD = Path(__file__).parents[2] / "installing" / "load.py"
 LIMIT = 256 << 20  # bytes of a response that are read: the server may be malicious
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelRequest:
     """A request with a body of a media type; `timeout_s` is the timeout of each read of the response."""
 
@@ -24,7 +23,7 @@ class ModelRequest:
     content_type: str = JSON_TYPE
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ModelReply:
     """An HTTP status and body; `location` is the target of a redirect."""
 
@@ -33,7 +32,7 @@ class ModelReply:
     location: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LoadPlan:
     """Requests to send in turn, by `concurrency` connections, for a number of seconds; timeout of each response."""
 
@@ -64,6 +63,8 @@ class LoadPlan:
 
 def send(request: ModelRequest, *, port: int) -> ModelReply | None:
     """The response from a port on loopback; None if there is none within the timeout."""
+    import http.client  # noqa: PLC0415  # few steps ask a model
+
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=request.timeout_s)
     try:
         headers = {"Content-Type": request.content_type}

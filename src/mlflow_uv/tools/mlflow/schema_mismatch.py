@@ -1,15 +1,15 @@
 """Explains a database whose schema is not that of the MLflow in use, and names the fix."""
 
-import re
 import shlex
 from pathlib import Path
 
 from ...command.errors import StoreUnreachable
+from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import Wording, option
 from ...core.model.database_schemas import releases_of
 from ...payloads.messages.request import SchemaFacts
 
-_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?:]+)(.*)")
+_SQLITE = lazy_pattern(r"(sqlite(?:\+\w+)?:///)([^?:]+)(.*)")
 
 
 def schema_mismatch(facts: SchemaFacts, *, uri: str, shown: str) -> StoreUnreachable:

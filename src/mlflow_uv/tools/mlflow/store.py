@@ -1,11 +1,12 @@
 """Describes a tracking store: its URI, its kind, and the variables that configure MLflow for it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from urllib.parse import urlsplit, urlunsplit
 
 from ...core.security.masking import mask, secrets_in
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 # The default artifact root of a database store is a folder of the current directory, unless a server says otherwise.
 ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
@@ -19,7 +20,7 @@ class StoreKind(Enum):
     DATABASE = "database"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Store:
     """A tracking store and registry, and the variables that configure MLflow for it."""
 

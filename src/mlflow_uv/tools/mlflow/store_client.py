@@ -1,7 +1,6 @@
 """Calls the payloads about a store: one method for each verb, with typed requests and responses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +18,7 @@ from ...payloads.messages.evaluation import (
     WriteData,
     WrittenData,
 )
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import (
     AnswerBySpark,
     AnswerRequests,
@@ -87,7 +87,7 @@ from .store import Store
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class StoreClient:
     """
     A store, and the interpreter whose MLflow accesses it.

@@ -6,9 +6,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 
-SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?:]+)(.*)")
-_OTHER = re.compile(r"[A-Za-z][\w+.-]*://|databricks|uc:")
+SQLITE = lazy_pattern(r"(sqlite(?:\+\w+)?:///)([^?:]+)(.*)")
+_OTHER = lazy_pattern(r"[A-Za-z][\w+.-]*://|databricks|uc:")
 
 
 def absolute_uri(uri: str, folder: Path) -> str:

@@ -3,7 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from ...command.errors import StepError
 from ...core.image.reference import DOCKER_HUB, ImageReference
 from ...core.security.child_environment import for_engine
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.process import Command, Runner
 
 HELPER_S = 30.0
@@ -19,7 +20,7 @@ _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", DOCKER_HUB, "regi
 _TOKEN_USER = "<token>"  # noqa: S105  # the user for which a helper returns an identity token
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Login:
     """A user with a password, or an identity token in place of both."""
 

@@ -7,25 +7,25 @@ read or written outside the checkout. See docs/threat-model.md.
 
 import netrc
 import os
-import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 from ...command.step import Field, FieldKind, SettingReach, ValueLayer, configured
 from ...command.wording import Wording, option
 from ...core.security.child_environment import store_credentials_in
 from ...core.security.origins import carries_user, is_plain_web_address, origin_of, without_user
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..mlflow.tracking_uris import path_of_files
 from .claims import SettingClaim, require_harmless_cache, require_own_variables
 from .files import Project, absolute, leads_out, repository_of
 
 SETTING = "`{}` in [tool.mlflow-uv]"
-_SQLITE = re.compile(r"sqlite:///([^?:%#]+)")
+_SQLITE = lazy_pattern(r"sqlite:///([^?:%#]+)")
 # Addresses without a host: MLflow takes it from the machine's own configuration.
 _HOSTLESS = frozenset({"databricks", "databricks-uc"})
 
@@ -46,7 +46,7 @@ def given_layer(source: str, given: Mapping[str, object], project: Project | Non
     return ValueLayer(source, given, Checkout(project=project, variables={}).follow)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Checkout:
     """The checkout of a project, and the variables of the job that works on it."""
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
 from ...command.step import Field
 from ...command.wording import option
 from ...core.lock.toml_lines import key_lines, line_at
 from ...core.security.child_environment import gives_rights
 
-_CACHE_REFERENCE = re.compile(r"[A-Za-z0-9][\w.\-/:@]*")
+_CACHE_REFERENCE = lazy_pattern(r"[A-Za-z0-9][\w.\-/:@]*")
 _CACHE_TYPES = frozenset({"registry", "inline", "gha"})
 _CACHE_KEYS = frozenset({
     "type", "ref", "mode", "scope", "compression", "compression-level", "force-compression", "image-manifest",

@@ -7,13 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...command.errors import BadProject
+from ...command.lazy_pattern import lazy_pattern
 from ..git.git import Git
 from .files import read_project
 from .tree import locked_folders
 
 # A source of a `[[package]]`, as uv writes it on a line of its own.
-_LOCAL_SOURCE = re.compile(r'^source = \{ (?:editable|directory|virtual) = "([^"\n]*)"', re.MULTILINE)
-_UV_TABLE = re.compile(rb"^\s*\[+\s*tool\s*\.\s*uv\b|^\s*\[\s*tool\s*\]|^\s*tool\s*\.\s*uv\b", re.MULTILINE)
+_LOCAL_SOURCE = lazy_pattern(r'^source = \{ (?:editable|directory|virtual) = "([^"\n]*)"', re.MULTILINE)
+_UV_TABLE = lazy_pattern(rb"^\s*\[+\s*tool\s*\.\s*uv\b|^\s*\[\s*tool\s*\]|^\s*tool\s*\.\s*uv\b", re.MULTILINE)
 _SETTINGS = frozenset({"uv.toml", "pyproject.toml"})
 
 

@@ -6,7 +6,7 @@ import shlex
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,9 +15,10 @@ from ...command.errors import BadInput, BadProject, ToolFailed
 from ...command.wording import Wording, local, option
 from ...core.security.size_limits import LOCK_LIMIT, MANIFEST_LIMIT
 from ...core.security.toml_documents import Unbounded, Unparsable, parse_toml, too_large
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Project:
     """A folder with a pyproject.toml, and the folder whose uv.lock covers it (its own, or its workspace's root)."""
 

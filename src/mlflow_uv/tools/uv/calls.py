@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from ...command.errors import NoSpace, ToolFailed, ToolMissing
+from ...command.lazy_pattern import lazy_pattern
 from ...command.pip_settings import MACHINE_STORE, TRUST, PipSettings
 from ...core.release.digests import sha256
 from ...core.security.child_environment import INDEX_VARIABLES, ChildEnvironment, for_uv
@@ -23,7 +24,7 @@ from .messages import certificate_rejected, failed, unsupported_flag
 from .settings import MachineSettings
 
 NO_SETTINGS = PipSettings()
-_RANGE = re.compile(r"[<>=!~]{1,3} *\d[\d.*]*( *, *[<>=!~]{1,3} *\d[\d.*]*)*")
+_RANGE = lazy_pattern(r"[<>=!~]{1,3} *\d[\d.*]*( *, *[<>=!~]{1,3} *\d[\d.*]*)*")
 
 
 class TrustingRunner:

@@ -2,7 +2,6 @@
 
 import os
 import re
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ...command.report import Console
 from ...command.wording import Wording, local, option
 from ...core.lock.selection import Selection
 from ...core.release.digests import lock_digest, sha256
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..engines.source_snapshot import restored_sources
 from ..mlflow.store import Store, StoreKind
 from ..project.files import Project, path_from
@@ -25,7 +25,7 @@ class Environment(Enum):
     PROJECT = "project"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LocalSource:
     """A local package: its name and the folder of its sources."""
 

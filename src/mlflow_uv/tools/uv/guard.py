@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadInput, BadProject, sentence
+from ...command.lazy_pattern import lazy_pattern
 from ...core.lock.toml_lines import key_lines, line_at
 from ...core.security.origins import origin_of
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -21,7 +22,7 @@ from .lock_check import IGNORED_SETTINGS, NO_ENVIRONMENT, TRUSTED_INDEXES
 _NO_PYTHONS = Path(__file__).with_name("no-pythons.json")
 _VERSION_FILES = (".python-version", ".python-versions")
 # A request for a Python that uv never takes for a path, whatever the checkout contains. A contract test covers it.
-_VERSION = re.compile(
+_VERSION = lazy_pattern(
     r"(?:(?:cpython|pypy|graalpy|pyodide|cp|pp|gp)[-@]?)?[0-9<>=!~^][\w.+<>=!~^,* -]*|cpython|pypy|graalpy|any"
 )
 

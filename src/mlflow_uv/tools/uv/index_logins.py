@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ...command.errors import BadProject
+from ...command.lazy_pattern import lazy_pattern
 from ...core.export.indexes import Index, declared_indexes, without_user
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..project.files import Project, members, read_project, table_of
 from .settings import settings_of
 
@@ -20,13 +21,13 @@ REFUSALS = (
     r"could not be queried due to a lack of valid authentication|returned a 403 Forbidden error"
     rf"|status client error \((?:401|403)|{_BY_GIT}"
 )
-_INDEX = re.compile(r"An index(?: URL)? \(`?(\S+?)`?\) (?:could not be queried|returned a (403))")
-_FILE = re.compile(r"status client error \((401|403)[^)]*\) for url \((\S+?)\)")
-_GIT = re.compile(rf"^ *(.*(?:{_BY_GIT}).*)$", re.MULTILINE)
-_SCP_OR_URL = re.compile(r"git fetch [^\n]*?'((?:https?|ssh)://[^']+)'")
+_INDEX = lazy_pattern(r"An index(?: URL)? \(`?(\S+?)`?\) (?:could not be queried|returned a (403))")
+_FILE = lazy_pattern(r"status client error \((401|403)[^)]*\) for url \((\S+?)\)")
+_GIT = lazy_pattern(rf"^ *(.*(?:{_BY_GIT}).*)$", re.MULTILINE)
+_SCP_OR_URL = lazy_pattern(r"git fetch [^\n]*?'((?:https?|ssh)://[^']+)'")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Refusal:
     """A server that denied access to uv: its address without credentials, its response, and the fix."""
 

@@ -10,11 +10,12 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
 
+from ...command.lazy_pattern import lazy_pattern
 from ...core.release.digests import sha256
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..project.files import write_atomically
 from ..system.process import Completed
 
@@ -31,10 +32,10 @@ sys.executable = sys._base_executable = own
 sys.argv = ["-c"]
 exec(words[-1])
 """
-_BUILT = re.compile(r"Failed to (?:build|generate package metadata for|download and build) `([^`\n]+)`")
+_BUILT = lazy_pattern(r"Failed to (?:build|generate package metadata for|download and build) `([^`\n]+)`")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class InertPython:
     """Creates such interpreters in a private folder; `default` is the real one behind them, unless uv needs another."""
 

@@ -1,13 +1,14 @@
 """Parses uv's messages; its exit codes 1 and 2 have many meanings."""
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
 
 from ...command.errors import BadInput, NoSpace, ToolFailed
+from ...command.lazy_pattern import lazy_pattern
 from ...command.pip_settings import DISTRUST
 from ...core.freshness.causes import Cause
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.process import Completed
 from .index_logins import REFUSALS
 from .lock_check import RESOLVED
@@ -26,7 +27,7 @@ class LockState(Enum):
     UNVERIFIABLE = "unverifiable"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LockVerdict:
     """
     State of a lock, and the file and line (1-based) that uv names, if any.
@@ -76,9 +77,9 @@ _IN_MANIFEST = frozenset({Cause.MEMBER, Cause.SOURCE, Cause.UNMANAGED, Cause.GRO
 _LINES = re.MULTILINE
 _SHOWN = 10
 _REFUSED = "Required uv version"
-_RESOLVED = re.compile(rf"^{RESOLVED}(\d+ packages? )?in ", _LINES)
-_CHANGE = re.compile(r"(Add|Update|Remove) ")
-_APART = re.compile(r"are incompatible with the (?:declared )?conflicts: \{([^}]*)\}")
+_RESOLVED = lazy_pattern(rf"^{RESOLVED}(\d+ packages? )?in ", _LINES)
+_CHANGE = lazy_pattern(r"(Add|Update|Remove) ")
+_APART = lazy_pattern(r"are incompatible with the (?:declared )?conflicts: \{([^}]*)\}")
 NOT_IN_LOCK = r"(Group|Extra|Package) `[^`]+` (is not|not found)|not found in|does not have a member"
 
 

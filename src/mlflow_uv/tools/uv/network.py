@@ -1,11 +1,11 @@
 """Collects package indexes, proxies and certificates; no image layer, label or command line may keep them."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...command.lazy_pattern import lazy_pattern
 from ...core.model.model_files import without_credentials
 from ...core.security.documents import parse_json
 from ..project.files import table_of
@@ -14,7 +14,7 @@ _NAMES = (
     "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INSECURE_HOST", "HTTP_PROXY",
     "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
 )  # fmt: skip
-_CREDENTIALS = re.compile(r"UV_INDEX_\w+_(USERNAME|PASSWORD)")
+_CREDENTIALS = lazy_pattern(r"UV_INDEX_\w+_(USERNAME|PASSWORD)")
 _TRUSTED = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 
 

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ...command.errors import BuildRefused, ToolFailed, ToolMissing
@@ -11,6 +11,7 @@ from ...command.wording import option
 from ...core.export.requirements import Requirements, parse_requirements
 from ...core.freshness.causes import Cause
 from ...core.lock.selection import Selection
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..project.files import Project, read_manifest
 from ..system.process import Completed
 from .argv import EXPORT, NEWER, OURS, from_mirror, selected
@@ -37,7 +38,7 @@ REASONS = {"RUST_LOG": "uv_lock_operations=debug,uv::commands::project::lock=deb
 PATIENCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class LockRequest:
     """
     Options of a lock check: `changes` also lists what locking would change.

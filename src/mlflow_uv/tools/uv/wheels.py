@@ -1,6 +1,5 @@
 """Builds the local packages of a lock into wheels."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from zipfile import BadZipFile
@@ -10,13 +9,14 @@ from ...command.report import Console
 from ...core.export.requirements import LocalRequirement
 from ...core.model.model_files import wheel_of
 from ...core.release.record import WheelLink
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..engines.source_snapshot import restored_sources
 from ..project.files import Project
 from ..system.content import digests_in, wheel_content
 from .uv import Uv
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class BuiltWheel:
     """A wheel of a local package, and the folder or file that it was built from."""
 

@@ -4,16 +4,17 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from ....command.lazy_pattern import lazy_pattern
 from ..rule import LintProblem, LintRule, ProjectFiles, is_test
 
 _FILES = (
     r"\.(pkl|pickle|joblib|skops|h5|hdf5|keras|pt|pth|ckpt|onnx|safetensors|tflite|cbm|ubj|mlmodel|xgb|lgb)"
     r"(\.(gz|zip|bz2))?$"
 )
-_MODEL = re.compile(_FILES, re.IGNORECASE)
+_MODEL = lazy_pattern(_FILES, re.IGNORECASE)
 _NAMED = 5
-_SPECIAL = re.compile(r"[*?\[\\]")  # in a pathspec of git, as is a colon at its beginning
-_STORE = re.compile(r"(^|/)(mlruns|mlartifacts)/")
+_SPECIAL = lazy_pattern(r"[*?\[\\]")  # in a pathspec of git, as is a colon at its beginning
+_STORE = lazy_pattern(r"(^|/)(mlruns|mlartifacts)/")
 # The first bytes of files that Git LFS and git-crypt store in the repository.
 _STORED_ELSEWHERE = (b"version https://git-lfs.github.com/", b"\0GITCRYPT\0")
 

@@ -1,13 +1,13 @@
 """The rule `committed-store`: no tracking store is committed."""
 
-import re
 import shlex
 from collections.abc import Iterator
 
+from ....command.lazy_pattern import lazy_pattern
 from ..rule import LintProblem, LintRule, ProjectFiles, is_test
 
-_STORES = re.compile(r"((?:^|.*/)(?:mlruns|mlartifacts))/.+|((?:^|.*/)(?:mlflow|mlruns)\.(?:db|sqlite3?))")
-_OTHER = re.compile(r"(^|.*/)(\.[^/]*|README[^/]*|[^/]*\.(py|md|dvc))")
+_STORES = lazy_pattern(r"((?:^|.*/)(?:mlruns|mlartifacts))/.+|((?:^|.*/)(?:mlflow|mlruns)\.(?:db|sqlite3?))")
+_OTHER = lazy_pattern(r"(^|.*/)(\.[^/]*|README[^/]*|[^/]*\.(py|md|dvc))")
 
 
 def _check(paths: tuple[str, ...], files: ProjectFiles) -> Iterator[LintProblem]:  # noqa: ARG001  # as all rules

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 
+from ....command.lazy_pattern import lazy_pattern
 from ..rule import LintProblem, LintRule, ProjectFiles, SourceFile, is_test, lines_of
 
-_URL = re.compile(
+_URL = lazy_pattern(
     r"\b(?P<scheme>[a-z][a-z0-9+.-]{0,30})://(?P<user>[^\s/:@\"'<>${}]*):(?P<secret>[^\s/@\"'<>`]+)@(?P<host>[\w.\[-]+)"
 )
 # Forms in which services issue tokens; their prefixes are for being found.
@@ -28,11 +29,11 @@ _VARIABLES = (
     "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET", "AZURE_STORAGE_ACCESS_KEY", "AZURE_CLIENT_SECRET", "HF_TOKEN",
     "DAGSHUB_USER_TOKEN", "DAGSHUB_TOKEN", "WANDB_API_KEY",
 )  # fmt: skip
-_ASSIGNMENT = re.compile(
+_ASSIGNMENT = lazy_pattern(
     rf"\b(?P<name>{'|'.join(_VARIABLES)})['\"]?\]?\s*(?:[:=]|,)\s*(?P<quote>['\"]?)(?P<secret>[^\s'\"#,)]+)(?P=quote)"
 )
 # What stands for a secret, or is known to everybody.
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = lazy_pattern(
     r".*(\$|\{|%\(|<|>|\*\*\*|\.\.\.|xxx|example|your|change|replace|placeholder|dummy|fake|redacted|secrets\.|env\.).*"
     r"|(minio|admin|user|root|test|testing|mlflow|none|null|true|false|str|secret|password|passwd|pass|pwd|token|key)"
     r"[\d!]*|minioadmin|minio_?(secret|password|key)\w*|mini[o0]123\w*|os\..*|[A-Z_]+(:.*)?",

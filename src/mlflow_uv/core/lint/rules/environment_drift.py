@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator
 
+from ....command.lazy_pattern import lazy_pattern
 from ..environment_files import EnvironmentItem, environment_items
 from ..rule import Edit, LintProblem, LintRule, LockedPackages, ProjectFiles, SourceFile, joined_path
 from ..version_ranges import satisfies
 
-_NAMED = re.compile(r"(python_env|conda_env):\s*['\"]?([^'\"#\s]+)['\"]?\s*(?:#.*)?")
+_NAMED = lazy_pattern(r"(python_env|conda_env):\s*['\"]?([^'\"#\s]+)['\"]?\s*(?:#.*)?")
 
 
 def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:

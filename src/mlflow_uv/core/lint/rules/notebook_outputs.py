@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator
 
+from ....command.lazy_pattern import lazy_pattern
 from ..rule import Edit, LintProblem, LintRule, ProjectFiles, SourceFile, line_at_offset
 
 # The quotes inside a cell are escaped, so that its text is not taken for a key.
-_OUTPUTS = re.compile(r'(?<!\\)"outputs"\s*:\s*\[\s*\{')
-_TOKEN = re.compile(r'"(?>(?:[^"\\]++|\\.)*)"?+|[\[\]]')
+_OUTPUTS = lazy_pattern(r'(?<!\\)"outputs"\s*:\s*\[\s*\{')
+_TOKEN = lazy_pattern(r'"(?>(?:[^"\\]++|\\.)*)"?+|[\[\]]')
 
 
 def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:  # noqa: ARG001  # as all rules

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from ....command.lazy_pattern import lazy_pattern
 from ..rule import LONGEST_LINE, Edit, LintProblem, LintRule, LockedPackages, ProjectFiles, SourceFile
 from ..version_ranges import normal_name, release_of, same_version
 
@@ -26,10 +27,10 @@ _HOOKS = {
     "rbubley/mirrors-ruff": "ruff",
     "asottile/pyupgrade": "pyupgrade",
 }
-_REPO = re.compile(r"\s*(?:-\s+)?repo:\s*['\"]?https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?['\"]?\s*(?:#.*)?")
-_REV = re.compile(r"\s*(?:-\s+)?rev:\s*['\"]?(v?)([0-9][^'\"\s#]*)['\"]?\s*(?:#.*)?")
-_ADDITIONAL = re.compile(r"(?<![A-Za-z0-9._-])([A-Za-z0-9][A-Za-z0-9._-]*+)(?:\[[^\]]*\])?==([0-9][^'\"\s,\]#;]*)")
-_UVX = re.compile(r"\b(?:uvx|uv tool run)\s+(?:--from\s+)?['\"]?([A-Za-z][A-Za-z0-9._-]*)(?:@|==)([0-9][^'\"\s;&|]*)")
+_REPO = lazy_pattern(r"\s*(?:-\s+)?repo:\s*['\"]?https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?['\"]?\s*(?:#.*)?")
+_REV = lazy_pattern(r"\s*(?:-\s+)?rev:\s*['\"]?(v?)([0-9][^'\"\s#]*)['\"]?\s*(?:#.*)?")
+_ADDITIONAL = lazy_pattern(r"(?<![A-Za-z0-9._-])([A-Za-z0-9][A-Za-z0-9._-]*+)(?:\[[^\]]*\])?==([0-9][^'\"\s,\]#;]*)")
+_UVX = lazy_pattern(r"\b(?:uvx|uv tool run)\s+(?:--from\s+)?['\"]?([A-Za-z][A-Za-z0-9._-]*)(?:@|==)([0-9][^'\"\s;&|]*)")
 
 
 def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:

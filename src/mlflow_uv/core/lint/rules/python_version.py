@@ -3,19 +3,20 @@
 import re
 from collections.abc import Iterator
 
+from ....command.lazy_pattern import lazy_pattern
 from ..dockerfiles import FILES, instructions_of
 from ..project_images import holds_project
 from ..rule import LONGEST_LINE, LintProblem, LintRule, LockedPackages, ProjectFiles, SourceFile, is_test, joined_path
 from ..version_ranges import satisfies
 
-_PINNED = re.compile(r"(?:cpython[-@])?(\d+\.\d+(?:\.\d+)?)(?:[+-].*)?")
-_IMAGE = re.compile(
+_PINNED = lazy_pattern(r"(?:cpython[-@])?(\d+\.\d+(?:\.\d+)?)(?:[+-].*)?")
+_IMAGE = lazy_pattern(
     r"(?:.*/)?(?:python:(?P<tag>\d+\.\d+(?:\.\d+)?)(?![\d.]|rc|a\d|b\d)|uv:python(?P<uv>\d+\.\d+)(?![\d.])).*"
 )
-_ARGUMENT = re.compile(r"\$\{?(\w+)(?::-[^}]*)?\}?")
-_WORKFLOW = re.compile(r"(^|/)\.github/workflows/[^/]+\.ya?ml$")
-_WORKFLOW_VALUE = re.compile(r"\s*(?:-\s+)?(?:python-version|python_version|python):\s*(?P<value>[^#\n]+)(?:#.*)?")
-_VERSION = re.compile(r"(?<![\d.\w])(?P<quote>['\"]?)(?P<version>3\.\d+(?:\.\d+)?)(?P=quote)(?![\w.*])")
+_ARGUMENT = lazy_pattern(r"\$\{?(\w+)(?::-[^}]*)?\}?")
+_WORKFLOW = lazy_pattern(r"(^|/)\.github/workflows/[^/]+\.ya?ml$")
+_WORKFLOW_VALUE = lazy_pattern(r"\s*(?:-\s+)?(?:python-version|python_version|python):\s*(?P<value>[^#\n]+)(?:#.*)?")
+_VERSION = lazy_pattern(r"(?<![\d.\w])(?P<quote>['\"]?)(?P<version>3\.\d+(?:\.\d+)?)(?P=quote)(?![\w.*])")
 
 
 def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:

@@ -4,21 +4,22 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from ....command.lazy_pattern import lazy_pattern
 from ..rule import LintProblem, LintRule, ProjectFiles, SourceFile, is_test, line_at_offset
 from ..version_ranges import normal_name
 
 # The pattern of PEP 723, which is tried once: a file may begin thousands of blocks.
-_START = re.compile(r"^# /// script[ \t]*\r?$", re.MULTILINE)
-_BLOCK = re.compile(r"^# /// script[ \t]*\r?$\n(?P<content>(?:^#(?:| .*)\r?$\n)+?)^# ///[ \t]*\r?$", re.MULTILINE)
-_DEPENDENCIES = re.compile(r"^dependencies\s*=\s*\[((?>(?:[\s,]|\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*)*))\]", re.MULTILINE)
-_STRING = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'")
-_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*([^;@]*)(;.*|@.*)?")
-_MANIFEST = re.compile(
+_START = lazy_pattern(r"^# /// script[ \t]*\r?$", re.MULTILINE)
+_BLOCK = lazy_pattern(r"^# /// script[ \t]*\r?$\n(?P<content>(?:^#(?:| .*)\r?$\n)+?)^# ///[ \t]*\r?$", re.MULTILINE)
+_DEPENDENCIES = lazy_pattern(r"^dependencies\s*=\s*\[((?>(?:[\s,]|\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*)*))\]", re.MULTILINE)
+_STRING = lazy_pattern(r"\"([^\"\n]+)\"|'([^'\n]+)'")
+_NAME = lazy_pattern(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*([^;@]*)(;.*|@.*)?")
+_MANIFEST = lazy_pattern(
     r"^\[manifest\]\r?\n(?:(?!\[).*\r?\n)*?requirements = \[((?>(?:\"[^\"\n]*\"|\[[^\]\[]*\]|[^\]\[\"])*))\]",
     re.MULTILINE,
 )
-_LOCKED = re.compile(r'\{ name = "([^"]+)"([^}]*)\}')
-_SPECIFIER = re.compile(r'specifier = "([^"]*)"')
+_LOCKED = lazy_pattern(r'\{ name = "([^"]+)"([^}]*)\}')
+_SPECIFIER = lazy_pattern(r'specifier = "([^"]*)"')
 
 
 def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:

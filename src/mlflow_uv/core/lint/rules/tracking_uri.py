@@ -1,12 +1,12 @@
 """The rule `tracking-uri`: no code sets a tracking URI that is written into it."""
 
-import re
 from collections.abc import Iterator
 
+from ....command.lazy_pattern import lazy_pattern
 from ..rule import LintProblem, LintRule, ProjectFiles, SourceFile, is_test
 
 # A call with a literal or a name, or an assignment: only then is the code parsed.
-_CANDIDATE = re.compile(
+_CANDIDATE = lazy_pattern(
     r"(?:set_tracking_uri|MlflowClient)\s*\(\s*(?:\w+\s*=\s*)?(?:[A-Za-z_]\w*\s*[,)]|[a-zA-Z]?[\"'])"
     r"|MLFLOW_TRACKING_URI[\"']\s*\]\s*="
 )

@@ -1,1 +1,0 @@
-"""Clients of the platforms that serve models."""

@@ -1,0 +1,133 @@
+"""Sends one HTTP request; imported with the first one, because few steps send any."""
+
+import http.client
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...core.security.origins import is_loopback
+from .disk_errors import disk_errors
+from .web import TRUSTED, WHOLE_S, WebReply, WebRequest, WebUnreachable, require_whole
+
+PIECE = 1 << 16
+_OK = 200
+
+
+class WebExchange:
+    """Sends requests with the proxy and the certificates that variables name."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+
+    def once(
+        self, url: str, request: WebRequest, headers: Mapping[str, str], *, until: float, timeout_s: float
+    ) -> WebReply:
+        """
+        Send one request; a body that is not written to a file must be complete at a time of the monotonic clock.
+
+        Raises WebUnreachable.
+        """
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        try:
+            with ExitStack() as stack:
+                data: Any = request.form
+                if request.upload is not None:
+                    data = stack.enter_context(request.upload.open("rb"))
+                    headers = {**headers, "Content-Length": str(request.upload.stat().st_size)}
+                # `send` checked the scheme, and callers of `post` accept any HTTP URL.
+                ready = urllib.request.Request(url, data=data, headers=dict(headers), method=request.method)  # noqa: S310
+                try:
+                    response = self._opener(parts.scheme, host).open(ready, timeout=timeout_s)
+                except urllib.error.HTTPError as error:
+                    response = error
+                stack.enter_context(response)
+                if request.target is not None and response.status == _OK:
+                    return _written(response, request.limit, request.target, host)
+                return _reply(response, request.limit, until if request.upload is None else time.monotonic() + WHOLE_S)
+        except urllib.error.URLError as error:
+            raise WebUnreachable(
+                f"{host} does not answer: {_line(error.reason)}",
+                slow=isinstance(error.reason, TimeoutError),
+                permanent=isinstance(error.reason, (socket.gaierror, ssl.SSLCertVerificationError)),
+            ) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            slow = isinstance(error, TimeoutError)
+            raise WebUnreachable(f"{host} does not answer: {_line(error)}", slow=slow) from error
+
+    def _opener(self, scheme: str, host: str) -> Any:
+        class NoRedirects(urllib.request.HTTPRedirectHandler):
+            """`send` follows redirects itself, because it decides which headers each origin gets."""
+
+            def http_error_302(self, *_: Any, **__: Any) -> Any:
+                return None
+
+            http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+        proxies = self._proxies(scheme, host)
+        handlers: list[Any] = [urllib.request.ProxyHandler(proxies), NoRedirects()]
+        if scheme == "https":
+            context = ssl.create_default_context()
+            for bundle in self._bundles(host):
+                context.load_verify_locations(cafile=bundle)
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        return urllib.request.build_opener(*handlers)
+
+    def _proxies(self, scheme: str, host: str) -> dict[str, str]:
+        def known(name: str) -> str:
+            return self._variables.get(name) or self._variables.get(name.upper()) or ""
+
+        skip: Any = vars(urllib.request)["proxy_bypass_environment"]  # not in the type stubs
+        if is_loopback(host) or skip(host, {"no": known("no_proxy")}):
+            return {}
+        proxy = known(f"{scheme}_proxy") or known("all_proxy")
+        return {scheme: proxy} if proxy else {}
+
+    def _bundles(self, host: str) -> list[str]:
+        """Certificate files trusted in addition to the system's: those of variables, and Docker's for a registry."""
+        named = [Path(self._variables[name]) for name in TRUSTED if self._variables.get(name)]
+        named += sorted(Path("/etc/docker/certs.d").glob(f"{host}*/*.crt"))
+        return [str(path) for path in named if path.is_file()]
+
+
+def _reply(response: Any, limit: int, until: float) -> WebReply:
+    body = bytearray()
+    while piece := response.read1(PIECE):  # what has arrived: `read` waits until it has all of it
+        body += piece
+        if len(body) > limit:
+            raise WebUnreachable(f"the response is larger than {limit >> 20} MiB", permanent=True)
+        if time.monotonic() > until:
+            raise WebUnreachable("the response takes too long", slow=True)
+    return WebReply(status=response.status, headers=_headers(response), body=bytes(body))
+
+
+def _written(response: Any, limit: int, target: Path, host: str) -> WebReply:
+    """Write a body to a file; the response has none. Raises NoSpace: a full disk is no fault of the server."""
+    size, headers = 0, _headers(response)
+    with ExitStack() as stack:
+        with disk_errors("the download", target):
+            out = stack.enter_context(target.open("wb"))
+        while piece := response.read(PIECE):
+            size += len(piece)
+            if size > limit:
+                raise WebUnreachable(f"the response is larger than {limit} bytes", permanent=True)
+            with disk_errors("the download", target):
+                out.write(piece)
+                out.flush()
+    require_whole(headers, size, host)
+    return WebReply(status=response.status, headers=headers, body=b"")
+
+
+def _headers(response: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _line(reason: object) -> str:
+    return " ".join(str(reason).split())[:200] or "the connection was closed"
