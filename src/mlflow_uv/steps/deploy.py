@@ -111,7 +111,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         settings=settings,
         is_preview=inputs.preview is not None,
         proxy_image=inputs.proxy_image,
-        deadline_s=inputs.deadline,
+        deadline_s=max(inputs.deadline, settings.least_deadline_s),
         answer_s=inputs.answer_timeout,
     )
     target = open_target(options, tools)
@@ -137,7 +137,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         report = _report(deployment, plan, None)
         return replace(report, findings=findings, chain=checked_links(record, links))
     entry = new_entry(registry, deployment=deployment, target=settings.target, version=version)
-    with claimed(registry, name, entry, inputs.deadline + SLACK_S) as claim:
+    with claimed(registry, name, entry, options.deadline_s + SLACK_S) as claim:
         changes = target.plan(wanted)
         before = target.observe()
         interrupted = claim.interrupted
@@ -306,7 +306,7 @@ def _removed(
         version = before.version or version_number(registry, name, given, VERSION_URI)
         kind = options.settings.target
         entry = new_entry(registry, deployment=options.name, target=kind, version=version)
-        with claimed(registry, name, entry, inputs.deadline + SLACK_S) as claim:
+        with claimed(registry, name, entry, options.deadline_s + SLACK_S) as claim:
             target.remove()
             claim.record(replace(claim.entry, state=REMOVED, before=before.version))
     verb = "would be removed" if inputs.dry_run else "is removed"

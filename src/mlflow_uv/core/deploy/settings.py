@@ -10,6 +10,8 @@ from ...command.step import Doc, Matching
 from ...command.wording import suggestion
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicyTable
+from .platform_settings import DatabricksSettings
+from .target_settings import TargetSettings
 
 # Names of networks, containers and objects of Kubernetes are made of it, and all of them accept it.
 _NAME = lazy_pattern(r"[a-z](?:-?[a-z0-9]){0,29}")
@@ -17,13 +19,6 @@ NAME_MEANING = "lower-case letters, digits and single hyphens, at most 30, the f
 _ADDRESS = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}"
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123, as Kubernetes requires it
 LOOPBACK = "127.0.0.1"
-
-
-@lazy_dataclass
-class TargetSettings:
-    """The settings that every kind of target has."""
-
-    target: Annotated[str, Doc("Kind of the target.")]
 
 
 @lazy_dataclass
@@ -76,6 +71,7 @@ KINDS: Mapping[str, type[TargetSettings]] = {
     "compose": HostSettings,
     "podman": HostSettings,
     "kubernetes": KubernetesSettings,
+    "databricks": DatabricksSettings,
 }
 
 

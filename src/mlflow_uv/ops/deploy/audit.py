@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from ...command.errors import BadInput, StepError, sentence
 from ...command.server_inputs import ANSWER_S
 from ...core.deploy.running import deployment_checks, image_check, unverified
-from ...core.deploy.settings import TargetSettings, read_deployments
+from ...core.deploy.settings import read_deployments
+from ...core.deploy.target_settings import TargetSettings
 from ...core.release.chain import LinkCheck
 from ...payloads.messages.deployments import DEPLOYED, DeploymentEntry, entries_in
 from ...tools.project.policy_table import policy_tables

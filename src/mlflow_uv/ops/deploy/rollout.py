@@ -95,19 +95,21 @@ def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
         checks.unchanged()
         target.shift()
         say("  the traffic goes to the new version")
-    with target.live() as address:
-        live = ask_live(address, expected, tools) if address else None
+    with target.live() as endpoint:
+        live = ask_live(endpoint, expected, tools) if endpoint else None
     after = target.observe()
     if live is None:
         return Rollout(findings=findings, after=after)
     if not _differs(live.complaints):
-        say(f"  {len(live.answers)} requests to {after.endpoint or address}: all equal")
+        say(f"  {len(live.answers)} requests to {after.endpoint or 'the endpoint'}: all equal")
     return Rollout(findings=live.complaints, after=after, answers=answers_digest(live.answers))
 
 
-def ask_live(endpoint: str, expected: Expected, tools: Tools) -> ObservedServer:
-    """Send the requests to the endpoint of a deployment, as its clients do. Raises NotServing."""
-    return ask(Endpoint(tools.web, endpoint_address(endpoint), NO_HEADERS), expected, tools)
+def ask_live(endpoint: str | Endpoint, expected: Expected, tools: Tools) -> ObservedServer:
+    """Send the requests to the endpoint of a deployment, given by its URL or as such. Raises NotServing."""
+    if isinstance(endpoint, str):
+        endpoint = Endpoint(tools.web, endpoint_address(endpoint), NO_HEADERS)
+    return ask(endpoint, expected, tools)
 
 
 def _differs(findings: tuple[Finding, ...]) -> bool:

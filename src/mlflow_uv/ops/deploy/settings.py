@@ -2,7 +2,8 @@
 
 from ...command.errors import BadInput
 from ...command.wording import near_name, option, step_call
-from ...core.deploy.settings import TargetSettings, read_deployments, require_name
+from ...core.deploy.settings import read_deployments, require_name
+from ...core.deploy.target_settings import TargetSettings
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import Project
 from ...tools.project.policy_table import policy_tables

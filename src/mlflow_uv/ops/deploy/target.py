@@ -8,10 +8,11 @@ from typing import Protocol
 from ...command.errors import BadInput
 from ...core.deploy.difference import DeploymentChange, Facts
 from ...core.deploy.running import RUNNING
-from ...core.deploy.settings import TargetSettings
+from ...core.deploy.target_settings import TargetSettings
 from ...core.release.record import Record
 from ...core.security.serve_env import ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 
@@ -95,8 +96,12 @@ class DeploymentTarget(Protocol):
     def shift(self) -> None:
         """Lead all traffic to the new version."""
 
-    def live(self) -> AbstractContextManager[str]:
-        """The URL at which the endpoint is asked from here while the block runs, empty if there is none to ask."""
+    def live(self) -> AbstractContextManager[str | Endpoint]:
+        """
+        What is asked from here while the block runs: the endpoint by its URL, empty if there is none to ask.
+
+        An endpoint that needs headers, or that is not asked by HTTP, is given as such.
+        """
 
     def settle(self) -> None:
         """Remove what ran before, once its requests are answered, and what interrupted runs left."""

@@ -1,6 +1,7 @@
 """Sends the recorded requests to a running server in its protocol: that of MLflow, or V2 (Open Inference)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 
 from ...command.errors import BadInput, ToolFailed
@@ -9,6 +10,7 @@ from ...command.wording import option
 from ...core.model.answer_paths import without_paths
 from ...core.model.answer_wording import difference_fix, format_differences
 from ...core.model.answers import differences
+from ...core.model.derived_formats import JSON_TYPE
 from ...core.model.recorded_requests import RecordedRequest, RequestOrigin
 from ...core.security.documents import parse_json
 from ...tools.mlflow.endpoint import Endpoint
@@ -20,8 +22,41 @@ from .v2 import V2Answers, predictions_by_v2
 
 
 def ask(endpoint: Endpoint, expected: Expected, tools: Tools) -> ObservedServer:
-    """Send the requests in the protocol of the URL; raises as `ask_endpoint` and `ask_by_v2`."""
+    """Send the requests in the protocol of the endpoint; raises as `ask_endpoint` and `ask_by_v2`."""
+    if endpoint.examples_only:
+        return ask_examples(endpoint, expected, tools)
     return (ask_by_v2 if endpoint.address.model_path else ask_endpoint)(endpoint, expected, tools)
+
+
+def ask_examples(endpoint: Endpoint, expected: Expected, tools: Tools) -> ObservedServer:
+    """
+    Send the example and the requests of the file that are JSON and have a prediction.
+
+    Platforms with a server of their own have other rules for what is invalid, no streams, and other formats. Raises
+    NotServing, and BadInput if no request is left.
+    """
+    sent = tuple(
+        item
+        for item in expected.of(RequestOrigin.EXAMPLE, RequestOrigin.FILE)
+        if item.is_answered and item.content_type == JSON_TYPE
+    )
+    if not sent:
+        raise BadInput(
+            what="no recorded request can be sent to this platform",
+            why="it takes requests in JSON that have a prediction",
+            fix="log the model with an input example, and release it again",
+        )
+    observed = ask_endpoint(endpoint, replace(expected, requests=sent), tools)
+    left_out = len(expected.requests) - len(sent)
+    if not left_out:
+        return observed
+    notice = Finding(
+        rule="requests-unsent",
+        severity=Severity.NOTICE,
+        what=f"{counted(left_out, 'request')} cannot be sent to this platform",
+        why="its server has other formats, and rules of its own for what is invalid",
+    )
+    return replace(observed, complaints=(*observed.complaints, notice))
 
 
 def ask_by_v2(endpoint: Endpoint, expected: Expected, tools: Tools) -> ObservedServer:

@@ -1,6 +1,6 @@
 """Sends requests to a running model server by its URL, with headers, within limits of time and size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ... import __version__
 from ...core.security.endpoint_address import EndpointAddress, EndpointHeaders
@@ -13,12 +13,23 @@ class Endpoint:
     A server that others run; see engine.ServingContainer.
 
     No redirect is followed, so that no other server gets the headers. `unreachable` is why the last request got no
-    response.
+    response. `plain` are headers without secrets. A server with `examples_only` takes JSON in MLflow's formats, and
+    may refuse another request than one of this program does.
     """
 
-    def __init__(self, web: Web, address: EndpointAddress, headers: EndpointHeaders) -> None:
+    def __init__(
+        self,
+        web: Web,
+        address: EndpointAddress,
+        headers: EndpointHeaders,
+        *,
+        plain: Mapping[str, str] | None = None,
+        examples_only: bool = False,
+    ) -> None:
         self.address = address
         self.headers = headers
+        self.examples_only = examples_only
+        self._plain = dict(plain or {})
         self.unreachable: WebUnreachable | None = None
         self._web = web
 
@@ -33,7 +44,7 @@ class Endpoint:
         web_request = WebRequest(
             url=self.address.url_of(request.path) if self.address.model_path else self.address.invocations,
             method=request.method,
-            headers={"Content-Type": request.content_type, "User-Agent": f"mlflow-uv/{__version__}"},
+            headers={"Content-Type": request.content_type, "User-Agent": f"mlflow-uv/{__version__}", **self._plain},
             secret=secret,
             form=request.body,
             limit=LIMIT,

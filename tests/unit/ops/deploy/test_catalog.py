@@ -13,6 +13,9 @@ from tests.unit.tools.conftest import FakeRunner
 
 from .worlds import KeptContainers, tools_of_tests
 
+# What platforms need to be opened; nothing is sent.
+LOGINS = {"DATABRICKS_HOST": "https://workspace.example.com", "DATABRICKS_TOKEN": "made-up"}
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_opens_a_target_that_has_every_method(kind: str) -> None:
@@ -20,7 +23,7 @@ def test_a_kind_opens_a_target_that_has_every_method(kind: str) -> None:
     A module that lacks one would fail in the middle of a deployment.
     """
     engines = SimpleNamespace(deployed=lambda _kind, name: KeptContainers(name))
-    host = SimpleNamespace(variables={})
+    host = SimpleNamespace(variables=LOGINS)
     tools = cast("Tools", SimpleNamespace(**vars(tools_of_tests()), engines=engines, runner=FakeRunner(), host=host))
     options = DeploymentOptions(
         name="prod", settings=KINDS[kind](target=kind), is_preview=False, proxy_image="p", deadline_s=1, answer_s=1

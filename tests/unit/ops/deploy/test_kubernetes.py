@@ -66,5 +66,5 @@ def test_the_endpoint_is_the_name_of_the_service_in_the_cluster() -> None:
     deploy(world, "1")
 
     with world.target().live() as address:
-        assert address.startswith("http://127.0.0.1:")
+        assert str(address).startswith("http://127.0.0.1:")
     assert "http://prod.models.svc:8080" == world.target().observe().endpoint

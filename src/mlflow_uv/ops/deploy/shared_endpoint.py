@@ -1,0 +1,262 @@
+"""
+Runs versions behind one endpoint of a platform, which divides the traffic between two variants.
+
+A new version is created as the variant without traffic, and asked there. The platform's own division of the traffic is
+the only place that says which variant is active, so a run that was killed anywhere leaves a state that is clear.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
+from ...command.wording import Wording, option
+from ...core.deploy.difference import DeploymentChange, Facts, changes_between
+from ...core.deploy.running import RUNNING
+from ...core.deploy.served_containers import SLOTS
+from ...tools.mlflow.endpoint import Endpoint
+from ...tools.toolbox import Tools
+from ..image.serving_check import Expected, ObservedServer
+from ..verify.endpoint import ask
+from .target import (
+    IMAGE,
+    MODEL,
+    NOT_DEPLOYED,
+    STATE,
+    VERSION,
+    DeployedVersion,
+    DeploymentOptions,
+    WantedVersion,
+    require_same_model,
+)
+
+_POLL_S = 3.0
+_MOST_STEPS = 8  # of one change, each after the one before has ended
+_IDENTITY = (MODEL, VERSION, IMAGE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointVariant:
+    """
+    A version on an endpoint: its facts with its state, and its share of the traffic in percent.
+
+    `problem` is why it does not become ready.
+    """
+
+    facts: Facts
+    share: float = 0
+    problem: str = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it answers requests."""
+        return self.facts.get(STATE) == RUNNING
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformEndpoint:
+    """
+    An endpoint with its variants by the names in SLOTS.
+
+    `changing` is the platform's word for the change that it makes now, `failed` why the endpoint can only be deleted,
+    each empty without one. `ours` says that this program made it.
+    """
+
+    variants: Mapping[str, EndpointVariant]
+    address: str
+    changing: str = ""
+    failed: str = ""
+    ours: bool = True
+
+    @property
+    def active(self) -> str | None:
+        """The variant that has the traffic."""
+        slots = [slot for slot, variant in self.variants.items() if variant.share > 0]
+        return max(slots, key=lambda slot: self.variants[slot].share, default=None)
+
+
+class ServingPlatform(Protocol):
+    """
+    One endpoint of a platform.
+
+    `create`, `route`, `keep` and `delete` begin the next step of a change, and return whether it was the last one; they
+    are only called while the platform changes nothing. `place` completes "the endpoint NAME ...". Without `beside`,
+    a new version cannot be asked before it gets the traffic.
+    """
+
+    name: str
+    place: str
+    beside: bool
+
+    def look(self) -> PlatformEndpoint | None:
+        """The endpoint as it is now. Raises ToolFailed."""
+
+    def facts(self, wanted: WantedVersion) -> dict[str, str]:
+        """The facts of a version that runs. Raises BadInput for one that the platform cannot run."""
+
+    def create(self, slot: str, wanted: WantedVersion) -> bool:
+        """Create a variant without traffic; with all the traffic, if there is no endpoint."""
+
+    def route(self, slot: str) -> bool:
+        """Lead all traffic to a variant."""
+
+    def keep(self, slot: str) -> bool:
+        """Lead all traffic to a variant, and remove the other one. Raises ToolFailed if the variant is gone."""
+
+    def delete(self) -> bool:
+        """Delete the endpoint and what belongs to it."""
+
+    def server(self, slot: str | None) -> Endpoint:
+        """What is asked: a variant, or with None what clients ask."""
+
+
+class SharedEndpoint:
+    """See target.DeploymentTarget."""
+
+    def __init__(self, options: DeploymentOptions, platform: ServingPlatform, tools: Tools) -> None:
+        self._options = options
+        self._platform = platform
+        self._tools = tools
+        self._facts: Facts = {}
+        self._before: str | None = None  # the variant that was active
+        self._slot = ""  # the variant of the new version; empty until it is begun
+
+    def observe(self) -> DeployedVersion:
+        """See DeploymentTarget."""
+        seen = self._platform.look()
+        if seen is None:
+            return NOT_DEPLOYED
+        active = seen.active
+        leftovers = tuple(f"{self._platform.name} {slot}" for slot in seen.variants if slot != active)
+        facts = {} if active is None else seen.variants[active].facts
+        if active is None and not leftovers:
+            leftovers = (self._platform.name,)
+        return DeployedVersion(facts=facts, endpoint=seen.address, leftovers=leftovers)
+
+    def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
+        """See DeploymentTarget."""
+        self._facts = self._platform.facts(wanted)
+        seen = self._ours()
+        now = self.observe() if seen is not None else NOT_DEPLOYED
+        require_same_model(self._options.name, self._platform.place, now, wanted)
+        self._before = None if seen is None else seen.active
+        return changes_between(now.facts, self._facts)
+
+    def apply(self, wanted: WantedVersion) -> None:
+        """See DeploymentTarget; a variant that an interrupted run finished is taken as it is."""
+        seen = self._stable()
+        if seen is not None and seen.failed:
+            self._change(self._platform.delete)
+            seen, self._before = None, None
+        variants = {} if seen is None else seen.variants
+        finished = next((slot for slot, variant in variants.items() if dict(variant.facts) == self._facts), None)
+        active = None if seen is None else seen.active
+        self._slot = finished or next(slot for slot in SLOTS if slot != active)
+        for _ in range(_MOST_STEPS):
+            if finished or self._platform.create(self._slot, wanted):
+                return
+            self._stable()
+        raise ToolFailed(what=f"the endpoint `{self._platform.name}` does not take the version")
+
+    def wait(self) -> None:
+        """See DeploymentTarget."""
+        if self._platform.beside or self._before is None:
+            self._require_ready(self._stable())
+
+    def ask_new(self, expected: Expected) -> ObservedServer | None:
+        """See DeploymentTarget."""
+        if not self._platform.beside:
+            return None
+        return ask(self._platform.server(self._slot), expected, self._tools)
+
+    def shift(self) -> None:
+        """See DeploymentTarget."""
+        self._require_ready(self._change(lambda: self._platform.route(self._slot)))
+
+    @contextmanager
+    def live(self) -> Iterator[Endpoint]:
+        """See DeploymentTarget."""
+        yield self._platform.server(None)
+
+    def settle(self) -> None:
+        """See DeploymentTarget."""
+        seen = self._stable()
+        if seen is not None and seen.active is not None:
+            active = seen.active
+            self._change(lambda: self._platform.keep(active))
+
+    def undo(self) -> None:
+        """See DeploymentTarget."""
+        seen = self._stable()
+        others = () if seen is None else tuple(slot for slot in seen.variants if slot != seen.active)
+        back = self._before
+        if not self._slot:  # an earlier run led to what is wrong, and was killed before it removed what ran before
+            back = others[0] if others else None
+            if back is None:
+                raise ToolFailed(what="there is nothing to return to", why="what ran before is gone")
+        if back is None or (back == self._slot and not others):  # all that there is was begun by this or a killed run
+            self.remove()
+            return
+        slot = back
+        after = self._change(lambda: self._platform.keep(slot))
+        variant = None if after is None else after.variants.get(slot)
+        if after is None or variant is None or after.active != slot or not variant.ready:
+            why = "" if variant is None else variant.problem
+            raise ToolFailed(what=f"`{slot}` of `{self._platform.name}` does not get the traffic again", why=why)
+
+    def remove(self) -> None:
+        """See DeploymentTarget."""
+        self._ours()
+        self._stable()
+        if self._change(self._platform.delete) is not None:
+            raise ToolFailed(what=f"the endpoint `{self._platform.name}` is still there after it was deleted")
+
+    def _ours(self) -> PlatformEndpoint | None:
+        """The endpoint. Raises BadInput for one that somebody else made."""
+        seen = self._platform.look()
+        if seen is not None and not seen.ours:
+            raise BadInput(
+                what=f"the endpoint `{self._platform.name}` {self._platform.place} was not made by `deploy`",
+                why="it would be replaced or deleted",
+                fix='prefix = "NAME-" in the table of the deployment, so that it gets a name of its own',
+            )
+        return seen
+
+    def _change(self, step: Callable[[], bool]) -> PlatformEndpoint | None:
+        """Take the steps of a change, one after the other. Raises NotServing, ToolFailed."""
+        for _ in range(_MOST_STEPS):
+            done = step()
+            seen = self._stable()
+            if done:
+                return seen
+        raise ToolFailed(what=f"the endpoint `{self._platform.name}` does not take the change")
+
+    def _stable(self) -> PlatformEndpoint | None:
+        """Wait until the platform changes nothing. Raises NotServing after the deadline."""
+        until, shown = self._tools.clock.now_s() + self._options.deadline_s, ""
+        while (seen := self._platform.look()) is not None and seen.changing:
+            if seen.changing != shown:
+                shown = seen.changing
+                self._tools.console.say(f"  {self._platform.name}: {shown}")
+            if self._tools.clock.now_s() >= until:
+                raise NotServing(
+                    what=f"the endpoint `{self._platform.name}` still changes after {self._options.deadline_s:.0f} s",
+                    why=f"its state is {seen.changing}",
+                    fix=Wording(option("deadline", "SECONDS"), " if it only needs longer"),
+                )
+            self._tools.clock.wait(_POLL_S)
+        return seen
+
+    def _require_ready(self, seen: PlatformEndpoint | None) -> None:
+        """Raise NotServing if the new variant does not run, and ChainBroken if it runs something else."""
+        variant = None if seen is None else seen.variants.get(self._slot)
+        shown = f"`{self._slot}` of `{self._platform.name}`"
+        if seen is None or variant is None or not variant.ready:
+            state = "gone" if variant is None else variant.facts.get(STATE, "unknown")
+            why = (variant.problem if variant is not None else "") or ("" if seen is None else seen.failed)
+            raise NotServing(what=f"{shown} is not ready: its state is {state}", why=why or "the platform says no more")
+        for part in _IDENTITY:
+            observed, planned = variant.facts.get(part, "nothing"), self._facts.get(part, "nothing")
+            if observed != planned:
+                raise ChainBroken(part, why=f"{shown} has the {part} {observed}, and the record says {planned}")

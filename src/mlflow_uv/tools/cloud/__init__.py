@@ -1,0 +1,1 @@
+"""Clients of the platforms that serve models."""

@@ -1,0 +1,194 @@
+"""One endpoint with two variants: returns, platforms that change or fail, and endpoints of somebody else."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mlflow_uv.command.errors import Cancelled, NotReturned, NotServing, ToolFailed
+from mlflow_uv.core.deploy.running import RUNNING
+from mlflow_uv.ops.deploy.rollout import RolloutChecks, RolloutPlan, carry_out
+from mlflow_uv.ops.deploy.settings import DeploymentName
+from mlflow_uv.ops.deploy.shared_endpoint import EndpointVariant, PlatformEndpoint
+from mlflow_uv.ops.deploy.target import DeploymentTarget
+
+from .platforms import PLATFORMS
+from .test_target import begin, deploy, runs
+from .worlds import EXPECTED, World, tools_of_tests, wanted_version
+
+
+@pytest.fixture(params=PLATFORMS)
+def world(request: pytest.FixtureRequest) -> World:
+    """A platform."""
+    return PLATFORMS[request.param]()
+
+
+def nothing() -> None:
+    """A check that finds nothing."""
+
+
+def roll_out(target: DeploymentTarget, version: str, renew: Callable[[], None] = nothing, **more: Any) -> Any:
+    """Deploy a version with everything that is asked and undone."""
+    wanted = wanted_version(version)
+    changes = target.plan(wanted)
+    name = DeploymentName(table="prod")
+    plan = RolloutPlan(name=name, target=target, wanted=wanted, before=target.observe(), changes=changes, **more)
+    return carry_out(plan, EXPECTED, RolloutChecks(unchanged=nothing, renew=renew), tools_of_tests())
+
+
+def test_a_right_version_is_asked_and_stays(world: World) -> None:
+    """
+    Its answers are those of the endpoint that clients ask.
+    """
+    deploy(world, "1")
+
+    target = world.target()
+    done = roll_out(target, "2")
+    target.settle()
+
+    assert (False, 64) == (done.returned, len(done.answers))
+    assert ("2", RUNNING, ()) == runs(world)
+
+
+def test_a_wrong_version_is_taken_back_and_a_first_one_removed(world: World) -> None:
+    """
+    What ran before runs, or nothing.
+    """
+    world.plant("2", "wrong")
+
+    first = roll_out(world.target(), "2")
+    nothing_runs = runs(world)
+    deploy(world, "1")
+    second = roll_out(world.target(), "2")
+
+    assert [["answers-differ"], ["answers-differ"]] == [[f.rule for f in done.findings] for done in (first, second)]
+    assert (True, True) == (first.returned, second.returned)
+    assert (None, None, ()) == nothing_runs
+    assert ("1", RUNNING, ()) == runs(world)
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_cancelled_run_returns(world: World, call: int) -> None:
+    """
+    Whichever of its checks is reached, and while the platform changes something.
+    """
+    deploy(world, "1")
+    calls: list[None] = []
+
+    def cancelled() -> None:
+        calls.append(None)
+        if len(calls) == call:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        roll_out(world.target(), "2", cancelled)
+
+    assert ("1", RUNNING, ()) == runs(world)
+
+
+def test_a_run_that_was_killed_with_the_traffic_on_a_wrong_version_is_undone_by_the_next(world: World) -> None:
+    """
+    That one sees no change to make, asks the version, and leads back to the one that ran before.
+    """
+    deploy(world, "1")
+    world.plant("2", "wrong")
+    begin(world.target(), wanted_version("2"))
+
+    done = roll_out(world.target(), "2", undoable=True)
+
+    assert (True, ("1", RUNNING, ())) == (done.returned, runs(world))
+
+
+def test_a_first_deployment_that_was_killed_is_finished(world: World) -> None:
+    """
+    The variant that the platform made meanwhile is asked, and not made again.
+    """
+    begin(world.target(), wanted_version("1"), up_to="apply")
+
+    finished = roll_out(world.target(), "1", undoable=True)
+
+    assert (False, ("1", RUNNING, ())) == (finished.returned, runs(world))
+
+
+def test_a_wrong_version_that_runs_alone_is_not_removed_in_doubt(world: World) -> None:
+    """
+    A killed run may have removed what ran before it, so the error says that nothing is left to return to.
+    """
+    deploy(world, "1")
+    world.plant("1", "wrong")
+
+    with pytest.raises(NotReturned, match="there is nothing to return to"):
+        roll_out(world.target(), "1", undoable=True)
+
+    assert "1" == runs(world)[0]
+
+
+def test_a_first_version_that_never_starts_leaves_nothing(world: World) -> None:
+    """
+    The error says what the platform says.
+    """
+    world.plant("1", "ends")
+
+    with pytest.raises(NotServing, match="not ready"):
+        roll_out(world.target(), "1")
+
+    assert (None, None, ()) == runs(world)
+
+
+def test_a_first_deployment_after_one_that_failed_and_was_killed_begins_anew(world: World) -> None:
+    """
+    An endpoint that never ran is deleted.
+    """
+    world.plant("1", "ends")
+    begin(world.target(), wanted_version("1"), up_to="apply")
+
+    deploy(world, "2")
+
+    assert ("2", RUNNING, ()) == runs(world)
+
+
+def test_a_version_that_is_gone_cannot_be_returned_to(world: World) -> None:
+    """
+    Somebody deleted the endpoint in the middle: the error says so, with its own exit code.
+    """
+    deploy(world, "1")
+    target = world.target()
+
+    def lost() -> None:
+        world.target().remove()
+        raise ToolFailed(what="it is gone")
+
+    calls: list[None] = []
+
+    def second() -> None:
+        calls.append(None)
+        if len(calls) == 2:
+            lost()
+
+    with pytest.raises(NotReturned, match="it is gone"):
+        roll_out(target, "2", second)
+
+
+def test_the_active_variant_is_the_one_with_the_traffic() -> None:
+    """
+    Without traffic there is none, whatever there is.
+    """
+    idle, most, some = (EndpointVariant(facts={}, share=share) for share in (0, 90, 10))
+
+    def active(**variants: EndpointVariant) -> str | None:
+        return PlatformEndpoint(variants=variants, address="").active
+
+    assert ("green", None, None) == (active(blue=some, green=most), active(blue=idle), active())
+    assert not idle.ready
+
+
+def test_two_runs_at_once_do_not_change_an_endpoint_twice(world: World) -> None:
+    """
+    The platform refuses a change during a change, and the run that comes second waits for the first.
+    """
+    deploy(world, "1")
+    begin(world.target(), wanted_version("2"), up_to="apply")
+
+    begin(world.target(), wanted_version("3")).settle()
+
+    assert ("3", RUNNING, ()) == runs(world)
