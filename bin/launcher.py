@@ -9,8 +9,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
 
 def main(arguments):
-    """Run the program; `github STEP` is how an action calls it, `hook`, `render` and `test` are for its developers."""
-    module, flags = "mlflow_uv", ("--no-dev",)
+    """
+    Run the program; `github STEP` is how an action calls it.
+
+    `hook`, `render`, `test` and `site` are for its developers.
+    """
+    module, flags, command = "mlflow_uv", ("--no-dev",), None
     typed = os.environ.pop("MLFLOW_UV_COMMAND", None)  # what messages call the program
     if arguments[:1] == ["github"]:
         module, flags, arguments = "mlflow_uv.surfaces.github", ("--no-dev", "--extra", "actions"), arguments[1:]
@@ -25,13 +29,16 @@ def main(arguments):
         elif all(argument.startswith("-") for argument in arguments):
             arguments += parallel()
         os.chdir(ROOT)
+    elif arguments[:1] == ["site"]:
+        flags, arguments = ("--only-group", "docs"), arguments[1:]
+        command = [os.path.join(ROOT, "website", "build.py")]
     try:
         python = interpreter(flags)
     except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where home is
         maker().end_without(error)
     if module == "mlflow_uv" and typed:
         os.environ["MLFLOW_UV_COMMAND"] = typed
-    os.execv(python, [python, "-I", "-m", module, *arguments])
+    os.execv(python, [python, "-I", *(command or ["-m", module]), *arguments])
 
 
 def parallel():

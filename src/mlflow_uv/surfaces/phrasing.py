@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from ..command.wording import PROGRAM, CommandLine, LocalFix, Parameter, StepCall, worded
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 
-_OWNER, _REF = "org/mlflow-uv-action", "v1"
+OWNER, _REF = "org/mlflow-uv-action", "v1"
 _SERVER = "https://github.com"
 
 
@@ -17,7 +17,7 @@ class ActionSource:
     """Where this program comes from: a GitHub server, a repository on it, and the version that runs."""
 
     server: str = _SERVER
-    repository: str = _OWNER
+    repository: str = OWNER
     ref: str = _REF
 
     @classmethod
@@ -33,7 +33,7 @@ class ActionSource:
         if not (repository and ref) and unpacked is not None:
             repository, ref = unpacked[1], unpacked[2]
         server = variables.get("GITHUB_SERVER_URL") or _SERVER
-        return cls(server=server, repository=repository or _OWNER, ref=ref or _REF)
+        return cls(server=server, repository=repository or OWNER, ref=ref or _REF)
 
     def uses(self, step: str) -> str:
         """The action of a step, as a workflow names it."""

@@ -1,0 +1,109 @@
+"""Builds the documentation as a site: `bin/mlflow-uv site FOLDER`. It needs no network once its packages are there."""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "website"), str(ROOT / "src")]
+
+from links import complaints
+from pages import Sources, Unfinished, llms
+
+from mlflow_uv.surfaces.phrasing import OWNER
+
+
+def main(argv: list[str]) -> int:
+    """Build the site into a folder, which is replaced; 1 if a page is missing or a link is broken."""
+    parser = argparse.ArgumentParser(prog="mlflow-uv site", description="Build the documentation as a site.")
+    parser.add_argument("folder", type=Path, help="where the site is written; what is there is replaced")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the repository whose documents are shown")
+    given = parser.parse_args(argv)
+    if given.folder.exists() and not (given.folder / "llms.txt").is_file() and any(given.folder.iterdir()):
+        parser.error(f"`{given.folder}` contains something else than a site")
+    try:
+        with tempfile.TemporaryDirectory(prefix="mlflow-uv-site-") as scratch:
+            site = build(given.root.resolve(), Path(scratch).resolve())
+            if given.folder.exists():
+                shutil.rmtree(given.folder)
+            shutil.copytree(site, given.folder)
+    except Unfinished as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def build(root: Path, scratch: Path) -> Path:
+    """Return the folder of the site. Raises Unfinished."""
+    settings = tomllib.loads((ROOT / "website/zensical.toml").read_text(encoding="utf-8"))["project"]
+    repository = f"https://github.com/{OWNER}"
+    owner, name = OWNER.split("/")
+    address = f"https://{owner}.github.io/{name}/"
+    pages = Sources(root=root, repository=repository).write(scratch / "pages")
+    shutil.copy(ROOT / "website/extra.css", scratch / "pages")
+    nav = list(_sections(settings["nav"], pages))
+    settings |= {
+        "extra": {"homepage": "index.html"},
+        "nav": [{section: places} for section, places in nav],
+        "site_url": address,
+        "repo_url": repository,
+    }
+    # Zensical reads YAML as well as TOML, and JSON is YAML: nothing has to be written by hand.
+    (scratch / "mkdocs.yml").write_text(json.dumps(_flat(settings)), encoding="utf-8")
+    _run(scratch)
+    site = scratch / "site"
+    for place, text in pages.items():
+        (site / place).parent.mkdir(parents=True, exist_ok=True)
+        (site / place).write_text(text, encoding="utf-8")
+    (site / "llms.txt").write_text(llms(settings["site_name"], address, nav, pages), encoding="utf-8")
+    if broken := list(complaints(site, address)):
+        raise Unfinished("\n".join(broken))
+    return site
+
+
+def _sections(nav: list[dict[str, list[str]]], pages: dict[str, str]) -> list[tuple[str, list[str]]]:
+    """Return each section with its pages, patterns resolved. Raises Unfinished for a page in no section, or in two."""
+    sections = []
+    for entry in nav:
+        for section, patterns in entry.items():
+            # The index of a folder comes first.
+            places = [
+                place
+                for pattern in patterns
+                for place in sorted(pages, key=lambda place: (not place.endswith("index.md"), place))
+                if fnmatch(place, pattern)
+            ]
+            sections.append((section, places))
+    listed = [place for _, places in sections for place in places]
+    if odd := sorted({place for place in {*pages, *listed} if listed.count(place) != 1}):
+        raise Unfinished(f"website/zensical.toml: in `nav`, name once: {', '.join(odd)}")
+    return sections
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings as mkdocs.yml has them: an extension is named with dots."""
+    extensions = settings["markdown_extensions"]
+    nested = extensions.pop("pymdownx")
+    return settings | {"markdown_extensions": {**extensions, **{f"pymdownx.{name}": of for name, of in nested.items()}}}
+
+
+def _run(folder: Path) -> None:
+    argv = [Path(sys.executable).with_name("zensical"), "build", "--strict", "--clean", "-f", "mkdocs.yml"]
+    variables = os.environ | {"NO_COLOR": "1"}
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, env=variables)
+    if done.returncode:
+        said = re.sub(r"\x1b\[[0-9;]*m", "", f"{done.stdout}{done.stderr.partition('Traceback')[0]}")
+        raise Unfinished(said)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
