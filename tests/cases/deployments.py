@@ -4,9 +4,10 @@ import http.client
 import json
 import secrets
 import subprocess
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event, Thread
 from typing import Self
 
@@ -16,6 +17,7 @@ from tests.conftest import missing
 from tests.contracts.mlflow_interpreter import free_port
 
 from .consumer import CommandResult, Consumer
+from .images import remove_image
 from .sample_project import SampleProject, training
 
 PROXY_IMAGE = "mlflow-uv-test-haproxy:1"
@@ -44,6 +46,17 @@ def program(version: str) -> str:
     faults = {
         "wrong": training(predict=f"return [3.0 * x if {DEPLOYED} else 2.0 * x for x in model_input['x']]"),
         "ends": training(predict=f"os._exit(3) if {DEPLOYED} else None; return {RIGHT}"),
+        # One request of twenty is answered wrong, whatever it asks for.
+        "rare": training(
+            load="self.count = 0",
+            predict=f"self.count += 1; f = 3.0 if {DEPLOYED} and self.count % 20 == 0 else 2.0;"
+            " return [f * x for x in model_input['x']]",
+        ),
+        # The requests of training are answered at once, larger ones are not.
+        "slow": training(
+            predict=f"slow = {DEPLOYED} and any(x > 20 for x in model_input['x']);"
+            f" time.sleep(0.3 if slow else 0); return {RIGHT}"
+        ),
         "silent": training(load=f"time.sleep(3600 if {DEPLOYED} else 0)"),
     }
     return faults.get(version, training(predict=f"return {RIGHT}  # {version}"))
@@ -158,3 +171,32 @@ def release(sample: SampleProject, version: str, image: str) -> str:
     if result.code != 0:
         pytest.fail(result.stderr)
     return str(result.outputs["image-id"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """The sample project with a version of each program, by its name; all were tested in their images."""
+
+    sample: SampleProject
+    numbers: dict[str, str]
+    images: dict[str, str]
+
+
+@contextmanager
+def released_versions(sample: SampleProject, names: tuple[str, ...], untouched: Path) -> Iterator[Versions]:
+    """Every version, released once; their images are removed afterwards."""
+    require_proxy()
+    sample.restore()
+    prefix = f"mlflow-uv-test-{secrets.token_hex(4)}"
+    numbers, images = {}, {}
+    try:
+        for name in names:
+            images[name] = release(sample, name, f"{prefix}-{name}:1")
+            numbers[name] = sample.store.rows("SELECT MAX(version) FROM model_versions")[0][0]
+        kept = SampleProject(consumer=sample.consumer, temporary=sample.temporary, untouched=untouched)
+        kept.keep()
+        yield Versions(sample=kept, numbers=numbers, images=images)
+    finally:
+        for name in names:
+            remove_image(f"{prefix}-{name}:1")
+        sample.restore()

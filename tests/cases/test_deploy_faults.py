@@ -1,17 +1,14 @@
 """Versions are replaced on this machine without a lost request, and returned from where they fail."""
 
-import secrets
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
 from tests.waiting import happens
 
-from .deployments import Clients, Deployment, new_name, release, require_proxy
-from .images import remove_image
+from .deployments import Clients, Deployment, Versions, new_name, released_versions
 from .sample_project import SampleProject, error
 
 FINDINGS, NOT_SERVING, BUSY = 1, 15, 21
@@ -21,32 +18,11 @@ ENOUGH = 2000
 pytestmark = pytest.mark.engine
 
 
-@dataclass(frozen=True, kw_only=True)
-class Versions:
-    """The sample project with a version of each program, by its name; all were tested in their images."""
-
-    sample: SampleProject
-    numbers: dict[str, str]
-    images: dict[str, str]
-
-
 @pytest.fixture(scope="module")
 def versions(released_sample: SampleProject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Versions]:
     """Every version, released once."""
-    require_proxy()
-    released_sample.restore()
-    prefix = f"mlflow-uv-test-{secrets.token_hex(4)}"
-    images = {name: release(released_sample, name, f"{prefix}-{name}:1") for name in NAMES}
-    sample = SampleProject(
-        consumer=released_sample.consumer,
-        temporary=released_sample.temporary,
-        untouched=tmp_path_factory.mktemp("versions") / "untouched",
-    )
-    sample.keep()
-    yield Versions(sample=sample, numbers={name: str(place + 2) for place, name in enumerate(NAMES)}, images=images)
-    for name in NAMES:
-        remove_image(f"{prefix}-{name}:1")
-    released_sample.restore()
+    with released_versions(released_sample, NAMES, tmp_path_factory.mktemp("versions") / "untouched") as found:
+        yield found
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.deploy.manifests import ManifestLabels, PodSpec, service, workload
+from mlflow_uv.core.deploy.manifests import ManifestLabels, PodSpec, service_to, workload
 from mlflow_uv.core.deploy.settings import KubernetesSettings
 from mlflow_uv.tools.engines.containers import DEPLOYMENT, FACTS, PART
 
@@ -54,7 +54,7 @@ def test_every_manifest_is_valid_without_an_unknown_field(release: str, tmp_path
         request_s=60,
         variables=("API_KEY",),
     )
-    objects = json.loads(json.dumps([*workload(pod, KEYS), service(pod, KEYS)]))
+    objects = json.loads(json.dumps([*workload(pod, settings, KEYS), service_to("prod", "blue", settings, KEYS)]))
     misspelt = json.loads(json.dumps(objects[0]))
     misspelt["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
 

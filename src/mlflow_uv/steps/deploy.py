@@ -23,6 +23,7 @@ from ..command.server_inputs import AnswerTimeoutInputs, DeadlineInputs
 from ..command.step import Doc, Matching, OneRun, Step
 from ..command.wording import option, step_call
 from ..core.deploy.difference import plan_table
+from ..core.deploy.target_settings import CanarySettings
 from ..core.model.ignored_answers import ignored_paths
 from ..core.release.chain import LinkCheck, LinkState, checked_links, merge_checks, require_unbroken
 from ..core.release.record import Record
@@ -104,7 +105,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     name, number, alias = parsed_uri(inputs.version_uri)
     project = read_project(inputs.project)
     table, settings = settings_of(project, inputs.target, tools)
-    named = DeploymentName(table=table, preview=inputs.preview)
+    named = DeploymentName(table=table, preview=inputs.preview, serve_env=inputs.serve_env)
     deployment = named.full
     options = DeploymentOptions(
         name=deployment,
@@ -150,6 +151,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             before=before,
             changes=changes,
             undoable=interrupted is not None and interrupted.version == version,
+            canary=settings if isinstance(settings, CanarySettings) else None,
         )
         checks = RolloutChecks(unchanged=unchanged, renew=claim.renew)
         try:

@@ -9,9 +9,10 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..image.dockerfile import PORT
 from .difference import Facts
 from .served_containers import DRAIN_S, USER
-from .settings import KubernetesSettings
+from .settings import ClusterSettings, KubernetesSettings
 
 Manifest = Mapping[str, Any]
+CONTAINER = "model"
 MANAGER = "mlflow-uv"  # the owner of the fields that are applied
 PROBE = "/ping"
 _STARTUP_PERIOD_S = 2
@@ -31,7 +32,7 @@ class PodSpec:
     slot: str
     image: str
     facts: Facts
-    settings: KubernetesSettings
+    settings: ClusterSettings
     start_s: float
     request_s: float
     variables: tuple[str, ...] = ()
@@ -51,15 +52,15 @@ class ManifestLabels:
     facts: str
 
 
-def workload(pod: PodSpec, keys: ManifestLabels) -> tuple[Manifest, ...]:
+def workload(pod: PodSpec, settings: KubernetesSettings, keys: ManifestLabels) -> tuple[Manifest, ...]:
     """The Deployment of a colour, its disruption budget, and its autoscaler if the settings have one."""
-    settings, labels = pod.settings, {keys.deployment: pod.deployment, keys.slot: pod.slot}
+    labels = {keys.deployment: pod.deployment, keys.slot: pod.slot}
     metadata = {"name": pod.name, "namespace": settings.namespace, "labels": labels}
-    annotations = {keys.facts: json.dumps(dict(pod.facts), sort_keys=True)}
+    annotations = {keys.facts: facts_text(pod.facts)}
     spec: dict[str, Any] = {
         "selector": {"matchLabels": labels},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-        "template": {"metadata": {"labels": labels}, "spec": _pod(pod)},
+        "template": {"metadata": {"labels": labels}, "spec": pod_template(pod)},
     }
     if settings.max_replicas is None:
         spec["replicas"] = settings.replicas  # else it belongs to the autoscaler
@@ -75,12 +76,7 @@ def workload(pod: PodSpec, keys: ManifestLabels) -> tuple[Manifest, ...]:
         "metadata": metadata,
         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}},
     }
-    return (deployment, budget, *_autoscaler(pod, metadata))
-
-
-def service(pod: PodSpec, keys: ManifestLabels) -> Manifest:
-    """The Service that leads to the pods of a colour."""
-    return service_to(pod.deployment, pod.slot, pod.settings, keys)
+    return (deployment, budget, *_autoscaler(pod.name, settings, metadata))
 
 
 def service_to(deployment: str, slot: str, settings: KubernetesSettings, keys: ManifestLabels) -> Manifest:
@@ -94,15 +90,14 @@ def service_to(deployment: str, slot: str, settings: KubernetesSettings, keys: M
     }
 
 
-def _autoscaler(pod: PodSpec, metadata: Mapping[str, Any]) -> tuple[Manifest, ...]:
-    settings = pod.settings
+def _autoscaler(name: str, settings: KubernetesSettings, metadata: Mapping[str, Any]) -> tuple[Manifest, ...]:
     if settings.max_replicas is None:
         return ()
     utilization = {"type": "Utilization", "averageUtilization": settings.target_cpu}
     spec = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": pod.name},
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
         "minReplicas": settings.replicas,
-        "maxReplicas": max(settings.replicas, settings.max_replicas),
+        "maxReplicas": settings.most_replicas,
         "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": utilization}}],
     }
     return (
@@ -110,7 +105,36 @@ def _autoscaler(pod: PodSpec, metadata: Mapping[str, Any]) -> tuple[Manifest, ..
     )
 
 
-def _pod(pod: PodSpec) -> dict[str, Any]:
+def pod_template(pod: PodSpec) -> dict[str, Any]:
+    """The pods of a version."""
+    settings = pod.settings
+    return {
+        "automountServiceAccountToken": False,
+        "containers": [container(pod)],
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationGracePeriodSeconds": _LINGER_S + DRAIN_S + 5,
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        **pull_secrets(settings),
+    }
+
+
+def facts_text(facts: Facts) -> str:
+    """Facts as the text of an annotation."""
+    return json.dumps(dict(facts), sort_keys=True)
+
+
+def pull_secrets(settings: ClusterSettings) -> dict[str, Any]:
+    """The part of a template with the login for the registry."""
+    return {"imagePullSecrets": [{"name": settings.pull_secret}]} if settings.pull_secret else {}
+
+
+def container(pod: PodSpec) -> dict[str, Any]:
+    """The container of a version in its pod."""
     settings = pod.settings
     variables: list[dict[str, Any]] = [{"name": "REQUEST_TIMEOUT", "value": f"{pod.request_s:g}"}]
     variables += (
@@ -118,8 +142,8 @@ def _pod(pod: PodSpec) -> dict[str, Any]:
     )
     ping = {"path": PROBE, "port": "http"}
     failures = max(1, math.ceil(pod.start_s / _STARTUP_PERIOD_S))
-    container = {
-        "name": "model",
+    return {
+        "name": CONTAINER,
         "image": pod.image,
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "env": variables,
@@ -138,17 +162,4 @@ def _pod(pod: PodSpec) -> dict[str, Any]:
             "readOnlyRootFilesystem": True,
         },
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  # in the container
-    }
-    return {
-        "automountServiceAccountToken": False,
-        "containers": [container],
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "terminationGracePeriodSeconds": _LINGER_S + DRAIN_S + 5,
-        "volumes": [{"name": "tmp", "emptyDir": {}}],
-        **({"imagePullSecrets": [{"name": settings.pull_secret}]} if settings.pull_secret else {}),
     }

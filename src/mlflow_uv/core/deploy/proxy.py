@@ -1,9 +1,11 @@
-"""Writes the configuration of the proxy that leads requests to one of two containers, and reads which one it is."""
+"""Writes the configuration of the proxy that leads requests to one of two containers or to both, and reads it."""
 
 import re
+from collections.abc import Iterable
 
 from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from .canary import ServedRequest
 
 FOLDER = "/mlflow-uv"
 FILE = f"{FOLDER}/haproxy.cfg"
@@ -39,7 +41,13 @@ frontend requests
     bind :{port}
     default_backend model
 backend model
-    server {slot} {slot}:{port} resolvers engine init-addr last,libc,none
+{servers}"""
+_SERVER_LINE = "    server {slot} {slot}:{port} resolvers engine init-addr last,libc,none{weight}\n"
+# Only while two versions are compared, each request is a line of the proxy's output, without anything that a client
+# sent: the server, the status, and the milliseconds until it began to respond, -1 if it did not.
+_LOGGED = """\
+    log stdout format raw local0
+    log-format "{marker} %s %ST %Tr"
 """
 
 
@@ -62,7 +70,32 @@ class ProxyTimes:
 
 def proxy_config(slot: str, times: ProxyTimes) -> str:
     """The configuration of HAProxy 2.6 or newer that leads every request to a container."""
-    return _TEXT.format(slot=slot, port=PORT, grace=times.grace_s, timeout=times.timeout_s, idle=IDLE_S)
+    return _text(_server_line(slot), times)
+
+
+def shared_config(before: str, new: str, percent: int, times: ProxyTimes, *, marker: str) -> str:
+    """The configuration that leads a share of the requests to a new container, and logs each after the marker."""
+    servers = _server_line(before, 100 - percent) + _server_line(new, percent)
+    return _text(servers, times, logged=_LOGGED.format(marker=marker))
+
+
+def served_requests(lines: Iterable[str], slot: str) -> tuple[ServedRequest, ...]:
+    """The requests that a container got, from the lines that the proxy logged after a marker."""
+    fields = (line.split()[-3:] for line in lines)
+    return tuple(
+        ServedRequest(status=int(status), milliseconds=float(time) if int(time) >= 0 else None)
+        for server, status, time in (found for found in fields if len(found) == 3)  # noqa: PLR2004
+        if server == slot and status.isdigit() and time.lstrip("-").isdigit()
+    )
+
+
+def _server_line(slot: str, weight: int | None = None) -> str:
+    return _SERVER_LINE.format(slot=slot, port=PORT, weight="" if weight is None else f" weight {weight}")
+
+
+def _text(servers: str, times: ProxyTimes, *, logged: str = "") -> str:
+    text = _TEXT.format(servers=servers, port=PORT, grace=times.grace_s, timeout=times.timeout_s, idle=IDLE_S)
+    return text.replace("    mode http\n", f"    mode http\n{logged}", 1)
 
 
 def slot_in(text: str | None) -> str | None:

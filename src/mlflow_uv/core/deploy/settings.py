@@ -11,7 +11,7 @@ from ...command.wording import suggestion
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicyTable
 from .platform_settings import DatabricksSettings
-from .target_settings import TargetSettings
+from .target_settings import CanarySettings, TargetSettings
 
 # Names of networks, containers and objects of Kubernetes are made of it, and all of them accept it.
 _NAME = lazy_pattern(r"[a-z](?:-?[a-z0-9]){0,29}")
@@ -22,7 +22,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @lazy_dataclass
-class HostSettings(TargetSettings):
+class HostSettings(CanarySettings):
     """Settings of a service on a host: of the targets compose and podman."""
 
     port: Annotated[
@@ -38,8 +38,8 @@ class HostSettings(TargetSettings):
 
 
 @lazy_dataclass
-class KubernetesSettings(TargetSettings):
-    """Settings of the target kubernetes."""
+class ClusterSettings(TargetSettings):
+    """Settings of what runs pods: of the targets kubernetes, kserve and seldon."""
 
     namespace: Annotated[
         str, Doc("Namespace of the objects, which must exist."), Matching(_LABEL, "the name of a namespace")
@@ -48,12 +48,8 @@ class KubernetesSettings(TargetSettings):
     max_replicas: Annotated[
         int | None, Limits(least=1), Doc("Largest number of pods of an autoscaler; there is none without it.")
     ] = None
-    target_cpu: Annotated[
-        int, Limits(least=1, below=101), Doc("Use of the requested processors, in percent, at which pods are added.")
-    ] = 70
     memory: Annotated[int, Limits(least=6), Doc("Memory of a pod in MiB, requested and limited.")] = 1024
     cpus: Annotated[float, Limits(least=0.01), Doc("Processors that a pod requests, as 0.5.")] = 0.5
-    port: Annotated[int, Limits(least=1, below=65536), Doc("Port of the Service.")] = 80
     secret: Annotated[
         str | None,
         Doc("Secret whose keys are the variables that the model needs (`serve-env`)."),
@@ -65,6 +61,40 @@ class KubernetesSettings(TargetSettings):
         Matching(_LABEL, "the name of a Secret"),
     ] = None
 
+    @property
+    def most_replicas(self) -> int:
+        """The largest number of pods."""
+        return self.replicas if self.max_replicas is None else max(self.replicas, self.max_replicas)
+
+
+@lazy_dataclass
+class KubernetesSettings(ClusterSettings):
+    """Settings of the target kubernetes."""
+
+    target_cpu: Annotated[
+        int, Limits(least=1, below=101), Doc("Use of the requested processors, in percent, at which pods are added.")
+    ] = 70
+    port: Annotated[int, Limits(least=1, below=65536), Doc("Port of the Service.")] = 80
+
+
+@lazy_dataclass
+class InferenceSettings(ClusterSettings, CanarySettings):
+    """Settings of a service that a model platform in a cluster runs: of the targets kserve and seldon."""
+
+    storage_uri: Annotated[
+        str | None,
+        Doc(
+            "Address of the model's files for the platform's own MLflow server, instead of the image, with"
+            " `{model-id}`, `{run-id}`, `{name}` and `{version}`."
+        ),
+        Matching(r"[a-z][a-z0-9+.-]*://[^\s@\x00-\x1f]+", "an address such as s3://BUCKET/{model-id}/artifacts"),
+    ] = None
+    url: Annotated[
+        str | None,
+        Doc("URL at which this machine reaches the service; without it the pods are asked through the API server."),
+        Matching(r"https?://[^\s@]+", "an HTTP address"),
+    ] = None
+
 
 # The kinds of targets; each has a module of its name in ops/deploy.
 KINDS: Mapping[str, type[TargetSettings]] = {
@@ -72,6 +102,8 @@ KINDS: Mapping[str, type[TargetSettings]] = {
     "podman": HostSettings,
     "kubernetes": KubernetesSettings,
     "databricks": DatabricksSettings,
+    "kserve": InferenceSettings,
+    "seldon": InferenceSettings,
 }
 
 

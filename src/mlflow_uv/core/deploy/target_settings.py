@@ -2,7 +2,8 @@
 
 from typing import Annotated, ClassVar
 
-from ...command.step import Doc
+from ...command.limits import Limits
+from ...command.step import Doc, Matching
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 
@@ -13,3 +14,32 @@ class TargetSettings:
     least_deadline_s: ClassVar[float] = 0
 
     target: Annotated[str, Doc("Kind of the target.")]
+
+
+@lazy_dataclass
+class CanarySettings(TargetSettings):
+    """Settings of a target that leads a part of the requests to a new version before it gets all of them."""
+
+    canary: Annotated[
+        str | None,
+        Doc("Shares of the requests in percent, as `5, 25, 50`, that a new version gets before it gets all of them."),
+        Matching(r"[1-9]\d?(?: *, *[1-9]\d?)*", "a list of numbers from 1 to 99"),
+    ] = None
+    canary_seconds: Annotated[
+        float, Limits(least=1, below=86400), Doc("Seconds for which the new version has each share.")
+    ] = 60.0
+    canary_errors: Annotated[
+        float,
+        Limits(least=0, below=100),
+        Doc("Share of requests in percent by which more may fail than with the version before."),
+    ] = 0.0
+    canary_slowdown: Annotated[
+        float,
+        Limits(least=1),
+        Doc("How many times the latency of the version before the new one may have, of 95 % of the requests."),
+    ] = 2.0
+
+    @property
+    def canary_steps(self) -> tuple[int, ...]:
+        """The shares in percent, in the order in which they are given."""
+        return tuple(int(number) for number in (self.canary or "").split(",") if number)

@@ -1,7 +1,7 @@
 """Parses what was measured of a server under load, and shows it as figures and a histogram."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...command.report import Table
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -35,10 +35,8 @@ class LoadFigures:
         return len(self.milliseconds) / self.seconds if self.seconds else 0.0
 
     def percentile(self, percent: int) -> float:
-        """The smallest latency that this share of the requests does not exceed; infinite if none was answered."""
-        if not self.milliseconds:
-            return math.inf
-        return sorted(self.milliseconds)[max(0, math.ceil(len(self.milliseconds) * percent / 100) - 1)]
+        """See `percentile`."""
+        return percentile(self.milliseconds, percent)
 
     @property
     def recorded(self) -> tuple[tuple[str, float], ...]:
@@ -79,6 +77,13 @@ def _bound(value: float) -> float:
     exponent = math.floor(math.log10(max(value, 0.1)))
     bounds = (factor * 10.0**exponent for factor in (1, 2, 5, 10))
     return next(bound for bound in bounds if value <= bound or math.isclose(value, bound))
+
+
+def percentile(milliseconds: Sequence[float], percent: int) -> float:
+    """The smallest latency that this share of the requests does not exceed; infinite if none was answered."""
+    if not milliseconds:
+        return math.inf
+    return sorted(milliseconds)[max(0, math.ceil(len(milliseconds) * percent / 100) - 1)]
 
 
 def load_figures(text: str, *, ready_s: float) -> LoadFigures:

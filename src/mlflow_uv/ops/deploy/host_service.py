@@ -5,13 +5,26 @@ The new container is created beside the old one, and asked before the proxy lead
 is the only place that says which one has the traffic, so a run that was killed anywhere leaves a state that is clear.
 """
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
 from ...command.wording import Wording, local, option, step_call
+from ...core.deploy.canary import SharedTraffic
 from ...core.deploy.difference import DeploymentChange, changes_between
-from ...core.deploy.proxy import CHECK, COMMAND, FILE, FOLDER, PORT, ProxyTimes, proxy_config, slot_in
+from ...core.deploy.proxy import (
+    CHECK,
+    COMMAND,
+    FILE,
+    FOLDER,
+    PORT,
+    ProxyTimes,
+    proxy_config,
+    served_requests,
+    shared_config,
+    slot_in,
+)
 from ...core.deploy.running import PROXIED, RUNNING
 from ...core.deploy.served_containers import DRAIN_S, SLOTS, USER
 from ...core.deploy.settings import LOOPBACK, HostSettings
@@ -70,6 +83,7 @@ class HostService:
         self._before = _Observed(proxy=None, active=None, others=())
         self._new: str | None = None  # the name of the new container
         self._slot = ""
+        self._marker = ""  # of the requests since the last share
         self._wanted: WantedVersion | None = None
 
     def observe(self) -> DeployedVersion:
@@ -96,7 +110,8 @@ class HostService:
         self._wanted, self._before = wanted, self._seen()
         now = self._deployed(self._before)
         self._require_ours(now, wanted)
-        return changes_between(now.facts, {**self._facts(wanted, self._image_id(wanted)), PROXIED: RUNNING})
+        wanted_now = {**self._facts(wanted, self._image_id(wanted)), PROXIED: RUNNING}
+        return changes_between({**now.facts, **self._rotated(now)}, wanted_now)
 
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; what interrupted runs left is removed first."""
@@ -160,11 +175,30 @@ class HostService:
         self._require_alive()
         return observed
 
+    def share(self, percent: int) -> None:
+        """See TrafficSplit; the proxy logs the requests of both, after a marker of this share."""
+        self._require_alive()
+        proxy, active = self._before.proxy, self._before.active
+        assert proxy is not None  # noqa: S101  # a share needs a version before
+        assert active is not None  # noqa: S101
+        self._marker = f"mlflow-uv-{secrets.token_hex(8)}"
+        config = shared_config(active.part, self._slot, percent, self._times, marker=self._marker)
+        self._configure(proxy, config)
+
+    def served(self) -> SharedTraffic:
+        """See TrafficSplit."""
+        proxy, active = self._before.proxy, self._before.active
+        assert proxy is not None  # noqa: S101  # as in `share`
+        assert active is not None  # noqa: S101
+        self._require_alive()
+        lines = self._containers.lines(proxy.name, f"{self._marker} ")
+        return SharedTraffic(before=served_requests(lines, active.part), new=served_requests(lines, self._slot))
+
     def shift(self) -> None:
         """See DeploymentTarget."""
         self._require_alive()
         proxy = self._before.proxy or self._create_proxy()
-        self._lead_to(proxy, self._slot, self._times)
+        self._configure(proxy, proxy_config(self._slot, self._times))
 
     @contextmanager
     def live(self) -> Iterator[str]:
@@ -192,10 +226,11 @@ class HostService:
             back = next((container for container in before.others if container.running), None)
         if back is None or now.proxy is None or self._container(back.name) is None:
             raise ToolFailed(what="there is nothing to return to", why="what ran before is gone")
-        if now.active is None or now.active.name != back.name:
+        config = proxy_config(back.part, self._times_of(back))
+        if now.config != config:
             if not back.running:
                 self._containers.start(back.name)
-            self._lead_to(now.proxy, back.part, self._times_of(back))
+            self._configure(now.proxy, config)
         for other in self._seen().others:
             self._containers.stop(other.name, grace_s=1)
 
@@ -247,6 +282,14 @@ class HostService:
         }
         return wanted_facts(wanted, image, limits)
 
+    def _rotated(self, now: DeployedVersion) -> dict[str, str]:
+        """What differs in the variables of the container that has the traffic, without a value; the engine has them."""
+        active, wanted = self._before.active, self._serve_env.variables
+        kept = {} if active is None else active.variables.variables
+        names = sorted(name for name, value in wanted.items() if name in kept and kept[name] != value)
+        shown = now.facts.get(_VARIABLES, "")
+        return {_VARIABLES: f"{shown} ({', '.join(names)} with another value)"} if names else {}
+
     def _require_ours(self, now: DeployedVersion, wanted: WantedVersion) -> None:
         """Raise BadInput for a deployment of another model, or one at another address."""
         name = self._options.name
@@ -293,11 +336,11 @@ class HostService:
         assert created is not None  # noqa: S101  # it was created
         return created
 
-    def _lead_to(self, proxy: DeployedContainer, slot: str, times: ProxyTimes) -> None:
-        """Let the proxy lead new requests to a container; return once a worker does that."""
+    def _configure(self, proxy: DeployedContainer, config: str) -> None:
+        """Let the proxy lead new requests as a configuration says; return once a worker does that."""
         name = proxy.name
         before = self._containers.read(name, FILE)
-        self._containers.write(name, FILE, proxy_config(slot, times))
+        self._containers.write(name, FILE, config)
         if not proxy.running:
             self._containers.start(name)
             if not self._comes_true(lambda: len(self._containers.processes(name)) > 1, _RELOAD_S):

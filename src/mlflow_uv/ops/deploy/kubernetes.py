@@ -2,25 +2,24 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
-from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
-from ...command.wording import Wording, option, step_call
+from ...command.errors import NotServing, ToolFailed
+from ...command.wording import Wording, option
 from ...core.deploy.difference import DeploymentChange, changes_between
-from ...core.deploy.manifests import MANAGER, ManifestLabels, PodSpec, service, service_to, workload
+from ...core.deploy.manifests import MANAGER, PodSpec, service_to, workload
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
 from ...core.deploy.settings import KubernetesSettings
 from ...core.image.dockerfile import PORT
-from ...core.security.documents import parse_json
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...tools.engines.containers import DEPLOYMENT, FACTS, PART
+from ...tools.engines.containers import DEPLOYMENT, PART
 from ...tools.kubernetes.kubectl import Cluster, Kubectl, Object
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
+from .pods import KEYS, facts_in, hopeless, image_in, pod_of, require_image
 from .target import (
     IMAGE,
     NOT_DEPLOYED,
@@ -29,17 +28,10 @@ from .target import (
     DeploymentOptions,
     WantedVersion,
     require_same_model,
-    wanted_facts,
 )
 
 WORKLOAD = "deployments,poddisruptionbudgets,horizontalpodautoscalers"
-_KEYS = ManifestLabels(deployment=DEPLOYMENT, slot=PART, facts=FACTS)
 _POLL_S = 1.0
-# Reasons of a container that waits, after which it does not start by itself.
-_HOPELESS = frozenset({
-    "CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "InvalidImageName",
-    "RunContainerError",
-})  # fmt: skip
 
 
 @lazy_dataclass
@@ -76,13 +68,7 @@ class KubernetesService:
         self._before = self._seen()
         now = self._deployed(self._before)
         require_same_model(self._options.name, "in this namespace", now, wanted)
-        if wanted.serve_env.names and self._settings.secret is None:
-            raise BadInput(
-                what="the deployment has no `secret`",
-                why=f"the model needs the variables {', '.join(wanted.serve_env.names)}, which pods get from a Secret",
-                fix='secret = "NAME" in the table of the deployment',
-            )
-        self._pod = self._pod_of(wanted, self._before.colour_for_new())
+        self._pod = pod_of(wanted, self._options, self._before.colour_for_new(), self._cluster)
         return changes_between(now.facts, self._pod.facts)
 
     def apply(self, wanted: WantedVersion) -> None:
@@ -92,11 +78,9 @@ class KubernetesService:
         if pod.slot in self._before.deployments:
             self._cluster.delete(WORKLOAD, self._label(pod.slot))
         self._applied = True
-        self._cluster.apply(workload(pod, _KEYS))
+        self._cluster.apply(workload(pod, self._settings, KEYS))
         deployment = self._seen().deployments.get(pod.slot)
-        image = "nothing" if deployment is None else _image_of(deployment)
-        if image != pod.image:
-            raise ChainBroken("image", why=f"`{pod.name}` is to run {image}, and the record says {pod.image}")
+        require_image(pod.image, "" if deployment is None else _image_of(deployment), pod.name)
 
     def wait(self) -> None:
         """See DeploymentTarget."""
@@ -113,7 +97,7 @@ class KubernetesService:
                 return
             if (progress := f"  {available} of {wanted} pods are ready") != shown:
                 self._tools.console.say(shown := progress)
-            why = _hopeless(self._cluster.find("pods", self._label(pod.slot)))
+            why = hopeless(self._cluster.find("pods", self._label(pod.slot)))
             if why or self._tools.clock.now_s() >= until:
                 raise NotServing(
                     what=f"the pods of `{pod.name}` are not ready" + ("" if why else " in time"),
@@ -130,7 +114,7 @@ class KubernetesService:
 
     def shift(self) -> None:
         """See DeploymentTarget."""
-        self._cluster.apply((service(self._planned(), _KEYS),))
+        self._cluster.apply((service_to(self._options.name, self._planned().slot, self._settings, KEYS),))
 
     @contextmanager
     def live(self) -> Iterator[str]:
@@ -157,7 +141,7 @@ class KubernetesService:
         if back is None or back not in seen.deployments:
             raise ToolFailed(what="there is nothing to return to", why="the pods that ran before are gone")
         if seen.active != back:
-            self._cluster.apply((service_to(self._options.name, back, self._settings, _KEYS),))
+            self._cluster.apply((service_to(self._options.name, back, self._settings, KEYS),))
         for colour in seen.deployments:
             if colour != back:
                 self._cluster.delete(WORKLOAD, self._label(colour))
@@ -191,40 +175,12 @@ class KubernetesService:
             return DeployedVersion(facts={STATE: "no pods"}, endpoint=address, leftovers=leftovers)
         available = (deployment.get("status") or {}).get("availableReplicas") or 0
         state = RUNNING if available else "no pod is ready"
-        facts = {**_facts_of(deployment), IMAGE: _image_of(deployment), STATE: state}
+        facts = {**facts_in(deployment["metadata"].get("annotations")), IMAGE: _image_of(deployment), STATE: state}
         return DeployedVersion(facts=facts, endpoint=address, leftovers=leftovers)
 
     def _planned(self) -> PodSpec:
         assert self._pod is not None  # noqa: S101  # plan made it
         return self._pod
-
-    def _pod_of(self, wanted: WantedVersion, colour: str) -> PodSpec:
-        image = wanted.record.image
-        if image is None or not image.digest:
-            raise BadInput(
-                what=f"the image of {wanted.model} version {wanted.version} is in no registry",
-                why="the nodes of a cluster pull it by its digest",
-                fix=step_call("release", push=True, image="REGISTRY/NAME"),
-            )
-        settings = self._settings
-        most = settings.replicas if settings.max_replicas is None else max(settings.replicas, settings.max_replicas)
-        more = {
-            "pods": f"{settings.replicas}" if most == settings.replicas else f"{settings.replicas} to {most}",
-            "memory": f"{settings.memory} MiB",
-            "cpus": f"{settings.cpus:g}",
-            "request timeout": f"{self._options.answer_s:g} s",
-            "variables": ", ".join(wanted.serve_env.names) or "none",
-        }
-        return PodSpec(
-            deployment=self._options.name,
-            slot=colour,
-            image=wanted.address,
-            facts=wanted_facts(wanted, wanted.address, more),
-            settings=settings,
-            start_s=self._options.deadline_s,
-            request_s=self._options.answer_s,
-            variables=wanted.serve_env.names,
-        )
 
 
 def open_target(options: DeploymentOptions, tools: Tools) -> KubernetesService:
@@ -238,23 +194,4 @@ def open_target(options: DeploymentOptions, tools: Tools) -> KubernetesService:
 
 
 def _image_of(deployment: Object) -> str:
-    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
-
-
-def _facts_of(deployment: Object) -> dict[str, str]:
-    text = (deployment["metadata"].get("annotations") or {}).get(FACTS, "{}")
-    try:
-        return {str(name): str(value) for name, value in parse_json(text).items()}
-    except (ValueError, AttributeError):
-        return {}
-
-
-def _hopeless(pods: tuple[Object, ...]) -> str:
-    """Why a pod will not start by itself; empty if each still may."""
-    for pod in pods:
-        for container in (pod.get("status") or {}).get("containerStatuses") or ():
-            waiting: Any = (container.get("state") or {}).get("waiting") or {}
-            if waiting.get("reason") in _HOPELESS:
-                message = " ".join(str(waiting.get("message", "")).split())[:200]
-                return f"{pod['metadata']['name']}: {waiting['reason']} {message}".strip()
-    return ""
+    return image_in(deployment["spec"]["template"]["spec"])

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ...command.errors import DeploymentBusy, NotReturned, StepError
 from ...command.report import Finding, Severity
+from ...core.deploy.canary import canary_findings
 from ...core.deploy.difference import DeploymentChange
+from ...core.deploy.target_settings import CanarySettings
 from ...core.model.answers import answers_digest
-from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
+from ...core.security.endpoint_address import INVOCATIONS, NO_HEADERS, endpoint_address
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
 from .settings import DeploymentName
-from .target import NOT_DEPLOYED, DeployedVersion, DeploymentTarget, WantedVersion
+from .target import NOT_DEPLOYED, DeployedVersion, DeploymentTarget, TrafficSplit, WantedVersion
+
+_POLL_S = 1.0
 
 
 @lazy_dataclass
@@ -23,6 +28,7 @@ class RolloutPlan:
     What is to be done: `changes` are empty if the deployment `name` already runs the version.
 
     `undoable` says that a run that was killed had led to this version, so that what ran before may still be there.
+    `canary` has the shares of the requests that the new version gets first.
     """
 
     name: DeploymentName
@@ -31,6 +37,7 @@ class RolloutPlan:
     before: DeployedVersion
     changes: tuple[DeploymentChange, ...]
     undoable: bool = False
+    canary: CanarySettings | None = None
 
 
 @lazy_dataclass
@@ -85,7 +92,8 @@ def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
         say("  the new version is created")
         target.wait()
         checks.renew()
-        observed = target.ask_new(expected)
+        # No address leads to it alone, so a finding has no command that repeats the request.
+        observed = target.ask_new(replace(expected, url=""))
         if observed is not None:
             findings = observed.complaints
             if _differs(findings):
@@ -93,16 +101,49 @@ def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
             say(f"  {len(observed.answers)} requests to the new version: all equal")
         checks.renew()
         checks.unchanged()
+        if stopped := _shared(plan, expected, checks, tools):
+            return Rollout(findings=stopped)
         target.shift()
         say("  the traffic goes to the new version")
     with target.live() as endpoint:
-        live = ask_live(endpoint, expected, tools) if endpoint else None
+        live = ask_live(endpoint, _to_endpoint(expected, target), tools) if endpoint else None
     after = target.observe()
     if live is None:
         return Rollout(findings=findings, after=after)
     if not _differs(live.complaints):
         say(f"  {len(live.answers)} requests to {after.endpoint or 'the endpoint'}: all equal")
     return Rollout(findings=live.complaints, after=after, answers=answers_digest(live.answers))
+
+
+def _shared(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools: Tools) -> tuple[Finding, ...]:
+    """
+    Lead the shares of the settings to the new version, one after the other, and ask it all the time.
+
+    Returns what stops it. A first version gets all requests at once.
+    """
+    target, canary = plan.target, plan.canary
+    if canary is None or not canary.canary_steps or plan.before.version is None:
+        return ()
+    assert isinstance(target, TrafficSplit)  # noqa: S101  # its settings have shares
+    for percent in canary.canary_steps:
+        target.share(percent)
+        tools.console.say(f"  {percent} % of the requests go to the new version")
+        until = tools.clock.now_s() + canary.canary_seconds
+        number, over = 0, False
+        while not over:  # once more after the time is over, with all requests of it
+            over = tools.clock.now_s() >= until
+            checks.renew()
+            asked = plan.target.ask_new(replace(expected, url=""))
+            number += 0 if asked is None else len(asked.answers)
+            differing = () if asked is None else tuple(filter(_is_error, asked.complaints))
+            if stopped := (*differing, *canary_findings(canary, traffic := target.served(), percent)):
+                return stopped
+            tools.clock.wait(_POLL_S)
+        tools.console.say(
+            f"  {number} requests of this run are equal, {len(traffic.new)} of clients were answered by it"
+        )
+    checks.unchanged()
+    return ()
 
 
 def ask_live(endpoint: str | Endpoint, expected: Expected, tools: Tools) -> ObservedServer:
@@ -112,8 +153,18 @@ def ask_live(endpoint: str | Endpoint, expected: Expected, tools: Tools) -> Obse
     return ask(endpoint, expected, tools)
 
 
+def _to_endpoint(expected: Expected, target: DeploymentTarget) -> Expected:
+    """The requests, with commands that send them to the endpoint as clients do."""
+    endpoint = target.observe().endpoint
+    return replace(expected, url=f"{endpoint.removesuffix(INVOCATIONS)}{INVOCATIONS}" if endpoint else "")
+
+
 def _differs(findings: tuple[Finding, ...]) -> bool:
-    return any(finding.severity is Severity.ERROR for finding in findings)
+    return any(map(_is_error, findings))
+
+
+def _is_error(finding: Finding) -> bool:
+    return finding.severity is Severity.ERROR
 
 
 @contextmanager

@@ -39,10 +39,15 @@ def settings_of(project: Project, given: str | None, tools: Tools) -> tuple[str,
 
 @lazy_dataclass
 class DeploymentName:
-    """The name of a deployment: that of its table, and for a preview of it the preview's."""
+    """
+    The name of a deployment: that of its table, and for a preview of it the preview's.
+
+    `serve_env` are the names of the variables of its model, which a command that deploys it must name too.
+    """
 
     table: str
     preview: str | None = None
+    serve_env: tuple[str, ...] = ()
 
     @property
     def full(self) -> str:
@@ -56,5 +61,7 @@ class DeploymentName:
 
     def deploy_call(self, version_uri: str) -> str:
         """The command that deploys a version to it."""
-        preview = {} if self.preview is None else {"preview": self.preview}
-        return step_call("deploy", version_uri=version_uri, target=self.table, **preview)
+        more = {} if self.preview is None else {"preview": self.preview}
+        if self.serve_env:
+            more["serve_env"] = ",".join(self.serve_env)
+        return step_call("deploy", version_uri=version_uri, target=self.table, **more)

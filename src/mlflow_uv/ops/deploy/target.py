@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ...command.errors import BadInput
+from ...core.deploy.canary import SharedTraffic
 from ...core.deploy.difference import DeploymentChange, Facts
 from ...core.deploy.running import RUNNING
 from ...core.deploy.target_settings import TargetSettings
@@ -111,6 +112,21 @@ class DeploymentTarget(Protocol):
 
     def remove(self) -> None:
         """Remove everything that the target has of the deployment; safe to call twice. Raises ToolFailed."""
+
+
+@runtime_checkable
+class TrafficSplit(Protocol):
+    """
+    What a DeploymentTarget has as well if it can lead a part of the requests to a new version.
+
+    `share` may be called several times between `ask_new` and `shift` if a version ran before; `undo` ends the split.
+    """
+
+    def share(self, percent: int) -> None:
+        """Lead this share of the requests to the new version, and the others to the one before. Raises ToolFailed."""
+
+    def served(self) -> SharedTraffic:
+        """The requests since the last `share`; none where the target does not know them. Raises NotServing."""
 
 
 class OpenTarget(Protocol):

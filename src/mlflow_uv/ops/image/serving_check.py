@@ -45,7 +45,8 @@ class Expected:
     The recorded requests with their responses, the tolerance, the ignored paths and the time limits in seconds.
 
     `network` says that the server has a network, `serve_env` are the variables of its model. `url` is the address in
-    commands that repeat a request, and `headers` are names of variables by the header that such a command sends.
+    commands that repeat a request, empty if no address leads to the server, and `headers` are names of variables by the
+    header that such a command sends.
     """
 
     requests: tuple[RecordedRequest, ...]
@@ -63,8 +64,8 @@ class Expected:
         return tuple(request for request in self.requests if request.origin in origins)
 
     def sending(self, request: RecordedRequest) -> str:
-        """The command that repeats a request."""
-        return sending_fix(request, self.url, self.headers)
+        """The command that repeats a request; empty if no address leads to the server."""
+        return "" if not self.url else sending_fix(request, self.url, self.headers)
 
 
 @lazy_dataclass

@@ -51,6 +51,7 @@ class DeployedContainer:
     A container of a deployment, as the engine describes it; `published` is ADDRESS:PORT, empty without one.
 
     `restarts` says how often the engine started it again after it ended; `memory_mib` and `cpus` are its limits now.
+    `variables` are those that the engine keeps for it, with their values.
     """
 
     name: str
@@ -63,6 +64,7 @@ class DeployedContainer:
     restarts: int = 0
     memory_mib: float | None = None
     cpus: float | None = None
+    variables: ServeVariables = NO_VARIABLES
 
 
 class DeployedContainers(ABC):
@@ -114,6 +116,11 @@ class DeployedContainers(ABC):
         """The last lines of a container's output."""
         done = self._client.run("logs", "--tail", "20", name)
         return done.stdout + done.stderr
+
+    def lines(self, name: str, marker: str) -> tuple[str, ...]:
+        """The lines of a container's output that begin with a marker, of its last hundred thousand."""
+        done = self._client.run("logs", "--tail", "100000", name, verbatim=True)
+        return tuple(line for line in done.stdout.splitlines() if line.startswith(marker))
 
     def write(self, name: str, path: str, text: str) -> None:
         """Write a file in the volume of a container, whether it runs or not. Raises ToolFailed."""
@@ -319,6 +326,7 @@ def _described(details: Any) -> DeployedContainer:
     ports = (details.get("NetworkSettings") or {}).get("Ports") or {}
     bound = [place for places in ports.values() for place in places or ()]
     image, limits = str(details["Image"]), details.get("HostConfig") or {}
+    variables = dict(str(text).partition("=")[::2] for text in details["Config"].get("Env") or ())
     return DeployedContainer(
         name=str(details["Name"]).lstrip("/"),
         part=str(labels.get(PART, "")),
@@ -330,4 +338,5 @@ def _described(details: Any) -> DeployedContainer:
         memory_mib=limits["Memory"] / 2**20 if limits.get("Memory") else None,
         cpus=limits["NanoCpus"] / 1e9 if limits.get("NanoCpus") else None,
         published=f"{bound[0].get('HostIp') or '0.0.0.0'}:{bound[0]['HostPort']}" if bound else "",  # noqa: S104
+        variables=ServeVariables(variables),
     )

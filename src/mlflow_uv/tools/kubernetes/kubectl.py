@@ -25,6 +25,9 @@ class Cluster(Protocol):
     def find(self, kinds: str, label: str) -> tuple[Object, ...]:
         """The objects of these kinds (`deployments,services`) with a label. Raises ToolFailed."""
 
+    def revision(self, kind: str, name: str) -> str:
+        """The resource version of an object, without reading the rest of it here; empty if it cannot be read."""
+
     def apply(self, objects: Sequence[Object]) -> None:
         """
         Apply objects on the server, as the owner of exactly their fields.
@@ -57,6 +60,11 @@ class Kubectl:
         argv = ("get", kinds, "--selector", label, "--output=json")
         done = self._run(*argv, what=f"the {kinds} of the namespace `{self._namespace}` cannot be read", verbatim=True)
         return tuple(parse_json(done.stdout).get("items") or ())
+
+    def revision(self, kind: str, name: str) -> str:
+        """See Cluster."""
+        done = self._runner.run(self._command("get", kind, name, "--output=jsonpath={.metadata.resourceVersion}"))
+        return done.stdout.strip() if done.code == 0 and done.stdout.strip().isdigit() else ""
 
     def apply(self, objects: Sequence[Object]) -> None:
         """See Cluster."""

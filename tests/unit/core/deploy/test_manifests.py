@@ -5,12 +5,17 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.deploy.manifests import ManifestLabels, PodSpec, service, workload
+from mlflow_uv.core.deploy.manifests import ManifestLabels, PodSpec, pod_template, service_to, workload
 from mlflow_uv.core.deploy.served_containers import DRAIN_S
 from mlflow_uv.core.deploy.settings import KubernetesSettings
 
 KEYS = ManifestLabels(deployment="d", slot="p", facts="f")
 IMAGE = f"r.example/wine@sha256:{'1' * 64}"
+
+
+def kubernetes(**settings: Any) -> KubernetesSettings:
+    """Settings of a target."""
+    return KubernetesSettings(target="kubernetes", **settings)
 
 
 def pod(*, start_s: float = 120, **settings: Any) -> PodSpec:
@@ -20,7 +25,7 @@ def pod(*, start_s: float = 120, **settings: Any) -> PodSpec:
         slot="blue",
         image=IMAGE,
         facts={"version": "1"},
-        settings=KubernetesSettings(target="kubernetes", **settings),
+        settings=kubernetes(**settings),
         start_s=start_s,
         request_s=60,
         variables=("API_KEY",),
@@ -29,20 +34,20 @@ def pod(*, start_s: float = 120, **settings: Any) -> PodSpec:
 
 def spec_of(**settings: Any) -> dict[str, Any]:
     """The spec of the pods."""
-    deployment: dict[str, Any] = json.loads(json.dumps(workload(pod(**settings), KEYS)[0]))
-    return dict(deployment["spec"]["template"]["spec"])
+    return dict(json.loads(json.dumps(pod_template(pod(**settings)))))
 
 
 def test_a_service_leads_to_the_pods_of_its_colour_alone() -> None:
     """
     Its selector has the labels of the pods; those of the other colour have another one.
     """
-    deployment, budget = workload(pod(), KEYS)
+    deployment, budget = workload(pod(), kubernetes(), KEYS)
 
     labels = deployment["spec"]["template"]["metadata"]["labels"]
-    assert labels == service(pod(), KEYS)["spec"]["selector"] == {"d": "prod", "p": "blue"}
+    leading = service_to("prod", "blue", kubernetes(), KEYS)
+    assert labels == leading["spec"]["selector"] == {"d": "prod", "p": "blue"}
     assert labels == deployment["spec"]["selector"]["matchLabels"] == budget["spec"]["selector"]["matchLabels"]
-    assert ("prod", "prod-blue") == (service(pod(), KEYS)["metadata"]["name"], deployment["metadata"]["name"])
+    assert ("prod", "prod-blue") == (leading["metadata"]["name"], deployment["metadata"]["name"])
 
 
 def test_pods_are_confined_and_get_secrets_by_reference() -> None:
@@ -91,7 +96,7 @@ def test_an_autoscaler_owns_the_number_of_pods(most: int | None, kinds: int) -> 
     """
     Without one, the Deployment has it; a largest number below the smallest is the smallest.
     """
-    objects = workload(pod(replicas=3, max_replicas=most), KEYS)
+    objects = workload(pod(replicas=3, max_replicas=most), kubernetes(replicas=3, max_replicas=most), KEYS)
 
     assert kinds == len(objects)
     assert (most is None) == ("replicas" in objects[0]["spec"])

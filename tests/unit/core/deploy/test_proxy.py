@@ -2,7 +2,8 @@
 
 import pytest
 
-from mlflow_uv.core.deploy.proxy import ProxyTimes, proxy_config, slot_in
+from mlflow_uv.core.deploy.canary import ServedRequest
+from mlflow_uv.core.deploy.proxy import ProxyTimes, proxy_config, served_requests, shared_config, slot_in
 
 TIMES = ProxyTimes(request_s=60)
 
@@ -32,3 +33,30 @@ def test_the_proxy_waits_longer_than_the_server() -> None:
     assert 300.5 < times.timeout_s < times.grace_s
     assert f"timeout server {times.timeout_s}s" in proxy_config("blue", times)
     assert f"hard-stop-after {times.grace_s}s" in proxy_config("blue", times)
+
+
+def test_while_two_versions_share_the_requests_the_one_before_is_what_runs() -> None:
+    """
+    So a run that is killed then leaves a deployment that is repaired; only then requests are logged.
+    """
+    shared = shared_config("green", "blue", 5, TIMES, marker="m-1")
+
+    assert "green" == slot_in(shared)
+    assert ["95", "5"] == [line.rpartition(" ")[2] for line in _servers(shared)]
+    assert (True, False) == tuple("log-format" in text for text in (shared, proxy_config("blue", TIMES)))
+
+
+def _servers(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("    server ")]
+
+
+def test_served_requests_are_those_of_one_container() -> None:
+    """
+    A request that the server did not answer has no time; lines of other programs are not requests.
+    """
+    lines = ("m-1 blue 200 12", "m-1 green 500 3", "m-1 blue 503 -1", "m-1 <NOSRV> 503 -1", "m-1", "m-1 blue x 1")
+
+    assert (
+        ServedRequest(status=200, milliseconds=12.0),
+        ServedRequest(status=503, milliseconds=None),
+    ) == served_requests(lines, "blue")

@@ -6,6 +6,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.core.deploy.proxy import FILE, slot_in
+from mlflow_uv.core.security.serve_env import ServeVariables
 
 from .test_target import begin, deploy
 from .worlds import PROXY_IMAGE, HostWorld, host_world, wanted_version
@@ -187,3 +188,22 @@ def test_limits_that_somebody_changed_are_differences() -> None:
     planned = {change.part: change.now for change in world.target().plan(wanted_version("1"))}
 
     assert ((), {"memory": "900 MiB", "cpus": "0.25"}) == (same, planned)
+
+
+def test_a_new_value_of_a_variable_is_a_difference_without_the_value() -> None:
+    """
+    The engine keeps the old one for the container; nothing else has to.
+    """
+    world = host_world()
+    first, second = (
+        replace(wanted_version("1"), serve_env=ServeVariables({"API_KEY": value, "ZONE": "a"}))
+        for value in ("corked-bottle", "open-bottle")
+    )
+    begin(world.target(), first).settle()
+
+    same, rotated = (world.target().plan(wanted) for wanted in (first, second))
+
+    assert () == same
+    (change,) = rotated
+    assert ("variables", "API_KEY, ZONE (API_KEY with another value)") == (change.part, change.now)
+    assert "bottle" not in repr((rotated, world.containers.all()))

@@ -1,16 +1,19 @@
 """The phases of a deployment, with a real endpoint: what is undone, what is not, and what is said."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mlflow_uv.command.errors import Cancelled, DeploymentBusy, NotReturned, NotServing, PlanOutdated, ToolFailed
-from mlflow_uv.ops.deploy.rollout import RolloutChecks, RolloutPlan, carry_out
+from mlflow_uv.core.deploy.proxy import FILE
+from mlflow_uv.core.deploy.target_settings import CanarySettings
+from mlflow_uv.ops.deploy.rollout import Rollout, RolloutChecks, RolloutPlan, carry_out
 from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.target import DeploymentTarget
 
-from .test_target import deploy
+from .test_target import begin, deploy
 from .worlds import EXPECTED, HostWorld, host_world, multiplying, tools_of_tests, wanted_version
 
 NAME = DeploymentName(table="prod", preview="pr-17")
@@ -33,6 +36,8 @@ def raising(error: BaseException, *, at: int = 1) -> Any:
 
 
 CHECKS = RolloutChecks(unchanged=nothing, renew=nothing)
+CANARY = CanarySettings(target="compose", canary="5, 50", canary_seconds=2)
+GOOD = ["blue 200 10"] * 40 + ["green 200 11"] * 40
 
 
 def plan_of(target: DeploymentTarget, version: str, **more: Any) -> RolloutPlan:
@@ -206,3 +211,107 @@ def test_a_version_that_runs_already_is_asked_and_only_taken_back_if_its_run_was
 
     assert ((), undoable, True) == (plan.changes, done.returned, bool(done.findings))
     assert version == world.target().observe().version
+
+
+def test_a_finding_sends_the_request_to_the_endpoint_of_the_deployment() -> None:
+    """
+    Before the new version has traffic, no address leads to it: no command is printed that asks another server.
+    """
+    with multiplying(3) as port:
+        world = deployed(port)
+        (live,) = carry_out(plan_of(world.target(), "2"), EXPECTED, CHECKS, tools_of_tests()).findings
+        world.plant("3", "wrong")
+        (new,) = carry_out(plan_of(world.target(), "3"), EXPECTED, CHECKS, tools_of_tests()).findings
+
+    assert f"http://127.0.0.1:{port}/invocations" in live.fix
+    assert "answers-differ" == new.rule
+    assert "curl" not in new.fix
+
+
+def rolled_out(world: HostWorld, **more: Callable[[], None]) -> Rollout:
+    """Deploy version 2 with a canary."""
+    plan = replace(plan_of(world.target(), "2"), canary=CANARY)
+    return carry_out(plan, EXPECTED, replace(CHECKS, **more), tools_of_tests())
+
+
+def test_a_good_version_gets_each_share_and_then_everything() -> None:
+    """
+    Each share is a new configuration of the proxy, which says afterwards that one version has the traffic.
+    """
+    with multiplying(2) as port:
+        world = deployed(port)
+        world.containers.served = GOOD
+
+        done = rolled_out(world)
+
+    assert ((), False) == (done.findings, done.returned)
+    assert ["USR2"] * 3 == world.containers.signals
+    assert "2" == world.target().observe().version
+    assert "weight" not in str(world.containers.read("mlflow-uv-prod-proxy", FILE))
+
+
+@pytest.mark.parametrize(
+    ("served", "rule"),
+    [
+        (["blue 200 10"] * 40 + ["green 200 11"] * 39 + ["green 500 11"], "canary-errors"),
+        (["blue 200 10"] * 40 + ["green 200 900"] * 40, "canary-slow"),
+    ],
+)
+def test_a_version_that_clients_find_wrong_is_stopped_and_taken_back(served: list[str], rule: str) -> None:
+    """
+    It answers the recorded requests right, and fails or is slow with those of clients; one share is enough.
+    """
+    with multiplying(2) as port:
+        world = deployed(port)
+        world.containers.served = served
+
+        done = rolled_out(world)
+
+    assert ([rule], True) == ([finding.rule for finding in done.findings], done.returned)
+    assert ["USR2"] * 2 == world.containers.signals  # the share, and the return
+    assert ("1", ()) == runs(world)
+    assert "weight" not in str(world.containers.read("mlflow-uv-prod-proxy", FILE))
+
+
+def test_a_cancelled_canary_gives_all_requests_back() -> None:
+    """
+    The proxy is configured again although it led to the version before all the time.
+    """
+    with multiplying(2) as port:
+        world = deployed(port)
+
+        with pytest.raises(Cancelled):
+            rolled_out(world, renew=raising(Cancelled(), at=4))
+
+    assert ("1", ()) == runs(world)
+    assert "weight" not in str(world.containers.read("mlflow-uv-prod-proxy", FILE))
+
+
+def test_a_first_version_gets_everything_at_once() -> None:
+    """
+    There is no version before that could have the other requests.
+    """
+    with multiplying(2) as port:
+        world = deployed(port)
+        world.target().remove()
+        world.containers.signals.clear()
+
+        done = rolled_out(world)
+
+    assert ((), []) == (done.findings, world.containers.signals)
+
+
+def test_what_a_killed_canary_left_is_a_difference_for_every_next_run() -> None:
+    """
+    The version before runs, with a proxy that is configured otherwise: deploying it again repairs that.
+    """
+    with multiplying(2) as port:
+        world = deployed(port)
+        begin(world.target(), wanted_version("2"), up_to="ask").share(5)  # type: ignore[attr-defined]
+
+        target = world.target()
+        planned = [change.part for change in target.plan(wanted_version("1"))]
+        begin(target, wanted_version("1")).settle()
+
+    assert ["proxy"] == planned
+    assert ("1", ()) == runs(world)

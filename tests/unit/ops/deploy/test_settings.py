@@ -68,15 +68,19 @@ def test_a_preview_has_the_name_of_its_deployment_before_its_own() -> None:
             _ = DeploymentName(table="prod", preview=preview).full
 
 
+@pytest.mark.parametrize("serve_env", [(), ("API_KEY", "ZONE")])
 @pytest.mark.parametrize("preview", [None, "pr-17"])
-def test_the_command_that_deploys_again_names_the_same_deployment(tmp_path: Path, preview: str | None) -> None:
+def test_the_command_that_deploys_again_names_the_same_deployment(
+    tmp_path: Path, preview: str | None, serve_env: tuple[str, ...]
+) -> None:
     """
-    Its inputs lead to the name again; the name of a preview is that of no table.
+    Its inputs lead to the name again; the name of a preview is that of no table. The model needs its variables.
     """
-    name = DeploymentName(table="prod", preview=preview)
+    name = DeploymentName(table="prod", preview=preview, serve_env=serve_env)
     words = shlex.split(name.deploy_call("models:/wine/1"))
     inputs = dict(zip(words[2::2], words[3::2], strict=True))
 
     table, _ = found(tmp_path, TWO, inputs["--target"])
 
-    assert name == DeploymentName(table=table, preview=inputs.get("--preview"))
+    variables = tuple(inputs.get("--serve-env", "").replace(",", " ").split())
+    assert name == DeploymentName(table=table, preview=inputs.get("--preview"), serve_env=variables)

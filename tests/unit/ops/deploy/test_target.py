@@ -8,11 +8,12 @@ from mlflow_uv.command.errors import ChainBroken, NotServing
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.ops.deploy.target import DeploymentTarget, WantedVersion
 
+from .inference_platforms import INFERENCE_PLATFORMS
 from .platforms import PLATFORMS
 from .worlds import EXPECTED, WORLDS, World, digest_of, wanted_version
 
 PHASES = ("apply", "wait", "ask", "shift")
-PLACES = {**WORLDS, **PLATFORMS}
+PLACES = {**WORLDS, **INFERENCE_PLATFORMS, **PLATFORMS}
 # What a version is recognised by: its image, or the model where a platform has servers of its own.
 IDENTITIES: Mapping[str, Callable[[str], str]] = {"image": digest_of, "model digest": "model {}".format}
 

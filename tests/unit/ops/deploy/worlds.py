@@ -176,6 +176,7 @@ class KeptContainers(DeployedContainers):
         self.stopped: list[tuple[str, int]] = []
         self.signals: list[str] = []
         self.kept_networks: tuple[str, ...] = ()
+        self.served: list[str] = []  # what the proxy logs of requests: the container, the status, milliseconds
 
     def create(self, spec: ContainerSpec) -> str:
         """See DeployedContainers."""
@@ -192,6 +193,7 @@ class KeptContainers(DeployedContainers):
             published=published,
             memory_mib=spec.memory_mib,
             cpus=spec.cpus,
+            variables=spec.serve_env,
         )
         self.kept[name] = _KeptContainer(described)
         return name
@@ -220,6 +222,10 @@ class KeptContainers(DeployedContainers):
     def log(self, name: str) -> str:
         """See DeployedContainers."""
         return f"log of {name}\n"
+
+    def lines(self, name: str, marker: str) -> tuple[str, ...]:
+        """See DeployedContainers; requests that were served before the marker are in it, too."""
+        return tuple(f"{marker}{line}" for line in self.served) if name in self.kept else ()
 
     def write(self, name: str, path: str, text: str) -> None:
         """See DeployedContainers."""
@@ -298,6 +304,7 @@ class KeptCluster:
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.faults: dict[str, str] = {}
         self.applied: list[str] = []
+        self.revisions: dict[str, str] = {}
 
     def find(self, kinds: str, label: str) -> tuple[Mapping[str, Any], ...]:
         """See Cluster."""
@@ -321,6 +328,10 @@ class KeptCluster:
             ready = 0 if fault in ("silent", "ends") else count
             found["metadata"]["generation"] = 1
             found["status"] = {"observedGeneration": 1, "updatedReplicas": count, "availableReplicas": ready}
+
+    def revision(self, kind: str, name: str) -> str:
+        """See Cluster; nobody may read a Secret unless `revisions` says so."""
+        return self.revisions.get(f"{kind}/{name}", "")
 
     def delete(self, kinds: str, label: str) -> None:
         """See Cluster."""

@@ -34,7 +34,10 @@ SPEC = ContainerSpec(
 DETAILS = {
     "Name": "/mlflow-uv-prod-blue",
     "Image": "1" * 64,
-    "Config": {"Labels": {"mlflow-uv.deployment-part": "blue", "mlflow-uv.deployment-facts": '{"version": "1"}'}},
+    "Config": {
+        "Labels": {"mlflow-uv.deployment-part": "blue", "mlflow-uv.deployment-facts": '{"version": "1"}'},
+        "Env": ["PATH=/usr/bin", "API_KEY=a=b"],
+    },
     "State": {"Running": True, "ExitCode": 0},
     "NetworkSettings": {"Ports": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "9000"}], "9/tcp": None}},
     "RestartCount": 2,
@@ -72,6 +75,7 @@ def test_a_container_is_described_in_the_same_way_by_both_engines(kind) -> None:
             restarts=2,
             memory_mib=900,
             cpus=0.25,
+            variables=ServeVariables({"PATH": "/usr/bin", "API_KEY": "a=b"}),
         ),
     ) == kind(runner).all()
 

@@ -1,0 +1,236 @@
+"""
+Deploys to Seldon Core 1: one SeldonDeployment, in which each version is a predictor with a share of the requests.
+
+The first predictor is the version that runs, whatever its share is, so a run that was killed leaves a clear state.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ...command.errors import NotServing, ToolFailed
+from ...command.wording import Wording, option
+from ...core.deploy.canary import NO_TRAFFIC, SharedTraffic
+from ...core.deploy.difference import DeploymentChange, changes_between
+from ...core.deploy.inference_manifests import seldon_deployment, seldon_predictor, storage_of, with_shares
+from ...core.deploy.manifests import CONTAINER, MANAGER
+from ...core.deploy.running import RUNNING
+from ...core.deploy.served_containers import SLOTS
+from ...core.deploy.settings import InferenceSettings
+from ...core.image.dockerfile import PORT
+from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
+from ...tools.engines.containers import DEPLOYMENT, PART
+from ...tools.kubernetes.kubectl import Cluster, Kubectl, Object
+from ...tools.mlflow.endpoint import Endpoint
+from ...tools.toolbox import Tools
+from ..image.serving_check import Expected, ObservedServer
+from ..verify.endpoint import ask
+from .pods import KEYS, facts_in, hopeless, image_in, is_ready, pod_of, require_image, served_facts
+from .target import (
+    IMAGE,
+    NOT_DEPLOYED,
+    STATE,
+    DeployedVersion,
+    DeploymentOptions,
+    WantedVersion,
+    require_same_model,
+)
+
+KINDS = "seldondeployments"
+_MLSERVER_PORT = 9000  # of the server that Seldon runs for MLFLOW_SERVER
+_POLL_S = 1.0
+
+Predictor = Mapping[str, Any]
+
+
+class SeldonService:
+    """See target.DeploymentTarget and target.TrafficSplit."""
+
+    def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
+        assert isinstance(options.settings, InferenceSettings)  # noqa: S101  # those of its kind
+        self._options = options
+        self._settings = options.settings
+        self._cluster = cluster
+        self._tools = tools
+        self._before: tuple[Predictor, ...] = ()
+        self._new: dict[str, Any] | None = None
+        self._applied = False
+
+    def observe(self) -> DeployedVersion:
+        """See DeploymentTarget."""
+        return self._deployed(self._seen())
+
+    def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
+        """See DeploymentTarget."""
+        seen = self._seen()
+        self._before, now = _predictors(seen), self._deployed(seen)
+        require_same_model(self._options.name, "in this namespace", now, wanted)
+        active = self._before[0]["name"] if self._before else None
+        storage = storage_of(self._settings, wanted.record.model, wanted.model, wanted.version)
+        slot = next(slot for slot in SLOTS if slot != active)
+        pod = served_facts(pod_of(wanted, self._options, slot, self._cluster), storage)
+        self._new = seldon_predictor(pod, storage, KEYS)
+        return changes_between(now.facts, pod.facts)
+
+    def apply(self, wanted: WantedVersion) -> None:
+        """See DeploymentTarget; what an interrupted run left is removed first."""
+        del wanted  # planned
+        new, active = self._planned(), self._before[:1]
+        if len(self._before) > 1:
+            self._apply(active, 100)
+            self._gone(str(new["name"]))
+        self._applied = True
+        self._apply((*active, new), *((100, 0) if active else (100,)))
+        found = next((item for item in _predictors(self._seen()) if item["name"] == new["name"]), None)
+        image = "" if found is None else _image(found)
+        require_image(_facts(new).get(IMAGE), image, f"{self._options.name}-{new['name']}")
+
+    def wait(self) -> None:
+        """See DeploymentTarget."""
+        slot, shown = str(self._planned()["name"]), ""
+        until = self._tools.clock.now_s() + self._options.deadline_s
+        while True:
+            pods = self._pods(slot)
+            ready, wanted = sum(map(is_ready, pods)), self._settings.replicas
+            if ready >= wanted:
+                return
+            if (progress := f"  {ready} of {wanted} pods are ready") != shown:
+                self._tools.console.say(shown := progress)
+            why = hopeless(pods) or _failure(self._seen())
+            if why or self._tools.clock.now_s() >= until:
+                raise NotServing(
+                    what=f"the pods of the predictor `{slot}` are not ready" + ("" if why else " in time"),
+                    why=why or f"{ready} of {wanted} are after {self._options.deadline_s:.0f} s",
+                    fix=Wording(option("deadline", "SECONDS"), " if they only need longer"),
+                )
+            self._tools.clock.wait(_POLL_S)
+
+    def ask_new(self, expected: Expected) -> ObservedServer | None:
+        """See DeploymentTarget; a ready pod is asked through the API server, past Seldon's executor."""
+        with self._forwarded(str(self._planned()["name"])) as address:
+            return ask(Endpoint(self._tools.web, endpoint_address(address), NO_HEADERS), expected, self._tools)
+
+    def share(self, percent: int) -> None:
+        """See TrafficSplit."""
+        self._apply((self._before[0], self._planned()), 100 - percent, percent)
+
+    def served(self) -> SharedTraffic:
+        """See TrafficSplit; Seldon does not tell."""
+        return NO_TRAFFIC
+
+    def shift(self) -> None:
+        """See DeploymentTarget."""
+        active = self._before[:1]
+        self._apply((self._planned(), *active), *((100, 0) if active else (100,)))
+
+    @contextmanager
+    def live(self) -> Iterator[str]:
+        """See DeploymentTarget; where clients ask it if this machine does so too, else in a pod."""
+        predictors = _predictors(self._seen())
+        if self._settings.url is not None:
+            yield self._settings.url
+        elif predictors:
+            with self._forwarded(str(predictors[0]["name"])) as address:
+                yield address
+        else:
+            yield ""
+
+    def settle(self) -> None:
+        """See DeploymentTarget."""
+        predictors = _predictors(self._seen())
+        if len(predictors) > 1:
+            self._apply(predictors[:1], 100)
+
+    def undo(self) -> None:
+        """See DeploymentTarget; the predictor before has kept its pods."""
+        # Without `apply`, an earlier run led to what is wrong, and was killed before it removed what ran before.
+        back = self._before[:1] if self._applied else self._before[1:2]
+        if back:
+            self._apply(back, 100)
+        elif self._applied:
+            self.remove()
+        else:
+            raise ToolFailed(what="there is nothing to return to", why="the predictor that ran before is gone")
+
+    def remove(self) -> None:
+        """See DeploymentTarget."""
+        self._cluster.delete(KINDS, f"{DEPLOYMENT}={self._options.name}")
+
+    # what runs
+
+    def _seen(self) -> Object | None:
+        return next(iter(self._cluster.find(KINDS, f"{DEPLOYMENT}={self._options.name}")), None)
+
+    def _deployed(self, seen: Object | None) -> DeployedVersion:
+        predictors = _predictors(seen)
+        if seen is None or not predictors:
+            return NOT_DEPLOYED
+        active = predictors[0]
+        leftovers = tuple(f"the predictor {item['name']}" for item in predictors[1:])
+        address = ((seen.get("status") or {}).get("address") or {}).get("url") or ""
+        state = RUNNING if any(map(is_ready, self._pods(str(active["name"])))) else "no pod is ready"
+        image = _image(active)
+        facts = {**_facts(active), **({IMAGE: image} if image else {}), STATE: state}
+        return DeployedVersion(facts=facts, endpoint=self._settings.url or str(address), leftovers=leftovers)
+
+    def _pods(self, slot: str) -> tuple[Object, ...]:
+        return self._cluster.find("pods", f"{DEPLOYMENT}={self._options.name},{PART}={slot}")
+
+    def _planned(self) -> dict[str, Any]:
+        assert self._new is not None  # noqa: S101  # plan made it
+        return self._new
+
+    @contextmanager
+    def _forwarded(self, slot: str) -> Iterator[str]:
+        ready = next((pod for pod in self._pods(slot) if is_ready(pod)), None)
+        if ready is None:
+            raise NotServing(what=f"no pod of the predictor `{slot}` is ready", why="it ended, or somebody deleted it")
+        own = self._settings.storage_uri is None
+        with self._cluster.forwarded(f"pod/{ready['metadata']['name']}", PORT if own else _MLSERVER_PORT) as port:
+            yield f"http://127.0.0.1:{port}{'' if own else f'/v2/models/{CONTAINER}'}"
+
+    # changes
+
+    def _apply(self, predictors: tuple[Predictor, ...], *shares: int) -> None:
+        shared = with_shares(predictors, shares)
+        self._cluster.apply((seldon_deployment(self._options.name, shared, self._settings.namespace, KEYS),))
+
+    def _gone(self, slot: str) -> None:
+        """Wait until the pods of a predictor that was removed are gone, since the next one has its name."""
+        until = self._tools.clock.now_s() + self._options.deadline_s
+        while self._pods(slot):
+            if self._tools.clock.now_s() >= until:
+                raise ToolFailed(
+                    what=f"the pods of the predictor `{slot}` do not end",
+                    why="an interrupted run left them, and the new ones have their name",
+                )
+            self._tools.clock.wait(_POLL_S)
+
+
+def open_target(options: DeploymentOptions, tools: Tools) -> SeldonService:
+    """See target.OpenTarget."""
+    assert isinstance(options.settings, InferenceSettings)  # noqa: S101  # those of its kind
+    cluster = Kubectl(
+        tools.runner, variables=tools.host.variables, namespace=options.settings.namespace, manager=MANAGER
+    )
+    cluster.require_installed()
+    return SeldonService(options, cluster, tools)
+
+
+def _predictors(seen: Object | None) -> tuple[Predictor, ...]:
+    return () if seen is None else tuple(seen["spec"].get("predictors") or ())
+
+
+def _facts(predictor: Predictor) -> dict[str, str]:
+    return facts_in(predictor.get("annotations"))
+
+
+def _image(predictor: Predictor) -> str:
+    specs = predictor.get("componentSpecs") or ()
+    return image_in(specs[0].get("spec") or {}) if specs else ""
+
+
+def _failure(seen: Object | None) -> str:
+    """Why Seldon gave the SeldonDeployment up; empty if it did not."""
+    status = (seen or {}).get("status") or {}
+    return str(status.get("description") or "Seldon says that it failed") if status.get("state") == "Failed" else ""
