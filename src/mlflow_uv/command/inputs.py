@@ -36,6 +36,9 @@ ImageAddress = Annotated[
         " is no image."
     ),
 ]
+SignerName = Annotated[
+    str, Doc("Who signed: the id of the key, after the names of its certificate; empty without a valid signature.")
+]
 OneTarget = Annotated[
     str | None,
     Doc(

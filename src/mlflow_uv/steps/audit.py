@@ -1,6 +1,6 @@
 """Recomputes every link of a registered version, from its commit to its alias, and reports whether it holds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from ..command.inputs import ImageAddress, RegistryInputs, StrictInputs, VersionInputs, VersionNumber, VersionState
@@ -10,16 +10,15 @@ from ..command.wording import step_call
 from ..core.release.chain import LinkCheck, LinkState, checked_links, merge_checks
 from ..core.verify.results import Verdict, WayResult, recorded_results, result_table, ways_of
 from ..ops.deploy.audit import checked_deployments
-from ..ops.image.lookup import address_of, names_reused
+from ..ops.image.lookup import address_of
 from ..ops.image.recomposed import recomposed
 from ..ops.lineage.audit import Audited, audited
+from ..ops.lineage.link_report import link_findings, link_table, links_summary
 from ..ops.lineage.registry_client import connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.tags import STATE
 from ..tools.toolbox import Tools
-
-_MARKS = {LinkState.HOLDS: "✓ holds", LinkState.BROKEN: "✗ broken", LinkState.UNVERIFIED: "? unverified"}
 
 
 @lazy_dataclass
@@ -55,21 +54,20 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         checks = (*audit.checks, *recomposed(audit, registry), *held, *checked_deployments(registry, audit))
     links = merge_checks(checks)
     states = {state: tuple(link.link for link in links if link.state is state) for state in LinkState}
-    findings = (*_findings(links, f"{name} version {version}", strict=inputs.strict), *_unequal(audit))
-    broken = states[LinkState.BROKEN]
+    findings = (*link_findings(links, f"{name} version {version}", strict=inputs.strict), *_unequal(audit))
     return Report(
         outputs=Outputs(
             model_name=name,
             version=version,
             state=audit.tags.get(STATE, "none"),
             holds=states[LinkState.HOLDS],
-            broken=broken,
+            broken=states[LinkState.BROKEN],
             unverified=states[LinkState.UNVERIFIED],
             image_address=address_of(audit.record.image) if audit.record else "",
         ),
-        summary=f"{name} version {version}: " + (f"broken at {', '.join(broken)}" if broken else _summary(states)),
+        summary=f"{name} version {version}: {links_summary(states)}",
         findings=findings,
-        tables=(_table(links), *_verification(audit), *_history(audit)),
+        tables=(link_table(links), *_verification(audit), *_history(audit)),
         chain=checked_links(audit.record, links),
     )
 
@@ -91,28 +89,6 @@ def alias_holds(audit: Audited, alias: str) -> LinkCheck:
         return LinkCheck(link="alias", state=LinkState.HOLDS)
     why = f"it points to version {audit.version}, but the entry of {entry.when} says version {entry_version}"
     return LinkCheck(link="alias", state=LinkState.BROKEN, reason=why)
-
-
-def _findings(links: tuple[LinkCheck, ...], version: str, *, strict: bool) -> Iterator[Finding]:
-    for link in links:
-        if link.state is LinkState.BROKEN:
-            yield Finding(rule="link-broken", what=f"`{link.link}` of {version} does not hold", why=link.reason)
-        elif link.state is LinkState.UNVERIFIED:
-            severity = Severity.ERROR if strict else Severity.WARNING
-            yield Finding(
-                rule="link-unverified",
-                severity=severity,
-                what=f"`{link.link}` is not verified here",
-                why=link.reason,
-                fix=link.fix,
-            )
-    yield from names_reused(links, version)
-
-
-def _summary(states: Mapping[LinkState, tuple[str, ...]]) -> str:
-    holding = f"{len(states[LinkState.HOLDS])} links hold"
-    unverified = states[LinkState.UNVERIFIED]
-    return f"{holding}, not verified here: {', '.join(unverified)}" if unverified else holding
 
 
 def _ways(audit: Audited) -> tuple[WayResult, ...]:
@@ -141,11 +117,6 @@ def _verification(audit: Audited) -> Iterator[Table]:
     """Yield the table that verify printed."""
     if results := _ways(audit):
         yield result_table(results)
-
-
-def _table(links: tuple[LinkCheck, ...]) -> Table:
-    rows = tuple((link.link, _MARKS[link.state], link.reason) for link in links)
-    return Table(title="Chain", columns=("Link", "State", "Why"), rows=rows, kind=TableKind.DETAILS)
 
 
 def _history(audit: Audited) -> Iterator[Table]:

@@ -20,6 +20,8 @@ NAMES = (
     "build-image",
     "smoke-test",
     "verify",
+    "sign",
+    "verify-chain",
     "evaluate",
     "promote",
     "rollback",

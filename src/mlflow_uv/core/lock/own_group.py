@@ -6,7 +6,7 @@ from ..export.requirements import Pin
 from .lockfile import Dependency, Lockfile, Package
 from .markers import holds
 
-RUNTIME, CONVERSION = "onnx-runtime", "onnx-conversion"
+RUNTIME, CONVERSION, SIGNING = "onnx-runtime", "onnx-conversion", "signing"
 OWN_NAME = "mlflow-uv-action"
 
 

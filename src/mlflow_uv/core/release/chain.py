@@ -5,7 +5,7 @@ from enum import Enum
 
 from ...command.errors import ChainBroken
 from ...command.report import ChainLink, Mark
-from ...command.wording import joined
+from ...command.wording import joined, step_call
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .commit import Commit
 from .record import (
@@ -19,6 +19,7 @@ from .record import (
     ModelLink,
     Record,
     RequirementsLink,
+    SignatureLink,
     VerificationLink,
     VersionLink,
 )
@@ -66,7 +67,9 @@ def require_unbroken(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
     broken = tuple(check for check in checks if check.state is LinkState.BROKEN)
     if broken:
         links = dict.fromkeys(check.link for check in broken)
-        raise ChainBroken(*links, why="; ".join(check.reason for check in broken))
+        fixes = tuple(dict.fromkeys(check.fix for check in broken if check.fix))
+        why = "; ".join(check.reason for check in broken)
+        raise ChainBroken(*links, why=why, fix=joined("; ", fixes) if fixes else step_call("release"))
     return checks
 
 
@@ -111,6 +114,8 @@ def _mark(record: Record | None, link: str, broken: tuple[str, ...]) -> Mark:
     value = getattr(record, link, None)
     if isinstance(value, AnswersLink) and value.observed is None:
         return Mark.MISSING  # not compared yet
+    if isinstance(value, SignatureLink):
+        return Mark.UNVERIFIED  # the record only names the signer
     if isinstance(value, VerificationLink) and any(link.verdict in ("different", "failed") for link in value.ways):
         return Mark.BROKEN
     return Mark.HOLDS if value is not None else Mark.MISSING

@@ -209,6 +209,18 @@ class ExportsLink:
 
 
 @lazy_dataclass
+class SignatureLink:
+    """
+    Who signed the version last, as its bundle names the signer, and the SHA-256 of the statement about its chain.
+
+    It only leads to the attestations: whoever can write the record can write it, too.
+    """
+
+    signer: str
+    statement: str
+
+
+@lazy_dataclass
 class Record:
     """
     The release record, begun by log-model, with one object for each link; None for a link not made yet.
@@ -228,6 +240,7 @@ class Record:
     alias: AliasLink | None = None
     verification: VerificationLink | None = None
     exports: ExportsLink | None = None
+    signature: SignatureLink | None = None
     timings: tuple[tuple[str, float], ...] = ()
     figures: tuple[tuple[str, float], ...] = ()
 
@@ -266,7 +279,7 @@ _ADDED: Mapping[str, frozenset[str]] = {
     "image": frozenset({"composition"}),
 }
 # Links that were added later, and that many versions never have; the same applies to them.
-OPTIONAL = frozenset({"verification", "exports"})
+OPTIONAL = frozenset({"verification", "exports", "signature"})
 LINKS: Mapping[str, type] = {
     "commit": Commit,
     "lock": LockLink,
@@ -279,6 +292,7 @@ LINKS: Mapping[str, type] = {
     "alias": AliasLink,
     "verification": VerificationLink,
     "exports": ExportsLink,
+    "signature": SignatureLink,
 }
 
 

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from ...core.export.requirements import Pin
-from ...core.lock.lockfile import Lockfile, read_lockfile
 from ...core.lock.own_group import CONVERSION, RUNTIME, group_pins
 from ...core.release.digests import sha256
 from ...tools.toolbox import Tools
 from ..image.environment import Needs, indexes_for, read_inventory
+from ..image.group_environment import COMPLETE, group_environment, own_lock
 
 _LIST = "mlflow-uv-conversion.txt"
-_COMPLETE = "mlflow-uv-complete"
 
 
 def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tuple[Path, tuple[str, ...]]:
@@ -22,11 +21,11 @@ def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tu
     """
     inventory = read_inventory(tools.servers.inventory(model_python))
     installed = dict(inventory["installed"])
-    pins = group_pins(_own_lock(tools), CONVERSION, inventory["marker_environment"], without=installed)
+    pins = group_pins(own_lock(tools), CONVERSION, inventory["marker_environment"], without=installed)
     lines = "".join(f"{pin.hashed_line if needs.hashed else pin.line}\n" for pin in pins)
     folder = tools.environments.serving(sha256(f"{needs.key(str(model_python))} {lines}".encode()))
     interpreter = folder / "bin" / "python"
-    if not (folder / _COMPLETE).is_file():
+    if not (folder / COMPLETE).is_file():
         # Beside the model's own list: its wheels are named relative to the folder.
         listed = needs.list.with_name(_LIST)
         listed.write_text(f"{needs.list.read_text(encoding='utf-8').rstrip()}\n{lines}", encoding="utf-8")
@@ -40,7 +39,7 @@ def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tu
                 indexes=indexes_for(needs, tools),
                 on_line=tools.console.foreign,
             )
-        (folder / _COMPLETE).touch()
+        (folder / COMPLETE).touch()
         listed.unlink()
     versions = {**{pin.name: str(pin.version) for pin in pins}, **installed}
     wanted = ("mlflow", "mlflow-skinny", "numpy", "onnx", "onnxruntime", "pandas", "protobuf")
@@ -49,33 +48,9 @@ def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tu
 
 def runtime_interpreter(model_python: Path, tools: Tools) -> tuple[Path, str]:
     """Create an environment with onnxruntime and numpy alone; return its interpreter and the version of onnxruntime."""
-    inventory = read_inventory(tools.servers.inventory(model_python))
-    pins = group_pins(_own_lock(tools), RUNTIME, inventory["marker_environment"])
-    lines = "".join(f"{pin.hashed_line}\n" for pin in pins)
-    folder = tools.environments.serving(sha256(f"{model_python} {lines}".encode()))
-    interpreter = folder / "bin" / "python"
-    if not (folder / _COMPLETE).is_file():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        listed = folder.with_suffix(".txt")
-        listed.write_text(lines, encoding="utf-8")
-        with tools.console.group("environment of onnxruntime"):
-            tools.uv.install(
-                listed,
-                folder,
-                python=str(model_python),
-                hashed=True,
-                resolved=True,
-                indexes={},
-                on_line=tools.console.foreign,
-            )
-        (folder / _COMPLETE).touch()
-        listed.unlink()
-    return interpreter, _version(pins, "onnxruntime")
+    environment = group_environment(RUNTIME, model_python, tools)
+    return environment.python, _version(environment.pins, "onnxruntime")
 
 
 def _version(pins: tuple[Pin, ...], name: str) -> str:
     return next(str(pin.version) for pin in pins if pin.name == name)
-
-
-def _own_lock(tools: Tools) -> Lockfile:
-    return read_lockfile((tools.host.ours / "uv.lock").read_bytes())

@@ -19,6 +19,8 @@ from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..image.lookup import from_identity
+from ..signing.trust import trust_of
+from ..signing.verification import SignedVersion, from_signature
 from .exports import from_exports
 from .publication import publication_artifact, record_artifact
 from .recompute import from_commit, from_model, from_registry, from_verification, requirements_of
@@ -60,8 +62,18 @@ def audited(registry: RegistryClient, *, name: str, version: str) -> Iterator[Au
     """
     Recompute every link of a version; the model is in a private folder while the block runs.
 
-    Raises ToolFailed if the version does not exist, StoreUnreachable.
+    That includes the signature, as the trust settings require. Raises ToolFailed if the version does not exist,
+    StoreUnreachable, BadInput for wrong trust settings.
     """
+    trust = trust_of(registry.project, registry.tools)
+    with recomputed(registry, name=name, version=version) as audit:
+        signed = SignedVersion(description=audit.description, record=audit.record, model=audit.model)
+        yield replace(audit, checks=(*audit.checks, *from_signature(signed, registry, trust)))
+
+
+@contextmanager
+def recomputed(registry: RegistryClient, *, name: str, version: str) -> Iterator[Audited]:
+    """Do the same without looking at signatures: for the step that signs. Raises ToolFailed, StoreUnreachable."""
     description = registry.client.describe_version(name, version)
     with TemporaryDirectory(prefix="mlflow-uv-audit-") as scratch:
         model = Path(scratch) / "model"

@@ -22,6 +22,7 @@ from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..lineage.audit import Audited
 from ..lineage.registry_client import RegistryClient
+from ..signing.verification import LINK as SIGNATURE
 from .comparison import ComparedVersion, difference_tables, signature_difference
 
 _AGAIN = step_call("release")
@@ -105,12 +106,17 @@ def _chain(candidate: Audited, promotion: Promotion) -> Iterator[Condition]:
         for link in links
         if link.state is LinkState.UNVERIFIED
         and link.link not in promotion.policy.allow_unverified
+        and link.link != SIGNATURE  # where the policy only warns
         # A dirty tree is a condition of its own.
         and not (link.link == "commit" and _is_dirty(candidate) and promotion.policy.allow_dirty)
     ]
     broken = [link for link in links if link.state is LinkState.BROKEN]
     for link in broken:
-        yield Condition(name="chain", holds=False, text=f"`{link.link}` is broken: {link.reason}", fix=_AGAIN)
+        text = f"`{link.link}` is broken: {link.reason}"
+        yield Condition(name="chain", holds=False, text=text, fix=link.fix or _AGAIN)
+    for link in links:
+        if link.link == SIGNATURE and link.state is LinkState.UNVERIFIED:
+            yield Condition(name=SIGNATURE, holds=True, text=f"warning: {link.reason}", fix=link.fix)
     for link in unverified:
         allowed = f'allow-unverified = ["{link.link}"] in [tool.mlflow-uv.promote]'
         yield Condition(

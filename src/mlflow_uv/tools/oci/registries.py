@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...command.errors import ToolFailed
-from ...core.image.composition import Blob, ComposedImage, digest_of
+from ...core.image.composition import MANIFEST_TYPE, Blob, ComposedImage, digest_of
 from ...core.image.reference import image_reference
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.web import Web
 from .logins import Logins
+from .referrers import Attachment, attach, attached
 from .repository import PublishedImage, PulledImage, RegistryUnanswered, Repository
 
 
@@ -93,7 +94,7 @@ class Registries:
             if not repository.has_blob(blob.digest):
                 repository.put_blob(blob.digest, archives[blob.digest] if at else image.config)
                 sent += blob.size
-        repository.put_manifest(reference.served_tag, image.manifest)
+        repository.put_manifest(reference.served_tag, image.manifest, kind=MANIFEST_TYPE)
         if repository.manifest(image.digest) != image.manifest:
             raise RegistryUnanswered(f"{reference.host} does not return the manifest that was pushed")
         return PushedImage(digest=image.digest, sent=sent)
@@ -146,6 +147,29 @@ class Registries:
             image=None if of_digest is None else repository.image(digest, of_digest),
             tagged_labels=() if tagged is None or under_tag == digest else repository.labels(tagged),
         )
+
+    def attach(self, name: str, digest: str, attachment: Attachment) -> int:
+        """
+        Attach a document to the image with a digest; return the number of bytes that were sent, 0 if it was there.
+
+        Raises RegistryUnanswered, `denied` if the current login may not push.
+        """
+        reference = image_reference(name)
+        login = self._logins.of(reference)
+        return attach(Repository(self._web, self._clock, reference, login, rights="pull,push"), digest, attachment)
+
+    def attached(self, name: str, digest: str, media_type: str) -> tuple[bytes, ...]:
+        """The documents of a media type that are attached to the image with a digest. Raises RegistryUnanswered."""
+        reference = image_reference(name)
+        repository = Repository(self._web, self._clock, reference, self._logins.of(reference))
+        return attached(repository, digest, media_type)
+
+    def digest_of_tag(self, name: str) -> str | None:
+        """The digest of the image that a tag names, None if there is none. Raises RegistryUnanswered."""
+        reference = image_reference(name)
+        repository = Repository(self._web, self._clock, reference, self._logins.of(reference))
+        tagged = repository.manifest(reference.served_tag)
+        return None if tagged is None else digest_of(tagged)
 
     def labels(self, name: str) -> tuple[Mapping[str, str], ...]:
         """The labels of a tagged image for each platform, empty if there is none. Raises RegistryUnanswered."""

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from ...core.image.composition import MANIFEST_TYPE, Blob, digest_of
+from ...core.image.composition import Blob, digest_of
 from ...core.image.oci_manifest import TYPES, member_for, read_labels, read_layers, read_manifest
 from ...core.image.reference import DOCKER_HUB, ImageReference
 from ...core.security.documents import parse_json
@@ -32,6 +32,7 @@ _CREATED = 201
 _ACCEPTED = 202
 _DENIED = frozenset({401, 403})
 _ABSENT = 404
+_NOT_ALLOWED = 405
 _CHALLENGE = 401
 T = TypeVar("T")
 
@@ -134,22 +135,24 @@ class Repository:
                 busy = reply
             self._clock.wait(_pause_s(wait_s, busy))
 
-    def put_manifest(self, tag: str, manifest: bytes) -> None:
+    def put_manifest(self, which: str, manifest: bytes, *, kind: str) -> Mapping[str, str]:
         """
-        Send a manifest, and let a tag name it; its blobs are there.
+        Send a manifest or index of a media type under its tag or digest, and return the headers of the response.
 
-        Registries that keep blobs in files do not find one for a moment while another client sends the same.
+        Its blobs are there. Registries that keep blobs in files do not find one for a moment while another client
+        sends the same.
         """
         request = WebRequest(
-            url=f"{self._base}/manifests/{tag}", headers={"Content-Type": MANIFEST_TYPE}, method="PUT", form=manifest
+            url=f"{self._base}/manifests/{which}", headers={"Content-Type": kind}, method="PUT", form=manifest
         )
         for wait_s in (*_WAITS_S, None):
             reply = self._authorized(request)
             if reply.status == _CREATED:
-                return
+                return reply.headers
             if wait_s is None or _UNKNOWN_BLOB not in _codes(reply.body):
                 raise self._refused_push(reply)
             self._clock.wait(wait_s)
+        raise AssertionError  # the last attempt returns or raises
 
     def _authorization_at(self, place: str) -> Mapping[str, str]:
         """The authorization for the place of an upload; none if the registry names another host."""
@@ -173,6 +176,19 @@ class Repository:
     def manifest(self, which: str) -> bytes | None:
         """The manifest or index of a tag or digest, None if the registry has none."""
         return self._fetch(f"manifests/{which}", which)
+
+    def blob(self, digest: str) -> bytes | None:
+        """The content of a small blob, None if the registry has none."""
+        return self._fetch(f"blobs/{digest}", digest)
+
+    def referrers(self, digest: str) -> bytes | None:
+        """The index of the manifests that refer to a digest, None from a registry without the API for it."""
+        reply = self._request(f"referrers/{digest}")
+        if reply.status == _OK:
+            return reply.body
+        if reply.status in {_ABSENT, _NOT_ALLOWED}:
+            return None
+        raise self._not_returned(reply, _codes(reply.body))
 
     def image(self, digest: str, manifest: bytes) -> PublishedImage:
         """The image of a manifest or index."""

@@ -117,6 +117,6 @@ def test_the_results_of_verify_are_in_the_chain_of_a_version_that_has_them(
     """
     link = VerificationLink(model="4", expected="8", image="", ways=ways) if ways else None
 
-    last = render_chain(chain_links(replace(WHOLE, verification=link, exports=None))).split(" ── ")[-1]
+    last = render_chain(chain_links(replace(WHOLE, verification=link, exports=None, signature=None))).split(" ── ")[-1]
 
     assert (shown or "✓ alias candidate") == last

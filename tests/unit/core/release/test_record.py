@@ -19,6 +19,7 @@ from mlflow_uv.core.release.record import (
     ModelLink,
     Record,
     RequirementsLink,
+    SignatureLink,
     VerificationLink,
     VersionLink,
     WayLink,
@@ -63,6 +64,7 @@ WHOLE = replace(
     alias=AliasLink(name="candidate", before=None, after="7"),
     verification=VerificationLink(model="4" * 64, expected="8" * 64, image="sha256:5", ways=(WAY, IMAGE)),
     exports=ExportsLink(models=(EXPORTED,)),
+    signature=SignatureLink(signer="key 1", statement="e" * 64),
     timings=(("log-model", 12.5),),
 )
 
@@ -109,7 +111,7 @@ def test_a_record_from_before_a_part_was_added_keeps_its_digest() -> None:
     """
     digest = "6fa7d529c6229ced59000ce0b57bcc7369e44d97feb983e18953fcfe01e7aee0"
 
-    old = replace(WHOLE, verification=None, exports=None)
+    old = replace(WHOLE, verification=None, exports=None, signature=None)
     assert (digest, False, False) == (
         old.sha256, "ignored" in as_file(old)["answers"], "verification" in as_file(old),
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""In-toto statements about a release, and whom a project trusts to sign them."""

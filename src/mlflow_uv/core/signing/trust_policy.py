@@ -1,0 +1,87 @@
+"""Parses whom a project trusts to sign its versions, in [tool.mlflow-uv.trust] or in a variable of the job."""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Annotated
+
+from ...command.errors import BadInput
+from ...command.lazy_pattern import lazy_pattern
+from ...command.step import Doc
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..policy.table import PolicySource, PolicyTable
+
+TABLE = "trust"
+PEM = "-----BEGIN "
+_DIGESTS = ("revoked", "unsigned")
+_PATHS = ("keys", "authorities")
+_DIGEST = lazy_pattern(r"[0-9a-f]{64}")
+
+
+class TrustLevel(Enum):
+    """What happens to a version that nobody whom the project trusts signed."""
+
+    OFF = "off"
+    WARN = "warn"
+    REQUIRE = "require"
+
+
+@lazy_dataclass
+class TrustPolicy:
+    """Whom a project trusts, as it is written; without keys and authorities nobody is trusted."""
+
+    policy: Annotated[
+        TrustLevel,
+        Doc(
+            "What happens to a version without a valid signature: `require` refuses it, `warn` reports it, `off` does"
+            " not look."
+        ),
+    ] = TrustLevel.REQUIRE
+    keys: Annotated[
+        tuple[str, ...], Doc("Public keys that are trusted: files in the project, or keys in PEM (SPKI).")
+    ] = ()
+    authorities: Annotated[
+        tuple[str, ...], Doc("Root certificates that are trusted: files in the project, or certificates in PEM.")
+    ] = ()
+    identities: Annotated[
+        tuple[str, ...],
+        Doc("Alternative names of certificates that are trusted, each an address, a URI or a host name."),
+    ] = ()
+    revoked: Annotated[
+        tuple[str, ...], Doc("Ids of keys whose signatures no longer count, also those of certificates.")
+    ] = ()
+    unsigned: Annotated[
+        tuple[str, ...], Doc("Digests of the models from before signing, which need no signature.")
+    ] = ()
+
+
+def read_trust_policy(table: PolicyTable) -> PolicySource[TrustPolicy]:
+    """Parse the table. Raises BadInput with the key and its line."""
+    rules = table.rules(TrustPolicy)
+    for key in (*_DIGESTS, *_PATHS, "identities"):
+        value = rules.get(key)
+        if isinstance(value, str):  # PEM has spaces, at which a text would be split
+            raise BadInput(what=f"{table.describe(key)} is not a list", why="it is text", fix=f'{key} = ["…"]')
+    source = table.parse(TrustPolicy)
+    for problem in _problems(source.policy, table):
+        raise problem
+    return source
+
+
+def _problems(policy: TrustPolicy, table: PolicyTable) -> Iterator[BadInput]:
+    for key in _DIGESTS:
+        for position, value in enumerate(getattr(policy, key)):
+            if not _DIGEST.fullmatch(value):
+                what = f"{table.describe(key, position)} is not a digest"
+                yield BadInput(what=what, why=f"it is {value!r}, and expected are 64 hexadecimal digits")
+    if policy.policy is not TrustLevel.OFF and not policy.keys and not policy.authorities:
+        yield BadInput(
+            what=f"{table.heading} of {table.shown} trusts nobody",
+            why="it names neither `keys` nor `authorities`, so no signature could ever be valid",
+            fix='keys = ["FILE.pub"], or policy = "off"',
+        )
+    if policy.authorities and not policy.identities:
+        yield BadInput(
+            what=f"{table.describe('authorities')} trusts everybody to whom it gave a certificate",
+            why="`identities` names nobody",
+            fix='identities = ["release@example.com"]',
+        )

@@ -1,0 +1,93 @@
+"""Keeps the attestations of a version: in its run, beside the release record, and with its image in the registry."""
+
+from base64 import b64decode
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from ...core.release.record import ImageLink
+from ...core.security.documents import parse_json
+from ...core.signing.statement import predicate_type
+from ...payloads.messages.registry import RegisteredVersion
+from ...tools.mlflow.errors import NotInStore
+from ...tools.oci.referrers import Attachment
+from ...tools.signing.signer import KeptSignatures
+from ...tools.system.untrusted_file import read_untrusted
+from ..lineage.publication import record_artifact
+from ..lineage.registry_client import RegistryClient
+
+BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+ATTESTATIONS = "attestations.jsonl"
+MODEL_SIGNATURE = "model.sig"
+BUNDLES_LIMIT = 64 << 20
+
+
+def signature_artifact(version: RegisteredVersion, file: str) -> str:
+    """The artifact path of a file with signatures, in the run of the version's model, beside its release record."""
+    record = PurePosixPath(record_artifact(str(version.model_id), version.name, version.version))
+    return str(record.parent / "signature" / file)
+
+
+def in_store(registry: RegistryClient, version: RegisteredVersion) -> KeptSignatures:
+    """What the store has. Raises StoreUnreachable, ToolFailed, and BadInput for files that are too large."""
+    if not version.run_id or not version.model_id:
+        return KeptSignatures(bundles=(), model_signature="")
+    texts = [_downloaded(registry, version, file) for file in (ATTESTATIONS, MODEL_SIGNATURE)]
+    return KeptSignatures(bundles=bundles_in(texts[0]), model_signature=texts[1])
+
+
+def keep_in_store(registry: RegistryClient, version: RegisteredVersion, kept: KeptSignatures) -> int:
+    """Write what the store has to have; return the number of bytes. Raises StoreUnreachable, ToolFailed."""
+    contents = {ATTESTATIONS: "".join(f"{bundle}\n" for bundle in kept.bundles), MODEL_SIGNATURE: kept.model_signature}
+    with TemporaryDirectory(prefix="mlflow-uv-signature-") as scratch:
+        for name, content in contents.items():
+            if content:
+                file = Path(scratch) / name
+                file.write_text(content, encoding="utf-8")
+                path = signature_artifact(version, name)
+                registry.client.log_record(str(version.run_id), file=file, path=path)
+    return sum(len(content.encode()) for content in contents.values())
+
+
+def with_image(registry: RegistryClient, image: ImageLink) -> tuple[str, ...]:
+    """The bundles that the registry has of a pushed image. Raises RegistryUnanswered."""
+    found = registry.tools.registries.attached(image.tag, image.digest, BUNDLE_TYPE)
+    return tuple(content.decode(errors="replace") for content in found)
+
+
+def attach_to_image(registry: RegistryClient, image: ImageLink, bundles: Iterable[str]) -> int:
+    """Attach bundles to a pushed image; return the number of bytes that were sent. Raises RegistryUnanswered."""
+    return sum(
+        registry.tools.registries.attach(
+            image.tag,
+            image.digest,
+            Attachment(media_type=BUNDLE_TYPE, content=bundle.encode(), annotations=_annotations(bundle)),
+        )
+        for bundle in bundles
+    )
+
+
+def bundles_in(text: str) -> tuple[str, ...]:
+    """The bundles in a file that has one in each line."""
+    return tuple(dict.fromkeys(line for line in text.splitlines() if line.strip()))
+
+
+def _annotations(bundle: str) -> dict[str, str]:
+    """The annotations by which other tools select a bundle."""
+    payload = b64decode(parse_json(bundle)["dsseEnvelope"]["payload"]).decode()
+    return {
+        "dev.sigstore.bundle.content": "dsse-envelope",
+        "dev.sigstore.bundle.predicateType": predicate_type(payload),
+    }
+
+
+def _downloaded(registry: RegistryClient, version: RegisteredVersion, file: str) -> str:
+    with TemporaryDirectory(prefix="mlflow-uv-signature-") as scratch:
+        target = Path(scratch) / file
+        try:
+            registry.client.download_record(
+                str(version.run_id), path=signature_artifact(version, file), destination=target
+            )
+        except NotInStore:
+            return ""
+        return read_untrusted(target, limit=BUNDLES_LIMIT).decode(errors="replace")

@@ -1,0 +1,142 @@
+"""Signs a version whose chain holds, and keeps the attestations with its image, its model and its record."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+from ...command.errors import BadInput, StepError, ToolFailed
+from ...command.wording import local, option
+from ...core.image.reference import image_reference
+from ...core.image.sbom import render_sbom
+from ...core.model import model_files
+from ...core.release.digests import ADDED_ON_DOWNLOAD, sha256
+from ...core.release.record import Record, SignatureLink
+from ...core.security.child_environment import SIGNING_KEY
+from ...core.signing.statement import statements
+from ...core.signing.trust_policy import PEM
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...tools.oci.repository import RegistryUnanswered
+from ...tools.project.files import read_project
+from ...tools.signing.signer import KeptSignatures, SigningKey
+from ...tools.system.content import digests_in
+from ...tools.system.untrusted_file import read_untrusted
+from ...tools.toolbox import Tools
+from ..lineage.audit import Audited
+from ..lineage.publication import publish_again
+from ..lineage.registry_client import RegistryClient
+from .attestations import attach_to_image, in_store, keep_in_store, with_image
+from .trust import PEM_LIMIT
+from .verification import signing_program
+
+T = TypeVar("T")
+
+
+@lazy_dataclass
+class Signed:
+    """The signer, the bundles, whether any of them is new, and the number of bytes in store and registry."""
+
+    signer: str
+    bundles: tuple[str, ...]
+    new: bool
+    stored: int
+    sent: int
+    model_signed: bool
+
+
+def signing_key(file: Path | None, certificates: Path | None, tools: Tools) -> SigningKey:
+    """
+    The private key in a file, else in the variable MLFLOW_UV_SIGNING_KEY, and the certificates for it.
+
+    Raises BadInput without a key.
+    """
+    text = tools.host.variables.get(SIGNING_KEY, "")
+    if file is not None:
+        shown, pem = f"`{file}`", _pem_of(tools.host.folder / file)
+    elif text.strip():
+        shown, pem = SIGNING_KEY, text
+    else:
+        raise BadInput(
+            what="no key to sign with is given",
+            why=f"`signing-key` names no file, and {SIGNING_KEY} is not set",
+            fix=option("signing-key", "FILE"),
+        )
+    chain = "" if certificates is None else _pem_of(tools.host.folder / certificates)
+    return SigningKey(shown=shown, pem=pem, certificates=chain)
+
+
+def version_statements(audit: Audited, tools: Tools) -> tuple[str, ...]:
+    """The statements about a version: chain, provenance, and the SBOM of its lock if uv can write one."""
+    assert audit.record is not None  # noqa: S101  # sign checked it
+    return statements(audit.record, digests_in(audit.model), _sbom(audit.record, audit.model, tools))
+
+
+def sign_version(audit: Audited, key: SigningKey, registry: RegistryClient) -> Signed:
+    """
+    Sign the statements about a version, and keep them with its pushed image, beside its record and in it.
+
+    What the same signer signed before is not signed again, and attestations of others are kept. Raises BadInput for a
+    key that cannot be used, ToolFailed, StoreUnreachable.
+    """
+    record, tools = audit.record, registry.tools
+    assert record is not None  # noqa: S101  # sign checked it
+    kept = in_store(registry, audit.description)
+    image = record.image if record.image is not None and record.image.digest else None
+    attached = _answered(lambda: with_image(registry, image), image.tag) if image is not None else ()
+    about = version_statements(audit, tools)
+    signed = signing_program(tools).sign(
+        about,
+        key,
+        audit.model,
+        ignored=tuple(sorted(ADDED_ON_DOWNLOAD)),
+        earlier=KeptSignatures(
+            bundles=tuple(dict.fromkeys((*kept.bundles, *attached))), model_signature=kept.model_signature
+        ),
+    )
+    sent = _answered(lambda: attach_to_image(registry, image, signed.bundles), image.tag) if image is not None else 0
+    others = tuple(bundle for bundle in kept.bundles if bundle not in signed.bundles)
+    keeping = KeptSignatures(bundles=(*others, *signed.bundles), model_signature=signed.model_signature)
+    stored = 0 if keeping == kept else keep_in_store(registry, audit.description, keeping)
+    link = SignatureLink(signer=signed.signer, statement=sha256(about[0].encode()))
+    if record.signature != link:
+        with TemporaryDirectory(prefix="mlflow-uv-signature-") as scratch:
+            publish_again(replace(record, signature=link), Path(scratch) / "record.json", registry.client, tools)
+    return Signed(
+        signer=signed.signer,
+        bundles=signed.bundles,
+        new=bool(stored or sent),
+        stored=stored,
+        sent=sent,
+        model_signed=bool(signed.model_signature),
+    )
+
+
+def _answered(asked: Callable[[], T], name: str) -> T:
+    """What a registry answers. Raises ToolFailed."""
+    try:
+        return asked()
+    except RegistryUnanswered as error:
+        host = image_reference(name).host
+        fix = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
+        what = f"the attestations cannot be kept with `{name}`"
+        raise ToolFailed(what=what, why=str(error), fix=fix if error.denied else f"reach {host} from here") from error
+
+
+def _sbom(record: Record, model: Path, tools: Tools) -> str:
+    """The SBOM of the packages in the model's lock, empty if the model has none."""
+    folder = model / Path(model_files.LOCK).parent
+    if not (model / model_files.LOCK).is_file():
+        return ""
+    try:
+        return render_sbom(tools.uv.sbom(read_project(folder), record.selection), environment=None)
+    except (StepError, ValueError) as error:
+        tools.console.say(f"  no SBOM is signed: {error}")
+        return ""
+
+
+def _pem_of(file: Path) -> str:
+    text = read_untrusted(file.resolve(), limit=PEM_LIMIT).decode(errors="replace")
+    if PEM not in text:
+        raise BadInput(what=f"`{file}` has no key or certificate in PEM", why=f"it has no line `{PEM}…`")
+    return text

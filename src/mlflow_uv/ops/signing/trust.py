@@ -1,0 +1,100 @@
+"""Reads whom a project trusts to sign its versions; one place decides it for every step."""
+
+from pathlib import Path, PurePath
+
+from ...command.errors import BadInput
+from ...core.lock.toml_lines import key_lines
+from ...core.policy.table import PolicyTable
+from ...core.security.size_limits import MANIFEST_LIMIT
+from ...core.security.toml_documents import Unparsable, parse_toml
+from ...core.signing.trust_policy import PEM, TABLE, TrustLevel, TrustPolicy, read_trust_policy
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...tools.project.files import Project, leads_out, repository_of
+from ...tools.project.policy_table import policy_table
+from ...tools.signing.signer import TrustedKeys
+from ...tools.system.untrusted_file import read_untrusted
+from ...tools.toolbox import Tools
+
+# The text of the table, as TOML; a pull request cannot change the variables of a job.
+VARIABLE = "MLFLOW_UV_TRUST"
+PEM_LIMIT = 1 << 20
+NOWHERE = "neither MLFLOW_UV_TRUST nor [tool.mlflow-uv.trust]"
+
+
+@lazy_dataclass
+class TrustSettings:
+    """The policy, the keys that it names, and where it comes from, for messages."""
+
+    policy: TrustPolicy
+    keys: TrustedKeys
+    origin: str
+
+
+def trust_of(project: Project | None, tools: Tools) -> TrustSettings:
+    """
+    The trust settings of the variable MLFLOW_UV_TRUST, else those of [tool.mlflow-uv.trust], else none.
+
+    Raises BadInput for settings that are wrong, and for a file of a key that cannot be read.
+    """
+    text = tools.host.variables.get(VARIABLE, "")
+    if text.strip():
+        return _resolved(read_trust_policy(_variable_table(text)).policy, VARIABLE, None)
+    if project is None or TABLE not in project.settings:
+        return _resolved(TrustPolicy(policy=TrustLevel.OFF), NOWHERE, None)
+    table = policy_table(project, TABLE, where=tools.host.folder)
+    return _resolved(read_trust_policy(table).policy, f"{table.heading} of {table.shown}", project)
+
+
+def trust_in_key(file: Path) -> TrustSettings:
+    """Trust in one public key or, if the file has a certificate, in nobody. Raises BadInput."""
+    return _resolved(TrustPolicy(keys=(_pem(file, "the public key"),)), str(file), None)
+
+
+def _variable_table(text: str) -> PolicyTable:
+    try:
+        value = parse_toml(text.encode(), limit=MANIFEST_LIMIT)
+    except Unparsable as error:
+        why = f"line {error.line}: {error}"
+        raise BadInput(what=f"{VARIABLE} is not TOML", why=why, fix='policy = "require" and keys = [PEM]') from error
+    lines = {("tool", "mlflow-uv", TABLE, *path): line for path, line in key_lines(text).items()}
+    return PolicyTable(name=TABLE, value=value, lines=lines, manifest=PurePath(VARIABLE), shown=VARIABLE)
+
+
+def _resolved(policy: TrustPolicy, origin: str, project: Project | None) -> TrustSettings:
+    off = policy.policy is TrustLevel.OFF
+    return TrustSettings(
+        policy=policy,
+        keys=TrustedKeys(
+            keys=() if off else tuple(_content(key, f"`keys` in {origin}", project) for key in policy.keys),
+            authorities=()
+            if off
+            else tuple(_content(one, f"`authorities` in {origin}", project) for one in policy.authorities),
+            identities=policy.identities,
+            revoked=policy.revoked,
+        ),
+        origin=origin,
+    )
+
+
+def _content(value: str, what: str, project: Project | None) -> str:
+    """The PEM text of a value: the text itself, or the file that it names in the project."""
+    if value.lstrip().startswith(PEM):
+        return value
+    if project is None:
+        if not Path(value).is_absolute():
+            raise BadInput(what=f"{what} names `{value}`", why="a path is absolute there, or a text in PEM")
+        return _pem(Path(value), what)
+    path = project.folder / value
+    if leads_out(path, repository_of(project.folder) or project.root):
+        raise BadInput(what=f"{what} names `{value}`", why="it leads out of the repository")
+    return _pem(path, what)
+
+
+def _pem(path: Path, what: str) -> str:
+    try:
+        text = read_untrusted(path, limit=PEM_LIMIT).decode()
+    except UnicodeDecodeError:
+        text = ""
+    if PEM not in text:
+        raise BadInput(what=f"{what}: `{path}` has no key or certificate", why=f"it has no line `{PEM}…`")
+    return text

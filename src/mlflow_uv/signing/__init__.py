@@ -1,0 +1,1 @@
+"""Standalone: signs statements and verifies bundles, in an environment with sigstore and model-signing."""

@@ -1,0 +1,130 @@
+"""Reads keys and certificates, and makes and verifies raw signatures with them."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
+
+# The hash of a signature by the size of the curve, as Sigstore's and OpenSSF's formats define it.
+_HASHES = {256: hashes.SHA256, 384: hashes.SHA384, 521: hashes.SHA512}
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
+_SUPPORTED = "it is neither ECDSA on the curves P-256, P-384 and P-521 nor Ed25519"
+_MOST_INTERMEDIATES = 8
+
+
+class Refused(Exception):
+    """A key, a certificate or a signature that is not accepted, and why."""
+
+
+def private_key(pem: str) -> Any:
+    """The private key in a PEM text. Raises Refused."""
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), password=None)
+    except TypeError:
+        raise Refused("the key is encrypted with a password") from None
+    except ValueError:  # its message could repeat a part of the key
+        raise Refused("it is not a private key in PEM") from None
+    _require_supported(key.public_key())
+    return key
+
+
+def public_key(pem: str) -> Any:
+    """The public key in a PEM text. Raises Refused."""
+    try:
+        key = serialization.load_pem_public_key(pem.encode())
+    except ValueError:
+        raise Refused("it is not a public key in PEM") from None
+    _require_supported(key)
+    return key
+
+
+def certificates(pem: str) -> list[x509.Certificate]:
+    """The certificates in a PEM text. Raises Refused without one."""
+    try:
+        return [*x509.load_pem_x509_certificates(pem.encode())]
+    except ValueError:
+        raise Refused("it has no certificate in PEM") from None
+
+
+def key_id(key: Any) -> str:
+    """SHA-256 of the public key in PEM, in hex: the hint of a bundle, as OpenSSF Model Signing computes it."""
+    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(pem).hexdigest()
+
+
+def is_elliptic(key: Any) -> bool:
+    """Whether it is an ECDSA key, which OpenSSF Model Signing requires."""
+    return isinstance(key, (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey))
+
+
+def sign(key: Any, content: bytes) -> bytes:
+    """The signature of a private key."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return bytes(key.sign(content))
+    return bytes(key.sign(content, ec.ECDSA(_HASHES[key.curve.key_size]())))
+
+
+def verify(key: Any, signature: bytes, content: bytes) -> None:
+    """Raise Refused unless it is the signature of the public key over the content."""
+    try:
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, content)
+        else:
+            key.verify(signature, content, ec.ECDSA(_HASHES[key.curve.key_size]()))
+    except InvalidSignature:
+        raise Refused("its signature is not that of its content") from None
+
+
+def names_of(certificate: x509.Certificate) -> list[str]:
+    """The alternative names of a certificate: addresses, URIs and host names."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    kinds = (x509.RFC822Name, x509.UniformResourceIdentifier, x509.DNSName)
+    return [name for kind in kinds for name in names.get_values_for_type(kind)]
+
+
+def verify_certificate(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate], now: datetime) -> None:
+    """
+    Raise Refused unless the first certificate leads to a root, may sign, and is valid now.
+
+    There is no trusted time of signing, so a certificate that has expired is not accepted.
+    """
+    leaf, *others = chain
+    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
+        when = f"{leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%Y-%m-%d}"
+        raise Refused(f"its certificate is valid from {when}")
+    if not _may_sign(leaf):
+        raise Refused("its certificate is not one for signatures (key usage digitalSignature)")
+    builder = PolicyBuilder().store(Store(roots)).time(now).max_chain_depth(_MOST_INTERMEDIATES)
+    ee_policy = ExtensionPolicy.permit_all()
+    verifier = builder.extension_policies(
+        ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ee_policy
+    ).build_client_verifier()
+    try:
+        verifier.verify(leaf, others)
+    except VerificationError:
+        raise Refused("its certificate leads to no authority that is trusted") from None
+    _require_supported(leaf.public_key())
+
+
+def _may_sign(certificate: x509.Certificate) -> bool:
+    try:
+        return bool(certificate.extensions.get_extension_for_class(x509.KeyUsage).value.digital_signature)
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _require_supported(key: Any) -> None:
+    supported = isinstance(key, ed25519.Ed25519PublicKey) or (
+        isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES
+    )
+    if not supported:
+        raise Refused(f"the key is not supported: {_SUPPORTED}")

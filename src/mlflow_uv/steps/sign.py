@@ -1,0 +1,125 @@
+"""Signs a registered version: attestations of its chain, provenance and SBOM, and a signature of its model's files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from ..command.errors import BadInput
+from ..command.inputs import DryRunInputs, RegistryInputs, SignerName, StrictInputs, VersionInputs, VersionNumber
+from ..command.report import Finding, Report, Severity, counted
+from ..command.step import Doc, OneRun, Step
+from ..command.wording import step_call
+from ..core.release.chain import checked_links, merge_checks, require_unbroken
+from ..ops.lineage.audit import Audited, recomputed
+from ..ops.lineage.link_report import link_findings
+from ..ops.lineage.registry_client import connect
+from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
+from ..ops.signing.signing import Signed, sign_version, signing_key, version_statements
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
+from ..payloads.messages.tags import STATE, TESTED
+from ..tools.toolbox import Tools
+
+
+@lazy_dataclass
+class Inputs(RegistryInputs, VersionInputs, StrictInputs, DryRunInputs):
+    """Inputs of sign: the version, and the key; its text may be in the variable MLFLOW_UV_SIGNING_KEY instead."""
+
+    signing_key: Annotated[
+        Path | None,
+        OneRun(),
+        Doc("File of the private key in PEM (ECDSA or Ed25519); without it `MLFLOW_UV_SIGNING_KEY` holds the key."),
+    ] = None
+    certificate: Annotated[
+        Path | None,
+        OneRun(),
+        Doc("File of the certificate of the key in PEM, followed by those between it and the trusted authority."),
+    ] = None
+
+
+@lazy_dataclass
+class Outputs:
+    """Outputs of sign: who signed, and what."""
+
+    model_name: Annotated[str, Doc("Name of the registered model.")]
+    version: VersionNumber
+    signer: SignerName
+    signed: Annotated[bool, Doc("Whether this run added a signature; false if the same signer signed it before.")]
+    attestation_count: Annotated[int, Doc("Number of statements that are signed, or would be in a dry run.")]
+
+
+def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
+    """
+    Recompute every link of a version, and sign it only if all of them hold and its smoke test passed.
+
+    Raises BadInput, ChainBroken, ToolFailed, StoreUnreachable.
+    """
+    name, number, alias = parsed_uri(inputs.version_uri)
+    key = None if inputs.dry_run else signing_key(inputs.signing_key, inputs.certificate, tools)
+    registry = connect(inputs, tools)
+    version = version_number(registry, name, alias or number, VERSION_URI)
+    shown = f"{name} version {version}"
+    signed: Signed | None = None
+    with recomputed(registry, name=name, version=version) as audit:
+        links = merge_checks(require_unbroken(audit.checks))
+        _require_tested(audit, shown)
+        findings = tuple(link_findings(links, shown, strict=inputs.strict))
+        count = len(version_statements(audit, tools)) if key is None else 0
+        if key is not None and all(finding.severity is not Severity.ERROR for finding in findings):
+            with tools.console.group(f"sign {shown}"):
+                signed = sign_version(audit, key, registry)
+            count = len(signed.bundles)
+    return Report(
+        outputs=Outputs(
+            model_name=name,
+            version=version,
+            signer=signed.signer if signed else "",
+            signed=signed is not None and signed.new,
+            attestation_count=count,
+        ),
+        summary=_summary(shown, signed, count, dry_run=inputs.dry_run),
+        findings=(*findings, *_unsigned_model(signed)),
+        chain=checked_links(audit.record, links),
+    )
+
+
+def _require_tested(audit: Audited, shown: str) -> None:
+    state = audit.tags.get(STATE, "none")
+    if audit.record is None or audit.record.version is None:
+        raise BadInput(
+            what=f"{shown} is not signed", why="it has no release record that says what it is", fix=step_call("release")
+        )
+    if state not in TESTED:
+        why = f"its state is {state}, and only a version whose smoke test passed is signed"
+        raise BadInput(what=f"{shown} is not signed", why=why, fix=step_call("release"))
+
+
+def _unsigned_model(signed: Signed | None) -> Iterator[Finding]:
+    if signed is not None and not signed.model_signed:
+        yield Finding(
+            rule="model-signature",
+            severity=Severity.NOTICE,
+            what="the files of the model have no OpenSSF signature of their own",
+            why="the format has none for Ed25519; the attestation of the chain lists their digests",
+            fix="sign with an ECDSA key",
+        )
+
+
+def _summary(shown: str, signed: Signed | None, count: int, *, dry_run: bool) -> str:
+    attestations = counted(count, "attestation")
+    if signed is None:
+        return f"{shown}: {attestations} would be signed" if dry_run else f"{shown} is not signed"
+    if not signed.new:
+        return f"{shown} was signed by {signed.signer} before"
+    kept = f"{signed.stored:,} bytes in the store"
+    sent = f", {signed.sent:,} with the image" if signed.sent else ""
+    return f"{shown}: {attestations} signed by {signed.signer}, {kept}{sent}"
+
+
+STEP: Step[Any, Any, Any] = Step(
+    name="sign",
+    summary="Sign a tested version: attestations of its chain, provenance and SBOM, and a signature of its model.",
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+    needs_project=False,
+)

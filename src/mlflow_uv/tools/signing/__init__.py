@@ -1,0 +1,1 @@
+"""Runs the program that signs and verifies."""

@@ -1,0 +1,103 @@
+"""Tests from where it is read whom a project trusts."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.host import Host
+from mlflow_uv.core.signing.trust_policy import TrustLevel
+from mlflow_uv.ops.signing.trust import trust_in_key, trust_of
+from mlflow_uv.tools.project.files import Project, read_project
+from mlflow_uv.tools.toolbox import Tools
+
+KEY = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"
+
+
+def tools(folder: Path, variable: str = "") -> Tools:
+    """A host with a variable of the job."""
+    host = Host.of({"MLFLOW_UV_TRUST": variable}, folder=folder, python=Path(sys.executable))
+    return cast("Tools", SimpleNamespace(host=host))
+
+
+def project(folder: Path, *lines: str) -> Project:
+    """A project with these lines in its table."""
+    table = "[tool.mlflow-uv.trust]\n" if lines else ""
+    text = '[project]\nname = "wine"\nversion = "1"\n' + table + "".join(f"{line}\n" for line in lines)
+    (folder / "pyproject.toml").write_text(text)
+    return read_project(folder)
+
+
+def test_nobody_is_asked_without_settings(tmp_path: Path) -> None:
+    """
+    A project that never heard of signatures works as before, with and without a checkout.
+    """
+    found = [trust_of(one, tools(tmp_path)).policy.policy for one in (None, project(tmp_path))]
+
+    assert [TrustLevel.OFF] * 2 == found
+
+
+def test_keys_are_files_of_the_project_or_texts(tmp_path: Path) -> None:
+    """
+    A path is relative to the manifest.
+    """
+    (tmp_path / "release.pub").write_text(KEY)
+
+    found = trust_of(project(tmp_path, f'keys = ["release.pub", """{KEY}"""]'), tools(Path("/")))
+
+    assert (KEY, KEY) == found.keys.keys
+    assert TrustLevel.REQUIRE is found.policy.policy
+
+
+def test_the_variable_of_the_job_replaces_what_a_checkout_says(tmp_path: Path) -> None:
+    """
+    A pull request that turns the policy off, or adds its own key, changes nothing then.
+    """
+    checkout = project(tmp_path, 'policy = "off"')
+
+    found = trust_of(checkout, tools(tmp_path, f'policy = "warn"\nkeys = ["""{KEY}"""]'))
+
+    assert (TrustLevel.WARN, (KEY,), "MLFLOW_UV_TRUST") == (found.policy.policy, found.keys.keys, found.origin)
+
+
+@pytest.mark.parametrize(
+    ("variable", "lines", "message"),
+    [
+        ("keys = [", (), "MLFLOW_UV_TRUST is not TOML: line 1"),
+        ('keys = ["release.pub"]', (), "a path is absolute there"),
+        ('keys = ["/nowhere/release.pub"]', (), "`/nowhere/release.pub` is not read"),
+        ("", ('keys = ["../outside.pub"]',), "it leads out of the repository"),
+        ("", ('keys = ["link.pub"]',), "it leads out of the repository"),
+        ("", ('keys = ["pyproject.toml"]',), "has no key or certificate"),
+        ("", ('keys = ["none.pub"]',), "No such file"),
+    ],
+)
+def test_what_cannot_be_read_is_an_error_and_not_an_absence(
+    tmp_path: Path, variable: str, lines: tuple[str, ...], message: str
+) -> None:
+    """
+    A policy that cannot be read does not count as one that is off.
+    """
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (tmp_path / "outside.pub").write_text(KEY)
+    (folder / "link.pub").symlink_to(tmp_path / "outside.pub")
+
+    with pytest.raises(BadInput) as raised:
+        trust_of(project(folder, *lines), tools(folder, variable))
+
+    assert message in f"{raised.value.what}: {raised.value.why}"
+
+
+def test_one_key_may_be_named_for_one_run(tmp_path: Path) -> None:
+    """
+    It is trusted alone.
+    """
+    (tmp_path / "release.pub").write_text(KEY)
+
+    found = trust_in_key(tmp_path / "release.pub")
+
+    assert ((KEY,), (), TrustLevel.REQUIRE) == (found.keys.keys, found.keys.authorities, found.policy.policy)

@@ -1,0 +1,179 @@
+"""Tests which attestations are about a version, and what each plausible and wrong one is refused for."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from mlflow_uv.command.errors import StoreUnreachable
+from mlflow_uv.core.release.chain import LinkState
+from mlflow_uv.core.release.digests import sha256, tree_digest
+from mlflow_uv.core.release.record import SignatureLink, VersionLink
+from mlflow_uv.core.signing.statement import statements
+from mlflow_uv.core.signing.trust_policy import TrustLevel, TrustPolicy
+from mlflow_uv.ops.lineage.registry_client import RegistryClient
+from mlflow_uv.ops.signing.trust import TrustSettings
+from mlflow_uv.ops.signing.verification import SignedVersion, from_signature, place_problem, some_of
+from mlflow_uv.tools.signing.signer import TrustedKeys, VerifiedBundle
+from mlflow_uv.tools.system.content import digests_in
+from tests.messages import VERSION
+from tests.unit.core.release.test_record import WHOLE
+
+NOBODY = TrustedKeys(keys=(), authorities=(), identities=(), revoked=())
+DESCRIPTION = replace(VERSION, name="wine", version="7")
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> SignedVersion:
+    """Version 7 of wine, whose model has one file."""
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "MLmodel").write_text("weights")
+    link = replace(WHOLE.model, sha256=tree_digest(digests_in(model)))
+    return SignedVersion(description=DESCRIPTION, record=replace(WHOLE, model=link, signature=None), model=model)
+
+
+def signed(version: SignedVersion, *, problem: str = "") -> VerifiedBundle:
+    """The attestation of the chain of a version, as it is now."""
+    assert version.record is not None
+    payload = statements(version.record, digests_in(version.model), "")[0]
+    return VerifiedBundle(payload="" if problem else payload, signer="key 1", problem=problem)
+
+
+def test_one_valid_attestation_among_others_is_enough(version: SignedVersion) -> None:
+    """
+    Statements of other kinds, and those of signers who are not trusted any more, do not count.
+    """
+    assert version.record is not None
+    other = VerifiedBundle(payload=statements(version.record, (), "")[1], signer="key 1", problem="")
+    revoked = signed(version, problem="the key 2 is revoked")
+
+    assert "" == place_problem("the store", (other, revoked, signed(version)), version)
+
+
+def test_an_attestation_that_is_missing_or_of_a_stranger_is_named(version: SignedVersion) -> None:
+    """
+    With the place that has none, and the reason why each one there does not count.
+    """
+    stranger = signed(version, problem="the key 2 is not trusted")
+    assert version.record is not None
+    other = VerifiedBundle(payload=statements(version.record, (), "")[1], signer="key 1", problem="")
+
+    assert "the store has no attestation of wine version 7" == place_problem("the store", (), version)
+    assert "the store has no attestation of wine version 7 that is trusted: the key 2 is not trusted" == (
+        place_problem("the store", (stranger, stranger), version)
+    )
+    assert "the store has attestations, and none about the chain of wine version 7" == (
+        place_problem("the store", (other,), version)
+    )
+
+
+def test_a_signature_of_another_version_is_not_replayed(version: SignedVersion) -> None:
+    """
+    Even if it is of the same model under another number.
+    """
+    assert version.record is not None
+    older = replace(version.record, version=VersionLink(name="wine", version="6", model_id="m-1"))
+
+    found = place_problem("the store", (signed(replace(version, record=older)),), version)
+
+    assert "key 1 signed wine version 6, and this is wine version 7" == found
+
+
+def test_a_record_that_was_rewritten_names_the_links(version: SignedVersion) -> None:
+    """
+    A record, its tags and its model that fit each other are not what was signed.
+    """
+    attestation = signed(version)
+    (version.model / "MLmodel").write_text("weights of a stranger")
+    assert version.record is not None
+    forged = replace(
+        version.record,
+        model=replace(version.record.model, sha256=tree_digest(digests_in(version.model))),
+        lock=replace(version.record.lock, sha256="9" * 64),
+    )
+
+    found = place_problem("the store", (attestation,), replace(version, record=forged))
+
+    assert "`lock`, `model` of the release record is not what key 1 signed" == found
+
+
+def test_files_of_the_model_that_changed_are_named(version: SignedVersion) -> None:
+    """
+    Where the record was left as it was.
+    """
+    attestation = signed(version)
+    (version.model / "MLmodel").write_text("others")
+    (version.model / "hook.py").write_text("")
+
+    found = place_problem("the store", (attestation,), version)
+
+    assert "`model` is not what key 1 signed: MLmodel, hook.py" == found
+
+
+def test_the_record_leads_to_the_statement(version: SignedVersion) -> None:
+    """
+    A link that names another statement is a mistake of somebody.
+    """
+    assert version.record is not None
+    attestation = signed(version)
+    right = SignatureLink(signer="key 1", statement=sha256(attestation.payload.encode()))
+
+    found = [
+        place_problem("the store", (attestation,), replace(version, record=replace(version.record, signature=link)))
+        for link in (right, replace(right, statement="0" * 64))
+    ]
+
+    assert ["", "the release record names another statement than that of key 1"] == found
+
+
+@pytest.mark.parametrize(
+    ("level", "states"),
+    [
+        (TrustLevel.OFF, []),
+        (TrustLevel.WARN, [LinkState.UNVERIFIED]),
+        (TrustLevel.REQUIRE, [LinkState.BROKEN]),
+    ],
+)
+def test_the_policy_decides_what_a_version_without_a_signature_is(
+    version: SignedVersion, level: TrustLevel, states: list[LinkState]
+) -> None:
+    """
+    Also where the store does not answer: what cannot be verified is not valid.
+    """
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise StoreUnreachable(what="the tracking server does not answer", why="down")
+
+    registry = cast("RegistryClient", SimpleNamespace(client=SimpleNamespace(download_record=unreachable)))
+    trust = TrustSettings(policy=TrustPolicy(policy=level, keys=("k",)), keys=NOBODY, origin="pyproject.toml")
+
+    checks = from_signature(version, registry, trust)
+
+    assert states == [check.state for check in checks]
+    assert {"the attestations in the store cannot be read: down"} >= {check.reason for check in checks}
+
+
+def test_a_model_from_before_signing_is_named_by_its_digest(version: SignedVersion) -> None:
+    """
+    Nobody can give another model that digest; a version without a record has none.
+    """
+    assert version.record is not None
+    policy = TrustPolicy(keys=("k",), unsigned=(version.record.model.sha256,))
+    trust = TrustSettings(policy=policy, keys=NOBODY, origin="pyproject.toml")
+    registry = cast("RegistryClient", None)
+
+    (older,) = from_signature(version, registry, trust)
+    (without,) = from_signature(replace(version, record=None), registry, trust)
+
+    assert (LinkState.HOLDS, LinkState.BROKEN) == (older.state, without.state)
+    assert "wine version 7 has no release record that could be signed" == without.reason
+
+
+def test_long_lists_of_files_are_cut() -> None:
+    """
+    A message is one line.
+    """
+    assert ("a, b, c, …", "a") == (some_of(("a", "b", "c", "d")), some_of(("a",)))

@@ -1,0 +1,43 @@
+"""Tests which keys are taken; no message repeats a part of one."""
+
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.tools.signing.signer import SigningKey
+from tests.signers import Signers
+
+pytestmark = pytest.mark.installs
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("locked.pem", "the key is encrypted with a password"),
+        ("first.pub", "it is not a private key in PEM"),
+        ("odd.pem", "the key is not supported: it is neither ECDSA on the curves P-256, P-384 and P-521 nor Ed25519"),
+    ],
+)
+def test_a_key_that_cannot_sign_is_named_with_its_reason(signers: Signers, tmp_path: Path, file: str, why: str) -> None:
+    """
+    And the message has nothing of its content.
+    """
+    key = SigningKey(shown="`release.pem`", pem=signers.text(file))
+
+    with pytest.raises(BadInput) as raised:
+        signers.sign(key, tmp_path, "{}")
+
+    assert ("`release.pem` cannot sign", why) == (raised.value.what, raised.value.why)
+
+
+def test_a_certificate_of_another_key_is_refused(signers: Signers, tmp_path: Path) -> None:
+    """
+    Before anything is signed.
+    """
+    key = signers.private("first", certificate="leaf")
+
+    with pytest.raises(BadInput, match="cannot sign") as raised:
+        signers.sign(key, tmp_path, "{}")
+
+    assert "the first certificate is not that of the key" == raised.value.why

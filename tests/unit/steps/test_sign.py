@@ -1,0 +1,52 @@
+"""What sign refuses before it signs."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.settings import KEYS
+from mlflow_uv.command.step import fields_of
+from mlflow_uv.steps.sign import Inputs, run
+from mlflow_uv.tools.toolbox import Tools
+
+
+def tools(folder: Path, **variables: str) -> Tools:
+    """A host with variables of the job."""
+    return cast("Tools", SimpleNamespace(host=SimpleNamespace(folder=folder, variables=variables)))
+
+
+def test_nothing_is_signed_without_a_key(tmp_path: Path) -> None:
+    """
+    Neither the store nor the project is looked at before.
+    """
+    with pytest.raises(BadInput, match="no key to sign with is given") as raised:
+        run(Inputs(version_uri="models:/wine/1"), tools(tmp_path))
+
+    assert "--signing-key FILE" in str(raised.value.fix)
+
+
+@pytest.mark.parametrize(("content", "why"), [("secret words", "no key or certificate"), (None, "is not read")])
+def test_a_file_that_is_no_key_is_named_without_its_content(tmp_path: Path, content: str | None, why: str) -> None:
+    """
+    Also where it is not there.
+    """
+    if content is not None:
+        (tmp_path / "release.pem").write_text(content)
+
+    with pytest.raises(BadInput) as raised:
+        run(Inputs(version_uri="models:/wine/1", signing_key=Path("release.pem")), tools(tmp_path))
+
+    message = str(raised.value)
+    assert (True, True, False) == (why in message, "release.pem" in message, "secret" in message)
+
+
+def test_a_checkout_names_no_key() -> None:
+    """
+    A setting could make a job read a file of the machine as a key, or sign by another certificate.
+    """
+    ours = {field.kebab for field in fields_of(Inputs)} & {"signing-key", "certificate"}
+
+    assert (2, set()) == (len(ours), ours & KEYS)
