@@ -21,4 +21,5 @@ def is_clean(hook: str, words: list[str]) -> bool:
         return False
     folder = os.getcwd()  # `pathlib` takes a third of a hook's time
     paths = [path_below(folder, folder, word) for word in words]
-    return next(broken_rules((rule_of(name),), paths, CheckedFolder(folder), tracked=paths), None) is None
+    files = CheckedFolder(folder)
+    return next(broken_rules((rule_of(name),), paths, files, tracked=paths), None) is None and not files.too_large

@@ -66,7 +66,8 @@ COMMANDS = {
 
 def pins() -> dict[str, str]:
     """The actions of others that our workflows use, each with its commit."""
-    files = (*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/workflows/*.yml"))
+    folders = (".github/*", "examples/*")
+    files = [path for folder in folders for path in sorted(ROOT.glob(f"{folder}/*.yml"))]
     uses = [
         found for path in files for found in re.findall(r"uses: ([\w-]+/[\w./-]+)@([0-9a-f]{40})", path.read_text())
     ]

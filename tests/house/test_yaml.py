@@ -146,7 +146,37 @@ def test_only_the_check_reads_a_cache() -> None:
     """
     uv does not verify the files in its cache again: what a job wrote there must not reach a release or a promotion.
     """
-    assert {".github/workflows/check.yml"} == {name for name, _ in caches()}
+    restore = "$/.github/restore-cache"
+    readers = {name for name, step in everywhere() if step.get("uses") == restore}
+
+    assert {".github/restore-cache/action.yml", ".github/workflows/check.yml"} == {name for name, _ in caches()}
+    assert {".github/workflows/check.yml"} == readers
+
+
+def test_the_cache_of_a_check_depends_on_this_program() -> None:
+    """
+    A new version of this program makes another environment: with the old key it would be made again in each run.
+    """
+    (key,) = (step["with"]["key"] for name, step in caches() if name == ".github/restore-cache/action.yml")
+
+    assert ["hashFiles('**/uv.lock')", "steps.program.outputs.hash"] == sorted(re.findall(r"\{ (\S+(?:hash|\))) \}", key))
+
+
+def test_artifacts_of_a_matrix_have_names_of_their_own() -> None:
+    """
+    A name that is constant belongs to one job of a run: the second job would replace what the first one uploaded.
+
+    Of the comparison there is one, which the comment finds by its name.
+    """
+    uploads = [
+        (name, step["with"]["name"])
+        for name, step in everywhere()
+        if re.match(r"actions/(up|down)load-artifact@", str(step.get("uses", "")))
+    ]
+
+    constant = {(name, artifact) for name, artifact in uploads if "${{" not in artifact}
+    comparison = {(f".github/workflows/{name}.yml", "mlflow-uv-comparison") for name in ("check", "comment")}
+    assert (8, comparison) == (len(uploads), constant)
 
 
 def checked(*argv: str, folder: Path = ROOT) -> str:

@@ -1,6 +1,7 @@
 """Sets a project up: finds out how it trains, and writes its settings, workflows and hooks."""
 
 import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -73,10 +74,15 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
 
 
 def _difference(file: PlannedFile) -> str:
-    before = [] if file.before is None else file.before.splitlines(keepends=True)
+    before = [] if file.before is None else _lines(file.before)
     source = "/dev/null" if file.before is None else f"a/{file.path}"
-    rows = difflib.unified_diff(before, file.after.splitlines(keepends=True), source, f"b/{file.path}")
+    rows = difflib.unified_diff(before, _lines(file.after), source, f"b/{file.path}")
     return "".join(row if row.endswith("\n") else f"{row}\n\\ No newline at end of file\n" for row in rows)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text as git counts them: they end with LF alone."""
+    return [line for line in re.split(r"(?<=\n)", text) if line]
 
 
 def _findings(plan: InitPlan, folder: Path) -> Iterator[Finding]:

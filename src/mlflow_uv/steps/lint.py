@@ -68,8 +68,21 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     return Report(
         outputs=Outputs(findings=len(findings), corrected=changed),
         summary=_summary(len(paths), len(findings), len(changed)),
-        findings=(*findings, *_unreadable(silenced)),
+        findings=(*findings, *_unreadable(silenced), *_too_large(files, folder)),
     )
+
+
+def _too_large(files: CheckedFolder, folder: Path) -> Iterator[Finding]:
+    """Yield a warning for each file that was not read."""
+    for path, limit in files.too_large.items():
+        yield Finding(
+            rule="lint-unchecked",
+            severity=Severity.WARNING,
+            what="this file is not checked",
+            why=f"it has more than {limit // 1_000_000} MB",
+            fix="shorten it, or name its folder in `exclude`",
+            path=folder / path,
+        )
 
 
 def _unreadable(silenced: Silenced) -> Iterator[Finding]:

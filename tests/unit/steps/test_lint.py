@@ -53,6 +53,20 @@ def test_a_finding_names_its_rule_and_place(tmp_path: Path, lint_tools: LockTool
     )
 
 
+@pytest.mark.parametrize("size", [2_000_000, 2_000_001])
+def test_a_file_that_is_too_large_is_named(tmp_path: Path, lint_tools: LockTools, size: int) -> None:
+    """
+    What is not read is not clean: a warning names it. A model of that size is no text that a rule reads.
+    """
+    (tmp_path / "train.py").write_text(URI.ljust(size, "#"))
+    (tmp_path / "data.bin").write_bytes(b"x" * size)
+
+    report = lint.run(Inputs(project=tmp_path), lint_tools)
+
+    expected = ("lint-tracking-uri", Severity.ERROR) if size == 2_000_000 else ("lint-unchecked", Severity.WARNING)
+    assert [(*expected, "train.py")] == [(f.rule, f.severity, f.path and f.path.name) for f in report.findings]
+
+
 def test_stores_count_if_the_index_has_them(tmp_path: Path, lint_tools: LockTools) -> None:
     """
     Also if they are ignored by now; a store that is not tracked is nobody's mistake.

@@ -62,6 +62,9 @@ def _of_lock(lock: LockComparison) -> Iterator[CommentPart]:
     yield CommentPart(text=title + "".join(_warnings(lock)), essential=True)
     if lock.served:
         yield CommentPart(text=f"{_HEADER}{''.join(map(_row, lock.served))}\n")
+    if lock.settings:
+        rows = "".join(f"- {inline(text)}\n" for text in lock.settings)
+        yield CommentPart(text=f"Settings of the lock:\n\n{rows}\n")
     sizes = [target for target in lock.targets if not target.uncovered]
     if sizes:
         yield CommentPart(text=_sizes(sizes), essential=True)

@@ -16,6 +16,9 @@ class LockChange(Enum):
     UNREADABLE = "unreadable"
 
 
+_NAMED = 3  # settings in a verdict
+
+
 @lazy_dataclass
 class TargetProblem:
     """A package that a target cannot install from a wheel, which was not so before."""
@@ -49,7 +52,8 @@ class LockComparison:
     """
     The differences of one lock; `path` is relative to the repository, `note` says what could not be compared.
 
-    `moved_from` is the path at the base, if that was another one.
+    `moved_from` is the path at the base, if that was another one. `settings` are the options of uv and other values of
+    the lock that differ, each as one text.
     """
 
     path: str
@@ -59,6 +63,7 @@ class LockComparison:
     packages: tuple[PackageChange, ...] = ()
     targets: tuple[TargetComparison, ...] = ()
     left_out: int = 0
+    settings: tuple[str, ...] = ()
 
     @property
     def served(self) -> tuple[PackageChange, ...]:
@@ -99,10 +104,15 @@ class RepositoryComparison:
         readable = len(self.locks) - unreadable
         parts = [f"{counted(unreadable, 'lock')} cannot be compared"] if unreadable else []
         if readable or self.left_out_locks:
-            parts.append(
-                self._packages() or f"{counted(readable + self.left_out_locks, 'lock')} changed, and no package"
-            )
+            parts.append(self._packages() or self._settings(readable + self.left_out_locks))
         return "; ".join(parts)
+
+    def _settings(self, number: int) -> str:
+        """What changed where no package did."""
+        names = dict.fromkeys(text.partition(":")[0] for lock in self.locks for text in lock.settings)
+        what = ", ".join(list(names)[:_NAMED])
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return f"{counted(number, 'lock')} changed, {f'in {what}{more}' if what else 'and no package'}"
 
     def _packages(self) -> str:
         """How many packages changed and how many of them are served; empty if none did."""

@@ -18,6 +18,8 @@ from ..security.toml_documents import Unparsable
 from .changes import ChangeKind, PackageChange
 from .comment import warnings_of
 from .comparison import LockComparison, RepositoryComparison, TargetComparison
+from .settings import LONGEST as LONGEST_SETTING
+from .settings import MOST as MOST_SETTINGS
 
 SCHEMA = "mlflow-uv/lock-comparison/1"
 LIMIT = 1_000_000  # bytes
@@ -159,6 +161,8 @@ def _of_lock(lock: LockComparison) -> Iterator[str]:
         yield "a lock has a path or a note that is too long"
     if len(lock.packages) > MOST_PACKAGES or len(lock.targets) > MOST_TARGETS or not 0 <= lock.left_out <= _LARGEST:
         yield "a lock has too many parts"
+    if len(lock.settings) > MOST_SETTINGS or max(map(len, lock.settings), default=0) > LONGEST_SETTING:
+        yield "a lock has too many settings, or one that is too long"
     for package in lock.packages:
         yield from _of_package(package)
         if max(len(package.source_before), len(package.source_after), len(package.files)) > _LONGEST:

@@ -11,7 +11,7 @@ from ...command.lazy_pattern import lazy_pattern
 from ...core.init.training_scripts import TrainingScript, training_command, training_scripts
 from ...core.lint.locked_packages import locked_packages
 from ...core.security.size_limits import MANIFEST_LIMIT
-from ...core.security.toml_documents import parse_toml
+from ...core.security.toml_documents import Unparsable, parse_toml
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import table_of
 from ..lint.folder import CheckedFolder
@@ -22,6 +22,10 @@ WORKFLOWS = ".github/workflows"
 TEMPLATES = {"check.yml": "mlflow-uv-check.yml", "comment.yml": "mlflow-uv-comment.yml",
              "call-release.yml": "mlflow-uv-release.yml"}  # fmt: skip
 _MOST_FILES = 20_000
+_MARK = "\ufeff"
+_HEADER = lazy_pattern(
+    r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*[\"']?mlflow-uv[\"']?[ \t]*\][ \t]*(#[^\r\n]*)?(\r?\n|\Z)", re.MULTILINE
+)
 _MAIN = lazy_pattern(r"^ +main:", re.MULTILINE)  # an entry point of an MLproject
 
 
@@ -55,13 +59,13 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str) ->
     texts = ((path, files.text(posixpath.join(project, path))) for path in below[:_MOST_FILES] if path.endswith(".py"))
     scripts = training_scripts((path, text) for path, text in texts if text is not None)
     manifest_path = posixpath.join(project, "pyproject.toml")
-    manifest = files.text(manifest_path) or ""
-    table = parse_toml(manifest.encode(errors="surrogateescape"), limit=MANIFEST_LIMIT)
+    manifest = _whole(files, manifest_path)
+    table = _parsed(manifest)
     settings = table_of(table, "tool", "mlflow-uv")
     train = _train(scripts, below, table, files.text(posixpath.join(project, "MLproject")))
     planned: list[PlannedFile] = []
     notes: list[str] = []
-    if "mlflow-uv" in table_of(table, "tool"):
+    if any(not isinstance(value, dict) for value in settings.values()):
         notes.append("pyproject.toml has [tool.mlflow-uv] already; it is not changed")
         train = {key: str(settings[key]) for key in ("train", "entry-point", "function", "model") if key in settings}
     else:
@@ -90,11 +94,36 @@ def _train(
     return {"train": training_command(scripts[0], frozenset(below), table_of(table, "project", "scripts"))}
 
 
+def _whole(files: CheckedFolder, path: str) -> str:
+    """The text of a manifest with its byte-order mark and line ends. Raises Unparsable if it is outside."""
+    data = files.read(path, MANIFEST_LIMIT)
+    if data is None:
+        raise Unparsable("the file is not in the repository, or too large")
+    return data.decode(errors="surrogateescape")
+
+
+def _parsed(manifest: str) -> Mapping[str, Any]:
+    return parse_toml(manifest.removeprefix(_MARK).encode(errors="surrogateescape"), limit=MANIFEST_LIMIT)
+
+
 def _with_settings(manifest: str, train: Mapping[str, str], name: str) -> str:
-    rows = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in {**train, "model-name": name}.items()]
-    end = "" if manifest.endswith("\n") or not manifest else "\n"
-    after = f"{manifest}{end}\n[tool.mlflow-uv]\n" + "\n".join(rows) + "\n"
-    parse_toml(after.encode(errors="surrogateescape"), limit=MANIFEST_LIMIT)
+    """
+    The manifest with settings, in its own line ends: below an empty table, or in a new one at the end.
+
+    Raises Unparsable if the result does not have them, such as where `tool` is an inline table.
+    """
+    values = {**train, "model-name": name}
+    end = "\r\n" if "\r\n" in manifest else "\n"
+    rows = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}{end}" for key, value in values.items())
+    if header := _HEADER.search(manifest):
+        before = manifest[: header.end()]
+        after = f"{before}{'' if before.endswith(chr(10)) else end}{rows}{manifest[header.end() :]}"
+    else:
+        last = "" if manifest.endswith("\n") or not manifest.removeprefix(_MARK) else end
+        after = f"{manifest}{last}{end}[tool.mlflow-uv]{end}{rows}"
+    written = table_of(_parsed(after), "tool", "mlflow-uv")
+    if values != {key: value for key, value in written.items() if not isinstance(value, dict)}:
+        raise Unparsable("the settings would not be read from where they are written")
     return after
 
 

@@ -192,7 +192,6 @@ def _committed(registry: RegistryClient, commit: Commit) -> bytes | None:
 def locked_at(project: Project, sha: str, tools: Tools) -> bytes | None:
     """Return uv.lock of a project at a commit, from the checkout or its origin; None if neither has it."""
     try:
-        blob = tools.git.blob(project.root, sha, "uv.lock")
-        return blob if blob is not None else tools.git.blob_of_origin(project.root, sha, "uv.lock")
+        return tools.git.blob_from_anywhere(project.root, sha, "uv.lock")
     except StepError:
         return None

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ...command.errors import sentence
+from ...command.errors import ToolFailed, sentence
 from ...command.inputs import RecordInputs
 from ...core.export.requirements import parse_requirements
 from ...core.lock.selection import Selection
@@ -27,6 +27,8 @@ from ...tools.toolbox import Tools
 from ..image.lookup import from_image
 from .publication import settled
 from .registry_client import project_here
+
+_NOT_HERE = "git does not have the commit here"
 
 
 @lazy_dataclass
@@ -86,15 +88,19 @@ def _from_git(record: Record, project: Project | None, tools: Tools) -> Iterator
         yield LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason="the project folder is not available here")
         yield LinkCheck(link="lock", state=LinkState.UNVERIFIED, reason="the project folder is not available here")
         return
-    yield from_commit(record.commit, record.lock.sha256, tools.git.blob(project.root, record.commit.sha, "uv.lock"))
+    try:
+        committed, why = tools.git.blob(project.root, record.commit.sha, "uv.lock"), _NOT_HERE
+    except ToolFailed as error:
+        committed, why = None, error.what
+    yield from_commit(record.commit, record.lock.sha256, committed, why=why)
     digest = lock_digest(project.lock.read_bytes()) if project.lock.is_file() else None
     yield compare_link("lock", recorded=record.lock.sha256, observed=digest, source=str(project.lock))
 
 
-def from_commit(commit: Commit, lock_sha256: str, committed: bytes | None) -> LinkCheck:
-    """Compare the lock at a commit with the recorded one; `committed` is None if git does not have it."""
+def from_commit(commit: Commit, lock_sha256: str, committed: bytes | None, *, why: str = _NOT_HERE) -> LinkCheck:
+    """Compare the lock at a commit with the recorded one; `committed` is None if git does not have it, and `why`."""
     if commit.changed or committed is None:
-        why = "the tree was dirty" if commit.changed else "git does not have the commit here"
+        why = "the tree was dirty" if commit.changed else why
         why = "no commit was recorded" if commit.sha == UNKNOWN else why
         return LinkCheck(link="commit", state=LinkState.UNVERIFIED, reason=why)
     return compare_link(

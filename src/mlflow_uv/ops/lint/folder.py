@@ -24,6 +24,7 @@ class CheckedFolder:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._real = os.path.realpath(folder)
+        self.too_large: dict[str, int] = {}  # paths of files that were not read, with their limits in bytes
         self._lock_in = cache(self._read_lock)
         self.lock_of = cache(self._lock_of)
 
@@ -48,7 +49,10 @@ class CheckedFolder:
         except (OSError, ValueError):
             return None
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+        regular = stat.S_ISREG(status.st_mode)
+        if not regular or status.st_size > limit:
+            if regular:
+                self.too_large[path] = limit
             os.close(descriptor)
             return None
         with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor has no path

@@ -14,6 +14,7 @@ from ...core.lock.targets import Target, parse_target, serving_target
 from ...core.lock_difference.changes import ChangeKind, PackageChange, PackageUse, package_changes
 from ...core.lock_difference.comparison import LockChange, LockComparison
 from ...core.lock_difference.served import compare_target, unknown_usage, usage
+from ...core.lock_difference.settings import setting_changes
 from ...core.security.size_limits import MANIFEST_LIMIT
 from ...core.security.toml_documents import Unparsable, parse_toml
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -164,6 +165,7 @@ class CommitComparison:
             note=next((side.why for side in (after, before) if side is not None), ""),
             packages=changes,
             targets=() if after is None else tuple(self._compared(before, after)),
+            settings=setting_changes(before.lock if before else None, after.lock if after else None),
         )
 
     def _compared(self, before: _Side | None, after: _Side) -> Iterator[Any]:

@@ -97,7 +97,7 @@ def _commit(job: Job, tags: Mapping[str, str], tools: Tools) -> tuple[Commit, st
     clean = tags.get(DIRTY) == "false"
     commit = Commit(sha=sha, project=job.commit.project, dirty=None if clean else UNKNOWN)
     root = job.project.root
-    committed = tools.git.blob(root, sha, "uv.lock") or tools.git.blob_of_origin(root, sha, "uv.lock")
+    committed = tools.git.blob_from_anywhere(root, sha, "uv.lock")
     if committed is None:
         return commit, f"neither this checkout nor its origin has uv.lock at commit {sha[:12]}"
     if lock_digest(committed) != job.lock.sha256:

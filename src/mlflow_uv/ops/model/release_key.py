@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
 
+from ...command.errors import ToolFailed
 from ...command.report import Finding, Severity
 from ...core.lock.lockfile import NotALock, read_lockfile
 from ...core.lock.selection import Selection
@@ -228,7 +229,11 @@ def _files_since(key: Key, tags: Mapping[str, str], tools: Tools) -> tuple[str, 
     then = key.scope.at(sha, tools)
     if then is None:
         return (f"files (commit {sha[:12]} is not here to compare)",)
-    names = key.scope.shown(changed_files(key.scope.counted(then, tools, commit=sha), key.inputs.files), tools)
+    try:
+        counted = key.scope.counted(then, tools, commit=sha)
+    except ToolFailed:  # it only explains: a training does not depend on it
+        return (f"files (git cannot read commit {sha[:12]} to compare)",)
+    names = key.scope.shown(changed_files(counted, key.inputs.files), tools)
     return names or (f"files that differed from commit {sha[:12]} then",)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -69,11 +70,22 @@ class Git(GitFiles):
         return Commit(sha=head.stdout.strip(), project=prefix or ".", dirty=self._dirty(folder, "HEAD"))
 
     def blob(self, folder: Path, commit: str, name: str) -> bytes | None:
-        """The bytes of a file of this folder at a commit, None if git does not have it."""
+        """
+        The bytes of a file of this folder at a commit; None if git does not have the commit, or it has no such file.
+
+        Raises ToolFailed if git has the commit and cannot read the file: see `committed_file`.
+        """
         if not _COMMIT.fullmatch(commit):
             return None
         done = self._git.run(folder, "show", "--no-textconv", f"{commit}:./{name}", verbatim=True)
-        return done.stdout.encode(errors="surrogateescape") if done.code == 0 else None
+        if done.code == 0:
+            return bytes_of(done.stdout)
+        if self._git.run(folder, "cat-file", "-e", f"{commit}^{{commit}}").code != 0:
+            return None
+        listed = self._git.run(folder, "ls-tree", "-z", commit, "--", f":(literal){name}", verbatim=True)
+        if listed.code != 0 or listed.stdout:
+            raise unreadable(name, commit, listed.last_line or done.last_line)
+        return None
 
     def committed_file(self, folder: Path, commit: str, name: str) -> bytes | OtherEntry | None:
         """
@@ -153,6 +165,13 @@ class Git(GitFiles):
                 self._git.fetch(private, "origin", blob, origin=origin)
             done = self._git.run(private, "cat-file", "blob", blob, verbatim=True)
             return bytes_of(done.stdout) if done.code == 0 else None
+
+    def blob_from_anywhere(self, folder: Path, commit: str, name: str) -> bytes | None:
+        """The bytes of a file of this folder at a commit, or of the `origin` if they are lost here; None without any."""
+        with suppress(ToolFailed):
+            if (data := self.blob(folder, commit, name)) is not None:
+                return data
+        return self.blob_of_origin(folder, commit, name)
 
     def provenance(self, folder: Path, commit: str) -> tuple[str, str]:
         """The date of a commit (RFC 3339) and the URL of `origin`; each is empty if unknown."""

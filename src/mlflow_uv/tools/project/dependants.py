@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ...command.errors import BadProject
+from ...command.errors import BadProject, ToolFailed
 from ...command.lazy_pattern import lazy_pattern
 from ..git.git import Git
 from .files import read_project
@@ -66,10 +66,14 @@ def _inherits(root: Path, settings: frozenset[Path]) -> bool:
 
 
 def _holds_settings(file: Path, git: Git) -> bool:
-    """Whether a file has settings of uv, or had them in the last commit."""
+    """Whether a file has settings of uv, or had them in the last commit, or git cannot read what it had there."""
     if file.name == "uv.toml" or _has_uv_table(file):
         return True
-    return _UV_TABLE.search(git.blob(file.parent, "HEAD", file.name) or b"") is not None
+    try:
+        before = git.blob(file.parent, "HEAD", file.name)
+    except ToolFailed:
+        return True
+    return _UV_TABLE.search(before or b"") is not None
 
 
 def _has_uv_table(manifest: Path) -> bool:

@@ -27,6 +27,22 @@ def test_the_verdict_says_whether_the_served_model_changes(packages: tuple[Packa
     assert "no lock changes" == RepositoryComparison(base="", head="").verdict
 
 
+@pytest.mark.parametrize(
+    ("settings", "verdict"),
+    [
+        (("exclude-newer: none → 2026-01-01",), "1 lock changed, in exclude-newer"),
+        (("a: 1 → 2", "b: 1 → 2", "c: 1 → 2", "d: 1 → 2"), "1 lock changed, in a, b, c and 1 more"),
+    ],
+)
+def test_a_change_of_settings_alone_is_named(settings: tuple[str, ...], verdict: str) -> None:
+    """
+    A lock that another resolution will follow from is not one that only changed its format.
+    """
+    lock = LockComparison(path="uv.lock", change=LockChange.CHANGED, settings=settings)
+
+    assert verdict == RepositoryComparison(base="", head="", locks=(lock,)).verdict
+
+
 UNKNOWN = PackageChange(name="oak", kind=ChangeKind.REMOVED)
 
 

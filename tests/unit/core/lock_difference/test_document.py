@@ -29,7 +29,7 @@ TARGET = TargetComparison(
     bytes_after=5,
     problems=(TargetProblem(package="grape", version="2.0", method="cannot be installed"),),
 )
-LOCK = LockComparison(path="models/wein ü/uv.lock", change=LockChange.CHANGED, packages=(CHANGE,), targets=(TARGET,))
+LOCK = LockComparison(path="models/wein ü/uv.lock", change=LockChange.CHANGED, packages=(CHANGE,), targets=(TARGET,), settings=("a: 1 → 2",))
 COMPARISON = RepositoryComparison(base="a" * 40, head="b" * 40, pull_request=3, locks=(LOCK,))
 
 
@@ -57,6 +57,9 @@ def test_what_is_written_is_read_back() -> None:
     [
         {"schema": "mlflow-uv/lock-comparison/2"},
         {"markdown": "<!-- anything -->"},
+        {"locks__0__settings": ["x" * 301]},
+        {"locks__0__settings": ["x"] * 51},
+        {"locks__0__settings": [1]},
         {"base": "main"},
         {"head": "b" * 39 + "\n"},
         {"head_of_pull_request": "--help"},

@@ -46,6 +46,45 @@ def test_a_project_gets_settings_workflows_and_hooks(plan) -> None:
     assert {"train": "python train.py", "model-name": "wine"} == settings
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"\xef\xbb\xbf[project]\r\nname = 1", b"\r\n\r\n[tool.mlflow-uv]\r\nROWS"),
+        (b"[project]\nname = 1\n", b"\n[tool.mlflow-uv]\nROWS"),
+        (b"[project]\nname = 1\n[tool.mlflow-uv.lint]\nwarn = []\n", b"\n[tool.mlflow-uv]\nROWS"),
+        (b"", b"\n[tool.mlflow-uv]\nROWS"),
+    ],
+    ids=["mark-and-crlf", "lf", "table-of-lint", "empty"],
+)
+def test_a_manifest_keeps_its_bytes(tmp_path: Path, before: bytes, after: bytes) -> None:
+    """
+    A byte-order mark and CRLF stay, and what is added has the same line ends. A table of lint is no settings.
+    """
+    (tmp_path / "pyproject.toml").write_bytes(before)
+
+    plan = init_plan(tmp_path, "", ("pyproject.toml",), name="wine")
+
+    rows = b'model-name = "wine"' + (b"\r\n" if b"\r\n" in before else b"\n")
+    assert before + after.replace(b"ROWS", rows) == plan.files[0].after.encode(errors="surrogateescape")
+
+
+@pytest.mark.parametrize("header", ["[tool.mlflow-uv]", " [ tool . 'mlflow-uv' ] # ours"])
+@pytest.mark.parametrize("rest", ["", "\n", "\n\n[tool.other]\na = 1\n", "\r\n[tool.mlflow-uv.lint]\r\nwarn = []\r\n"])
+def test_settings_are_written_into_an_empty_table(tmp_path: Path, header: str, rest: str) -> None:
+    """
+    A table without values is no settings, and a second one of its name would be an error.
+    """
+    (tmp_path / "pyproject.toml").write_bytes(f"{MANIFEST}\n{header}{rest}".encode())
+
+    after = init_plan(tmp_path, "", ("pyproject.toml",), name="wine").files[0].after
+
+    settings = parse_toml(after.encode(), limit=10_000)["tool"]["mlflow-uv"]
+    assert "wine" == settings["model-name"]
+    assert (1, rest.replace("\r", "").strip("\n")) == (
+        after.count("model-name"), after.partition('"wine"')[2].partition("wine")[2].replace("\r", "").strip('"\n')
+    )  # fmt: skip
+
+
 def test_workflows_of_a_project_in_a_folder_name_it(plan) -> None:
     """
     They are at the root of the repository, where GitHub finds them.

@@ -471,6 +471,32 @@ def test_a_committed_file_is_told_from_a_lost_one(repository: Repository) -> Non
             entry("a b/uv.lock")
 
 
+def test_a_lost_object_is_not_an_absent_file(repository: Repository, tmp_path: Path) -> None:
+    """
+    A lost file, or folder, of a commit is an error; a commit that is not here is an answer. The origin may have it.
+    """
+    repository.write("a b/uv.lock", b"one")
+    repository("add", "--all")
+    repository("commit", "--quiet", "--message=two")
+    head = repository("rev-parse", "HEAD").strip()
+    origin = tmp_path / "origin.git"
+    repository("clone", "--quiet", "--bare", str(repository.folder), str(origin))
+    repository("remote", "add", "origin", str(origin))
+    folder = repository.folder / "a b"
+
+    assert [b"one", None, None] == [
+        git().blob(folder, head, "uv.lock"), git().blob(folder, head, "no.lock"), git().blob(folder, "b" * 40, "uv.lock")
+    ]  # fmt: skip
+    for lost in ("HEAD:a b/uv.lock", "HEAD:a b"):
+        blob = repository("rev-parse", lost).strip()
+        (repository.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+        with pytest.raises(ToolFailed, match=f"git cannot read `uv.lock` of commit {head[:12]}"):
+            git().blob(folder, head, "uv.lock")
+    assert (b"one", None) == (
+        git().blob_from_anywhere(folder, head, "uv.lock"), git().blob_from_anywhere(folder, head, "no.lock")
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("filtered", ["blob:none", "tree:0"])
 def test_the_fix_for_a_partial_clone_fetches_its_files(repository: Repository, tmp_path: Path, filtered: str) -> None:
     """
