@@ -1,23 +1,19 @@
 """GitHub's own parsers accept the actions, the workflows, and the workflows in the documentation."""
 
-import hashlib
 import json
-import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.github.npm_packages import SERVICE, installed
 from tests.house.files import ROOT, ours, shown
 
-SERVICE = Path(__file__).parent / "language-service"
 REPOSITORY = "mlflow-uv-action"
 ACTIONS = r"(.*/)?action\.ya?ml"
 WORKFLOWS = r"\.github/workflows/.*\.ya?ml"
-OLDEST_NODE = 20
 
 
 @dataclass(frozen=True)
@@ -44,36 +40,8 @@ class Service:
 
 @pytest.fixture(scope="session")
 def service() -> Service:
-    """Installed once per machine and lock, in a folder of ours outside the checkout."""
-    _require_node()
-    key = hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(SERVICE.iterdir()) if path.is_file()))
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlflow-uv"
-    folder = cache / f"language-service-{key.hexdigest()[:16]}"
-    if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        making = cache / f"{folder.name}.{os.getpid()}"
-        shutil.copytree(SERVICE, making, ignore=shutil.ignore_patterns("node_modules"))
-        argv = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(argv, cwd=making, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"`npm ci` failed in {making}:\n{done.stdout}{done.stderr}"
-        _put(making, folder)
-    return Service(folder)
-
-
-def _require_node() -> None:
-    fix = f"Fix: install Node {OLDEST_NODE} or newer, with npm"
-    missing = [program for program in ("node", "npm") if shutil.which(program) is None]
-    assert not missing, f"{' and '.join(missing)} not installed, GitHub's language service needs it. {fix}"
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    assert int(version.removeprefix("v").partition(".")[0]) >= OLDEST_NODE, f"Node is {version}. {fix}"
-
-
-def _put(making: Path, folder: Path) -> None:
-    """Two runs may install at once: whoever is second throws its own away."""
-    try:
-        making.rename(folder)
-    except OSError:
-        shutil.rmtree(making)
+    """GitHub's language service."""
+    return Service(installed())
 
 
 def snippets() -> dict[str, str]:

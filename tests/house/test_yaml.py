@@ -159,7 +159,9 @@ def test_the_cache_of_a_check_depends_on_this_program() -> None:
     """
     (key,) = (step["with"]["key"] for name, step in caches() if name == ".github/restore-cache/action.yml")
 
-    assert ["hashFiles('**/uv.lock')", "steps.program.outputs.hash"] == sorted(re.findall(r"\{ (\S+(?:hash|\))) \}", key))
+    assert ["hashFiles('**/uv.lock')", "steps.program.outputs.hash"] == sorted(
+        re.findall(r"\{ (\S+(?:hash|\))) \}", key)
+    )
 
 
 def test_artifacts_of_a_matrix_have_names_of_their_own() -> None:

@@ -35,6 +35,42 @@ def test_what_is_no_folder_is_not_taken_for_one(
     assert (code, []) == (caught.value.code, list(tmp_path.iterdir()))
 
 
+def is_type(given: object) -> bool:
+    """Whether the rules of github-actions-typing 2 allow a type, as its README and schema state them."""
+    plain = {"string", "boolean", "integer", "float"}
+    match given:
+        case {"type": str() as name, **others} if name in plain:
+            return not others
+        case {"type": "enum", "allowed-values": [str(), *_] as values, **others}:
+            return not others and all(isinstance(value, str) and value for value in values)
+        case {"type": "list", "separator": str() as separator, "list-item": item, **others}:
+            return not others and bool(separator) and is_type(item) and item["type"] != "list"
+    return False
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "string",
+        {"type": "text"},
+        {"type": "string", "default": "x"},
+        {"type": "enum"},
+        {"type": "enum", "allowed-values": []},
+        {"type": "enum", "allowed-values": ["a", True]},
+        {"type": "list", "separator": ","},
+        {"type": "list", "list-item": {"type": "string"}},
+        {"type": "list", "separator": "", "list-item": {"type": "string"}},
+        {"type": "list", "separator": ",", "list-item": {"type": "list"}},
+    ],
+)
+def test_what_is_no_type_is_refused(given: object) -> None:
+    """
+    The check of the types below finds each of these mistakes.
+    """
+    assert not is_type(given)
+
+
 def test_every_input_and_output_of_an_action_has_a_type() -> None:
     """
     The types name what the action has, and a choice lists its values.
@@ -47,6 +83,8 @@ def test_every_input_and_output_of_an_action_has_a_type() -> None:
         assert [list(types[part]) for part in ("inputs", "outputs")] == [
             list(action[part]) for part in ("inputs", "outputs")
         ]
+        wrong = {name: given for part in types.values() for name, given in part.items() if not is_type(given)}
+        assert {} == wrong
     release = yaml.safe_load(files["action-types.yml"])["inputs"]
     assert {"type": "enum", "allowed-values": ["locked", "slim"]} == release["serving"]
     assert ("boolean", "list", "string") == tuple(release[name]["type"] for name in ("push", "targets", "train"))

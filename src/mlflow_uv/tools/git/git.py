@@ -167,7 +167,7 @@ class Git(GitFiles):
             return bytes_of(done.stdout) if done.code == 0 else None
 
     def blob_from_anywhere(self, folder: Path, commit: str, name: str) -> bytes | None:
-        """The bytes of a file of this folder at a commit, or of the `origin` if they are lost here; None without any."""
+        """The bytes of a file at a commit from here or, if they are lost, from the `origin`; None without any."""
         with suppress(ToolFailed):
             if (data := self.blob(folder, commit, name)) is not None:
                 return data

@@ -29,7 +29,13 @@ TARGET = TargetComparison(
     bytes_after=5,
     problems=(TargetProblem(package="grape", version="2.0", method="cannot be installed"),),
 )
-LOCK = LockComparison(path="models/wein ü/uv.lock", change=LockChange.CHANGED, packages=(CHANGE,), targets=(TARGET,), settings=("a: 1 → 2",))
+LOCK = LockComparison(
+    path="models/wein ü/uv.lock",
+    change=LockChange.CHANGED,
+    packages=(CHANGE,),
+    targets=(TARGET,),
+    settings=("a: 1 → 2",),
+)
 COMPARISON = RepositoryComparison(base="a" * 40, head="b" * 40, pull_request=3, locks=(LOCK,))
 
 

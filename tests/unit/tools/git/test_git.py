@@ -485,8 +485,9 @@ def test_a_lost_object_is_not_an_absent_file(repository: Repository, tmp_path: P
     folder = repository.folder / "a b"
 
     assert [b"one", None, None] == [
-        git().blob(folder, head, "uv.lock"), git().blob(folder, head, "no.lock"), git().blob(folder, "b" * 40, "uv.lock")
-    ]  # fmt: skip
+        git().blob(folder, commit, name)
+        for commit, name in ((head, "uv.lock"), (head, "no.lock"), ("b" * 40, "uv.lock"))
+    ]
     for lost in ("HEAD:a b/uv.lock", "HEAD:a b"):
         blob = repository("rev-parse", lost).strip()
         (repository.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
