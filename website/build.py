@@ -71,22 +71,17 @@ def build(root: Path, scratch: Path) -> Path:
 
 
 def _sections(nav: list[dict[str, list[str]]], pages: dict[str, str]) -> list[tuple[str, list[str]]]:
-    """Return each section with its pages, patterns resolved. Raises Unfinished for a page in no section, or in two."""
-    sections = []
-    for entry in nav:
-        for section, patterns in entry.items():
-            # The index of a folder comes first.
-            places = [
-                place
-                for pattern in patterns
-                for place in sorted(pages, key=lambda place: (not place.endswith("index.md"), place))
-                if fnmatch(place, pattern)
-            ]
-            sections.append((section, places))
-    listed = [place for _, places in sections for place in places]
-    if odd := sorted({place for place in {*pages, *listed} if listed.count(place) != 1}):
-        raise Unfinished(f"website/zensical.toml: in `nav`, name once: {', '.join(odd)}")
-    return sections
+    """Return each section with its pages, the index of a folder first. Raises Unfinished for a name without a page."""
+    entries = [(section, pattern) for entry in nav for section, patterns in entry.items() for pattern in patterns]
+    sections: dict[str, dict[str, list[str]]] = {section: {} for section, _ in entries}
+    left = sorted(pages, key=lambda place: (not place.endswith("index.md"), place))
+    for section, pattern in sorted(entries, key=lambda entry: entry[1] == "*"):
+        found = [place for place in left if fnmatch(place, pattern)]
+        if not found and "*" not in pattern:
+            raise Unfinished(f"website/zensical.toml: `nav` names `{pattern}`, which is no page")
+        left = [place for place in left if place not in found]
+        sections[section][pattern] = found
+    return [(section, [place for places in found.values() for place in places]) for section, found in sections.items()]
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:

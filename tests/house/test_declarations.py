@@ -35,11 +35,12 @@ def test_rendered_files_are_what_the_steps_say() -> None:
 
 def test_there_is_no_action_that_no_step_renders() -> None:
     """
-    An action whose step is gone would still be found by its users.
+    An action whose step is gone would still be found by its users. One is written by hand, for a workflow alone.
     """
     found = {shown(path) for path in ours(r"(.*/)?action\.ya?ml")}
 
-    assert {name for name in rendered() if name.endswith("action.yml")} == found
+    expected = {name for name in rendered() if name.endswith("action.yml")}
+    assert expected | {".github/restore-cache/action.yml"} == found
 
 
 def test_no_python_that_is_to_come_is_excluded() -> None:

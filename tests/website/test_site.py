@@ -96,13 +96,12 @@ def test_the_site_can_be_searched_and_copied_from(site: Path) -> None:
 
 
 @pytest.mark.installs
-@pytest.mark.core_variants(4)
+@pytest.mark.core_variants(3)
 @pytest.mark.parametrize(
     ("path", "text", "complaint"),
     [
         ("docs/lock.md", "[x](no-such.md)", "docs/lock.md: `no-such.md` does not exist"),
         ("docs/lock.md", "[x](../../outside)", "docs/lock.md: `../../outside` does not exist"),
-        ("docs/no-such.md", "# A page in no section", "in `nav`, name once: no-such.md"),
         ("docs/lock.md", "[x](identity.md#no-such)", "no-such"),
         ("docs/lock.md", '<img src="https://example.org/pixel.png">', "fetches https://example.org/pixel.png"),
         ("docs/lock.md", '<a href="../no-such/">x</a>', "../no-such/"),
@@ -110,7 +109,7 @@ def test_the_site_can_be_searched_and_copied_from(site: Path) -> None:
 )
 def test_a_broken_document_stops_the_build(copy: Path, path: str, text: str, complaint: str) -> None:
     """
-    A link to nothing, a page in no section and a request to another host end the build, and no site is written.
+    A link to nothing and a request to another host end the build, and no site is written.
     """
     before = (copy / path).read_text() if (copy / path).exists() else ""
     (copy / path).write_text(f"{before}\n{text}\n")
@@ -118,6 +117,20 @@ def test_a_broken_document_stops_the_build(copy: Path, path: str, text: str, com
     done = built(copy.parent / "site", copy)
 
     assert (1, True, False) == (done.returncode, complaint in done.stderr, (copy.parent / "site").exists()), done.stderr
+
+
+@pytest.mark.installs
+def test_a_page_of_the_navigation_has_to_exist(copy: Path) -> None:
+    """
+    A page that was removed or renamed ends the build.
+    """
+    (copy / "docs/gaps.md").unlink()
+    for path in copy.rglob("*.md"):
+        path.write_text(path.read_text().replace("gaps.md", "lock.md"))
+
+    done = built(copy.parent / "site", copy)
+
+    assert (1, "website/zensical.toml: `nav` names `gaps.md`, which is no page\n") == (done.returncode, done.stderr)
 
 
 @pytest.mark.installs
