@@ -56,13 +56,16 @@ CASES = (
             "labels as text", "matrix instead of columns", "numbers and text", "ridge regression", "forest",
             "extra trees",
             "gradient boosting", "support vectors", "nearest neighbours", "neural network", "calibrated forest",
-            "stacking", "soft voting", "isolation forest", "XGBoost classifier", "XGBoost regressor", "XGBoost booster",
-            "LightGBM classifier", "LightGBM regressor", "LightGBM booster",
+            "stacking", "soft voting", "hard voting", "isolation forest", "XGBoost classifier", "XGBoost regressor",
+            "XGBoost booster", "LightGBM classifier", "LightGBM regressor", "LightGBM booster",
+            "TF-IDF that keeps capitals", "XGBoost gbtree",
         )
     ),
     *(
         ParityCase(name=name, result=BEYOND)
-        for name in ("scaler before a forest", "quantile transformer", "calibrated pipeline")
+        for name in (
+            "scaler before a forest", "quantile transformer", "ordinal bins", "dense bins", "calibrated pipeline",
+        )
     ),
     ParityCase(
         name="histogram boosting", result=REFUSED, operator="HistGradientBoostingClassifier",
@@ -73,9 +76,6 @@ CASES = (
         reason="Unable to create node",
     ),
     ParityCase(name="sparse bins", result=REFUSED, operator="KBinsDiscretizer", reason="sparse"),
-    ParityCase(
-        name="hard voting", result=REFUSED, operator="VotingClassifier", reason="the converter wrote the outputs"
-    ),
     ParityCase(name="XGBoost dart", result=REFUSED, operator="XGBClassifier (dart)", reason="`gbtree`"),
     ParityCase(name="XGBoost gblinear", result=REFUSED, operator="XGBClassifier (gblinear)", reason="`gbtree`"),
     ParityCase(name="TF-IDF", result=REFUSED, operator="onnxruntime", reason="en_US.UTF-8"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -80,31 +81,37 @@ def test_a_second_run_finds_the_model_and_a_changed_one_breaks_the_chain(consume
     model_id = first.outputs["exported-uri"].removeprefix("models:/")
     (mlmodel,) = consumer.store.glob(f"artifacts/*/models/{model_id}/artifacts/MLmodel")
     listed = consumer.ask_mlflow(EXPORTED).strip()
+    pins = mlmodel.with_name("requirements.txt").read_text().split()
     mlmodel.write_text(mlmodel.read_text() + "\nchanged: true\n")
 
     audited = consumer.run("audit", URI)
 
     assert (0, 0, "models:/wine-onnx/1") == (first.code, again.code, again.outputs["exported-uri"]), again.stderr
     assert "['READY'] ['FINISHED'] ['wine', 'wine-onnx']" == listed
+    assert all("==" in pin for pin in pins)
+    assert {"mlflow", "onnxruntime", "pandas", "pyyaml", "protobuf"} <= {pin.partition("==")[0] for pin in pins}
     assert (1, ["exports"]) == (audited.code, audited.outputs["broken"])
 
 
 @pytest.mark.extended
 def test_a_budget_that_is_exceeded_logs_nothing(consumer: Consumer, tmp_path: Path) -> None:
     """
-    Neither a model nor a bundle; and a dry run logs nothing of one that is kept.
+    Neither a model nor a bundle; a dry run logs nothing of one that is kept. The printed tolerance is enough.
     """
     bundle = tmp_path / "edge"
     flags = (URI, "--register", "wine-onnx", "--bundle", str(bundle))
 
     exceeded = consumer.run("export-model", *flags, "--parity-tolerance", "1e-12")
     dry = consumer.run("export-model", *flags, "--dry-run")
+    advised = re.search(r"--parity-tolerance \S+", exceeded.stderr)
 
     assert (1, True, "") == (
         exceeded.code, "parity-exceeded" in exceeded.rules, exceeded.outputs["exported-uri"],
     )  # fmt: skip
     assert (0, "", False) == (dry.code, dry.outputs["exported-uri"], bundle.exists())
     assert "[] [] ['wine']" == consumer.ask_mlflow(EXPORTED).strip()
+    assert advised is not None, exceeded.stderr
+    assert 0 == consumer.run("export-model", URI, "--dry-run", *advised[0].split()).code
 
 
 @pytest.mark.extended

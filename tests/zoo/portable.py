@@ -125,6 +125,19 @@ MODELS: "dict[str, tuple[Any, Any, Any]]" = {
     "histogram boosting": (lambda: HistGradientBoostingClassifier(max_iter=10), *CLASSES),
     "histogram regression": (lambda: HistGradientBoostingRegressor(max_iter=10), PATIENTS, PROGRESS),
     "sparse bins": (lambda: make_pipeline(KBinsDiscretizer(5), LogisticRegression(max_iter=500)), *CLASSES),
+    "ordinal bins": (
+        lambda: make_pipeline(KBinsDiscretizer(5, encode="ordinal"), LogisticRegression(max_iter=500)), *CLASSES,
+    ),
+    "dense bins": (
+        lambda: make_pipeline(KBinsDiscretizer(5, encode="onehot-dense"), LogisticRegression(max_iter=500)), *CLASSES,
+    ),
+    "TF-IDF that keeps capitals": (
+        lambda: make_pipeline(
+            ColumnTransformer([("t", TfidfVectorizer(lowercase=False), "text")]), LogisticRegression()
+        ),
+        TEXTS, TASTES,
+    ),
+    "XGBoost gbtree": (lambda: xgb(booster="gbtree"), *CLASSES),
     "hard voting": (lambda: VotingClassifier(pair()), *CLASSES),
     "XGBoost dart": (lambda: xgb(booster="dart"), *CLASSES),
     "XGBoost gblinear": (lambda: xgb(booster="gblinear"), *CLASSES),
@@ -169,7 +182,7 @@ def seen(name: str, folder: Path, programs: Any, edge: Path) -> "dict[str, Any]"
     converted.mkdir()
     bundle.mkdir()
     request = programs["messages"].ConvertModel(
-        model=str(original), destination=str(converted), requests=(body(inputs[:5]),), sample_rows=600, pinned=()
+        model=str(original), destination=str(converted), requests=(body(inputs[:5]),), sample_rows=600, packages=()
     )
     result = programs["asdict"](programs["converter"].convert(request))
     if result["refusal"]:

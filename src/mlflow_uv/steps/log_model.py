@@ -26,6 +26,7 @@ from ..core.model.mlflow_version import require_logging
 from ..core.release.digests import lock_digest
 from ..core.release.record import LockLink, Record, release_key
 from ..core.security.serve_env import serve_variables
+from ..ops.lineage.open_attempts import close_abandoned
 from ..ops.lineage.publication import publish
 from ..ops.lock.freshness import require_fresh
 from ..ops.lock.served_selection import require_mlflow
@@ -36,7 +37,7 @@ from ..ops.model.input_example import example_of
 from ..ops.model.proof import ProofPlan, RequirementsPolicy, prove
 from ..ops.model.release_key import explain, key_of, left_behind, parts_of
 from ..ops.model.source import NAMES, ModelSource, ModelSourceKind, source_of, with_parameters
-from ..ops.model.training import Job, close_interrupted
+from ..ops.model.training import Job
 from ..ops.model.training_programs import with_program
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.project.files import Project, read_project
@@ -199,7 +200,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     findings: tuple[Finding, ...] = ()
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
         plan = _plan(inputs, project, Path(scratch), tools)
-        close_interrupted(plan.job, tools)
+        close_abandoned(plan.job.client, tools)
         path = tools.records.path(inputs.record, inputs.project)
         initial_store, reusable = plan.job.store, None if inputs.retrain else earlier(plan, path, Path(scratch), tools)
         explain(plan.job, plan.keyed, reusable[1] if reusable else None, tools, wanted=inputs.retrain)

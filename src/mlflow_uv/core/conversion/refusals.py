@@ -9,7 +9,7 @@ _HELP: Mapping[str, str] = {
     "Locale|locale": "install the locale en_US.UTF-8 where it runs, or train the vectorizer with lowercase=False",
     "HistGradientBoosting": "train GradientBoosting, or a model of XGBoost or LightGBM, which are converted",
     "FunctionTransformer": "compute the function before the model, or replace it by a step that is converted",
-    "KBinsDiscretizer": 'train it with encode="ordinal" or encode="onehot-dense"',
+    "KBinsDiscretizer": "train a forest or boosting without it, whose trees divide the columns themselves",
     r"\((dart|gblinear)\)": 'train it with booster="gbtree"',
     "categorical": "encode the categories with an OneHotEncoder or OrdinalEncoder before the model",
     "no signature": "log the model with signature=infer_signature(inputs, predictions)",

@@ -103,10 +103,10 @@ def convert_and_compare(plan: ConversionPlan, registry: RegistryClient) -> Conve
             fix="train it with a newer Python, then release it again",
         )
     python = model_interpreter(subject, needs, registry, fix="")
-    converter, pinned = conversion_interpreter(needs, python, tools)
+    converter, packages = conversion_interpreter(needs, python, tools)
     runtime, runtime_version = runtime_interpreter(python, tools)
     with tools.console.group(f"convert {subject.shown}"):
-        result = _converted(plan, registry, converter, pinned)
+        result = _converted(plan, registry, converter, packages)
         assert result.signature is not None  # noqa: S101  # it is no refusal
         before, original = _measured(plan, registry, python)
         bundle = _staged_bundle(plan, result.signature)
@@ -144,7 +144,7 @@ def _client(plan: ConversionPlan, registry: RegistryClient, python: Path) -> Sto
 
 
 def _converted(
-    plan: ConversionPlan, registry: RegistryClient, python: Path, pinned: tuple[str, ...]
+    plan: ConversionPlan, registry: RegistryClient, python: Path, packages: tuple[str, ...]
 ) -> ConversionResult:
     destination = plan.scratch / "converted"
     destination.mkdir()
@@ -153,7 +153,7 @@ def _converted(
         destination=str(destination),
         requests=tuple(item.body for item in plan.requests if _is_usable(item) and not item.is_derived),
         sample_rows=plan.sample_rows,
-        pinned=pinned,
+        packages=packages,
     )
     client = _client(plan, registry, python)
     try:

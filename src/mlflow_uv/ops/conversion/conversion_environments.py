@@ -16,8 +16,8 @@ def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tu
     """
     Create an environment with the packages of a model and the converters of our lock that are not among them.
 
-    `model_python` is the interpreter of the model's own environment. Return the interpreter, and the pins of the
-    packages that a converted model needs with MLflow. Raises ToolFailed.
+    `model_python` is the interpreter of the model's own environment. Return the interpreter, and the names of the
+    installed packages that a converted model imports with MLflow. Raises ToolFailed.
     """
     inventory = read_inventory(tools.servers.inventory(model_python))
     installed = dict(inventory["installed"])
@@ -41,9 +41,9 @@ def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tu
             )
         (folder / COMPLETE).touch()
         listed.unlink()
-    versions = {**{pin.name: str(pin.version) for pin in pins}, **installed}
+    there = {pin.name for pin in pins} | set(installed)
     wanted = ("mlflow", "mlflow-skinny", "numpy", "onnx", "onnxruntime", "pandas", "protobuf")
-    return interpreter, tuple(f"{name}=={versions[name]}" for name in wanted if name in versions)
+    return interpreter, tuple(name for name in wanted if name in there)
 
 
 def runtime_interpreter(model_python: Path, tools: Tools) -> tuple[Path, str]:

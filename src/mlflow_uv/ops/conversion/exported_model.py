@@ -1,6 +1,6 @@
 """Logs a converted model in the store, registers it, and links it with the version that it was made from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from ...core.release.record import ExportedModel, ExportsLink, Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import FindModels, LoggedModelDescription
 from ...payloads.messages.registry import FindOrCreateVersion, SetTags
-from ...payloads.messages.tags import EXPORT_FORMAT, EXPORT_KEY, EXPORT_PREFIX, EXPORTED_FROM, MODEL_DIGEST
+from ...payloads.messages.tags import ATTEMPT, EXPORT_FORMAT, EXPORT_KEY, EXPORT_PREFIX, EXPORTED_FROM, MODEL_DIGEST
 from ...tools.system.content import digests_in
 from ..image.isolation import EvaluatedVersion
+from ..lineage.open_attempts import close_abandoned, give_up_attempt
 from ..lineage.publication import publish_again
 from ..lineage.registry_client import RegistryClient
 
@@ -36,17 +37,14 @@ def log_export(
     """
     Log a converted model, or find it from an earlier run, and register it if it has a name.
 
-    What an interrupted run left open is closed. Raises StoreUnreachable, ToolFailed.
+    What killed attempts on this machine left open is closed first; one that runs at the same time is left alone. Raises
+    StoreUnreachable, ToolFailed.
     """
+    close_abandoned(registry.client, registry.tools)
     key = sha256(canonical([subject.uri, subject.sha256, export.format, export.file_sha256]))
     model = _logged(key, registry)
     if model is None:
-        registry.client.close_attempt(EXPORT_KEY, key, status="KILLED")
-        try:
-            model_id, digest = _log(key, export, subject, registry, scratch)
-        except BaseException as error:
-            _give_up(key, registry, "FAILED" if isinstance(error, Exception) else "KILLED")
-            raise
+        model_id, digest = _log_attempt(key, export, subject, registry, scratch)
     else:
         model_id, digest = model.model_id, model.tags[MODEL_DIGEST]
     version = ""
@@ -82,13 +80,28 @@ def _logged(key: str, registry: RegistryClient) -> LoggedModelDescription | None
         model for model in models
         if model.status == "READY" and model.tags.get(EXPORT_KEY) == key and MODEL_DIGEST in model.tags
     ]  # fmt: skip
-    return complete[0] if complete else None
+    return min(complete, key=lambda model: (model.created, model.model_id), default=None)
+
+
+def _log_attempt(
+    key: str, export: ModelExport, subject: EvaluatedVersion, registry: RegistryClient, scratch: Path
+) -> tuple[str, str]:
+    with registry.tools.attempts.start(registry.client.store.uri) as attempt:
+        tags = {**_tags(key, export, subject), ATTEMPT: attempt.id}
+        try:
+            logged = _log(tags, export, subject, registry, scratch)
+        except BaseException as error:
+            status = "FAILED" if isinstance(error, Exception) else "KILLED"
+            give_up_attempt(attempt, registry.client, status, registry.tools)
+            raise
+        attempt.mark_closed()
+        return logged
 
 
 def _log(
-    key: str, export: ModelExport, subject: EvaluatedVersion, registry: RegistryClient, scratch: Path
+    tags: Mapping[str, str], export: ModelExport, subject: EvaluatedVersion, registry: RegistryClient, scratch: Path
 ) -> tuple[str, str]:
-    client, tags = registry.client, _tags(key, export, subject)
+    client = registry.client
     name = f"{subject.name}-{export.format}"
     run_id = client.create_run(
         subject.name, tags=tags, run_name=f"export {subject.name} v{subject.version}", beside=subject.run_id
@@ -104,14 +117,6 @@ def _log(
 
 def _tags(key: str, export: ModelExport, subject: EvaluatedVersion) -> dict[str, str]:
     return {EXPORT_KEY: key, EXPORT_FORMAT: export.format, EXPORTED_FROM: subject.uri}
-
-
-def _give_up(key: str, registry: RegistryClient, status: str) -> None:
-    """Close what was opened; an error is only printed, to keep the first one."""
-    try:
-        registry.client.close_attempt(EXPORT_KEY, key, status=status)
-    except StepError as error:
-        registry.tools.console.say(f"the run of this export could not be closed: {error}")
 
 
 def record_export(

@@ -9,7 +9,7 @@ from dataclasses import asdict, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ...command.errors import BadInput, StepError, TrainingFailed
+from ...command.errors import BadInput, TrainingFailed
 from ...command.report import Finding
 from ...command.wording import Wording, step_call
 from ...core.image.system_libraries import machine_fix
@@ -22,7 +22,6 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import CallFunction, FindModels, FoundModels, LoggedModelId
 from ...payloads.messages.tags import ATTEMPT, COMMIT, DIRTY, LOCK_DIGEST, UV_VERSION
 from ...tools.engines.source_snapshot import without_empty_folder
-from ...tools.mlflow.attempts import Attempt
 from ...tools.mlflow.mlflow import PAYLOADS, Mlflow
 from ...tools.mlflow.store import Store
 from ...tools.mlflow.store_client import StoreClient
@@ -30,6 +29,7 @@ from ...tools.project.files import Project
 from ...tools.system.process import Command
 from ...tools.system.progress import progress_of
 from ...tools.toolbox import Tools
+from ..lineage.open_attempts import close_attempt, give_up_attempt
 from .source import ModelSource, ModelSourceKind
 from .training_store import StoreWatch, database_identity, database_replaced, followed, watched
 
@@ -101,15 +101,15 @@ def train(job: Job, name: str, tools: Tools) -> Trained:
             model_id = _make(job, name, tags, watch, tools)
             if replaced := database_identity(job.store) != identity_before:
                 tools.mlflow.close()  # an open connection would still use the deleted file
-            _close(job, attempt, "FINISHED")
+            close_attempt(attempt, job.client, "FINISHED")
         except BaseException as error:
             for used in _used(job, watch):
-                _give_up(used, attempt, "FAILED" if isinstance(error, Exception) else "KILLED", tools)
+                give_up_attempt(attempt, used.client, "FAILED" if isinstance(error, Exception) else "KILLED", tools)
             raise
         logged = _registered(job, watch).client.find_models(FindModels(tag=(ATTEMPT, attempt.id)))
         if not logged.models and watch.own is not None:
             job = replace(job, store=watch.own)
-            _close(job, attempt, "FINISHED")
+            close_attempt(attempt, job.client, "FINISHED")
             logged = _registered(job, watch).client.find_models(FindModels(tag=(ATTEMPT, attempt.id)))
     findings: tuple[Finding, ...] = (followed(job.store, job.project),) if job.store is watch.own else ()
     findings += (database_replaced(job.store, job.project),) if replaced and job.store is not watch.own else ()
@@ -125,13 +125,6 @@ def _registered(job: Job, watch: StoreWatch) -> Job:
 
 def _used(job: Job, watch: StoreWatch) -> tuple[Job, ...]:
     return (job,) if watch.own is None else (job, replace(job, store=watch.own))
-
-
-def close_interrupted(job: Job, tools: Tools) -> None:
-    """Close the runs of earlier trainings on this machine that were killed or lost their server."""
-    for attempt in tools.attempts.abandoned(job.store.uri):
-        tools.console.say("an earlier training did not finish: its runs are closed")
-        _give_up(job, attempt, "KILLED", tools)
 
 
 def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> str | None:
@@ -288,16 +281,3 @@ def _resolved(argv: tuple[str, ...], path: str, folder: Path) -> tuple[str, ...]
             fix="correct `train` in [tool.mlflow-uv], or `uv add` the package that brings it",
         )
     return (program, *argv[1:])
-
-
-def _close(job: Job, attempt: Attempt, status: str) -> None:
-    job.client.close_attempt(ATTEMPT, attempt.id, status=status)
-    attempt.mark_closed()
-
-
-def _give_up(job: Job, attempt: Attempt, status: str, tools: Tools) -> None:
-    """Close the open runs, or leave it to the next training; errors are only printed, to keep the first error."""
-    try:
-        _close(job, attempt, status)
-    except StepError as error:
-        tools.console.say(f"the runs of this training could not be closed: {error}")

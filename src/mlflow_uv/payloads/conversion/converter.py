@@ -21,6 +21,7 @@ from skl2onnx.common import data_types
 
 from ..messages.conversion import ConversionRefusal, ConversionResult, ConvertModel, ModelPort, PortableSignature
 from ..problems import last_line, shortened
+from .installed_closure import closure_pins
 from .native_models import Inconvertible, NativeModel, load_native, ports
 from .onnx_graph import TENSOR_TYPES, GraphOutputs, exact_thresholds, operators, wrapped
 from .request_frames import frames_of
@@ -33,6 +34,10 @@ _BOOSTERS = {"XGBClassifier": "xgboost", "XGBRegressor": "xgboost", "LGBMClassif
              "LGBMRegressor": "lightgbm"}  # fmt: skip
 _PACKAGES = ("skl2onnx", "onnxmltools", "onnx")
 _LONGEST_REASON = 600
+# The token pattern that vectorizers of scikit-learn have by default, and the same one for onnxruntime's expressions
+# (RE2), whose own letters are ASCII.
+_WORDS = r"(?u)\b\w\w+\b"
+_WORDS_OF_RE2 = r"[\p{L}\p{N}_]{2,}"
 ONNX_FILE = "model.onnx"
 
 
@@ -75,7 +80,7 @@ def _converted(request: ConvertModel) -> ConversionResult:
     with _refusing(native.operator):
         requests = sample_requests(native, frames, found, rows=request.sample_rows)
     (destination / "sample.json").write_text(json.dumps(requests), encoding="utf-8")
-    _save(graph, destination / "model", schema, names, request.pinned)
+    _save(graph, destination / "model", schema, names, request.packages)
     return ConversionResult(
         signature=signature,
         operators=operators(inner),
@@ -181,6 +186,8 @@ def _sources(native: NativeModel, model: Any, example: Any) -> "Iterator[tuple[s
     for name in outputs:
         stem = name if name in native.methods else name.rpartition("_")[0]
         counts[stem] = counts.get(stem, 0) + 1
+    if native.kind == "classifier" and len(counts) == 1 < len(names):
+        names = names[:1]  # shares of votes, which the model does not return
     if len(counts) != len(names):
         raise Inconvertible(native.operator, f"the converter wrote the outputs {', '.join(names)}")
     for name, (stem, count) in zip(names, counts.items(), strict=True):
@@ -221,7 +228,9 @@ def _convert_estimator(native: NativeModel, inputs: "Sequence[ModelPort]", layou
             raise Inconvertible(native.operator, "it gets numbers and texts without a ColumnTransformer as first step")
         kind = data_types.StringTensorType if texts == {True} else data_types.FloatTensorType
         initial = [("input", kind([None, len(inputs) if layout == "columns" else example.shape[1]]))]
-    options = {id(model): {"zipmap": False}} if native.kind == "classifier" else None
+    options = {id(model): {"zipmap": False}} if native.kind == "classifier" else {}
+    for vectorizer in (part for part in _parts(model) if getattr(part, "token_pattern", None) == _WORDS):
+        options[id(vectorizer)] = {"tokenexp": _WORDS_OF_RE2}
     found = skl2onnx.convert_sklearn(model, "model", initial, target_opset=_OPSETS, options=options)
     trees = _lightgbm_in(model)
     return found if trees is None else exact_thresholds(found, thresholds_of(trees))
@@ -279,12 +288,7 @@ def _takes_text(transformer: Any) -> bool:
 
 def _estimators_with_names(model: Any) -> "Iterator[Any]":
     """The models of XGBoost in a model: the converter reads the position of a column from a name such as f3."""
-    pending, seen = [model], set()
-    while pending:
-        item = pending.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
+    for item in _parts(model):
         if type(item).__name__ in ("XGBClassifier", "XGBRegressor"):
             kind = str(json.loads(item.get_booster().save_config())["learner"]["gradient_booster"]["name"])
             if kind != "gbtree":
@@ -294,6 +298,17 @@ def _estimators_with_names(model: Any) -> "Iterator[Any]":
             if "c" in (item.get_booster().feature_types or ()):
                 raise Inconvertible(f"{type(item).__name__} (categorical)", "categorical columns are not converted")
             yield item
+
+
+def _parts(model: Any) -> "Iterator[Any]":
+    """A model and what is in it: steps, transformers, estimators of an ensemble."""
+    pending, seen = [model], set()
+    while pending:
+        item = pending.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
         if isinstance(item, (list, tuple)):
             pending.extend(item)
         elif type(item).__module__.startswith("sklearn."):
@@ -330,7 +345,7 @@ def _register_boosters() -> None:
         )
 
 
-def _save(graph: Any, folder: Path, schema: Any, outputs: "Sequence[ModelPort]", pinned: "Sequence[str]") -> None:
+def _save(graph: Any, folder: Path, schema: Any, outputs: "Sequence[ModelPort]", packages: "Sequence[str]") -> None:
     """Save a graph as a model of MLflow, with the signature of the original and the outputs of the graph."""
     returned = Schema([ColSpec(type=DataType[port.type], name=port.name) for port in outputs])
     try:
@@ -338,7 +353,7 @@ def _save(graph: Any, folder: Path, schema: Any, outputs: "Sequence[ModelPort]",
             graph,
             str(folder),
             signature=ModelSignature(inputs=schema, outputs=returned),
-            pip_requirements=list(pinned),
+            pip_requirements=closure_pins(packages),
             save_as_external_data=False,
         )
     except Exception as error:  # protobuf cannot write more than 2 GiB

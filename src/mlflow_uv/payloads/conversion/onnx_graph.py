@@ -12,6 +12,7 @@ from ..messages.conversion import ModelPort
 
 DEFAULT_OPSET = 15
 INNER = "converted/"  # in front of every name of the graph that a converter wrote
+OWN = "mlflow-uv/"  # in front of every other name, besides those of inputs and outputs
 # The type of an input by that of the signature's column. MLflow and the scorer give a float64 column as float32.
 TENSOR_TYPES = {
     "double": TensorProto.FLOAT,
@@ -51,10 +52,10 @@ def wrapped(inner: Any, inputs: "Sequence[ModelPort]", layout: str, outputs: Gra
         for port in inputs
     ]
     returned = [helper.make_tensor_value_info(port.name, _OUTPUT_TYPES[port.type], [None]) for port in outputs.ports]
-    axes = [numpy_helper.from_array(np.array([-1, 1], dtype=np.int64), f"{INNER}column")]
-    vector = [numpy_helper.from_array(np.array([-1], dtype=np.int64), f"{INNER}vector")]
+    axes = [numpy_helper.from_array(np.array([-1, 1], dtype=np.int64), f"{OWN}column")]
+    vector = [numpy_helper.from_array(np.array([-1], dtype=np.int64), f"{OWN}vector")]
     positions = [
-        numpy_helper.from_array(np.array(column, dtype=np.int64), f"{INNER}position {column}")
+        numpy_helper.from_array(np.array(column, dtype=np.int64), f"{OWN}position {column}")
         for column in sorted({column for _, column in outputs.sources if column >= 0})
     ]
     whole = helper.make_graph(
@@ -89,8 +90,8 @@ def _front(graph: Any, inputs: "Sequence[ModelPort]", layout: str) -> "Iterator[
     columns = []
     for number, port in enumerate(inputs):
         elements = wanted[0 if single else number].type.tensor_type.elem_type
-        column, cast = f"{INNER}column {number}", f"{INNER}cast {number}" if single else wanted[number].name
-        yield helper.make_node("Reshape", [port.name, f"{INNER}column"], [column])
+        column, cast = f"{OWN}column {number}", f"{OWN}cast {number}" if single else wanted[number].name
+        yield helper.make_node("Reshape", [port.name, f"{OWN}column"], [column])
         if TENSOR_TYPES[port.type] == elements:
             yield helper.make_node("Identity", [column], [cast])
         else:
@@ -103,12 +104,12 @@ def _front(graph: Any, inputs: "Sequence[ModelPort]", layout: str) -> "Iterator[
 def _back(outputs: GraphOutputs) -> "Iterator[Any]":
     """The nodes that make a vector of the right type of each output."""
     for number, (port, (source, column)) in enumerate(zip(outputs.ports, outputs.sources, strict=True)):
-        name, vector = f"{INNER}{source}", f"{INNER}output {number}"
+        name, vector = f"{INNER}{source}", f"{OWN}output {number}"
         if column >= 0:
-            taken = f"{INNER}taken {number}"
-            yield helper.make_node("Gather", [name, f"{INNER}position {column}"], [taken], axis=1)
+            taken = f"{OWN}taken {number}"
+            yield helper.make_node("Gather", [name, f"{OWN}position {column}"], [taken], axis=1)
             name = taken
-        yield helper.make_node("Reshape", [name, f"{INNER}vector"], [vector])
+        yield helper.make_node("Reshape", [name, f"{OWN}vector"], [vector])
         kind = "Identity" if port.type == "string" else "Cast"
         options = {} if kind == "Identity" else {"to": _OUTPUT_TYPES[port.type]}
         yield helper.make_node(kind, [vector], [port.name], **options)

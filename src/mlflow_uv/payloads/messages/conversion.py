@@ -41,7 +41,8 @@ class ConvertModel(Request):
 
     `destination` is an existing, empty folder. It gets `model`, a model of MLflow's flavor onnx with the file
     `model.onnx`, and `sample.json`, generated requests. `requests` are bodies that the model answers, from which the
-    sample is made; `sample_rows` is about the number of its rows. `pinned` are the requirements of the new model.
+    sample is made; `sample_rows` is about the number of its rows. `packages` are imported with the new model: they
+    and what they need are its requirements.
     """
 
     verb: ClassVar[str] = "convert"
@@ -49,7 +50,7 @@ class ConvertModel(Request):
     destination: str
     requests: tuple[str, ...]
     sample_rows: int
-    pinned: tuple[str, ...]
+    packages: tuple[str, ...]
 
 
 @lazy_dataclass

@@ -69,7 +69,7 @@ def test_the_converters_of_our_lock_come_beside_the_packages_of_the_model(tmp_pa
     (tmp_path / "mlflow-uv-install.txt").write_text("scikit-learn==1.5.2\n")
     needs = Needs(model=tmp_path, requirements=None, wheels=(), python="3.11")
 
-    first, pinned = conversion_interpreter(needs, PYTHON, tools)
+    first, packages = conversion_interpreter(needs, PYTHON, tools)
     again, _ = conversion_interpreter(needs, PYTHON, tools)
 
     ((text, hashed),) = cast("Uv", tools.uv).lists
@@ -77,7 +77,7 @@ def test_the_converters_of_our_lock_come_beside_the_packages_of_the_model(tmp_pa
     assert (first, False, "scikit-learn") == (again, hashed, names[0])
     assert {"skl2onnx", "onnxmltools", "onnx", "onnxruntime"} <= set(names)
     assert 1 == names.count("scikit-learn")
-    assert {"mlflow==3.17.2", "numpy==2.3.1"} <= set(pinned)
+    assert {"mlflow", "numpy"} <= set(packages)
     assert ["mlflow-uv-install.txt"] == [path.name for path in tmp_path.iterdir() if path.suffix == ".txt"]
 
 

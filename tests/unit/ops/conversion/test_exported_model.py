@@ -8,13 +8,15 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.command.errors import Cancelled
+from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Console
 from mlflow_uv.ops.conversion.exported_model import ModelExport, log_export
 from mlflow_uv.ops.image.isolation import EvaluatedVersion
 from mlflow_uv.ops.lineage.registry_client import RegistryClient
 from mlflow_uv.payloads.messages.models import FindModels, FoundModels, LoggedModelDescription
 from mlflow_uv.payloads.messages.registry import FindOrCreateVersion, SetTags
-from mlflow_uv.payloads.messages.tags import EXPORT_KEY, EXPORTED_FROM, MODEL_DIGEST
+from mlflow_uv.payloads.messages.tags import ATTEMPT, EXPORT_KEY, EXPORTED_FROM, MODEL_DIGEST
+from mlflow_uv.tools.mlflow.attempts import Attempts
 
 SUBJECT = EvaluatedVersion(name="wine", version="7", model_id="m-1", run_id="r-1", model=Path("model"), sha256="a" * 64)
 
@@ -23,6 +25,7 @@ SUBJECT = EvaluatedVersion(name="wine", version="7", model_id="m-1", run_id="r-1
 class Store:
     """A store that is cancelled when the files are uploaded, if it `stops`."""
 
+    store = SimpleNamespace(uri="http://127.0.0.1:9")
     stops: bool = False
     models: list[LoggedModelDescription] = field(default_factory=list)
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -78,9 +81,9 @@ class Store:
 
 def export(store: Store, scratch: Path, *, name: str | None = None, digest: str = "b" * 64) -> str:
     """The URI of a model that is exported."""
-    registry = cast(
-        "RegistryClient", SimpleNamespace(client=store, tools=SimpleNamespace(console=cast("Console", None)))
-    )
+    attempts = Attempts(cast("Host", SimpleNamespace(state=scratch.parent / "state")))
+    tools = SimpleNamespace(console=cast("Console", None), attempts=attempts)
+    registry = cast("RegistryClient", SimpleNamespace(client=store, tools=tools))
     scratch.mkdir()
     plan = ModelExport(folder=Path("converted"), format="onnx", file_sha256=digest, name=name)
     return log_export(plan, SUBJECT, registry, scratch).uri
@@ -96,7 +99,7 @@ def test_a_model_is_logged_beside_the_original_and_the_version_gets_a_tag(tmp_pa
 
     assert "models:/m-2" == uri
     assert [
-        ("close", (EXPORT_KEY, 64, "KILLED")), ("run", ("models:/wine/7", "r-1")), ("log", "wine-onnx"),
+        ("run", ("models:/wine/7", "r-1")), ("log", "wine-onnx"),
         ("tags", "m-2"),
         ("end", ("r-2", "FINISHED")), ("tags", ("wine", "7")),
     ] == store.calls  # fmt: skip
@@ -127,5 +130,5 @@ def test_a_cancelled_upload_leaves_no_open_run(tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         export(store, tmp_path / "1", name="wine-onnx")
 
-    assert [("close", (EXPORT_KEY, 64, "KILLED"))] * 2 == [call for call in store.calls if call[0] == "close"]
-    assert ["close", "run", "close"] == [name for name, _ in store.calls]
+    assert ["run", "close"] == [name for name, _ in store.calls]
+    assert ("close", (ATTEMPT, 32, "KILLED")) == store.calls[-1]
