@@ -14,7 +14,7 @@ def closure_pins(names: Iterable[str]) -> "list[str]":
     Extras and markers count as pip counts them (PEP 508). A needed package that is not installed is left out: whoever
     installed the environment decided so. Raises PackageNotFoundError if one of `names` is not installed.
     """
-    pending = [(canonicalize_name(name), frozenset[str]()) for name in names]
+    pending = [(str(canonicalize_name(name)), frozenset[str]()) for name in names]
     found = {name: importlib.metadata.version(name) for name, _ in pending}
     seen = set(pending)
     while pending:
@@ -34,4 +34,4 @@ def _needed(name: str, extras: "frozenset[str]") -> "Iterator[tuple[str, frozens
         requirement = Requirement(line)
         marker = requirement.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-            yield canonicalize_name(requirement.name), frozenset(requirement.extras)
+            yield str(canonicalize_name(requirement.name)), frozenset(requirement.extras)
