@@ -228,7 +228,7 @@ def _convert_estimator(native: NativeModel, inputs: "Sequence[ModelPort]", layou
             raise Inconvertible(native.operator, "it gets numbers and texts without a ColumnTransformer as first step")
         kind = data_types.StringTensorType if texts == {True} else data_types.FloatTensorType
         initial = [("input", kind([None, len(inputs) if layout == "columns" else example.shape[1]]))]
-    options = {id(model): {"zipmap": False}} if native.kind == "classifier" else {}
+    options: dict[int, dict[str, Any]] = {id(model): {"zipmap": False}} if native.kind == "classifier" else {}
     for vectorizer in (part for part in _parts(model) if getattr(part, "token_pattern", None) == _WORDS):
         options[id(vectorizer)] = {"tokenexp": _WORDS_OF_RE2}
     found = skl2onnx.convert_sklearn(model, "model", initial, target_opset=_OPSETS, options=options)
