@@ -6,7 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mlflow_uv.payloads.messages import conversion, deployments, evaluation, models, registry, request, runs, scoring
+from mlflow_uv.payloads.messages import (
+    conversion,
+    deployments,
+    evaluation,
+    models,
+    platforms,
+    registry,
+    request,
+    runs,
+    scoring,
+)
 from mlflow_uv.payloads.messages.reader import read
 from mlflow_uv.tools.mlflow.mlflow import Mlflow
 from mlflow_uv.tools.mlflow.store import Store
@@ -57,6 +67,7 @@ PAIRS: Mapping[type[request.Request], type[Any]] = {
     registry.SetTags: request.Done,
     deployments.ClaimDeployment: deployments.DeploymentClaim,
     deployments.RecordDeployment: request.Done,
+    platforms.CallAws: platforms.AwsResult,
     scoring.ScoreTables: scoring.ScoringResult,
     scoring.ScoreTablesBySpark: scoring.ScoringResult,
 }
@@ -167,6 +178,7 @@ RESPONSES: tuple[Any, ...] = (
     MOVE,
     registry.RollbackTarget(before="2", after="1", already=False, why=""),
     deployments.DeploymentClaim(claimed=False, entry=DEPLOYMENT),
+    platforms.AwsResult(parts={"EndpointStatus": "InService"}, body="e30="),
     registry.DeletedVersions(deleted=("1",), kept={"2": "alias champion names it"}, notes=()),
 )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .channel import Channel
-from .messages import conversion, deployments, evaluation, models, registry, runs, scoring
+from .messages import conversion, deployments, evaluation, models, platforms, registry, runs, scoring
 from .messages.reader import read
 from .messages.request import DescribeEnvironment, Request
 from .problems import Problem, ProblemKind, describe
@@ -67,6 +67,7 @@ VERBS: Mapping[type[Request], tuple[str, str]] = {
     registry.SetTags: ("registry.tags", "tag"),
     deployments.ClaimDeployment: ("registry.deployments", "claim"),
     deployments.RecordDeployment: ("registry.deployments", "record"),
+    platforms.CallAws: ("platforms.aws", "call"),
     scoring.ScoreTables: ("scoring.scorer", "score"),
     scoring.ScoreTablesBySpark: ("spark.scoring", "score"),
 }

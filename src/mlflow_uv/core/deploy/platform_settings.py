@@ -2,15 +2,16 @@
 
 from typing import Annotated, ClassVar
 
+from ...command.limits import Limits
 from ...command.step import Doc, Matching
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from .target_settings import TargetSettings
+from .target_settings import CanarySettings
 
 _PREFIX = r"[a-z](?:-?[a-z0-9]){0,28}-?"
 
 
 @lazy_dataclass
-class PlatformSettings(TargetSettings):
+class PlatformSettings(CanarySettings):
     """The settings that every platform has."""
 
     least_deadline_s: ClassVar[float] = 1800
@@ -44,3 +45,41 @@ class DatabricksSettings(PlatformSettings):
         Doc("Scope whose secrets are the variables that the model needs (`serve-env`), by their names."),
         Matching(r"[A-Za-z0-9_.@-]{1,128}", "the name of a secret scope"),
     ] = None
+
+
+@lazy_dataclass
+class SagemakerSettings(PlatformSettings):
+    """Settings of the target sagemaker."""
+
+    role: Annotated[
+        str | None,
+        Doc("ARN of the role that the servers have, which must be set."),
+        Matching(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}", "the ARN of a role"),
+    ] = None
+    region: Annotated[
+        str | None,
+        Doc("Region of the endpoint; that of the environment by default."),
+        Matching(r"[a-z]{2}(?:-[a-z]+)+-[0-9]", "the name of a region"),
+    ] = None
+    instance_type: Annotated[
+        str, Doc("Type of the servers."), Matching(r"ml\.[a-z0-9-]+\.[a-z0-9]+", "an instance type such as ml.m5.large")
+    ] = "ml.m5.large"
+    instances: Annotated[int, Limits(least=1), Doc("Number of servers of a version.")] = 1
+    serverless_memory: Annotated[
+        int | None,
+        Limits(least=1024, below=6145),
+        Doc("Memory in MiB of an endpoint without servers of its own: 1024 to 6144, a multiple of 1024."),
+    ] = None
+    serverless_concurrency: Annotated[
+        int, Limits(least=1, below=201), Doc("Requests at the same time to an endpoint without servers of its own.")
+    ] = 5
+    repository: Annotated[
+        str | None,
+        Doc("Repository of Amazon ECR to which the image is copied, if it is elsewhere."),
+        Matching(
+            r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/[a-z0-9._/-]{2,256}", "a repository of ECR"
+        ),
+    ] = None
+    plain_variables: Annotated[
+        bool, Doc("Give the model its variables (`serve-env`) in the clear: whoever may describe the model reads them.")
+    ] = False

@@ -27,7 +27,9 @@ def deployment_checks(entry: DeploymentEntry, facts: Facts) -> tuple[LinkCheck, 
 
 def image_check(entry: DeploymentEntry, images: tuple[str, ...]) -> LinkCheck | None:
     """The check of a deployment whose image is none of those that the record of its version names; None for another."""
-    if not images or entry.image in ("", *images):
+    # A copy in another registry has the same digest.
+    digests = {name.rpartition("@")[2] for name in ("", *images)}
+    if not images or entry.image.rpartition("@")[2] in digests:
         return None
     reason = f"it runs the image {entry.image}, and the record of version {entry.version} says {images[0]}"
     return LinkCheck(link=link_of(entry), state=LinkState.BROKEN, reason=reason, fix="deploy the version again")

@@ -10,7 +10,7 @@ from ...command.step import Doc, Matching
 from ...command.wording import suggestion
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicyTable
-from .platform_settings import DatabricksSettings
+from .platform_settings import DatabricksSettings, SagemakerSettings
 from .target_settings import CanarySettings, TargetSettings
 
 # Names of networks, containers and objects of Kubernetes are made of it, and all of them accept it.
@@ -101,6 +101,7 @@ KINDS: Mapping[str, type[TargetSettings]] = {
     "compose": HostSettings,
     "podman": HostSettings,
     "kubernetes": KubernetesSettings,
+    "sagemaker": SagemakerSettings,
     "databricks": DatabricksSettings,
     "kserve": InferenceSettings,
     "seldon": InferenceSettings,

@@ -93,11 +93,11 @@ class ServingEndpoint:
         self._configure(_config(active or slot, *map(_wanted_again, others), entity))
         return True
 
-    def route(self, slot: str) -> bool:
+    def route(self, slot: str, percent: int) -> bool:
         """See ServingPlatform."""
         config = self._active()
-        if _share(config, slot) < 100:  # noqa: PLR2004  # percent
-            self._configure(_config(slot, *(_wanted_again(entity) for _, entity in _entities(config))))
+        if _share(config, slot) != percent:
+            self._configure(_config(slot, *(_wanted_again(entity) for _, entity in _entities(config)), percent=percent))
         return True
 
     def keep(self, slot: str) -> bool:
@@ -145,10 +145,13 @@ class ServingEndpoint:
         }
 
 
-def _config(active: str, *entities: Json) -> dict[str, Any]:
-    """A configuration in which one of the entities has all the traffic."""
+def _config(active: str, *entities: Json, percent: int = 100) -> dict[str, Any]:
+    """A configuration in which one of at most two entities has a part of the traffic, and the other one the rest."""
     routes = [
-        {"served_model_name": entity["name"], "traffic_percentage": 100 if entity["name"] == active else 0}
+        {
+            "served_model_name": entity["name"],
+            "traffic_percentage": percent if entity["name"] == active else 100 - percent,
+        }
         for entity in entities
     ]
     return {"served_entities": list(entities), "traffic_config": {"routes": routes}}

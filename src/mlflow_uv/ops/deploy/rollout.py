@@ -106,7 +106,7 @@ def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
         target.shift()
         say("  the traffic goes to the new version")
     with target.live() as endpoint:
-        live = ask_live(endpoint, _to_endpoint(expected, target), tools) if endpoint else None
+        live = ask_live(endpoint, _to_endpoint(expected, target, endpoint), tools) if endpoint else None
     after = target.observe()
     if live is None:
         return Rollout(findings=findings, after=after)
@@ -153,9 +153,9 @@ def ask_live(endpoint: str | Endpoint, expected: Expected, tools: Tools) -> Obse
     return ask(endpoint, expected, tools)
 
 
-def _to_endpoint(expected: Expected, target: DeploymentTarget) -> Expected:
-    """The requests, with commands that send them to the endpoint as clients do."""
-    endpoint = target.observe().endpoint
+def _to_endpoint(expected: Expected, target: DeploymentTarget, asked: str | Endpoint) -> Expected:
+    """The requests, with commands that send them to the endpoint as clients do; none where a login is needed."""
+    endpoint = target.observe().endpoint if isinstance(asked, str) else ""
     return replace(expected, url=f"{endpoint.removesuffix(INVOCATIONS)}{INVOCATIONS}" if endpoint else "")
 
 

@@ -12,9 +12,11 @@ from typing import Protocol
 
 from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
 from ...command.wording import Wording, option
+from ...core.deploy.canary import NO_TRAFFIC, SharedTraffic
 from ...core.deploy.difference import DeploymentChange, Facts, changes_between
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
+from ...core.deploy.target_settings import CanarySettings
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
@@ -32,6 +34,7 @@ from .target import (
 )
 
 _POLL_S = 3.0
+_WHOLE = 100  # percent
 _MOST_STEPS = 8  # of one change, each after the one before has ended
 _IDENTITY = (MODEL, VERSION, IMAGE)
 
@@ -60,13 +63,14 @@ class PlatformEndpoint:
     An endpoint with its variants by the names in SLOTS.
 
     `changing` is the platform's word for the change that it makes now, `failed` why the endpoint can only be deleted,
-    each empty without one. `ours` says that this program made it.
+    `problem` why the last change failed, each empty without one. `ours` says that this program made it.
     """
 
     variants: Mapping[str, EndpointVariant]
     address: str
     changing: str = ""
     failed: str = ""
+    problem: str = ""
     ours: bool = True
 
     @property
@@ -98,8 +102,8 @@ class ServingPlatform(Protocol):
     def create(self, slot: str, wanted: WantedVersion) -> bool:
         """Create a variant without traffic; with all the traffic, if there is no endpoint."""
 
-    def route(self, slot: str) -> bool:
-        """Lead all traffic to a variant."""
+    def route(self, slot: str, percent: int) -> bool:
+        """Lead a part of the traffic to a variant, and the rest to the other one."""
 
     def keep(self, slot: str) -> bool:
         """Lead all traffic to a variant, and remove the other one. Raises ToolFailed if the variant is gone."""
@@ -129,7 +133,9 @@ class SharedEndpoint:
             return NOT_DEPLOYED
         active = seen.active
         leftovers = tuple(f"{self._platform.name} {slot}" for slot in seen.variants if slot != active)
-        facts = {} if active is None else seen.variants[active].facts
+        facts = {} if active is None else dict(seen.variants[active].facts)
+        if active is not None and seen.variants[active].ready and (share := seen.variants[active].share) < _WHOLE:
+            facts[STATE] = f"{share:.3g} % of the traffic"
         if active is None and not leftovers:
             leftovers = (self._platform.name,)
         return DeployedVersion(facts=facts, endpoint=seen.address, leftovers=leftovers)
@@ -137,6 +143,13 @@ class SharedEndpoint:
     def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
         """See DeploymentTarget."""
         self._facts = self._platform.facts(wanted)
+        settings = self._options.settings
+        if not self._platform.beside and isinstance(settings, CanarySettings) and settings.canary_steps:
+            raise BadInput(
+                what=f"the endpoint `{self._platform.name}` runs one version at a time",
+                why="no part of the requests can be led to another one",
+                fix="remove `canary` from the table of the deployment",
+            )
         seen = self._ours()
         now = self.observe() if seen is not None else NOT_DEPLOYED
         require_same_model(self._options.name, self._platform.place, now, wanted)
@@ -172,7 +185,17 @@ class SharedEndpoint:
 
     def shift(self) -> None:
         """See DeploymentTarget."""
-        self._require_ready(self._change(lambda: self._platform.route(self._slot)))
+        self._require_ready(self._change(lambda: self._platform.route(self._slot, _WHOLE)))
+
+    def share(self, percent: int) -> None:
+        """See TrafficSplit; a version that had the traffic before keeps all of it."""
+        if self._slot == self._before:
+            return
+        self._require_ready(self._change(lambda: self._platform.route(self._slot, percent)))
+
+    def served(self) -> SharedTraffic:
+        """See TrafficSplit; the platform counts the requests of clients, and this program does not read its metrics."""
+        return NO_TRAFFIC
 
     @contextmanager
     def live(self) -> Iterator[Endpoint]:
@@ -254,7 +277,9 @@ class SharedEndpoint:
         shown = f"`{self._slot}` of `{self._platform.name}`"
         if seen is None or variant is None or not variant.ready:
             state = "gone" if variant is None else variant.facts.get(STATE, "unknown")
-            why = (variant.problem if variant is not None else "") or ("" if seen is None else seen.failed)
+            why = (variant.problem if variant is not None else "") or (
+                "" if seen is None else seen.failed or seen.problem
+            )
             raise NotServing(what=f"{shown} is not ready: its state is {state}", why=why or "the platform says no more")
         for part in _IDENTITY:
             observed, planned = variant.facts.get(part, "nothing"), self._facts.get(part, "nothing")

@@ -10,7 +10,8 @@ from ...core.image.reference import image_reference
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.web import Web
-from .logins import Logins
+from .image_copy import copy_image
+from .logins import Login, Logins
 from .referrers import Attachment, attach, attached
 from .repository import PublishedImage, PulledImage, RegistryUnanswered, Repository
 
@@ -98,6 +99,22 @@ class Registries:
         if repository.manifest(image.digest) != image.manifest:
             raise RegistryUnanswered(f"{reference.host} does not return the manifest that was pushed")
         return PushedImage(digest=image.digest, sent=sent)
+
+    def copy(self, source: str, target: str, login: Login | None) -> int:
+        """
+        Copy an image by its digest (`HOST/NAME@sha256:…`) to another repository, and return the bytes that were sent.
+
+        `login` is for the target; without one it is that of the user. Raises RegistryUnanswered.
+        """
+        (place, _, digest), (there, _, expected) = source.partition("@"), target.partition("@")
+        assert digest == expected  # noqa: S101  # what is copied does not change
+        reference, new = image_reference(place), image_reference(there)
+        login = login or self._logins.of(new)
+        return copy_image(
+            Repository(self._web, self._clock, reference, self._logins.of(reference)),
+            Repository(self._web, self._clock, new, login, rights="pull,push"),
+            digest,
+        )
 
     def pull(self, name: str, architecture: str, folder: Path) -> "RegistryImage | None":
         """

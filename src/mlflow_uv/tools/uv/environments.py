@@ -90,7 +90,7 @@ class Environments:
         Raises BadProject for a database without a project, ToolFailed.
         """
         if store.kind is StoreKind.SERVER:
-            return self._ours()
+            return self.ours()
         if project is None:
             raise BadProject(
                 what="a database store needs the project's own MLflow",
@@ -123,7 +123,8 @@ class Environments:
                         return str(interpreters[-1])
         return version
 
-    def _ours(self) -> Path:
+    def ours(self) -> Path:
+        """The interpreter of our own environment with a client of tracking servers, and boto3. Raises ToolFailed."""
         lock = (self._host.ours / "uv.lock").read_bytes()
         folder = self._host.cache / f"registry-{lock_digest(lock)[:16]}"
         if folder not in self._interpreters:

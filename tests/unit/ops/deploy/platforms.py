@@ -1,19 +1,27 @@
 """Platforms that serve models, as stand-ins in memory, for the tests that are the same for every target."""
 
+import base64
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
-from mlflow_uv.core.deploy.platform_settings import DatabricksSettings
+from mlflow_uv.core.deploy.platform_settings import DatabricksSettings, SagemakerSettings
 from mlflow_uv.core.deploy.target_settings import TargetSettings
 from mlflow_uv.ops.deploy.databricks import open_target as open_databricks
+from mlflow_uv.ops.deploy.sagemaker import SagemakerEndpoint
+from mlflow_uv.ops.deploy.shared_endpoint import SharedEndpoint
 from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget
+from mlflow_uv.payloads.messages.platforms import AwsResult
 from mlflow_uv.tools.toolbox import Tools
 from tests.stand_ins.databricks import TOKEN, DatabricksWorkspace
+from tests.stand_ins.sagemaker import Refused, SageMakerAccount
 from tests.stand_ins.web import Answer, StandInWeb
 
-from .worlds import World, tools_of_tests
+from .worlds import World, digest_of, tools_of_tests
+
+REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/wine"
 
 
 def tools_with(answer: Answer, variables: Mapping[str, str]) -> Tools:
@@ -51,4 +59,53 @@ def databricks_world(**settings: Any) -> DatabricksWorld:
     return DatabricksWorld(settings=DatabricksSettings(target="databricks", **settings))
 
 
-PLATFORMS: Mapping[str, Callable[[], World]] = {"databricks": databricks_world}
+class KeptAws:
+    """See tools.cloud.aws.Aws; the account is kept in memory, and nothing but SageMaker is there."""
+
+    def __init__(self, account: SageMakerAccount) -> None:
+        self._account = account
+
+    def try_call(self, service: str, operation: str, parameters: Mapping[str, Any], **body: Any) -> AwsResult:
+        """See Aws."""
+        plain = json.loads(json.dumps(parameters))
+        try:
+            if service == "ecr":
+                token = base64.b64encode(b"AWS:made-up").decode()
+                return AwsResult(parts={"authorizationData": [{"authorizationToken": token}]})
+            if service == "sagemaker-runtime":
+                answer = self._account.invoke_endpoint(
+                    plain["EndpointName"], base64.b64decode(body["body"]), variant=plain.get("TargetVariant")
+                )
+                return AwsResult(parts={}, body=base64.b64encode(answer).decode())
+            return AwsResult(parts=json.loads(json.dumps(self._account.call(operation, plain))))
+        except Refused as error:
+            return AwsResult(parts=error.parts, code=error.code, message=error.message)
+
+
+@dataclass
+class SagemakerWorld:
+    """An account in memory."""
+
+    settings: SagemakerSettings
+    account: SageMakerAccount = field(default_factory=SageMakerAccount)
+    copied: list[tuple[str, str]] = field(default_factory=list)
+
+    def target(self) -> DeploymentTarget:
+        """See World."""
+        registries = SimpleNamespace(copy=lambda source, target, _login: self.copied.append((source, target)))
+        tools = cast("Tools", SimpleNamespace(**vars(tools_of_tests()), registries=registries))
+        options = options_of(self.settings)
+        return SharedEndpoint(options, SagemakerEndpoint(options, KeptAws(self.account), tools), tools)
+
+    def plant(self, version: str, fault: str) -> None:
+        """See World."""
+        self.account.faults[f"{REPOSITORY}@{digest_of(version)}"] = fault
+
+
+def sagemaker_world(**settings: Any) -> SagemakerWorld:
+    """An account without endpoints."""
+    given = {"role": "arn:aws:iam::123456789012:role/serving", "repository": REPOSITORY, **settings}
+    return SagemakerWorld(settings=SagemakerSettings(target="sagemaker", **given))
+
+
+PLATFORMS: Mapping[str, Callable[[], World]] = {"databricks": databricks_world, "sagemaker": sagemaker_world}

@@ -16,6 +16,8 @@ from .worlds import KeptContainers, tools_of_tests
 # What platforms need to be opened; nothing is sent.
 LOGINS = {"DATABRICKS_HOST": "https://workspace.example.com", "DATABRICKS_TOKEN": "made-up"}
 
+OTHERS = {"environments": SimpleNamespace(ours=lambda: "python"), "mlflow": None, "registries": None}
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_opens_a_target_that_has_every_method(kind: str) -> None:
@@ -24,7 +26,9 @@ def test_a_kind_opens_a_target_that_has_every_method(kind: str) -> None:
     """
     engines = SimpleNamespace(deployed=lambda _kind, name: KeptContainers(name))
     host = SimpleNamespace(variables=LOGINS)
-    tools = cast("Tools", SimpleNamespace(**vars(tools_of_tests()), engines=engines, runner=FakeRunner(), host=host))
+    tools = cast(
+        "Tools", SimpleNamespace(**vars(tools_of_tests()), engines=engines, runner=FakeRunner(), host=host, **OTHERS)
+    )
     options = DeploymentOptions(
         name="prod", settings=KINDS[kind](target=kind), is_preview=False, proxy_image="p", deadline_s=1, answer_s=1
     )

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from mlflow_uv.command.errors import Cancelled, NotReturned, NotServing, ToolFailed
+from mlflow_uv.core.deploy.canary import NO_TRAFFIC
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.ops.deploy.rollout import RolloutChecks, RolloutPlan, carry_out
 from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.shared_endpoint import EndpointVariant, PlatformEndpoint
-from mlflow_uv.ops.deploy.target import DeploymentTarget
+from mlflow_uv.ops.deploy.target import DeploymentTarget, TrafficSplit, WantedVersion
 
 from .platforms import PLATFORMS
 from .test_target import begin, deploy, runs
@@ -27,9 +28,11 @@ def nothing() -> None:
     """A check that finds nothing."""
 
 
-def roll_out(target: DeploymentTarget, version: str, renew: Callable[[], None] = nothing, **more: Any) -> Any:
+def roll_out(
+    target: DeploymentTarget, version: str | WantedVersion, renew: Callable[[], None] = nothing, **more: Any
+) -> Any:
     """Deploy a version with everything that is asked and undone."""
-    wanted = wanted_version(version)
+    wanted = wanted_version(version) if isinstance(version, str) else version
     changes = target.plan(wanted)
     name = DeploymentName(table="prod")
     plan = RolloutPlan(name=name, target=target, wanted=wanted, before=target.observe(), changes=changes, **more)
@@ -167,6 +170,40 @@ def test_a_version_that_is_gone_cannot_be_returned_to(world: World) -> None:
 
     with pytest.raises(NotReturned, match="it is gone"):
         roll_out(target, "2", second)
+
+
+def test_a_canary_gets_its_share_and_then_everything(world: World) -> None:
+    """
+    A run that was killed meanwhile is seen, and the next one ends the split, whichever version it deploys.
+    """
+    deploy(world, "1")
+    states = []
+    for version in ("1", "2"):
+        target = begin(world.target(), wanted_version("2"), up_to="ask")
+        assert isinstance(target, TrafficSplit)
+        target.share(10)
+        states.append((runs(world)[:2], target.served()))
+        again = world.target()
+        changed = bool(again.plan(wanted_version(version)))
+        begin(again, wanted_version(version))
+        again.settle()
+        assert (True, (version, RUNNING, ())) == (changed, runs(world))
+
+    assert [(("1", "90 % of the traffic"), NO_TRAFFIC)] * 2 == states
+
+
+def test_a_canary_that_is_stopped_is_undone(world: World) -> None:
+    """
+    The version before has all the traffic again.
+    """
+    deploy(world, "1")
+    target = begin(world.target(), wanted_version("2"), up_to="ask")
+    assert isinstance(target, TrafficSplit)
+    target.share(50)
+
+    target.undo()
+
+    assert ("1", RUNNING, ()) == runs(world)
 
 
 def test_the_active_variant_is_the_one_with_the_traffic() -> None:

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.payloads.messages import conversion, deployments, evaluation, models, registry, request, runs, scoring
+from mlflow_uv.payloads.messages import (
+    conversion,
+    deployments,
+    evaluation,
+    models,
+    platforms,
+    registry,
+    request,
+    runs,
+    scoring,
+)
 from mlflow_uv.payloads.messages.reader import read
 from tests.messages import PAIRS, RESPONSES, as_json
 
@@ -130,7 +140,7 @@ def test_a_long_value_is_shortened_in_the_error() -> None:
 
 def classes() -> Iterator[type]:
     """Every dataclass that is sent."""
-    for module in (conversion, deployments, evaluation, models, registry, request, runs, scoring):
+    for module in (conversion, deployments, evaluation, models, platforms, registry, request, runs, scoring):
         for value in vars(module).values():
             if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__:
                 yield value

@@ -1,0 +1,39 @@
+"""Defines the verbs about platforms that serve models, for which a client library of theirs is needed."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from .lazy_dataclass import lazy_dataclass
+from .request import Request
+
+
+@lazy_dataclass
+class CallAws(Request):
+    """
+    Call an operation of an AWS service by boto3, such as `describe_endpoint` of `sagemaker`.
+
+    `body` is a parameter `Body` in Base64. Without a `region` it is that of the environment. `timeout_s` is for each
+    read of the response.
+    """
+
+    verb: ClassVar[str] = "call-aws"
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+    body: str | None = None
+    region: str | None = None
+    timeout_s: float = 70.0
+
+
+@lazy_dataclass
+class AwsResult:
+    """
+    What an operation returned, its `Body` in Base64; or the code and the message of an error.
+
+    Of an error, `parts` are the parts of the response beside its code and message.
+    """
+
+    parts: Mapping[str, Any]
+    body: str | None = None
+    code: str = ""
+    message: str = ""

@@ -1,0 +1,1 @@
+"""Talks to platforms that serve models, by their client libraries."""

@@ -1,0 +1,164 @@
+"""Contract: SageMaker by a real boto3, against a stand-in whose responses have botocore's own shapes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.command.host import Host
+from mlflow_uv.core.deploy.platform_settings import SagemakerSettings
+from mlflow_uv.core.deploy.running import RUNNING
+from mlflow_uv.ops.deploy.sagemaker import open_target
+from mlflow_uv.ops.deploy.target import DeploymentTarget, WantedVersion
+from mlflow_uv.tools.cloud.aws import InvokedEndpoint
+from mlflow_uv.tools.mlflow.model_requests import ModelRequest
+from mlflow_uv.tools.toolbox import Tools, toolbox
+from tests.console import KeptConsole
+from tests.stand_ins.aws_service import aws_service
+from tests.stand_ins.sagemaker import SageMakerAccount
+from tests.unit.ops.deploy.platforms import REPOSITORY, options_of
+from tests.unit.ops.deploy.test_shared_endpoint import roll_out
+from tests.unit.ops.deploy.worlds import QuickClock, digest_of, wanted_version
+
+pytestmark = pytest.mark.installs
+
+SECRET = "wJalrXUtnFEMI-made-up-secret"
+# Prints what in each response is not as botocore describes it; `ParamValidator` looks at types, names and limits.
+SHAPES = """
+import json, sys
+import botocore.session
+from botocore.validate import ParamValidator
+
+model = botocore.session.get_session().get_service_model("sagemaker")
+
+def enums(shape, value, path):
+    if value is None:
+        return
+    if getattr(shape, "enum", None) and value not in shape.enum:
+        print(f"{path}: {value} is not one of {shape.enum}")
+    if shape.type_name == "structure":
+        for name in shape.required_members:
+            if name not in value:
+                print(f"{path}: {name} is missing")
+        for name, part in value.items():
+            if name in shape.members:
+                enums(shape.members[name], part, f"{path}.{name}")
+    if shape.type_name == "list":
+        for part in value:
+            enums(shape.member, part, path)
+
+for exchange in json.load(sys.stdin):
+    shape = model.operation_model(exchange["operation"]).output_shape
+    if shape is None:
+        if exchange["response"]:
+            print(f"{exchange['operation']} returns nothing")
+        continue
+    report = ParamValidator().validate(exchange["response"], shape)
+    if report.has_errors():
+        print(exchange["operation"], report.generate_report())
+    enums(shape, exchange["response"], exchange["operation"])
+    unknown = set(exchange["response"]) - set(shape.members)
+    if unknown:
+        print(exchange["operation"], "has unknown", unknown)
+"""
+
+
+@dataclass
+class LoopbackAccount:
+    """See the World of the unit tests: the account is asked by boto3."""
+
+    account: SageMakerAccount
+    tools: Tools
+
+    def target(self) -> DeploymentTarget:
+        """A target as a new run opens it."""
+        role = "arn:aws:iam::123456789012:role/serving"
+        settings = SagemakerSettings(target="sagemaker", role=role, repository=REPOSITORY)
+        return open_target(options_of(settings), self.tools)
+
+    def plant(self, version: str, fault: str) -> None:
+        """Let a version be wrong."""
+        self.account.faults[f"{REPOSITORY}@{digest_of(version)}"] = fault
+
+
+def in_ecr(version: str) -> WantedVersion:
+    """A released version whose image is where SageMaker pulls from."""
+    return replace(wanted_version(version), address=f"{REPOSITORY}@{digest_of(version)}")
+
+
+@contextmanager
+def tools_at(url: str, folder: Path, **more: str) -> Iterator[Tools]:
+    """Real tools of a run with credentials for an account at an address."""
+    variables = {
+        **os.environ,
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "AKIDMADEUP",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": "eu-west-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **more,
+    }
+    host = Host.of(variables, folder=folder, python=Path(sys.executable))
+    with toolbox(host, console=KeptConsole()) as tools:
+        yield replace(tools, clock=QuickClock())
+
+
+def misshapen(python: Path, exchanges: list[dict[str, Any]]) -> str:
+    """What botocore finds wrong in responses."""
+    done = subprocess.run(
+        [python, "-c", SHAPES], input=json.dumps(exchanges), capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_a_version_is_deployed_replaced_and_taken_back_by_boto3(tmp_path: Path) -> None:
+    """
+    Requests are checked by botocore before they are sent, responses by its shapes afterwards.
+    """
+    account, exchanges = SageMakerAccount(), list[dict[str, Any]]()
+    with aws_service(account, exchanges) as url, tools_at(url, tmp_path) as tools:
+        world = LoopbackAccount(account, tools)
+        python = tools.environments.ours()
+        begun = world.target()
+        first = roll_out(begun, in_ecr("1"))
+        begun.settle()
+        world.plant("2", "wrong")
+        second = roll_out(world.target(), in_ecr("2"))
+        now = world.target().observe()
+        refused = InvokedEndpoint(tools.web, begun._platform._aws, "prod", None).send(  # type: ignore[attr-defined]
+            ModelRequest(method="POST", path="/", body=b"no json", timeout_s=5)
+        )
+        world.target().remove()
+    (described, *_) = [exchange for exchange in exchanges if exchange["operation"] == "DescribeEndpoint"]
+    planted = [{"operation": "DescribeEndpoint", "response": {**described["response"], "EndpointStatus": "Ready"}}]
+
+    assert (64, True, ("1", RUNNING)) == (len(first.answers), second.returned, (now.version, now.facts["state"]))
+    assert refused is not None
+    assert (400, '{"message": "malformed"}') == (refused.status, refused.body)
+    assert ({}, {}, {}) == (account.endpoints, account.models, account.configs)
+    assert "" == misshapen(python, exchanges)
+    assert "Ready is not one of" in misshapen(python, planted)
+
+
+def test_without_credentials_the_error_says_what_to_do(tmp_path: Path) -> None:
+    """
+    And an account that is away is named; no secret is in any of it.
+    """
+    account = SageMakerAccount()
+    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": str(tmp_path)}
+    denied = pytest.raises(ToolFailed, match=r"AWS denies `describe_endpoint`: NoCredentialsError.*Fix: give this job")
+    with aws_service(account, []) as url, tools_at(url, tmp_path, **nobody) as tools, denied:
+        LoopbackAccount(account, tools).target().observe()
+    with tools_at("http://127.0.0.1:9", tmp_path) as tools, pytest.raises(ToolFailed) as caught:
+        LoopbackAccount(account, tools).target().observe()
+
+    assert "EndpointConnectionError" in caught.value.text
+    assert SECRET not in caught.value.text

@@ -1,0 +1,80 @@
+"""The stand-in for SageMaker behind HTTP, in the protocols of the service, for real clients of AWS."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+from typing import Any
+
+from tests.stand_ins.sagemaker import Refused, SageMakerAccount
+
+_INVOKED = re.compile(r"/endpoints/([\w-]+)/invocations")
+
+
+def snake_case(name: str) -> str:
+    """The name of an operation as boto3 has it."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+@contextmanager
+def aws_service(account: SageMakerAccount, exchanges: list[dict[str, Any]]) -> Iterator[str]:
+    """The URL at which the account answers; each operation, with what was returned, is kept in `exchanges`."""
+    turn = Lock()
+
+    class Service(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            signed = "AWS4-HMAC-SHA256" in self.headers.get("Authorization", "")
+            with turn:
+                if not signed:
+                    self.reply(403, {"__type": "MissingAuthenticationToken", "message": "not signed"})
+                elif match := _INVOKED.fullmatch(self.path):
+                    self.invoke(match[1], body)
+                else:
+                    self.control(self.headers["X-Amz-Target"].partition(".")[2], json.loads(body))
+
+        def control(self, operation: str, parameters: dict[str, Any]) -> None:
+            try:
+                answer = account.call(snake_case(operation), parameters)
+            except Refused as error:
+                self.reply(400, {"__type": error.code, "message": error.message})
+                return
+            exchanges.append({"operation": operation, "response": answer})
+            self.reply(200, answer)
+
+        def invoke(self, name: str, body: bytes) -> None:
+            variant = self.headers.get("X-Amzn-SageMaker-Target-Variant")
+            content_type = self.headers["Content-Type"]
+            try:
+                answer = account.invoke_endpoint(name, body, content_type=content_type, variant=variant)
+            except Refused as error:
+                self.reply(424 if error.code == "ModelError" else 400, {"message": error.message, **error.parts},
+                           kind=error.code)  # fmt: skip
+                return
+            self.send(200, answer)
+
+        def reply(self, status: int, document: dict[str, Any], *, kind: str = "") -> None:
+            self.send(status, json.dumps(document).encode(), kind=kind)
+
+        def send(self, status: int, body: bytes, *, kind: str = "") -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(body)))
+            if kind:
+                self.send_header("x-amzn-errortype", kind)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,204 @@
+"""SageMaker: names, the way back, serverless endpoints, and what is refused before anything is made."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput, NotServing, ToolFailed
+from mlflow_uv.core.deploy.running import RUNNING
+from mlflow_uv.core.release.record import Record
+from mlflow_uv.core.security.serve_env import ServeVariables
+
+from .platforms import REPOSITORY, SagemakerWorld, sagemaker_world
+from .test_shared_endpoint import roll_out
+from .test_target import begin, deploy, runs
+from .worlds import digest_of, wanted_version
+
+
+def operations(world: SagemakerWorld) -> list[str]:
+    """What was changed, in order."""
+    return [name for name, _ in world.account.calls if not name.startswith(("describe_", "list_"))]
+
+
+def test_a_new_version_is_a_variant_without_weight_and_returning_is_the_configuration_before() -> None:
+    """
+    No model and no configuration is deleted while the endpoint is there.
+    """
+    world = sagemaker_world()
+    deploy(world, "1")
+    before = world.account.endpoints["prod"].config
+    target = begin(world.target(), wanted_version("2"), up_to="ask")
+    weights = dict(world.account.endpoints["prod"].weights)
+
+    target.undo()
+
+    assert {"blue": 1.0, "green": 0.0} == weights
+    assert before == world.account.endpoints["prod"].config
+    assert [] == [name for name in operations(world) if name.startswith("delete_")]
+
+
+def test_the_same_version_again_is_the_model_and_the_configuration_that_are_there() -> None:
+    """
+    They are named after their content.
+    """
+    world = sagemaker_world()
+    for version in ("1", "2", "1", "2"):
+        deploy(world, version)
+
+    assert 2 == len(world.account.models)
+    assert ("2", RUNNING, ()) == runs(world)
+
+
+def test_an_image_elsewhere_is_copied_by_its_digest_and_one_in_ecr_is_not() -> None:
+    """
+    What runs is named by the digest of the record.
+    """
+    world, there = sagemaker_world(), sagemaker_world(repository=None)
+    in_ecr = replace(wanted_version("1"), address=f"{REPOSITORY}@{digest_of('1')}")
+
+    deploy(world, "1")
+    begin(there.target(), in_ecr).settle()
+
+    assert [(digest_of("1"), f"{REPOSITORY}@{digest_of('1')}")] == world.copied
+    assert ([], f"{REPOSITORY}@{digest_of('1')}") == (there.copied, there.target().observe().facts["image"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"role": None}, "has no `role`"),
+        ({"repository": None}, "is not in Amazon ECR"),
+        ({"serverless_memory": 1024, "canary": "10"}, "runs one version at a time"),
+    ],
+)
+def test_what_is_missing_is_said_by_the_plan(settings: dict[str, Any], message: str) -> None:
+    """
+    Nothing is made.
+    """
+    world = sagemaker_world(**settings)
+
+    with pytest.raises(BadInput, match=message):
+        world.target().plan(wanted_version("1"))
+
+    assert [] == operations(world)
+
+
+def test_an_image_without_a_registry_is_refused() -> None:
+    """
+    SageMaker pulls it.
+    """
+    wanted = wanted_version("1")
+    assert wanted.record.image is not None
+    record = SimpleNamespace(image=replace(wanted.record.image, digest=""), model=wanted.record.model)
+
+    with pytest.raises(BadInput, match="is in no registry"):
+        sagemaker_world().target().plan(replace(wanted, record=cast("Record", record)))
+
+
+def test_variables_are_only_given_in_the_clear_if_that_is_said() -> None:
+    """
+    Their names are facts, their values are not.
+    """
+    wanted = replace(wanted_version("1"), serve_env=ServeVariables({"GREETING": "good morning"}))
+    open_world = sagemaker_world(plain_variables=True)
+
+    with pytest.raises(BadInput, match="keeps the variables of a model in the clear"):
+        sagemaker_world().target().plan(wanted)
+    begin(open_world.target(), wanted).settle()
+
+    (model,) = open_world.account.models.values()
+    assert "good morning" == model["PrimaryContainer"]["Environment"]["GREETING"]
+    assert "GREETING" == open_world.target().observe().facts["variables"]
+    assert "good morning" not in f"{open_world.target().observe()} {open_world.account.tags}"
+
+
+def test_a_serverless_endpoint_has_one_variant_and_returns_to_the_configuration_before() -> None:
+    """
+    The new version cannot be asked before it has the traffic, so the endpoint is asked after.
+    """
+    world = sagemaker_world(serverless_memory=2048)
+    deploy(world, "1")
+    before = world.account.endpoints["prod"].config
+    world.plant("2", "wrong")
+
+    done = roll_out(world.target(), "2")
+
+    assert (True, before) == (done.returned, world.account.endpoints["prod"].config)
+    deploy(world, "3")
+    assert ("3", RUNNING, ()) == runs(world)
+
+
+def test_a_serverless_version_that_does_not_start_leaves_the_one_before() -> None:
+    """
+    The service rolls back by itself, and its reason is shown.
+    """
+    world = sagemaker_world(serverless_memory=2048)
+    deploy(world, "1")
+    world.plant("2", "ends")
+
+    with pytest.raises(NotServing, match="did not pass the ping health check"):
+        roll_out(world.target(), "2")
+
+    assert ("1", RUNNING, ()) == runs(world)
+
+
+def test_wrong_credentials_and_a_quota_are_the_words_of_the_service() -> None:
+    """
+    What ran before runs.
+    """
+    denied, full = sagemaker_world(), sagemaker_world(instances=3)
+    denied.account.denied = True
+    deploy(full, "1")
+
+    with pytest.raises(ToolFailed, match=r"UnrecognizedClientException.*Fix: give this job credentials of AWS"):
+        denied.target().observe()
+    with pytest.raises(ToolFailed, match="ResourceLimitExceeded: The account-level service limit"):
+        roll_out(full.target(), "2")
+
+    assert ("1", RUNNING, ()) == runs(full)
+
+
+def test_removal_deletes_what_belongs_to_the_endpoint_alone() -> None:
+    """
+    A model of another endpoint whose name contains this one's stays.
+    """
+    world, other = sagemaker_world(), sagemaker_world(prefix="the-")
+    other.account = world.account
+    deploy(world, "1")
+    deploy(other, "2")
+
+    world.target().remove()
+
+    assert ["the-prod"] == list(world.account.endpoints)
+    assert (1, 1) == (len(world.account.models), len(world.account.configs))
+    assert ("2", RUNNING, ()) == runs(other)
+
+
+def test_an_endpoint_of_somebody_else_is_left_alone() -> None:
+    """
+    Its variants have other names, or its models no tag of this endpoint.
+    """
+    world = sagemaker_world()
+    deploy(world, "1")
+    world.account.tags.clear()
+
+    for call in (lambda: world.target().plan(wanted_version("2")), world.target().remove):
+        with pytest.raises(BadInput, match="was not made by `deploy`"):
+            call()
+
+    assert "prod" in world.account.endpoints
+
+
+def test_long_names_and_facts_with_other_signs_fit_the_limits_of_the_service() -> None:
+    """
+    Names have at most 63 characters, and tags few signs; what is read back is what was written.
+    """
+    world = sagemaker_world(prefix="a-very-long-prefix-of-a-team")
+    wanted = replace(wanted_version("1", model="wine, rouge & été @ 50%"))
+
+    begin(world.target(), wanted).settle()
+
+    assert "wine, rouge & été @ 50%" == world.target().observe().facts["model"]
+    assert () == world.target().plan(wanted)

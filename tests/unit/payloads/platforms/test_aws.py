@@ -1,0 +1,88 @@
+"""Calls by boto3: results, errors and bodies as they are sent back."""
+
+import base64
+import datetime as dt
+import importlib
+import io
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from mlflow_uv.payloads.messages.platforms import CallAws
+
+
+class _ClientError(Exception):
+    def __init__(self, response: dict[str, Any]) -> None:
+        super().__init__("refused")
+        self.response = response
+
+
+class _NoRegionError(Exception):
+    pass
+
+
+class Account:
+    """A client of boto3 that returns or raises what it is given."""
+
+    def __init__(self) -> None:
+        self.answer: Any = {}
+        self.asked: list[dict[str, Any]] = []
+
+    def describe(self, **parameters: Any) -> Any:
+        """An operation."""
+        self.asked.append(parameters)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    """An account behind modules of the names of boto3 and botocore."""
+    found = Account()
+    modules = {name: ModuleType(name) for name in ("boto3", "botocore", "botocore.config", "botocore.exceptions")}
+    vars(modules["boto3"])["client"] = lambda *_args, **_named: found
+    vars(modules["botocore.config"])["Config"] = dict
+    vars(modules["botocore.exceptions"]).update(BotoCoreError=_NoRegionError, ClientError=_ClientError)
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    name = "mlflow_uv.payloads.platforms.aws"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    yield found
+    sys.modules.pop(name, None)
+
+
+def call(**parts: Any) -> Any:
+    """The result of an operation."""
+    module = importlib.import_module("mlflow_uv.payloads.platforms.aws")
+    return module.call(CallAws(service="sagemaker", operation="describe", parameters={"Name": "prod"}, **parts))
+
+
+def test_a_result_is_json_and_a_body_is_text(account: Account) -> None:
+    """
+    Dates are numbers, and what only says how the call went is left out.
+    """
+    when = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    account.answer = {"At": when, "Raw": b"x", "Body": io.BytesIO(b"{}"), "ResponseMetadata": {"RequestId": "1"}}
+
+    result = call(body=base64.b64encode(b"asked").decode())
+
+    assert ({"At": when.timestamp(), "Raw": "eA=="}, "e30=", "") == (result.parts, result.body, result.code)
+    assert [{"Name": "prod", "Body": b"asked"}] == account.asked
+
+
+def test_an_error_has_its_code_and_its_parts_and_no_secret(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Of the service, or of boto3 itself.
+    """
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush-hush-hush")
+    account.answer = _ClientError({"Error": {"Code": "ModelError", "Message": "of  hush-hush-hush"}, "Status": 400})
+    refused = call()
+    account.answer = _NoRegionError("You must specify a region.")
+    lost = call()
+
+    assert ({"Status": 400}, "ModelError", "of ***") == (refused.parts, refused.code, refused.message)
+    assert ("_NoRegionError", "You must specify a region.") == (lost.code, lost.message)
