@@ -82,6 +82,7 @@ RUN = runs.RunDescription(
     artifact_location="file:///artifacts",
     tags={},
     metrics={"rmse": 0.5},
+    datasets=(runs.RunDataset(name="wines", digest="1a2b", context="training", source_type="http", source="{}"),),
 )
 MODEL = models.LoggedModelDescription(
     model_id="m-1",

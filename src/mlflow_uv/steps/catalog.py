@@ -28,6 +28,7 @@ NAMES = (
     "deploy",
     "audit",
     "report",
+    "model-card",
     "prune",
     "score",
     "export-model",

@@ -257,6 +257,10 @@ def _require_valid_policies(project: Project) -> None:
         from ..core.deploy.settings import read_deployments  # noqa: PLC0415  # as above
 
         read_deployments(policy_tables(project, "deploy", where=where))
+    if "model-card" in project.settings:
+        from ..core.card.statements import read_statements  # noqa: PLC0415  # as above
+
+        read_statements(policy_table(project, "model-card", where=where))
     if "smoke-test" in project.settings:
         from ..core.model.budgets import read_budgets  # noqa: PLC0415  # as above
 

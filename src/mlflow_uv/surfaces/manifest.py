@@ -9,6 +9,7 @@ from typing import Any
 
 from ..command import errors
 from ..command.step import Field, FieldKind, SettingReach, Step, fields_of
+from ..core.card.statements import CardStatements
 from ..core.deploy.settings import KINDS
 from ..core.lint.catalog import rules
 from ..core.lint.settings import LintSettings
@@ -142,6 +143,7 @@ def _settings() -> str:
         {
             "deploy",
             "lint",
+            "model-card",
             "policy",
             "promote",
             "smoke-test",
@@ -199,6 +201,12 @@ def _reference() -> str:
         " A finding is named after its budget, such as `budget-p95-milliseconds`.\n"
     )
     parts.append("".join(_table("setting", fields_of(Budgets))))
+    parts.append("## Statements of a model card\n")
+    parts.append(
+        "What model-card cannot find out, set in `[tool.mlflow-uv.model-card]` of pyproject.toml. It is read from the"
+        " pyproject.toml that is stored in the model.\n"
+    )
+    parts.append("".join(_table("setting", fields_of(CardStatements))))
     parts.append("## Deployments\n")
     parts.append(
         "The settings of a deployment, set in `[tool.mlflow-uv.deploy.NAME]` of pyproject.toml and read by deploy. Each"

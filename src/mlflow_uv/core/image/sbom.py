@@ -50,7 +50,9 @@ def render_sbom(raw: str, *, environment: Mapping[str, str] | None) -> str:
         if entry["ref"] in renamed
     ]
     table = _normal(table)
-    return json.dumps({**table, "serialNumber": _serial(table)}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return (
+        json.dumps({**table, "serialNumber": serial_number(table)}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    )
 
 
 def keep_components(raw: str, names: Collection[str]) -> str:
@@ -83,14 +85,15 @@ def _references(components: list[dict[str, Any]]) -> dict[str, str]:
     return renamed
 
 
-def _marker(component: Mapping[str, Any]) -> str:
+def marker_of(component: Mapping[str, Any]) -> str:
+    """The environment marker of a package (PEP 508), empty where it is installed everywhere."""
     return next(
         (str(property_["value"]) for property_ in component.get("properties", ()) if property_["name"] == _MARKER), ""
     )
 
 
 def _holds(component: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
-    return holds(_marker(component), environment)
+    return holds(marker_of(component), environment)
 
 
 def _without_marker(component: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def _pin(component: Mapping[str, Any]) -> Pin:
     files = component.get("externalReferences", ())
     hashes = {f"{file_hash['alg']}:{file_hash['content']}" for file in files for file_hash in file.get("hashes", ())}
     exact = f"{component['name']}=={component.get('version', '')}"
-    return Pin(name=component["name"], exact=exact, marker=_marker(component), hashes=tuple(sorted(hashes)))
+    return Pin(name=component["name"], exact=exact, marker=marker_of(component), hashes=tuple(sorted(hashes)))
 
 
 def _plain_purl(purl: str) -> str:
@@ -124,7 +127,7 @@ def _normal(value: Any) -> Any:
     return value
 
 
-def _serial(table: Any) -> str:
+def serial_number(table: Any) -> str:
     """A URN with a UUID made from the content (RFC 9562, version 8)."""
     digits = sha256(canonical(table))[:32]
     digits = f"{digits[:12]}8{digits[13:16]}8{digits[17:]}"

@@ -72,6 +72,21 @@ def signature_specs(signature: Mapping[str, Any] | None, part: str) -> list[Mapp
     return specs
 
 
+def described_columns(signature: Mapping[str, Any] | None, part: str) -> tuple[str, ...]:
+    """
+    A line for each column of `inputs` or `outputs`, or each parameter of `params`: its name, type and default.
+
+    Raises ValueError for an invalid signature.
+    """
+    specs = signature_specs(signature, part) or []
+    if part == "params":
+        return tuple(
+            f"`{spec.get('name')}`: {_type(spec['type'])}, {spec.get('default')!r} by default" for spec in specs
+        )
+    columns = _columns(specs).values()
+    return tuple(f"{column.shown}: {_type(column.type)}{'' if column.required else ', optional'}" for column in columns)
+
+
 def _inputs(old: list[Mapping[str, Any]] | None, new: list[Mapping[str, Any]] | None) -> Iterator[Change]:
     if old is None or new is None:
         if new is not None:

@@ -14,6 +14,8 @@ from .digests import canonical, sha256
 MANIFEST = "pyproject.toml"
 # The page that the step report writes where no other name is chosen.
 REPORT_FILE = "mlflow-uv-report.html"
+# The folder that the step model-card writes where no other name is chosen.
+CARD_FOLDER = "mlflow-uv-model-card"
 # Documentation, which is not an input of training unless `!NAME` in `not-inputs` says so. Only at the top of a folder:
 # deeper files may be prompts or training data.
 _READ_BY_PEOPLE = (
@@ -24,7 +26,7 @@ DOCUMENTATION = (
     *(f"/{name}{suffix}" for name, suffix in product(_READ_BY_PEOPLE, ("", ".md", ".rst", ".txt", ".cff"))),
     "/docs/", "/mkdocs.yml", "/.readthedocs.y*ml", "/.github/", "/.gitlab/", "/.gitlab-ci.yml", "/.gitignore",
     "/.gitattributes", "/.editorconfig", "/.pre-commit-config.yaml", "/.vscode/", "/.idea/", "/.devcontainer/",
-    f"/{REPORT_FILE}",
+    f"/{REPORT_FILE}", f"/{CARD_FOLDER}/",
 )  # fmt: skip
 # Tables of a manifest that do not affect training: of development tools, and of mlflow-uv, whose settings are separate
 # parts of the key.

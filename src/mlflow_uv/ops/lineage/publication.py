@@ -63,6 +63,11 @@ def report_artifact(model_id: str, name: str, version: str) -> str:
     return str(PurePosixPath(record_artifact(model_id, name, version)).parent / "report.html")
 
 
+def card_artifact(model_id: str, name: str, version: str, file: str) -> str:
+    """Return the artifact path of the ML-BOM or the model card of a version, beside its record."""
+    return str(PurePosixPath(record_artifact(model_id, name, version)).parent / "model-card" / file)
+
+
 def publication_artifact(artifact: str, digest: str) -> str:
     """Return the artifact path of a record with this digest, while it is published."""
     return str(PurePosixPath(artifact).parent / "published" / digest[:16] / "record.json")

@@ -1,6 +1,7 @@
 """Defines the verbs about logged models and their files."""
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, ClassVar
 
 from .lazy_dataclass import lazy_dataclass
@@ -290,7 +291,7 @@ class CaseRequests:
 
 @lazy_dataclass
 class DescribeSignature(Request):
-    """Read the signature of the model in a folder."""
+    """Read the signature and the flavors of the model in a folder."""
 
     verb: ClassVar[str] = "describe-signature"
     model: str
@@ -298,6 +299,11 @@ class DescribeSignature(Request):
 
 @lazy_dataclass
 class ModelSignature:
-    """A signature as the MLmodel file holds it, None without one."""
+    """
+    A signature as the MLmodel file holds it, None without one.
+
+    `flavors` has the version of each flavor's library, empty where the file has none.
+    """
 
     signature: Any
+    flavors: Mapping[str, str] = field(default_factory=dict)

@@ -9,8 +9,27 @@ from .request import Request
 
 
 @lazy_dataclass
+class RunDataset:
+    """
+    A dataset that training logged as an input of its run; `context` is its purpose, such as `training`, or empty.
+
+    `digest` is computed by MLflow from a part of the data, or chosen by the training code. `source` is JSON.
+    """
+
+    name: str
+    digest: str
+    context: str
+    source_type: str
+    source: str
+
+
+@lazy_dataclass
 class RunDescription:
-    """A run; `started` and `ended` are in milliseconds since 1970. Only describe-run fills `params`."""
+    """
+    A run; `started` and `ended` are in milliseconds since 1970.
+
+    Only describe-run fills `params` and `datasets`.
+    """
 
     run_id: str
     experiment_id: str
@@ -22,6 +41,7 @@ class RunDescription:
     tags: Mapping[str, str]
     metrics: Mapping[str, float] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
+    datasets: tuple[RunDataset, ...] = ()
 
 
 @lazy_dataclass
@@ -87,7 +107,7 @@ class EndRun(Request):
 
 @lazy_dataclass
 class DescribeRun(Request):
-    """Describe a run, with its parameters."""
+    """Describe a run, with its parameters and its datasets."""
 
     verb: ClassVar[str] = "describe-run"
     run_id: str

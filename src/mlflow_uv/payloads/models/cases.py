@@ -24,8 +24,24 @@ def describe(request: DescribeCases) -> ModelCases:
 
 
 def signature(request: DescribeSignature) -> ModelSignature:
-    """Read a model's signature as its MLmodel file holds it."""
-    return ModelSignature(signature=_mlmodel(Path(request.model)).get("signature"))
+    """Read a model's signature and flavors as its MLmodel file holds them."""
+    metadata = _mlmodel(Path(request.model))
+    flavors = metadata.get("flavors")
+    return ModelSignature(
+        signature=metadata.get("signature"),
+        flavors={str(name): _library(name, flavor) for name, flavor in flavors.items()}
+        if isinstance(flavors, dict)
+        else {},
+    )
+
+
+def _library(name: Any, flavor: Any) -> str:
+    """The version of a flavor's library, which its entry calls `NAME_version`, some `xgb_version` and the like."""
+    entries = flavor if isinstance(flavor, dict) else {}
+    versions = [
+        str(value) for key, value in entries.items() if str(key).endswith("_version") and key != "python_version"
+    ]
+    return str(entries.get(f"{name}_version") or (versions[0] if len(versions) == 1 else ""))
 
 
 def _mlmodel(folder: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 
 from ..messages import runs as messages
 from ..messages.request import Done
-from ..messages.runs import CreatedRun, RunDescription
+from ..messages.runs import CreatedRun, RunDataset, RunDescription
 from ..problems import Problem, ProblemKind, kind_of, mask
 from ..stores import repositories
 from ..stores.retries import create_once
@@ -28,6 +28,7 @@ from ..stores.searches import tag_equals, texts
 # Older versions ignore _MLFLOW_SERVER_ARTIFACT_ROOT outside of a server, and put the artifacts of a new experiment into
 # `mlruns` of the current directory.
 _RESPECTS_ARTIFACT_ROOT = (3, 10)
+_CONTEXT = "mlflow.data.context"  # the tag of the purpose of a dataset
 
 
 def create(request: messages.CreateRun) -> CreatedRun:
@@ -110,7 +111,23 @@ def end(request: messages.EndRun) -> Done:
 def describe(request: messages.DescribeRun) -> RunDescription:
     """Describe a run in the store."""
     run = MlflowClient().get_run(request.run_id)
-    return replace(summary(run), params=texts(run.data.params))
+    return replace(summary(run), params=texts(run.data.params), datasets=_datasets(run))
+
+
+def _datasets(run: Run) -> "tuple[RunDataset, ...]":
+    """The datasets that were logged as inputs of a run, in a stable order; an MLflow without them has none."""
+    logged = getattr(getattr(run, "inputs", None), "dataset_inputs", None) or ()
+    datasets = [
+        RunDataset(
+            name=mask(entry.dataset.name or ""),
+            digest=entry.dataset.digest or "",
+            context=next((tag.value for tag in entry.tags or () if tag.key == _CONTEXT), ""),
+            source_type=entry.dataset.source_type or "",
+            source=mask(entry.dataset.source or ""),
+        )
+        for entry in logged
+    ]
+    return tuple(sorted(datasets, key=lambda dataset: (dataset.context, dataset.name, dataset.digest, dataset.source)))
 
 
 def log_record(request: messages.LogRecord) -> Done:

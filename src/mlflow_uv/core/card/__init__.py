@@ -1,0 +1,1 @@
+"""Describes a version as an ML-BOM and as a model card."""
