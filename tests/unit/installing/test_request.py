@@ -135,3 +135,49 @@ def test_a_response_that_is_cut_off_is_none() -> None:
         reply = ask(listening.getsockname()[1], body=None)
 
     assert reply is None
+
+
+class StartingServer(ThreadingHTTPServer):
+    """Counts its requests."""
+
+    asked = 0
+
+
+class Starting(BaseHTTPRequestHandler):
+    """Answers 503 to the first two requests, and 200 to the later ones."""
+
+    server: StartingServer
+
+    def do_GET(self) -> None:
+        """The status, without a body."""
+        self.server.asked += 1
+        self.send_response(200 if self.server.asked > 2 else 503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is said."""
+
+
+@pytest.mark.parametrize(("repeat_s", "asked", "status"), [(60.0, 3, 200), (0.0, 1, 503)])
+def test_a_request_is_repeated_until_the_server_is_ready(repeat_s: float, asked: int, status: int) -> None:
+    """
+    By one client, which ends with the first 200; without that it is sent once.
+    """
+    with StartingServer(("127.0.0.1", 0), Starting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        reply = ask(server.server_address[1], method="GET", body=None, repeat_s=repeat_s)
+        server.shutdown()
+
+    assert (asked, status) == (server.asked, reply["status"])
+
+
+def test_a_port_that_nobody_listens_on_is_given_up() -> None:
+    """
+    After the seconds in which the request is repeated.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    assert ask(port, method="GET", body=None, repeat_s=0.1) is None

@@ -32,7 +32,7 @@ from ...core.image.labels import MODEL as MODEL_LABEL
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
-from ...tools.mlflow.model_requests import ModelRequest
+from ...tools.mlflow.model_requests import READY_S, readiness_request
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer, observe
 from .target import (
@@ -158,7 +158,7 @@ class HostService:
 
         def is_healthy() -> bool:
             self._require_alive()
-            reply = server.send(ModelRequest(method="GET", path="/ping", timeout_s=5))
+            reply = server.send(readiness_request("/ping", READY_S))
             return reply is not None and reply.status == _OK
 
         if not self._comes_true(is_healthy, self._options.deadline_s):

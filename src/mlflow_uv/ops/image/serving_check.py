@@ -21,7 +21,7 @@ from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import ServingContainer
-from ...tools.mlflow.model_requests import ModelReply, ModelRequest
+from ...tools.mlflow.model_requests import ModelReply, ModelRequest, readiness_request
 from ...tools.mlflow.model_server import ServerProcess
 from ...tools.toolbox import Tools
 from .stream_check import stream_findings
@@ -267,9 +267,9 @@ def _wait_until_healthy(server: ServingContainer, expected: Expected, tools: Too
     """Return the seconds until GET /ping answered 200."""
     started = tools.clock.now_s()
     while (passed := tools.clock.now_s() - started) < expected.deadline_s:
-        reply = server.send(ModelRequest(method="GET", path="/ping", timeout_s=5))
+        reply = server.send(readiness_request("/ping", expected.deadline_s - passed))
         if reply is not None and reply.status == HTTPStatus.OK:
-            return passed
+            return tools.clock.now_s() - started
         code = server.code()
         if code is not None:
             show_log(server, tools)

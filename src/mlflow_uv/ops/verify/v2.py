@@ -13,7 +13,7 @@ from ...core.model.v2_requests import v2_predictions, v2_requests
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import ServingContainer
-from ...tools.mlflow.model_requests import ModelReply, ModelRequest
+from ...tools.mlflow.model_requests import ModelReply, ModelRequest, readiness_request
 from ...tools.system.commands import TooSlow
 from ...tools.toolbox import Tools
 from ..image.serving_check import POLL_S, last_line, show_log
@@ -83,8 +83,8 @@ def predictions_by_v2(
 
 def _await_ready(server: ServingContainer, deadline_s: float, tools: Tools) -> None:
     started = tools.clock.now_s()
-    while tools.clock.now_s() - started < deadline_s:
-        reply = server.send(ModelRequest(method="GET", path=f"{MODEL_PATH}/ready", timeout_s=5))
+    while (passed := tools.clock.now_s() - started) < deadline_s:
+        reply = server.send(readiness_request(f"{MODEL_PATH}/ready", deadline_s - passed))
         if reply is not None and reply.status == HTTPStatus.OK:
             return
         if (code := server.code()) is not None:

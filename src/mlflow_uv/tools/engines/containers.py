@@ -45,7 +45,10 @@ class Container:
     def send_all(self, requests: Sequence[ModelRequest]) -> tuple[ModelReply | None, ...]:
         """See ServingContainer. One client sends all of them: the engine takes longer to start it than a request."""
         message = json.dumps([_message(request) for request in requests])
-        timeout_s = max(request.timeout_s for request in requests) * min(len(requests), BATCH_TIMEOUTS) + SLACK_S
+        timeout_s = (
+            max(request.timeout_s + request.repeat_s for request in requests) * min(len(requests), BATCH_TIMEOUTS)
+            + SLACK_S
+        )
         argv = ("exec", "--interactive", self._name, f"{VENV}/bin/python", "-I", "-S", "-c", self._client)
         try:
             done = self._command(*argv, stdin=message, verbatim=True, timeout_s=timeout_s)
@@ -94,7 +97,7 @@ def _message(request: ModelRequest) -> dict[str, object]:
     body = None if request.body is None else base64.b64encode(request.body).decode()
     message = {"port": PORT, "method": request.method, "path": request.path, "body": body}
     message["content_type"] = request.content_type
-    return {**message, "timeout_s": request.timeout_s, "limit": LIMIT}
+    return {**message, "timeout_s": request.timeout_s, "repeat_s": request.repeat_s, "limit": LIMIT}
 
 
 def _reply(text: str) -> ModelReply | None:

@@ -9,18 +9,33 @@ from ...core.model.load_figures import MOST_REQUESTS
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 LOAD = Path(__file__).parents[2] / "installing" / "load.py"
+READY_S = 2.0  # seconds for which one client waits until a server is ready
 LIMIT = 256 << 20  # bytes of a response that are read: the server may be malicious
 
 
 @lazy_dataclass
 class ModelRequest:
-    """A request with a body of a media type; `timeout_s` is the timeout of each read of the response."""
+    """
+    A request with a body of a media type; `timeout_s` is the timeout of each read of the response.
+
+    A client in a container repeats it for `repeat_s` seconds until the status is 200; any other client sends it once.
+    """
 
     method: str
     path: str
     body: bytes | None = None
     timeout_s: float
+    repeat_s: float = 0.0
     content_type: str = JSON_TYPE
+
+
+def readiness_request(path: str, remaining_s: float) -> ModelRequest:
+    """
+    A request for whether a server is ready, of which each client gets an answer within seconds.
+
+    To start a client in a container takes longer than a request, and delays the server that is starting there.
+    """
+    return ModelRequest(method="GET", path=path, timeout_s=5, repeat_s=max(0.0, min(READY_S, remaining_s)))
 
 
 @lazy_dataclass
