@@ -9,7 +9,7 @@ from ...core.image.layers import PackageLayer
 from ...core.image.sbom import keep_components, render_sbom
 from ...core.model import model_files
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...tools.engines.engine import BuiltImage, Engine
+from ...tools.engines.engine import BuiltImage, Engine, ImageLayer
 from ...tools.project.files import read_project, write_atomically
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
@@ -22,6 +22,10 @@ class ImageSbom:
 
     file: Path | None
     findings: tuple[Finding, ...] = ()
+
+
+_INSTALLER = "/installer/install.py"
+_ADDED = {"ADD server.tar": "server", "ADD model.tar": "model"}
 
 
 def write_sbom(release: RecomputedRelease, inventory: str, record: Path, tools: Tools) -> ImageSbom:
@@ -44,6 +48,26 @@ def write_sbom(release: RecomputedRelease, inventory: str, record: Path, tools: 
     path = record.with_suffix(".cdx.json")
     write_atomically(path, text.encode(), within=tools.records.bounds_of(path))
     return ImageSbom(file=path)
+
+
+def named_layers(layers: Sequence[ImageLayer]) -> tuple[tuple[str, int], ...]:
+    """
+    Return the layers of an image that this program built, from the first, by what they contain, with their sizes.
+
+    All layers below the packages are the base. A layer of another program keeps the command that made it.
+    """
+    filled = [layer for layer in layers if layer.size]
+    first = next((at for at, layer in enumerate(filled) if _INSTALLER in layer.made_by), 0)
+    installs = sum(_INSTALLER in layer.made_by for layer in filled)
+    named = [("base image", sum(layer.size for layer in filled[:first]))] if first else []
+    for layer in filled[first:]:
+        if _INSTALLER in layer.made_by:
+            large = installs > 1 and " --more " not in layer.made_by
+            name = "large packages" if large else "packages"
+        else:
+            name = next((name for words, name in _ADDED.items() if words in layer.made_by), layer.made_by)
+        named.append((name, layer.size))
+    return tuple(named)
 
 
 def layer_sizes(image: BuiltImage, engine: Engine, parts: Sequence[PackageLayer]) -> Table:

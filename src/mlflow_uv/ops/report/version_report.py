@@ -15,6 +15,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import STATE
 from ...tools.toolbox import Tools
 from ..image.lookup import address_of, serve_command
+from ..image.sbom import named_layers
 from ..lineage.audit import Audited
 from ..lineage.pages import pages_about
 from ..lineage.registry_client import RegistryClient
@@ -87,8 +88,8 @@ def _layers(record: Record, tools: Tools) -> list[tuple[str, float, str]]:
         layers = engine.layers(record.image.id) if engine.image(record.image.id) else ()
     except StepError:  # the sizes are left out: the report needs no engine
         return []
-    largest = sorted(layers, key=lambda layer: layer.size, reverse=True)[:_LAYERS]
-    return [(layer.made_by, layer.size, f"{layer.size / _SIZE:.1f} MB") for layer in largest if layer.size]
+    largest = sorted(named_layers(layers), key=lambda layer: layer[1], reverse=True)[:_LAYERS]
+    return [(name, size, f"{size / _SIZE:.1f} MB") for name, size in largest]
 
 
 def _tables(audit: Audited) -> Iterator[Table]:

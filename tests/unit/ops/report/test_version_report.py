@@ -42,7 +42,10 @@ class LayeredEngine:
 
     def layers(self, _image: str) -> tuple[ImageLayer, ...]:
         """See Engine."""
-        return (ImageLayer(made_by="LABEL a=b", size=0), ImageLayer(made_by="RUN install", size=612_000_000))
+        made = (("", 9), ("RUN apt-get", 1), ("LABEL a=b", 0), ("RUN python3 /x/installer/install.py --no-deps", 656),
+                ("RUN python3 /x/installer/install.py --more --no-deps", 57), ("ADD server.tar / # buildkit", 2),
+                ("ADD model.tar / # buildkit", 3), ("RUN their own", 4))  # fmt: skip
+        return tuple(ImageLayer(made_by=command, size=size * 1_000_000) for command, size in made)
 
 
 def registry_with(engine: object | None) -> RegistryClient:
@@ -78,7 +81,10 @@ def test_a_report_has_what_the_record_and_the_registry_know() -> None:
     assert ("3", True) == (page.champion, page.ok)
     assert {
         "Latency under load": [("p95-milliseconds", "7.9 ms")],
-        "Layers of the image": [("RUN install", "612.0 MB")],
+        "Layers of the image": [
+            ("large packages", "656.0 MB"), ("packages", "57.0 MB"), ("base image", "10.0 MB"),
+            ("RUN their own", "4.0 MB"), ("model", "3.0 MB"), ("server", "2.0 MB"),
+        ],
         "Times of the release": [("export", "0.5 s")],
     } == {chart.title: [(bar.label, bar.value) for bar in chart.bars] for chart in page.charts}
     assert ["Ways of serving by environment", "Ways of serving", "figures of the server", "history"] == [
