@@ -4,6 +4,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -18,6 +19,9 @@ _TRAINS = lazy_pattern(r"(?:^|_)(?:train|training|fit)(?:_|$)")
 _OTHER = lazy_pattern(
     r"(?:^|_)(?:predict|serve|serving|inference|infer|evaluate|eval|deploy|register|app|api|demo|utils?)(?:_|$)"
 )
+_RUN = lazy_pattern(r"\bpython3?[ \t]+(?:-m[ \t]+)?([\w./-]+)")
+_IMPORTED = lazy_pattern(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import|import[ \t]+([\w.]+))", re.MULTILINE)
+_DOCUMENTED = 2  # for a script that a command of the project's documents runs
 _APART = frozenset({"docs", "doc", "examples", "example", "notebooks", "scratch", "archive", "old", "benchmarks"})
 
 
@@ -35,26 +39,63 @@ class TrainingScript:
     relative: bool
 
 
-def training_scripts(files: Iterable[tuple[str, str]]) -> tuple[TrainingScript, ...]:
+def training_scripts(files: Iterable[tuple[str, str]], documents: Iterable[str] = ()) -> tuple[TrainingScript, ...]:
     """
     Return the scripts of a project that can be run and train, by their paths and texts, the most likely first.
 
-    A script logs a model itself, or is named after training in a project that uses MLflow elsewhere. A call of
-    `log_model` says more than `autolog`; then the name, a `__main__` block and a short path count.
+    A script logs a model itself, or is named after training in a project that uses MLflow elsewhere, or is run by a
+    command of the `documents`, such as a Makefile, and imports a module that logs one. A call of `log_model` says more
+    than `autolog`; then the name, such a command, a `__main__` block and a short path count.
     """
-    texts = tuple(files)
-    if not any(_IMPORT.search(text) for _, text in texts):
+    texts = dict(files)
+    if not any(_IMPORT.search(text) for text in texts.values()):
         return ()
-    found = (script for path, text in texts if (script := _script(path, text)) is not None)
+    commands = _run_by(documents)
+    logging = frozenset(path for path, text in texts.items() if _IMPORT.search(text) and _LOGS.search(text))
+    found = []
+    for path, text in texts.items():
+        documented = not commands.isdisjoint(_names_of(path))
+        script = _script(path, text, documented=documented and _reaches(path, texts, logging))
+        if script is not None:
+            found.append(replace(script, score=script.score + _DOCUMENTED * documented))
     return tuple(sorted(found, key=lambda script: (-script.score, script.path)))
 
 
-def _script(path: str, text: str) -> TrainingScript | None:
+def _run_by(documents: Iterable[str]) -> frozenset[str]:
+    """The files and modules that commands of these texts run with Python."""
+    return frozenset(name.removeprefix("./") for text in documents for name in _RUN.findall(text))
+
+
+def _names_of(path: str) -> frozenset[str]:
+    """A script's path, and the names that its module may have."""
+    module = path.removesuffix(".py").replace("/", ".").removesuffix(".__main__")
+    return frozenset((path, module, module.removeprefix("src.")))
+
+
+def _reaches(path: str, texts: Mapping[str, str], logging: frozenset[str]) -> bool:
+    """Whether a script imports, also through other modules of the project, one that logs a model."""
+    places = {name: place for place in texts for name in _names_of(place)}
+    seen, pending = {path}, [path]
+    while pending:
+        text = texts[pending.pop()]
+        names = (first or second for first, second in _IMPORTED.findall(text))
+        for name in names:
+            place = places.get(name)
+            if place in logging:
+                return True
+            if place is not None and place not in seen:
+                seen.add(place)
+                pending.append(place)
+    return False
+
+
+def _script(path: str, text: str, *, documented: bool) -> TrainingScript | None:
     *folders, name = path.split("/")
     stem = name.removesuffix(".py").lower()
     calls = [(match["call"], match["flavor"] or "") for match in _LOGS.finditer(text)] if _IMPORT.search(text) else []
     runs = bool(_MAIN.search(text)) or stem == "__main__"
-    if is_test(path) or not (runs or (calls and _AT_TOP.search(text))) or not (calls or _TRAINS.search(stem)):
+    trains = calls or _TRAINS.search(stem) or documented
+    if is_test(path) or not (runs or (calls and _AT_TOP.search(text))) or not trains:
         return None
     score = (4 if any(call == "log_model" for call, _ in calls) else 3) if calls else 1
     score += 3 if _TRAINS.search(stem) else 1 if stem in ("main", "__main__", "run", "pipeline") else 0

@@ -22,6 +22,9 @@ WORKFLOWS = ".github/workflows"
 TEMPLATES = {"check.yml": "mlflow-uv-check.yml", "comment.yml": "mlflow-uv-comment.yml",
              "call-release.yml": "mlflow-uv-release.yml"}  # fmt: skip
 _MOST_FILES = 20_000
+# Files with commands that people and machines run; of each the beginning is read.
+_DOCUMENTS = ("Makefile", "justfile", "README.md", "README.rst", "dvc.yaml", "Taskfile.yml", "noxfile.py")
+_LONGEST = 200_000  # characters
 _MARK = "\ufeff"
 _HEADER = lazy_pattern(
     r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*[\"']?mlflow-uv[\"']?[ \t]*\][ \t]*(#[^\r\n]*)?(\r?\n|\Z)", re.MULTILINE
@@ -57,7 +60,12 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str) ->
     files = CheckedFolder(str(root))
     below = tuple(_below(path, project) for path in paths if _is_below(path, project))
     texts = ((path, files.text(posixpath.join(project, path))) for path in below[:_MOST_FILES] if path.endswith(".py"))
-    scripts = training_scripts((path, text) for path, text in texts if text is not None)
+    documents = (files.text(posixpath.join(project, name)) for name in _DOCUMENTS)
+    workflows = (files.text(path) for path in paths if path.startswith(f"{WORKFLOWS}/"))
+    scripts = training_scripts(
+        ((path, text) for path, text in texts if text is not None),
+        [text[:_LONGEST] for text in (*documents, *workflows) if text is not None],
+    )
     manifest_path = posixpath.join(project, "pyproject.toml")
     manifest = _whole(files, manifest_path)
     table = _parsed(manifest)

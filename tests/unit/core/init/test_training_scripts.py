@@ -32,6 +32,38 @@ def test_a_module_that_is_only_imported_is_no_script() -> None:
     assert ["src/wine/train.py"] == paths(src__wine__registry=LIBRARY, src__wine__train="import wine\n" + GUARD)
 
 
+@pytest.mark.parametrize(
+    "command", ["uv run python flows/b.py --force", "$(UV) run python -m flows.b", "python3 ./flows/b.py"]
+)
+def test_a_command_of_a_makefile_decides(command: str) -> None:
+    """
+    Of two scripts that are equally likely, the one that the project's own documents run.
+    """
+    files = [("flows/a.py", LOGS + GUARD), ("flows/b.py", LOGS + GUARD)]
+
+    assert [["flows/a.py", "flows/b.py"], ["flows/b.py", "flows/a.py"]] == [
+        [script.path for script in training_scripts(files, documents)] for documents in ([], [f"all:\n\t{command}\n"])
+    ]
+
+
+def test_a_script_that_is_run_and_reaches_a_log_is_found() -> None:
+    """
+    Through other modules of the project, also in a circle; a script that reaches none, or that nothing runs, is not.
+    """
+    files = [
+        ("src/wine/track.py", LIBRARY),
+        ("src/wine/loop.py", "import wine.run\nfrom wine.track import keep\n"),
+        ("scripts/run.py", "from wine import x\nfrom wine.loop import main\n" + GUARD),
+        ("scripts/same.py", "from wine.loop import main\n" + GUARD),
+        ("scripts/other.py", "import json\n" + GUARD),
+    ]
+    readme = "python scripts/run.py\npython scripts/other.py\npython -m wine.loop\n"
+
+    assert [["scripts/run.py"], []] == [
+        [script.path for script in training_scripts(files, documents)] for documents in ([readme], [])
+    ]
+
+
 def test_without_mlflow_there_is_no_script() -> None:
     """
     A project that trains and logs no model is not set up by a guess.

@@ -82,8 +82,12 @@ def test_a_report_has_what_the_record_and_the_registry_know() -> None:
     assert {
         "Latency under load": [("p95-milliseconds", "7.9 ms")],
         "Layers of the image": [
-            ("large packages", "656.0 MB"), ("packages", "57.0 MB"), ("base image", "10.0 MB"),
-            ("RUN their own", "4.0 MB"), ("model", "3.0 MB"), ("server", "2.0 MB"),
+            ("large packages", "656.0 MB"),
+            ("packages", "57.0 MB"),
+            ("base image", "10.0 MB"),
+            ("RUN their own", "4.0 MB"),
+            ("model", "3.0 MB"),
+            ("server", "2.0 MB"),
         ],
         "Times of the release": [("export", "0.5 s")],
     } == {chart.title: [(bar.label, bar.value) for bar in chart.bars] for chart in page.charts}
