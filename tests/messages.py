@@ -68,6 +68,7 @@ PAIRS: Mapping[type[request.Request], type[Any]] = {
     deployments.ClaimDeployment: deployments.DeploymentClaim,
     deployments.RecordDeployment: request.Done,
     platforms.CallAws: platforms.AwsResult,
+    platforms.CallPlugin: platforms.PluginResult,
     scoring.ScoreTables: scoring.ScoringResult,
     scoring.ScoreTablesBySpark: scoring.ScoringResult,
 }
@@ -179,6 +180,7 @@ RESPONSES: tuple[Any, ...] = (
     MOVE,
     registry.RollbackTarget(before="2", after="1", already=False, why=""),
     deployments.DeploymentClaim(claimed=False, entry=DEPLOYMENT),
+    platforms.PluginResult(deployment={"name": "prod"}, prediction='{"predictions": [1]}'),
     platforms.AwsResult(parts={"EndpointStatus": "InService"}, body="e30="),
     registry.DeletedVersions(deleted=("1",), kept={"2": "alias champion names it"}, notes=()),
 )

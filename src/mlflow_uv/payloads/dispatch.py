@@ -68,6 +68,7 @@ VERBS: Mapping[type[Request], tuple[str, str]] = {
     deployments.ClaimDeployment: ("registry.deployments", "claim"),
     deployments.RecordDeployment: ("registry.deployments", "record"),
     platforms.CallAws: ("platforms.aws", "call"),
+    platforms.CallPlugin: ("platforms.plugin", "call"),
     scoring.ScoreTables: ("scoring.scorer", "score"),
     scoring.ScoreTablesBySpark: ("spark.scoring", "score"),
 }

@@ -107,6 +107,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     table, settings = settings_of(project, inputs.target, tools)
     named = DeploymentName(table=table, preview=inputs.preview, serve_env=inputs.serve_env)
     deployment = named.full
+    registry = connect(inputs, tools)
     options = DeploymentOptions(
         name=deployment,
         settings=settings,
@@ -114,9 +115,10 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         proxy_image=inputs.proxy_image,
         deadline_s=max(inputs.deadline, settings.least_deadline_s),
         answer_s=inputs.answer_timeout,
+        model=name,
+        registry=registry,
     )
     target = open_target(options, tools)
-    registry = connect(inputs, tools)
     if inputs.remove is not Removal.NOTHING:
         return _removed(inputs, registry, (name, alias or number), options, target)
     version = version_number(registry, name, alias or number, VERSION_URI)

@@ -11,6 +11,7 @@ from ...command.wording import suggestion
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicyTable
 from .platform_settings import DatabricksSettings, SagemakerSettings
+from .plugin_settings import PluginSettings
 from .target_settings import CanarySettings, TargetSettings
 
 # Names of networks, containers and objects of Kubernetes are made of it, and all of them accept it.
@@ -103,6 +104,7 @@ KINDS: Mapping[str, type[TargetSettings]] = {
     "kubernetes": KubernetesSettings,
     "sagemaker": SagemakerSettings,
     "databricks": DatabricksSettings,
+    "mlflow": PluginSettings,
     "kserve": InferenceSettings,
     "seldon": InferenceSettings,
 }

@@ -16,6 +16,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
+from ..lineage.registry_client import RegistryClient
 
 # Facts that every target knows of what it runs; the others are its own.
 MODEL, VERSION, IMAGE, STATE = "model", "version", "image", "state"
@@ -59,7 +60,8 @@ class DeploymentOptions:
     What a target is opened with.
 
     `name` is that of the deployment, of a preview with the preview's name after a hyphen; `proxy_image` moves traffic
-    on a host, `deadline_s` limits the start of the server and `answer_s` each of its responses.
+    on a host, `deadline_s` limits the start of the server and `answer_s` each of its responses. `model` is the name of
+    the registered model, and `registry` where it is; there is none for a run that only looks at what is deployed.
     """
 
     name: str
@@ -68,6 +70,8 @@ class DeploymentOptions:
     proxy_image: str
     deadline_s: float
     answer_s: float
+    model: str = ""
+    registry: RegistryClient | None = None
 
 
 class DeploymentTarget(Protocol):

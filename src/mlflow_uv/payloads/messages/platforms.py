@@ -1,6 +1,8 @@
 """Defines the verbs about platforms that serve models, for which a client library of theirs is needed."""
 
+import enum
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, ClassVar
 
 from .lazy_dataclass import lazy_dataclass
@@ -37,3 +39,39 @@ class AwsResult:
     body: str | None = None
     code: str = ""
     message: str = ""
+
+
+class PluginAction(str, enum.Enum):
+    """What a plugin of `mlflow.deployments` is asked to do."""
+
+    FIND = "find"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    PREDICT = "predict"
+
+
+@lazy_dataclass
+class CallPlugin(Request):
+    """
+    Ask a plugin of `mlflow.deployments`, by its target, to do something with a deployment.
+
+    `model_uri` and `config` are for `create` and `update`, `inputs` is the body of a request for `predict`.
+    """
+
+    verb: ClassVar[str] = "call-plugin"
+    target: str
+    action: PluginAction
+    name: str
+    model_uri: str = ""
+    config: Mapping[str, str] = field(default_factory=dict)
+    inputs: str = ""
+
+
+@lazy_dataclass
+class PluginResult:
+    """What the plugin says of a deployment, None without one; a prediction as JSON, or why there is none."""
+
+    deployment: Mapping[str, Any] | None = None
+    prediction: str | None = None
+    reason: str = ""

@@ -42,3 +42,6 @@ EXPORT_PREFIX = "mlflow-uv.export."
 AUDIT_PREFIX = "mlflow-uv.audit."
 LEASE_PREFIX = "mlflow-uv.turn."
 DEPLOYMENT_PREFIX = "mlflow-uv.deployment."
+
+# Prefix of what a plugin of `mlflow.deployments` was told to run, on versions: plugins do not say it.
+PLUGIN_PREFIX = "mlflow-uv.plugin."

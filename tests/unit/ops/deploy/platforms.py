@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
+from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.core.deploy.platform_settings import DatabricksSettings, SagemakerSettings
+from mlflow_uv.core.deploy.plugin_settings import PluginSettings
 from mlflow_uv.core.deploy.target_settings import TargetSettings
 from mlflow_uv.ops.deploy.databricks import open_target as open_databricks
+from mlflow_uv.ops.deploy.mlflow import MlflowDeployment, PluginNote
 from mlflow_uv.ops.deploy.sagemaker import SagemakerEndpoint
 from mlflow_uv.ops.deploy.shared_endpoint import SharedEndpoint
 from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget
-from mlflow_uv.payloads.messages.platforms import AwsResult
+from mlflow_uv.payloads.messages.platforms import AwsResult, PluginAction, PluginResult
 from mlflow_uv.tools.toolbox import Tools
 from tests.stand_ins.databricks import TOKEN, DatabricksWorkspace
 from tests.stand_ins.sagemaker import Refused, SageMakerAccount
@@ -108,4 +111,69 @@ def sagemaker_world(**settings: Any) -> SagemakerWorld:
     return SagemakerWorld(settings=SagemakerSettings(target="sagemaker", **given))
 
 
+class KeptPlugin:
+    """See tools.cloud.plugin.Plugin; its deployments are kept in memory, and `faults` are by the version."""
+
+    def __init__(self, kept: dict[str, str], faults: Mapping[str, str]) -> None:
+        self._kept = kept
+        self._faults = faults
+
+    def do(self, action: PluginAction, **more: Any) -> PluginResult:
+        """See Plugin."""
+        if action is PluginAction.PREDICT:
+            value = json.loads(more["inputs"])["inputs"][0]
+            answer = {"predictions": [value * (3 if self._faults.get(self._kept["prod"]) == "wrong" else 2)]}
+            return PluginResult(prediction=json.dumps(answer))
+        if action in (PluginAction.CREATE, PluginAction.UPDATE):
+            assert ("prod" in self._kept) is (action is PluginAction.UPDATE)
+            version = more["model_uri"].rpartition("/")[2]
+            if self._faults.get(version) == "ends":
+                raise ToolFailed(what="MLflow failed to call-plugin", why="the machine ran out of memory")
+            self._kept["prod"] = version
+        if action is PluginAction.DELETE:
+            del self._kept["prod"]
+        return PluginResult(deployment={"name": "prod"} if "prod" in self._kept else None)
+
+
+class KeptNotes:
+    """See PluginNotes; they stay in memory."""
+
+    def __init__(self) -> None:
+        self.note: PluginNote | None = None
+
+    def read(self) -> PluginNote | None:
+        """See PluginNotes."""
+        return self.note
+
+    def write(self, note: PluginNote) -> None:
+        """See PluginNotes."""
+        self.note = note
+
+
+@dataclass
+class PluginWorld:
+    """A plugin whose deployments are kept in memory."""
+
+    settings: PluginSettings
+    kept: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    notes: KeptNotes = field(default_factory=KeptNotes)
+
+    def target(self) -> DeploymentTarget:
+        """See World."""
+        plugin = KeptPlugin(self.kept, self.faults)
+        return MlflowDeployment(options_of(self.settings), plugin, self.notes, tools_of_tests())
+
+    def plant(self, version: str, fault: str) -> None:
+        """See World."""
+        self.faults[version] = fault
+
+
+def plugin_world(**settings: Any) -> PluginWorld:
+    """A plugin without deployments."""
+    return PluginWorld(settings=PluginSettings(target="mlflow", **{"plugin": "cellar", **settings}))
+
+
+# Where a new version replaces the old one, and cannot be asked before.
+IN_PLACE: Mapping[str, Callable[[], World]] = {"mlflow": plugin_world}
 PLATFORMS: Mapping[str, Callable[[], World]] = {"databricks": databricks_world, "sagemaker": sagemaker_world}

@@ -6,8 +6,11 @@ from typing import cast
 import pytest
 
 from mlflow_uv.core.deploy.settings import KINDS
+from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.ops.deploy.catalog import open_target
 from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget
+from mlflow_uv.ops.lineage.registry_client import RegistryClient
+from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.toolbox import Tools
 from tests.unit.tools.conftest import FakeRunner
 
@@ -16,7 +19,10 @@ from .worlds import KeptContainers, tools_of_tests
 # What platforms need to be opened; nothing is sent.
 LOGINS = {"DATABRICKS_HOST": "https://workspace.example.com", "DATABRICKS_TOKEN": "made-up"}
 
-OTHERS = {"environments": SimpleNamespace(ours=lambda: "python"), "mlflow": None, "registries": None}
+STORE = Store(uri="http://127.0.0.1:1", kind=StoreKind.SERVER, variables={})
+REGISTRY = SimpleNamespace(project="project", selection=Selection(), client=SimpleNamespace(store=STORE))
+MADE = SimpleNamespace(ours=lambda: "python", project=lambda _project, _selection: "python")
+OTHERS = {"environments": MADE, "mlflow": None, "registries": None}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -29,8 +35,15 @@ def test_a_kind_opens_a_target_that_has_every_method(kind: str) -> None:
     tools = cast(
         "Tools", SimpleNamespace(**vars(tools_of_tests()), engines=engines, runner=FakeRunner(), host=host, **OTHERS)
     )
+    needed = {"plugin": "cellar"} if kind == "mlflow" else {}
     options = DeploymentOptions(
-        name="prod", settings=KINDS[kind](target=kind), is_preview=False, proxy_image="p", deadline_s=1, answer_s=1
+        name="prod",
+        settings=KINDS[kind](target=kind, **needed),
+        is_preview=False,
+        proxy_image="p",
+        deadline_s=1,
+        answer_s=1,
+        registry=cast("RegistryClient", REGISTRY),
     )
 
     target = open_target(options, tools)

@@ -9,11 +9,12 @@ from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.ops.deploy.target import DeploymentTarget, WantedVersion
 
 from .inference_platforms import INFERENCE_PLATFORMS
-from .platforms import PLATFORMS
+from .platforms import IN_PLACE, PLATFORMS
 from .worlds import EXPECTED, WORLDS, World, digest_of, wanted_version
 
 PHASES = ("apply", "wait", "ask", "shift")
-PLACES = {**WORLDS, **INFERENCE_PLATFORMS, **PLATFORMS}
+BESIDE = {**WORLDS, **INFERENCE_PLATFORMS, **PLATFORMS}
+PLACES = {**BESIDE, **IN_PLACE}
 # What a version is recognised by: its image, or the model where a platform has servers of its own.
 IDENTITIES: Mapping[str, Callable[[str], str]] = {"image": digest_of, "model digest": "model {}".format}
 
@@ -22,6 +23,12 @@ IDENTITIES: Mapping[str, Callable[[str], str]] = {"image": digest_of, "model dig
 def world(request: pytest.FixtureRequest) -> World:
     """Where a kind of target deploys to."""
     return PLACES[request.param]()
+
+
+@pytest.fixture(params=BESIDE)
+def beside(request: pytest.FixtureRequest) -> World:
+    """The same, where a new version is created beside the old one."""
+    return BESIDE[request.param]()
 
 
 def begin(target: DeploymentTarget, wanted: WantedVersion, *, up_to: str = "shift") -> DeploymentTarget:
@@ -120,36 +127,36 @@ def test_the_next_run_goes_on_after_one_that_was_killed(world: World, phase: str
 
 @pytest.mark.parametrize(("fault", "error"), [("swapped", ChainBroken), ("silent", NotServing), ("ends", NotServing)])
 def test_a_version_that_is_not_what_was_tested_gets_no_traffic(
-    world: World, fault: str, error: type[Exception]
+    beside: World, fault: str, error: type[Exception]
 ) -> None:
     """
     Another image than the recorded one, one that never becomes healthy, and one that ends are refused before.
     """
-    deploy(world, "1")
-    before = world.target().observe()
-    world.plant("2", fault)
-    target = world.target()
+    deploy(beside, "1")
+    before = beside.target().observe()
+    beside.plant("2", fault)
+    target = beside.target()
 
     with pytest.raises(error):
         begin(target, wanted_version("2"), up_to="wait")
     target.undo()
 
-    assert before == world.target().observe()
+    assert before == beside.target().observe()
 
 
-def test_a_wrong_version_is_found_before_it_gets_traffic(world: World) -> None:
+def test_a_wrong_version_is_found_before_it_gets_traffic(beside: World) -> None:
     """
     It is healthy, and answers with three times the value.
     """
-    world.plant("2", "wrong")
-    deploy(world, "1")
-    target = begin(world.target(), wanted_version("2"), up_to="wait")
+    beside.plant("2", "wrong")
+    deploy(beside, "1")
+    target = begin(beside.target(), wanted_version("2"), up_to="wait")
 
     observed = target.ask_new(EXPECTED)
 
     assert observed is not None
     assert ["answers-differ"] == [finding.rule for finding in observed.complaints]
-    assert "1" == world.target().observe().version
+    assert "1" == beside.target().observe().version
 
 
 def test_a_removed_deployment_leaves_nothing(world: World) -> None:

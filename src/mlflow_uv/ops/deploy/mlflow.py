@@ -1,0 +1,261 @@
+"""
+Deploys by a plugin of `mlflow.deployments`, through the interface that MLflow defines for all of them.
+
+Plugins do not say which version a deployment runs, so the version is written down beside it in the registry: before the
+plugin is called, and after. A new version replaces the old one in place, and is asked then.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Protocol
+
+from ...command.errors import BadInput, ToolFailed
+from ...core.deploy.difference import DeploymentChange, Facts, changes_between
+from ...core.deploy.plugin_settings import PluginSettings
+from ...core.deploy.running import RUNNING
+from ...core.security.child_environment import gives_rights
+from ...core.security.documents import parse_json
+from ...core.security.toml_documents import Unparsable
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...payloads.messages.platforms import PluginAction
+from ...payloads.messages.registry import SetTags
+from ...payloads.messages.tags import PLUGIN_PREFIX
+from ...tools.cloud.plugin import MlflowPlugin, Plugin, PredictedEndpoint
+from ...tools.mlflow.endpoint import Endpoint
+from ...tools.toolbox import Tools
+from ..image.serving_check import Expected, ObservedServer
+from ..lineage.registry_client import RegistryClient
+from .target import (
+    MODEL,
+    NOT_DEPLOYED,
+    STATE,
+    VERSION,
+    DeployedVersion,
+    DeploymentOptions,
+    WantedVersion,
+    require_same_model,
+)
+
+_CHANGING, _REMOVED = "changing", "removed"
+_DIGEST, _PLUGIN, _CONFIG = "model digest", "plugin", "config"
+
+
+@lazy_dataclass
+class PluginNote:
+    """What a plugin was told to run: the facts of a version with their state, and the version that ran before."""
+
+    facts: Facts
+    before: str | None = None
+
+
+class PluginNotes(Protocol):
+    """Where it is written down what a plugin runs."""
+
+    def read(self) -> PluginNote | None:
+        """The last note, None without one."""
+
+    def write(self, note: PluginNote) -> None:
+        """Write a note that replaces the last one."""
+
+
+class RegistryNotes:
+    """See PluginNotes: a tag on each version that the deployment runs or ran; the newest one counts."""
+
+    def __init__(self, registry: RegistryClient, model: str, deployment: str) -> None:
+        self._registry = registry
+        self._model = model
+        self._key = f"{PLUGIN_PREFIX}{deployment}"
+
+    def read(self) -> PluginNote | None:
+        """See PluginNotes; a tag that is not one of ours is left out."""
+        notes = []
+        for version in self._registry.client.find_versions(self._model):
+            try:
+                content = parse_json(version.tags.get(self._key, "null"))
+                facts = {str(name): str(value) for name, value in content["facts"].items()}
+                before = None if content["before"] is None else str(content["before"])
+                notes.append((float(content["at"]), PluginNote(facts=facts, before=before)))
+            except (Unparsable, TypeError, KeyError, AttributeError, ValueError):
+                continue
+        return max(notes, key=lambda note: note[0], default=(0.0, None))[1]
+
+    def write(self, note: PluginNote) -> None:
+        """See PluginNotes."""
+        at = self._registry.tools.clock.date_s()
+        text = json.dumps({"at": at, "facts": dict(note.facts), "before": note.before}, sort_keys=True)
+        version = (self._model, note.facts[VERSION])
+        self._registry.client.set_tags(SetTags(tags={self._key: text}, version=version))
+
+
+class MlflowDeployment:
+    """See target.DeploymentTarget."""
+
+    def __init__(self, options: DeploymentOptions, plugin: Plugin, notes: PluginNotes | None, tools: Tools) -> None:
+        """Without `notes` it is only looked at."""
+        assert isinstance(options.settings, PluginSettings)  # noqa: S101  # those of its kind
+        self._options = options
+        self._settings = options.settings
+        self._plugin = plugin
+        self._notes = notes
+        self._tools = tools
+        self._wanted: PluginNote | None = None
+        self._before: PluginNote | None = None
+        self._applied = False
+        self._begun = False
+
+    def observe(self) -> DeployedVersion:
+        """See DeploymentTarget. Raises ToolFailed if nothing says which version runs."""
+        found = self._plugin.do(PluginAction.FIND).deployment
+        if found is None:
+            return NOT_DEPLOYED
+        if self._notes is None:
+            raise ToolFailed(
+                what=f"the plugin `{self._settings.plugin}` does not say which version it runs",
+                why="MLflow's interface has no place for it",
+            )
+        note = self._notes.read()
+        shown = f"{self._settings.plugin}: {self._options.name}"
+        if note is None or note.facts.get(STATE) == _REMOVED:
+            return DeployedVersion(endpoint=shown, leftovers=(shown,))
+        return DeployedVersion(facts=note.facts, endpoint=shown)
+
+    def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
+        """See DeploymentTarget."""
+        if wanted.serve_env.names:
+            raise BadInput(
+                what="a plugin does not take the variables of a model",
+                why=f"the model needs {', '.join(wanted.serve_env.names)}, for which MLflow's interface has no place",
+                fix="configure them where the plugin deploys, and log the model without `serve-env`",
+            )
+        now = self.observe()
+        require_same_model(self._options.name, "of this plugin", now, wanted)
+        if now.leftovers:
+            raise BadInput(
+                what=f"the plugin has a deployment `{self._options.name}` that was not made by `deploy`",
+                why="it would be replaced",
+                fix="give the deployment another name in pyproject.toml",
+            )
+        facts = {
+            MODEL: wanted.model,
+            VERSION: wanted.version,
+            _DIGEST: wanted.record.model.sha256,
+            STATE: RUNNING,
+            _PLUGIN: str(self._settings.plugin),
+            _CONFIG: ", ".join(self._settings.config) or "none",
+        }
+        self._before = PluginNote(facts=now.facts) if now.facts else None
+        self._wanted = PluginNote(facts=facts, before=now.version)
+        return changes_between(now.facts, facts)
+
+    def apply(self, wanted: WantedVersion) -> None:
+        """See DeploymentTarget; there is no place beside what runs."""
+        del wanted  # planned
+        self._applied = True
+
+    def wait(self) -> None:
+        """See DeploymentTarget; plugins return when a deployment is there, or it is asked until it answers."""
+
+    def ask_new(self, expected: Expected) -> ObservedServer | None:
+        """See DeploymentTarget; it cannot be asked before it replaced what runs."""
+        del expected
+        return None
+
+    def shift(self) -> None:
+        """See DeploymentTarget."""
+        assert self._wanted is not None  # noqa: S101  # planned
+        self._begun = True
+        self._run(self._wanted)
+
+    @contextmanager
+    def live(self) -> Iterator[Endpoint]:
+        """See DeploymentTarget."""
+        yield PredictedEndpoint(self._tools.web, self._plugin, self._options.name)
+
+    def settle(self) -> None:
+        """See DeploymentTarget; nothing is left beside what runs."""
+
+    def undo(self) -> None:
+        """See DeploymentTarget; what ran before is deployed again."""
+        back = self._before
+        if self._applied and not self._begun:
+            return
+        if back is not None and (not self._applied or back.facts.get(STATE) != RUNNING):
+            # A killed run led to what is there, and wrote down what ran before it.
+            note = None if self._notes is None else self._notes.read()
+            earlier = None if note is None or note.before == note.facts[VERSION] else note.before
+            if earlier is None:
+                raise ToolFailed(what="there is nothing to return to", why="the version that ran before is not known")
+            back = PluginNote(facts={**back.facts, VERSION: earlier, _DIGEST: "unknown"})
+        if back is None:
+            self.remove()
+            return
+        self._run(PluginNote(facts={**back.facts, STATE: RUNNING}))
+
+    def remove(self) -> None:
+        """See DeploymentTarget."""
+        assert self._notes is not None  # noqa: S101  # a run that changes something has a registry
+        note = self._notes.read()
+        if note is None:
+            return
+        if self._plugin.do(PluginAction.FIND).deployment is not None:
+            self._plugin.do(PluginAction.DELETE)
+        self._notes.write(replace(note, facts={**note.facts, STATE: _REMOVED}))
+
+    def _run(self, note: PluginNote) -> None:
+        """Let the plugin run a version; a run that is killed meanwhile leaves a note that says so."""
+        assert self._notes is not None  # noqa: S101  # as above
+        there = self._plugin.do(PluginAction.FIND).deployment is not None
+        self._notes.write(replace(note, facts={**note.facts, STATE: _CHANGING}))
+        config = dict(pair.split("=", 1) for pair in self._settings.config)
+        uri = f"models:/{note.facts[MODEL]}/{note.facts[VERSION]}"
+        action = PluginAction.UPDATE if there else PluginAction.CREATE
+        if self._plugin.do(action, model_uri=uri, config=config).deployment is None:
+            why = "it does not list the deployment afterwards"
+            raise ToolFailed(what=f"the plugin `{self._settings.plugin}` did not deploy {uri}", why=why)
+        self._notes.write(note)
+
+
+def open_target(options: DeploymentOptions, tools: Tools) -> MlflowDeployment:
+    """See target.OpenTarget; the plugin runs in the project's environment, with the group that has it."""
+    settings = options.settings
+    assert isinstance(settings, PluginSettings)  # noqa: S101  # those of its kind
+    require_plugin(settings)
+    registry = options.registry
+    if registry is None or registry.project is None:
+        raise ToolFailed(
+            what=f"the plugin `{settings.plugin}` does not say which version it runs",
+            why="MLflow's interface has no place for it",
+        )
+    variables = tools.host.variables
+    store = registry.client.store
+    named = {name: variables[name] for name in settings.variables if variables.get(name)}
+    groups = (*registry.selection.groups, *((settings.group,) if settings.group else ()))
+    python = tools.environments.project(registry.project, replace(registry.selection, groups=groups))
+    plugin = MlflowPlugin(
+        mlflow=tools.mlflow,
+        python=python,
+        store=replace(store, variables={**store.variables, **named}),
+        target=str(settings.plugin),
+        name=options.name,
+    )
+    return MlflowDeployment(options, plugin, RegistryNotes(registry, options.model, options.name), tools)
+
+
+def require_plugin(settings: PluginSettings) -> None:
+    """Raise BadInput for settings without a plugin, and for a configuration or variable that it does not get."""
+    if settings.plugin is None:
+        raise BadInput(
+            what="the deployment has no `plugin`",
+            why="it is the target of a plugin of mlflow.deployments",
+            fix='plugin = "NAME" in the table of the deployment',
+        )
+    if wrong := [pair for pair in settings.config if not pair.partition("=")[1] or pair.startswith("=")]:
+        raise BadInput(what="`config` has an item that is not KEY=VALUE", why=f"it is {wrong[0]!r}", fix="KEY=VALUE")
+    if refused := [name for name in settings.variables if gives_rights(name)]:
+        raise BadInput(
+            what=f"`variables` names {refused[0]}, which gives rights beyond the plugin",
+            why="a plugin gets the credentials of stores and clouds anyway, and none of the CI platform",
+            fix=f"remove {refused[0]} from `variables`",
+        )

@@ -1,0 +1,67 @@
+"""Calls a plugin of `mlflow.deployments` in an interpreter that has it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...core.security.documents import parse_json
+from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
+from ...core.security.toml_documents import Unparsable
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...payloads.messages.platforms import CallPlugin, PluginAction, PluginResult
+from ..mlflow.endpoint import Endpoint
+from ..mlflow.mlflow import Mlflow
+from ..mlflow.model_requests import ModelReply, ModelRequest
+from ..mlflow.store import Store
+from ..system.web import Web, WebUnreachable
+
+
+class Plugin(Protocol):
+    """A plugin, and one deployment of it."""
+
+    def do(self, action: PluginAction, **more: Any) -> PluginResult:
+        """What the plugin answers; `more` are parts of CallPlugin. Raises ToolFailed, ToolMissing, BadInput."""
+
+
+@lazy_dataclass
+class MlflowPlugin:
+    """See Plugin; `target` is that of `mlflow deployments`, `store` has the variables that the plugin gets."""
+
+    mlflow: Mlflow
+    python: Path
+    store: Store
+    target: str
+    name: str
+
+    def do(self, action: PluginAction, **more: Any) -> PluginResult:
+        """See Plugin."""
+        request = CallPlugin(target=self.target, action=action, name=self.name, **more)
+        return self.mlflow.ask(self.python, self.store, request, PluginResult)
+
+
+class PredictedEndpoint(Endpoint):
+    """A deployment of a plugin, asked by its `predict`; see mlflow.endpoint.Endpoint."""
+
+    def __init__(self, web: Web, plugin: Plugin, name: str) -> None:
+        # It is only shown: the plugin knows where the deployment is.
+        super().__init__(web, endpoint_address(f"https://plugin.invalid/{name}"), NO_HEADERS, examples_only=True)
+        self._plugin = plugin
+
+    def send(self, request: ModelRequest) -> ModelReply | None:
+        """See Endpoint; what is no JSON object cannot be passed to a plugin, and is refused here."""
+        self.unreachable = None
+        text = (request.body or b"").decode(errors="replace")
+        if not _is_object(text):
+            return ModelReply(status=400, body="the body is not a JSON object")
+        result = self._plugin.do(PluginAction.PREDICT, inputs=text)
+        if result.prediction is not None:
+            return ModelReply(status=200, body=result.prediction)
+        self.unreachable = WebUnreachable(result.reason)
+        return None
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(parse_json(text), Mapping)
+    except Unparsable:
+        return False

@@ -1,0 +1,201 @@
+"""Plugins of `mlflow.deployments`: what is written down of them, and how they return."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput, Cancelled, NotReturned, ToolFailed
+from mlflow_uv.core.deploy.plugin_settings import PluginSettings
+from mlflow_uv.core.deploy.running import RUNNING
+from mlflow_uv.core.security.serve_env import ServeVariables
+from mlflow_uv.ops.deploy.mlflow import MlflowDeployment, PluginNote, RegistryNotes, open_target, require_plugin
+from mlflow_uv.ops.lineage.registry_client import RegistryClient
+from mlflow_uv.payloads.messages.registry import SetTags
+from mlflow_uv.tools.toolbox import Tools
+
+from .platforms import KeptPlugin, options_of, plugin_world
+from .test_shared_endpoint import roll_out
+from .test_target import begin, deploy, runs
+from .worlds import QuickClock, tools_of_tests, wanted_version
+
+
+def test_a_wrong_version_is_replaced_by_the_one_before() -> None:
+    """
+    It is asked in place; the plugin runs version 1 again, and a first one is removed.
+    """
+    world = plugin_world()
+    world.plant("2", "wrong")
+
+    first = roll_out(world.target(), "2")
+    left = dict(world.kept)
+    deploy(world, "1")
+    second = roll_out(world.target(), "2")
+
+    assert (True, {}, True) == (first.returned, left, second.returned)
+    assert ({"prod": "1"}, ("1", RUNNING, ())) == (world.kept, runs(world))
+
+
+def test_a_plugin_that_fails_returns_to_the_version_before() -> None:
+    """
+    Its words are those of the error.
+    """
+    world = plugin_world()
+    deploy(world, "1")
+    world.plant("2", "ends")
+
+    with pytest.raises(ToolFailed, match="the machine ran out of memory"):
+        roll_out(world.target(), "2")
+
+    assert ("1", RUNNING, ()) == runs(world)
+
+
+def test_a_run_that_was_killed_inside_the_plugin_is_seen() -> None:
+    """
+    The note says that the version changes; a run of either version calls the plugin again.
+    """
+    for version in ("1", "2"):
+        world = plugin_world()
+        deploy(world, "1")
+        target = begin(world.target(), wanted_version("2"), up_to="ask")
+        world.plant("2", "ends")
+        with pytest.raises(ToolFailed):
+            target.shift()
+        world.faults.clear()
+        seen = runs(world)
+
+        roll_out(world.target(), version)
+
+        assert (("2", "changing", ()), (version, RUNNING, ())) == (seen, runs(world))
+        assert {"prod": version} == world.kept
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_cancelled_run_returns(call: int) -> None:
+    """
+    Whichever of its checks is reached.
+    """
+    world = plugin_world()
+    deploy(world, "1")
+    calls: list[None] = []
+
+    def cancelled() -> None:
+        calls.append(None)
+        if len(calls) == call:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        roll_out(world.target(), "2", cancelled)
+
+    assert ({"prod": "1"}, ("1", RUNNING, ())) == (world.kept, runs(world))
+
+
+def test_the_version_before_a_killed_run_is_returned_to_if_it_is_known() -> None:
+    """
+    The note of the killed run has it.
+    """
+    world = plugin_world()
+    deploy(world, "1")
+    world.plant("2", "wrong")
+    begin(world.target(), wanted_version("2"))
+
+    done = roll_out(world.target(), "2", undoable=True)
+
+    assert (True, {"prod": "1"}) == (done.returned, world.kept)
+    alone = plugin_world()
+    deploy(alone, "1")
+    alone.plant("1", "wrong")
+    with pytest.raises(NotReturned, match="the version that ran before is not known"):
+        roll_out(alone.target(), "1", undoable=True)
+
+
+def test_a_deployment_of_somebody_else_is_not_replaced() -> None:
+    """
+    Nothing was written down of it.
+    """
+    world = plugin_world()
+    world.kept["prod"] = "7"
+
+    with pytest.raises(BadInput, match="was not made by `deploy`"):
+        world.target().plan(wanted_version("1"))
+    world.target().remove()
+
+    assert {"prod": "7"} == world.kept
+
+
+def test_variables_of_a_model_are_refused() -> None:
+    """
+    MLflow's interface has no place for them.
+    """
+    wanted = replace(wanted_version("1"), serve_env=ServeVariables({"API_KEY": "x"}))
+
+    with pytest.raises(BadInput, match="does not take the variables of a model"):
+        plugin_world().target().plan(wanted)
+
+
+def test_without_a_registry_nothing_says_which_version_runs() -> None:
+    """
+    That is no proof that the recorded one does: `audit` calls it unverified.
+    """
+    options = options_of(PluginSettings(target="mlflow", plugin="cellar"))
+    target = MlflowDeployment(options, KeptPlugin({"prod": "1"}, {}), None, tools_of_tests())
+
+    with pytest.raises(ToolFailed, match="does not say which version it runs"):
+        target.observe()
+    with pytest.raises(ToolFailed, match="does not say which version it runs"):
+        open_target(options, tools_of_tests())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"plugin": None}, "has no `plugin`"),
+        ({"config": ("a",)}, "not KEY=VALUE"),
+        ({"config": ("=a",)}, "not KEY=VALUE"),
+        ({"variables": ("GITHUB_TOKEN",)}, "gives rights beyond the plugin"),
+    ],
+)
+def test_settings_that_a_plugin_cannot_have_are_refused(settings: dict[str, Any], message: str) -> None:
+    """
+    Before an environment is made.
+    """
+    with pytest.raises(BadInput, match=message):
+        require_plugin(PluginSettings(target="mlflow", **{"plugin": "cellar", **settings}))
+
+
+class TaggedVersions:
+    """A registry client with the tags of three versions."""
+
+    def __init__(self) -> None:
+        self.tags: dict[str, dict[str, str]] = {"1": {}, "2": {}, "3": {"mlflow-uv.plugin.prod": '{"facts": []}'}}
+
+    def find_versions(self, _name: str) -> tuple[Any, ...]:
+        """See StoreClient."""
+        return tuple(SimpleNamespace(tags=tags) for tags in self.tags.values())
+
+    def set_tags(self, request: SetTags) -> None:
+        """See StoreClient."""
+        assert request.version is not None
+        self.tags[request.version[1]].update(request.tags)
+
+
+def test_the_newest_note_of_the_deployment_counts() -> None:
+    """
+    Notes are tags of versions, which anybody who may write tags can write; what is none is left out.
+    """
+    client, clock = TaggedVersions(), QuickClock()
+    tools = cast("Tools", SimpleNamespace(clock=clock))
+    registry = cast("RegistryClient", SimpleNamespace(client=client, tools=tools))
+    notes = RegistryNotes(registry, "wine", "prod")
+    nothing = notes.read()
+
+    for version in ("2", "1"):
+        clock.wait(1)
+        notes.write(PluginNote(facts={"version": version, "state": RUNNING}, before="7"))
+    RegistryNotes(registry, "wine", "other").write(PluginNote(facts={"version": "2"}))
+
+    assert nothing is None
+    assert PluginNote(facts={"version": "1", "state": RUNNING}, before="7") == notes.read()
+    assert "7" == json.loads(client.tags["2"]["mlflow-uv.plugin.prod"])["before"]
