@@ -7,6 +7,7 @@ from ...command.step import Doc, Matching
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .target_settings import CanarySettings
 
+_WORKSPACE = r"[0-9a-fA-F-]{36}/[A-Za-z0-9._-]{1,90}/[A-Za-z0-9_-]{3,33}"
 _PREFIX = r"[a-z](?:-?[a-z0-9]){0,28}-?"
 
 
@@ -80,6 +81,24 @@ class SagemakerSettings(PlatformSettings):
             r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/[a-z0-9._/-]{2,256}", "a repository of ECR"
         ),
     ] = None
+    plain_variables: Annotated[
+        bool, Doc("Give the model its variables (`serve-env`) in the clear: whoever may describe the model reads them.")
+    ] = False
+
+
+@lazy_dataclass
+class AzureSettings(PlatformSettings):
+    """Settings of the target azureml."""
+
+    workspace: Annotated[
+        str | None,
+        Doc("Workspace as SUBSCRIPTION/RESOURCE-GROUP/NAME, which must be set."),
+        Matching(_WORKSPACE, "a subscription, a resource group and a workspace, with slashes between them"),
+    ] = None
+    instance_type: Annotated[
+        str, Doc("Type of the servers."), Matching(r"[A-Za-z][A-Za-z0-9_]{2,60}", "an instance type")
+    ] = "Standard_DS3_v2"
+    instances: Annotated[int, Limits(least=1), Doc("Number of servers of a version.")] = 1
     plain_variables: Annotated[
         bool, Doc("Give the model its variables (`serve-env`) in the clear: whoever may describe the model reads them.")
     ] = False

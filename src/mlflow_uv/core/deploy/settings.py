@@ -10,7 +10,7 @@ from ...command.step import Doc, Matching
 from ...command.wording import suggestion
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicyTable
-from .platform_settings import DatabricksSettings, SagemakerSettings
+from .platform_settings import AzureSettings, DatabricksSettings, SagemakerSettings
 from .plugin_settings import PluginSettings
 from .target_settings import CanarySettings, TargetSettings
 
@@ -104,6 +104,7 @@ KINDS: Mapping[str, type[TargetSettings]] = {
     "kubernetes": KubernetesSettings,
     "sagemaker": SagemakerSettings,
     "databricks": DatabricksSettings,
+    "azureml": AzureSettings,
     "mlflow": PluginSettings,
     "kserve": InferenceSettings,
     "seldon": InferenceSettings,

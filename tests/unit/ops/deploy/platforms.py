@@ -8,16 +8,19 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.core.deploy.platform_settings import DatabricksSettings, SagemakerSettings
+from mlflow_uv.core.deploy.platform_settings import AzureSettings, DatabricksSettings, SagemakerSettings
 from mlflow_uv.core.deploy.plugin_settings import PluginSettings
 from mlflow_uv.core.deploy.target_settings import TargetSettings
+from mlflow_uv.ops.deploy.azureml import open_target as open_azure
 from mlflow_uv.ops.deploy.databricks import open_target as open_databricks
 from mlflow_uv.ops.deploy.mlflow import MlflowDeployment, PluginNote
 from mlflow_uv.ops.deploy.sagemaker import SagemakerEndpoint
 from mlflow_uv.ops.deploy.shared_endpoint import SharedEndpoint
 from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget
 from mlflow_uv.payloads.messages.platforms import AwsResult, PluginAction, PluginResult
+from mlflow_uv.tools.system.web import WebReply, WebRequest
 from mlflow_uv.tools.toolbox import Tools
+from tests.stand_ins.azure import KEY, WORKSPACE, AzureWorkspace
 from tests.stand_ins.databricks import TOKEN, DatabricksWorkspace
 from tests.stand_ins.sagemaker import Refused, SageMakerAccount
 from tests.stand_ins.web import Answer, StandInWeb
@@ -25,6 +28,7 @@ from tests.stand_ins.web import Answer, StandInWeb
 from .worlds import World, digest_of, tools_of_tests
 
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/wine"
+AZURE_LOGIN = {"AZURE_TENANT_ID": "tenant", "AZURE_CLIENT_ID": "client", "AZURE_CLIENT_SECRET": "hush-hush-hush"}
 
 
 def tools_with(answer: Answer, variables: Mapping[str, str]) -> Tools:
@@ -111,6 +115,45 @@ def sagemaker_world(**settings: Any) -> SagemakerWorld:
     return SagemakerWorld(settings=SagemakerSettings(target="sagemaker", **given))
 
 
+class AzureWeb(StandInWeb):
+    """A web client of a workspace, whose servers are asked at addresses of their own."""
+
+    def __init__(self, workspace: AzureWorkspace) -> None:
+        super().__init__(workspace.answer)
+        self._workspace = workspace
+
+    def post(self, request: WebRequest, *, timeout_s: float) -> WebReply:
+        """See Web."""
+        assert f"Bearer {KEY}" == request.secret["Authorization"]
+        name = request.url.removeprefix("https://").partition(".")[0]
+        deployment = request.headers.get("azureml-model-deployment", "")
+        status, document = self._workspace.score(name, deployment, request.form or b"")
+        return WebReply(status=status, headers={}, body=json.dumps(document).encode())
+
+
+@dataclass
+class AzureWorld:
+    """A workspace of Azure in memory."""
+
+    settings: AzureSettings
+    workspace: AzureWorkspace = field(default_factory=AzureWorkspace)
+
+    def target(self) -> DeploymentTarget:
+        """See World."""
+        host = SimpleNamespace(variables=AZURE_LOGIN)
+        parts = {**vars(tools_of_tests()), "web": AzureWeb(self.workspace), "host": host}
+        return open_azure(options_of(self.settings), cast("Tools", SimpleNamespace(**parts)))
+
+    def plant(self, version: str, fault: str) -> None:
+        """See World."""
+        self.workspace.faults[digest_of(version)] = fault
+
+
+def azure_world(**settings: Any) -> AzureWorld:
+    """A workspace without endpoints."""
+    return AzureWorld(settings=AzureSettings(target="azureml", **{"workspace": WORKSPACE, **settings}))
+
+
 class KeptPlugin:
     """See tools.cloud.plugin.Plugin; its deployments are kept in memory, and `faults` are by the version."""
 
@@ -176,4 +219,8 @@ def plugin_world(**settings: Any) -> PluginWorld:
 
 # Where a new version replaces the old one, and cannot be asked before.
 IN_PLACE: Mapping[str, Callable[[], World]] = {"mlflow": plugin_world}
-PLATFORMS: Mapping[str, Callable[[], World]] = {"databricks": databricks_world, "sagemaker": sagemaker_world}
+PLATFORMS: Mapping[str, Callable[[], World]] = {
+    "databricks": databricks_world,
+    "sagemaker": sagemaker_world,
+    "azureml": azure_world,
+}

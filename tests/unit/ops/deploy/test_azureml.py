@@ -1,0 +1,137 @@
+"""Azure Machine Learning: what is sent, what is refused by the plan, and what a failure says."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput, NotServing, ToolFailed
+from mlflow_uv.core.deploy.running import RUNNING
+from mlflow_uv.core.release.record import Record
+from mlflow_uv.core.security.serve_env import ServeVariables
+from tests.stand_ins.azure import KEY, TOKEN
+
+from .platforms import AZURE_LOGIN, azure_world
+from .test_shared_endpoint import roll_out
+from .test_target import begin, deploy, runs
+from .worlds import digest_of, wanted_version
+
+
+def test_a_new_deployment_has_no_traffic_until_it_was_asked() -> None:
+    """
+    It runs the image by its digest, with the routes of our server.
+    """
+    world = azure_world()
+    deploy(world, "1")
+
+    begin(world.target(), wanted_version("2"), up_to="ask")
+
+    assert {"blue": 100} == world.workspace.endpoints["prod"]["properties"]["traffic"]
+    images = [part["properties"]["image"] for part in world.workspace.environments.values()]
+    assert [digest_of("1"), digest_of("2")] == images
+    (environment, _) = world.workspace.environments.values()
+    assert "/invocations" == environment["properties"]["inferenceConfig"]["scoringRoute"]["path"]
+
+
+def test_the_traffic_is_away_from_a_deployment_before_it_is_deleted() -> None:
+    """
+    Azure refuses to delete one that has some.
+    """
+    world = azure_world()
+    for version in ("1", "2", "3"):
+        deploy(world, version)
+
+    assert ["prod/blue"] == list(world.workspace.deployments)
+    assert ("3", RUNNING, ()) == runs(world)
+
+
+def test_a_deployment_that_failed_says_the_last_line_of_its_log() -> None:
+    """
+    The next run replaces what it left.
+    """
+    world = azure_world()
+    deploy(world, "1")
+    world.plant("2", "ends")
+
+    with pytest.raises(NotServing, match="RuntimeError: no model"):
+        begin(world.target(), wanted_version("2"), up_to="wait")
+    deploy(world, "3")
+
+    assert ("3", RUNNING, ()) == runs(world)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"workspace": None}, "has no `workspace`"),
+        ({"prefix": "the-wines-of-the-whole-world-x"}, "at most 32 characters"),
+    ],
+)
+def test_settings_that_azure_cannot_take_are_refused_by_the_plan(settings: dict[str, Any], message: str) -> None:
+    """
+    Nothing is sent.
+    """
+    world = azure_world(**settings)
+
+    with pytest.raises(BadInput, match=message):
+        world.target().plan(wanted_version("1"))
+
+    assert [] == world.workspace.requests
+
+
+def test_an_image_without_a_registry_and_variables_in_the_clear_are_refused() -> None:
+    """
+    The values are neither facts nor in a message.
+    """
+    wanted = wanted_version("1")
+    assert wanted.record.image is not None
+    record = SimpleNamespace(image=replace(wanted.record.image, digest=""), model=wanted.record.model)
+    secret = replace(wanted, serve_env=ServeVariables({"GREETING": "good morning"}))
+
+    with pytest.raises(BadInput, match="is in no registry"):
+        azure_world().target().plan(replace(wanted, record=cast("Record", record)))
+    with pytest.raises(BadInput, match="keeps the variables of a model in the clear"):
+        azure_world().target().plan(secret)
+    world = azure_world(plain_variables=True)
+    begin(world.target(), secret).settle()
+
+    variables = world.workspace.deployments["prod/blue"]["properties"]["environmentVariables"]
+    assert {"GREETING": "good morning", "REQUEST_TIMEOUT": "60"} == variables
+    assert "good morning" not in f"{world.target().observe()}"
+
+
+def test_wrong_credentials_and_a_quota_are_the_words_of_azure() -> None:
+    """
+    What ran before runs, and no secret is in the message.
+    """
+    denied, full = azure_world(), azure_world(instances=3)
+    denied.workspace.refused = True
+    deploy(full, "1")
+
+    with pytest.raises(ToolFailed, match="Azure does not accept the login: status 401, invalid_client") as caught:
+        denied.target().observe()
+    with pytest.raises(ToolFailed, match="OutOfQuota: Not enough quota"):
+        roll_out(full.target(), "2")
+
+    assert ("1", RUNNING, ()) == runs(full)
+    for secret in (AZURE_LOGIN["AZURE_CLIENT_SECRET"], TOKEN, KEY):
+        assert secret not in f"{caught.value.text} {full.workspace.requests}"
+
+
+def test_an_endpoint_of_somebody_else_is_left_alone() -> None:
+    """
+    It has no tag of this program, or deployments of other names.
+    """
+    tags, names = azure_world(), azure_world()
+    deploy(tags, "1")
+    deploy(names, "1")
+    tags.workspace.endpoints["prod"]["tags"] = {}
+    names.workspace.deployments["prod/blue"]["name"] = "production"
+
+    for world in (tags, names):
+        with pytest.raises(BadInput, match="was not made by `deploy`"):
+            world.target().plan(wanted_version("2"))
+        with pytest.raises(BadInput, match="was not made by `deploy`"):
+            world.target().remove()
+        assert "prod" in world.workspace.endpoints
