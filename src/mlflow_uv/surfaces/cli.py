@@ -30,7 +30,7 @@ from ..tools.project.files import Project, absolute, read_project, repository_of
 from ..tools.project.policy_table import policy_table, policy_tables
 from .hiding import hide_environment
 from .phrasing import started_as
-from .terminal import as_json, terminal, unforeseen
+from .terminal import Detail, as_json, terminal, unforeseen
 
 SARIF = "File for the findings in SARIF 2.1.0, which code scanning reads; also written by a step that fails."
 
@@ -70,6 +70,23 @@ def _cancel(number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt if number == signal.SIGINT else Cancelled
 
 
+class _Completion(argparse.Action):
+    """Prints the script of a shell and ends, as `--version` does."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _namespace: object, values: object, _flag: object = None
+    ) -> None:
+        """Print it. Raises BadInput for another shell."""
+        from .completion import SHELLS, completion  # noqa: PLC0415  # imports every step
+
+        if values not in SHELLS:
+            raise BadInput(
+                what=f"`{values}` is not a shell", why=f"the shells are {', '.join(SHELLS)}", fix=help_call()
+            )
+        sys.stdout.write(completion(str(values)))
+        parser.exit()
+
+
 class _Parser(argparse.ArgumentParser):
     """Raises BadInput for a wrong argument, so that `--format json` reports it too."""
 
@@ -88,7 +105,7 @@ def _command(arguments: list[str]) -> int:
         name, as_text = namespace.step.name, namespace.format == "text"
         given = given_in(namespace)
         command_line = replace(command_line, project=str(given.get("project", "")))
-        console = terminal(command_line)
+        console = terminal(command_line, detail=namespace.detail)
         work = partial(answer, namespace.step, given, console, source="--{}")
         project = project_folder(given)
         root = repository_of(project) or project
@@ -148,7 +165,9 @@ def project_folder(given: Mapping[str, object]) -> Path:
 def _parsed(arguments: list[str]) -> argparse.Namespace:
     """The arguments by their names, with the step. Raises BadInput, with the most similar step or flag."""
     name, names = _first_word(arguments), (RELEASE_NAME, *NAMES)
-    if name not in names and not {"--help", "-h", "--version"} & set(arguments[:1]):
+    if name not in names and not {"--help", "-h", "--version", "--completion"} & {
+        word.partition("=")[0] for word in arguments[:1]
+    }:
         what = f"`{name}` is not a step" if name else "the first argument is not a step"
         why = suggestion(name, names) or f"the steps are {', '.join(names)}"
         raise BadInput(what=what, why=why, fix=help_call())
@@ -272,7 +291,7 @@ def _steps(arguments: list[str]) -> tuple[Step[Any, Any, Any], ...]:
     match arguments:
         case [name, *_] if name in (RELEASE_NAME, *NAMES):
             return (step_of(name),)
-        case ["--version", *_]:
+        case [word, *_] if word.partition("=")[0] in ("--version", "--completion"):
             return ()
     return all_steps()
 
@@ -286,12 +305,17 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"mlflow-uv {__version__}")
+    parser.add_argument("--completion", action=_Completion, metavar="SHELL", help="Print what completes in a shell.")
     commands = parser.add_subparsers(metavar="STEP", required=True)
     for step in _steps(arguments):
         command = commands.add_parser(step.name, help=step.summary, description=step.summary, allow_abbrev=False)
         command.set_defaults(step=step)
         command.add_argument("--format", choices=("text", "json"), default="text", help="What stdout gets.")
         command.add_argument("--sarif", metavar="PATH", help=SARIF)
+        detail = command.add_mutually_exclusive_group()
+        for value, text in ((Detail.QUIET, "Print findings and errors alone."), (Detail.VERBOSE, "Print all output.")):
+            flag = f"--{value.value}"
+            detail.add_argument(flag, dest="detail", action="store_const", const=value, default=Detail.USUAL, help=text)
         for field in fields_of(step.inputs):
             _add(command, field, arguments)
     return parser

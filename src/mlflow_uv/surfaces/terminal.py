@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,15 @@ from ..core.security.masking import mask, secrets_in
 
 _COLOURS = {"bold": "1", "dim": "2", Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTICE: "36", "good": "32"}
 
+
+class Detail(Enum):
+    """How much is printed: findings alone, what happens, or also the output of every program."""
+
+    QUIET = "quiet"
+    USUAL = "usual"
+    VERBOSE = "verbose"
+
+
 KEPT = 60  # lines of folded output that are shown when it fails
 
 
@@ -35,8 +45,11 @@ class Terminal:
         colours: bool,
         caller: Mapping[str, str] | None = None,
         phrasing: Phrasing | None = None,
+        detail: Detail = Detail.USUAL,
     ) -> None:
         self._stream = stream
+        self._detail = detail
+        self._since = time.monotonic()
         self._caller = caller or {}
         self._phrasing = phrasing or CommandLine()
         self._colours = colours
@@ -49,14 +62,24 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """See Console."""
+        if self._detail is Detail.QUIET:
+            return
         for line in visible_lines(worded(text, self._phrasing)):
             self._line(line)
 
     @contextmanager
     def group(self, title: str, *, folded: bool = True) -> Iterator[None]:
-        """See Console. A folded group shows its newest line while it runs, and its last KEPT lines when it fails."""
-        self._line(self.paint(f"  {visible(title)}", "dim"))
-        before, self._kept = self._kept, deque(maxlen=KEPT) if folded else None
+        """
+        See Console. A folded group shows its newest line while it runs, and its last KEPT lines when it fails.
+
+        With `--quiet` every group is folded, with `--verbose` none.
+        """
+        quiet = self._detail is Detail.QUIET
+        if not quiet:
+            self._line(self.paint(f"  {visible(title)}", "dim"))
+        self._since = time.monotonic()
+        folds = quiet or (folded and self._detail is Detail.USUAL)
+        before, self._kept = self._kept, deque(maxlen=KEPT) if folds else None
         try:
             yield
         except BaseException:
@@ -76,7 +99,8 @@ class Terminal:
             self._line(self.paint(f"  │ {clean}", "dim"))
         else:
             self._kept.append(clean)
-            self._overwrite(f"  │ {clean}")
+            if self._detail is not Detail.QUIET:
+                self._overwrite(f"  │ {time.monotonic() - self._since:.0f} s  {clean}")
 
     def _overwrite(self, text: str) -> None:
         """Write over the current line of a terminal; a log file gets nothing."""
@@ -108,6 +132,8 @@ class Terminal:
         """Findings, tables, how long each step took, the summary, the chain, and where to look."""
         for finding in report.findings:
             self.finding(finding)
+        if self._detail is Detail.QUIET and report.ok:
+            return
         for table in report.tables:
             self._line("")
             for line in aligned(table):
@@ -234,6 +260,7 @@ def unforeseen(name: str, error: Exception, console: Console) -> StepError:
     )
 
 
-def terminal(phrasing: Phrasing | None = None) -> Terminal:
+def terminal(phrasing: Phrasing | None = None, *, detail: Detail = Detail.USUAL) -> Terminal:
     """The console on standard error of this process; without a phrasing the program is called `mlflow-uv`."""
-    return Terminal(sys.stderr, colours=wants_colours(sys.stderr), caller=os.environ, phrasing=phrasing)
+    colours = wants_colours(sys.stderr)
+    return Terminal(sys.stderr, colours=colours, caller=os.environ, phrasing=phrasing, detail=detail)

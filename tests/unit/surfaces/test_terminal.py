@@ -12,7 +12,7 @@ import pytest
 from mlflow_uv.command.errors import ToolMissing
 from mlflow_uv.command.report import Finding, Report, Severity, Timing
 from mlflow_uv.command.wording import CommandLine
-from mlflow_uv.surfaces.terminal import Terminal, as_json, plain, shown, wants_colours
+from mlflow_uv.surfaces.terminal import Detail, Terminal, as_json, plain, shown, wants_colours
 
 
 class Verdict(Enum):
@@ -211,3 +211,45 @@ def test_json_of_a_path_that_is_no_text_can_be_printed() -> None:
     text = as_json("export", Report(outputs=Outputs(), summary="s", findings=(finding,)), CommandLine(), ())
 
     assert "mod\N{REPLACEMENT CHARACTER}le/uv.lock" == json.loads(text.encode())["findings"][0]["path"]
+
+
+@pytest.mark.parametrize(
+    ("detail", "printed"),
+    [
+        (Detail.QUIET, ["warning: odd"]),
+        (Detail.USUAL, ["  title", "said", "warning: odd", "✓ done"]),
+        (Detail.VERBOSE, ["  title", "  │ output", "said", "warning: odd", "✓ done"]),
+    ],
+)
+def test_detail_decides_what_is_printed(stream: io.StringIO, detail: Detail, printed: list[str]) -> None:
+    """
+    Findings always; what happens unless it is to be quiet; the output of programs only where all is wanted.
+    """
+    console = Terminal(stream, colours=False, detail=detail)
+
+    with console.group("title"):
+        console.foreign("output")
+    console.say("said")
+    odd = Finding(rule="r", what="odd", severity=Severity.WARNING)
+    console.report(Report(outputs=None, summary="done", findings=(odd,)))
+
+    assert printed == stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_a_quiet_failure_shows_why(stream: io.StringIO, *, folded: bool) -> None:
+    """
+    The last lines of what failed are printed, whether it would have been folded or not, and a result that is not good.
+    """
+    console = Terminal(stream, colours=False, detail=Detail.QUIET)
+
+    def failing() -> None:
+        with console.group("title", folded=folded):
+            console.foreign("the reason")
+            raise ToolMissing(what="a", why="b")
+
+    with pytest.raises(ToolMissing):
+        failing()
+    console.report(Report(outputs=None, summary="bad", findings=(Finding(rule="r", what="odd"),)))
+
+    assert ["  │ the reason", "error: odd", "✗ bad"] == stream.getvalue().splitlines()
