@@ -1,0 +1,60 @@
+"""
+Measures what each step costs before it does its work.
+
+    uv run benchmarks/steps.py [--rounds 30] [--write]
+
+Every step is started with `--help` in turns with Python alone, which subtracts what no program can avoid. Results are
+medians of processor time, which other programs on the machine change less than wall-clock time. With `--write` the
+table goes to docs/benchmarks.md.
+"""
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+import page
+from race import PYTHON, VARIABLES, WINE
+from steps_results import ALONE, section
+
+from mlflow_uv.steps.catalog import NAMES, RELEASE_NAME
+
+
+def main() -> None:
+    """Measure and print, or write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    commands = {ALONE: (sys.executable, "-I", "-c", "pass")}
+    commands |= {name: (*PYTHON, "mlflow_uv", name, "--help") for name in (*NAMES, RELEASE_NAME)}
+    text = section(medians(commands, options.rounds), options.rounds)
+    if options.write:
+        page.write("steps.py", text)
+    else:
+        print(text)
+
+
+def medians(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, float]:
+    """Milliseconds of processor time of each command; the first round compiles modules and does not count."""
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, argv in commands.items():
+            spent = processor_ms(argv)
+            if number:
+                taken[name].append(spent)
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def processor_ms(argv: Sequence[str]) -> float:
+    """Milliseconds of processor time of one command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(argv, cwd=WINE, env=VARIABLES, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+
+
+if __name__ == "__main__":
+    main()

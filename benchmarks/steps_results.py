@@ -1,0 +1,29 @@
+"""How what steps.py measures is compared and shown."""
+
+import os
+import platform
+from collections.abc import Mapping
+
+AIM_MS = 100.0
+ALONE = "Python alone"
+
+
+def section(taken: Mapping[str, float], rounds: int) -> str:
+    """What goes to the page; a step that misses the aim is in bold letters."""
+    alone = taken[ALONE]
+    ours = {name: spent - alone for name, spent in taken.items() if name != ALONE}
+    rows = [f"| `{name}` | {shown(spent)} |" for name, spent in ours.items()]
+    missed = sum(spent > AIM_MS for spent in ours.values())
+    return "\n".join((
+        "## Start of a step", "",
+        "Milliseconds of processor time of `mlflow-uv STEP --help` beyond those of Python alone, which takes",
+        f"{alone:.0f} ms: the import of the step, and of what it needs of the standard library. Medians of {rounds}",
+        f"rounds on {os.cpu_count()} processors, Python {platform.python_version()}. The aim is {AIM_MS:.0f} ms;",
+        f"**bold numbers miss it**: {missed} of {len(ours)}.", "",
+        "| step | ms |", "|---|---:|", *rows,
+    ))  # fmt: skip
+
+
+def shown(spent: float) -> str:
+    """A number of milliseconds, bold if it misses the aim."""
+    return f"**{spent:.0f}**" if spent > AIM_MS else f"{spent:.0f}"
