@@ -10,15 +10,22 @@ from typing import Any, cast
 
 from mlflow_uv.command.host import Host
 from mlflow_uv.command.inputs import Serving
-from mlflow_uv.core.image.composition import composed
+from mlflow_uv.core.image.composition import composed, indexed
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.model.model_files import HASHED, LOCK, MANIFEST, WHEELS
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.digests import tree_digest
 from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink, WheelLink
 from mlflow_uv.ops.image.composed import ComposedServingImage
-from mlflow_uv.ops.image.composed_base import ComposableBase, read_base
-from mlflow_uv.ops.image.composed_release import Composition, compose_release, composition_link, composition_of
+from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase, read_base
+from mlflow_uv.ops.image.composed_platforms import compose_platforms, wanted_bases
+from mlflow_uv.ops.image.composed_release import (
+    Composition,
+    ReleaseImages,
+    compose_release,
+    composition_link,
+    composition_of,
+)
 from mlflow_uv.ops.image.environment import Needs, needs_of
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
 from mlflow_uv.tools.mlflow.store_client import StoreClient
@@ -32,14 +39,22 @@ from .images import digest_of
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 MACHINE = os.uname().machine
-FILES: dict[str, Any] = {
-    "usr/bin/": None,
-    f"usr/bin/python{MINOR}": b"\x7fELF",
-    "usr/bin/python3": f"python{MINOR}",
-    f"usr/lib/python{MINOR}/os.py": b"name = 'posix'\n",
-    f"usr/include/python{MINOR}/patchlevel.h": f'#define PY_VERSION "{MINOR}.7"\n'.encode(),
-    f"usr/lib/{MACHINE}-linux-gnu/libc.so.6": b"\0GNU C Library (G 2.36) stable release version 2.36.\n\0",
-}
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+HERE = ARCHITECTURES[MACHINE]
+
+
+def files_of(machine: str) -> dict[str, Any]:
+    """What is read of a base for an architecture (`x86_64`)."""
+    return {
+        "usr/bin/": None,
+        f"usr/bin/python{MINOR}": b"\x7fELF",
+        "usr/bin/python3": f"python{MINOR}",
+        f"usr/lib/python{MINOR}/os.py": b"name = 'posix'\n",
+        f"usr/include/python{MINOR}/patchlevel.h": f'#define PY_VERSION "{MINOR}.7"\n'.encode(),
+        f"usr/lib/{machine}-linux-gnu/libc.so.6": b"\0GNU C Library (G 2.36) stable release version 2.36.\n\0",
+    }
+
+
 LOCK_TEXT = f'version = 1\nrequires-python = ">={MINOR}"\n\n[[package]]\nname = "wine"\nsource = {{ virtual = "." }}\n'
 
 
@@ -61,9 +76,16 @@ class TinyRelease:
     def compose(self, base_name: str) -> tuple[ComposedServingImage, ComposableBase]:
         """The image on a base that a registry has; there is no engine."""
         self.scratch.mkdir()
-        base = read_base(base_name, self.needs, None, self.scratch / "base", self.tools)
-        composition = self.composition(base)
-        return compose_release(self.release, composition, self.scratch, self.tools), base
+        wanted = WantedBase(name=base_name, architecture=HERE)
+        base = read_base(wanted, self.needs, self.scratch / "base", self.tools)
+        (image,) = compose_release(self.release, [self.composition(base)], self.scratch, self.tools)
+        return image, base
+
+    def compose_all(self, base_name: str, *platforms: str) -> ReleaseImages:
+        """The images for platforms (`linux/arm64`) on a base that a registry has; there is no engine."""
+        self.scratch.mkdir()
+        bases = wanted_bases(base_name, platforms, self.needs, None, self.tools)
+        return compose_platforms(self.release, bases, self.needs, Serving.LOCKED, self.scratch, self.tools)
 
     def composition(self, base: ComposableBase) -> Composition:
         """What is composed on a base."""
@@ -71,14 +93,20 @@ class TinyRelease:
 
     def with_image(self, name: str, image: ComposedServingImage, base: ComposableBase) -> RecomputedRelease:
         """The release with a record of this image, as if it had been composed on a base, and pushed."""
+        compositions = (self.composition(base),)
+        return self.with_images(name, ReleaseImages(compositions=compositions, composed=(image,), native=0))
+
+    def with_images(self, name: str, images: ReleaseImages) -> RecomputedRelease:
+        """The release with a record of these images."""
+        base = images.compositions[images.shown].base
         recorded = ImageLink(
             kind="image",
-            id=image.image.id,
+            id=images.composed[images.shown].image.id,
             tag=name,
             base=base.described.name,
             base_digest=base.described.digest,
-            digest=image.image.digest,
-            composition=composition_link(self.release, self.composition(base), image, self.tools),
+            digest=images.image.digest,
+            composition=composition_link(self.release, images.compositions, images.composed, self.tools),
         )
         return replace(self.release, record=replace(self.release.record, image=recorded))
 
@@ -124,5 +152,15 @@ def tiny_release(folder: Path, *, answer: str = "red", wheel_answer: str = "") -
 
 def push_base(name: str, folder: Path, tools: Tools, *layers: Mapping[str, Any]) -> None:
     """Put a base into a registry, which has what is read of one and nothing that runs; `layers` are on top."""
-    image = saved(folder, FILES, *layers, architecture={"x86_64": "amd64", "aarch64": "arm64"}[MACHINE])
+    image = saved(folder, files_of(MACHINE), *layers, architecture=HERE)
     tools.registries.push(name, composed(image.base, (), {}), image.archives)
+
+
+def push_bases(name: str, folder: Path, tools: Tools) -> None:
+    """Put a base for each architecture into a registry, under one name."""
+    bases = [
+        saved(folder / machine, files_of(machine), architecture=architecture)
+        for machine, architecture in ARCHITECTURES.items()
+    ]
+    archives = {digest: archive for base in bases for digest, archive in base.archives.items()}
+    tools.registries.push(name, indexed([composed(base.base, (), {}) for base in bases]), archives)

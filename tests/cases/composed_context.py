@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlflow_uv.core.image.layer_grouping import SizedPackage, grouped
 from mlflow_uv.core.model.model_files import WHEELS
-from mlflow_uv.ops.image.composed import ComposedServingImage, ImageParts, compose_image
+from mlflow_uv.ops.image.composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from mlflow_uv.tools.layers.loader import loader_of
 from mlflow_uv.tools.layers.package_layers import WantedPackages
 from mlflow_uv.tools.layers.saved_image import glibc_of, python_of, read_saved
@@ -54,7 +54,7 @@ def composed_from(
         python=python,
         loader=loader_of(base, os.uname().machine),
         packages=wanted,
-        context=context,
+        own=own_layers(context, folder),
         labels=labels or {"mlflow-uv.test": "composed"},
     )
     return compose_image(parts, folder, builder.tools)

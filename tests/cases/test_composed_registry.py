@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_an_image_is_composed_and_pushed_without_an_engine(tmp_path: Path, regis
                     require_exact(tiny.needs, inventory)
                     require_model(tiny.release.record, inventory)
                     write_layout(tmp_path / name / "layout", image.image, image.archives, tag="7")
-                    digests.append(push_composed(f"{host}/cellar/wine:7", image, tiny.tools))
+                    digests.append(push_composed(f"{host}/cellar/wine:7", image.image, image.archives, tiny.tools))
                     sent.append(tiny.tools.registries.push(f"{host}/cellar/wine:7", image.image, image.archives).sent)
             finally:
                 os.umask(before)
@@ -59,7 +60,8 @@ def test_two_pushes_at_once_end_with_the_whole_image(tmp_path: Path, registry_pr
         with tiny_release(tmp_path / "one") as tiny, ThreadPoolExecutor(4) as pool:
             push_base(f"{host}/base:1", tmp_path / "base", tiny.tools)
             image, _ = tiny.compose(f"{host}/base:1")
-            digests = set(pool.map(lambda _: push_composed(f"{host}/wine:7", image, tiny.tools), range(4)))
+            push = partial(push_composed, f"{host}/wine:7", image.image, image.archives, tiny.tools)
+            digests = {future.result() for future in [pool.submit(push) for _ in range(4)]}
         found = digest_in(host, "wine", "7")[1]
 
     assert {found} == digests == {image.image.digest}

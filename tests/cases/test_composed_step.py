@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from mlflow_uv.core.image.dockerfile import MODEL, SERVING, VENV
 from tests.registries import digest_in, registry
 
+from .composed import push_bases, tiny_release
 from .images import BASE, inspect_image, remove_image, run_in
 from .sample_project import SampleProject, error
 from .test_cancel import is_running
@@ -71,6 +73,49 @@ def test_an_image_is_composed_without_an_engine_and_tested_where_there_is_one(
     code, kind, what, _ = error(unreachable)
     assert (12, "BaseImageMissing") == (code, kind)
     assert "cannot be read from its registry" in what
+
+
+def test_images_for_two_platforms_are_pushed_and_the_one_of_this_machine_is_tested(
+    sample: SampleProject, tmp_path: Path, registry_program: str
+) -> None:
+    """
+    Each has the compiled packages of its own platform, from the wheels of one lock; the others are not started.
+    """
+    with registry(tmp_path, registry_program) as host:
+        (tmp_path / "tiny").mkdir()
+        with tiny_release(tmp_path / "tiny") as tiny:
+            push_bases(f"{host}/base:1", tmp_path / "bases", tiny.tools)
+        flags = ("--engine", "none", "--push", "--image", f"{host}/wine:7", "--base-image", f"{host}/base:1")
+        layout = tmp_path / "layout"
+        platforms = ("--platforms", "linux/arm64,linux/amd64", "--oci-layout", str(layout))
+        made = sample.run(*COMPOSE, *flags, *platforms, variables=NOWHERE)
+        tested = sample.run("smoke-test", variables=NOWHERE)
+        found = digest_in(host, "wine", "7")[1]
+
+    assert (0, found) == (made.code, made.outputs["image-digest"]), made.stderr
+    assert (0, "tested") == (tested.code, tested.outputs["state"]), tested.stderr
+    assert ("platforms-not-tested" in tested.rules, "platforms-not-tested" in made.rules) == (True, False)
+    machines = {"arm64": 183, "amd64": 62}  # of ELF
+    index = json.loads((layout / "blobs" / found.replace(":", "/")).read_text())
+    assert {name: {machine} for name, machine in machines.items()} == {
+        entry["platform"]["architecture"]: machines_of(layout, entry["digest"]) for entry in index["manifests"]
+    }
+
+
+def machines_of(layout: Path, digest: str) -> set[int]:
+    """The machines for which the shared libraries of an image in a layout are."""
+    manifest = json.loads((layout / "blobs" / digest.replace(":", "/")).read_text())
+    found = set()
+    for layer in manifest["layers"]:
+        with tarfile.open(layout / "blobs" / layer["digest"].replace(":", "/")) as tar:
+            for entry in tar:
+                if (
+                    ".so" in entry.name
+                    and (file := tar.extractfile(entry))
+                    and (head := file.read(20))[:4] == b"\x7fELF"
+                ):
+                    found.add(int.from_bytes(head[18:20], "little"))
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

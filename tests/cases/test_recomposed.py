@@ -13,13 +13,13 @@ from mlflow_uv.core.image.composition import Blob, ComposedImage, LayerBlob, dig
 from mlflow_uv.core.image.dockerfile import VENV
 from mlflow_uv.core.release.chain import LinkCheck, LinkState
 from mlflow_uv.ops.image.composed import ComposedServingImage
-from mlflow_uv.ops.image.composed_base import ComposableBase, read_base
+from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase, read_base
 from mlflow_uv.ops.image.composed_release import compose_release, push_composed
 from mlflow_uv.ops.image.recomposed import from_parts
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from tests.registries import registry
 
-from .composed import TinyRelease, push_base, tiny_release
+from .composed import HERE, TinyRelease, push_base, tiny_release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +38,12 @@ class Place:
         """The name of the image."""
         return f"{self.host}/cellar/wine:7"
 
-    def check(self, image: ComposedServingImage, **composition: str) -> LinkCheck:
+    def check(self, image: ComposedServingImage, **composition: Any) -> LinkCheck:
         """The check of a release whose record and registry agree on this image."""
-        push_composed(self.name, image, self.tiny.tools)
+        push_composed(self.name, image.image, image.archives, self.tiny.tools)
         return self.checked(image, **composition)
 
-    def checked(self, image: ComposedServingImage, **composition: str) -> LinkCheck:
+    def checked(self, image: ComposedServingImage, **composition: Any) -> LinkCheck:
         """The check, of what the registry has already."""
         release = self.tiny.with_image(self.name, image, self.base)
         link = release.record.image
@@ -114,9 +114,12 @@ def swapped_base(place: Place) -> ComposedServingImage:
     push_base(f"{place.host}/base:2", place.folder / "base2", place.tiny.tools, {"usr/bin/curl": b"#!"})
     tools, scratch = place.tiny.tools, place.folder / "swapped"
     scratch.mkdir()
-    other = read_base(f"{place.host}/base:2", place.tiny.needs, None, scratch / "base", tools)
+    other = read_base(
+        WantedBase(name=f"{place.host}/base:2", architecture=HERE), place.tiny.needs, scratch / "base", tools
+    )
     tiny = place.tiny.with_listed_requirements()
-    return compose_release(tiny.release, replace(tiny.composition(place.base), base=other), scratch, tools)
+    composition = replace(tiny.composition(place.base), base=other)
+    return compose_release(tiny.release, [composition], scratch, tools)[0]
 
 
 def swapped_label(place: Place) -> ComposedServingImage:

@@ -28,24 +28,18 @@ from ..ops.image.build import (
     plan,
     require_exact,
     require_libraries,
-    require_model,
     require_same,
     unhashed,
     without_image,
 )
-from ..ops.image.composed_base import read_base
-from ..ops.image.composed_libraries import unexamined_libraries
-from ..ops.image.composed_release import (
-    compose_release,
-    composed_findings,
-    composed_inventory,
-    composed_sizes,
-    composition_link,
-    composition_of,
-    handed_over,
-    model_python,
-    push_composed,
+from ..ops.image.composed_platforms import (
+    compose_platforms,
+    platform_findings,
+    require_kept,
+    require_layers,
+    wanted_bases,
 )
+from ..ops.image.composed_release import composed_sizes, composition_link, handed_over, model_python, push_composed
 from ..ops.image.environment import Needs, install, inventory_digest
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
@@ -65,7 +59,7 @@ from .register import version_tags
 _NAME = rf"{IMAGE_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{IMAGE_TAG}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 # Inputs of a build by an engine.
-_OF_ENGINES = ("platforms", "cache_from", "cache_to", "print_dockerfile", "context")
+_OF_ENGINES = ("cache_from", "cache_to", "print_dockerfile", "context")
 
 
 class Builder(Enum):
@@ -182,13 +176,13 @@ def require_consistent(inputs: Inputs) -> None:
         if platform not in _PLATFORMS:
             supported = ", ".join(_PLATFORMS)
             raise BadInput(what=f"`{platform}` is not a supported platform", why=f"supported are {supported}")
-    if len(inputs.platforms) > 1 and not inputs.push:
+    composes = inputs.builder is Builder.COMPOSE
+    if len(inputs.platforms) > 1 and not inputs.push and inputs.oci_layout is None:
         raise BadInput(
             what="a multi-platform image must be pushed",
             why=f"`platforms` are {', '.join(inputs.platforms)}",
             fix=Wording(option("push"), ", or one platform"),
         )
-    composes = inputs.builder is Builder.COMPOSE
     if inputs.oci_layout is not None and not composes:
         raise BadInput(
             what="only a composed image can be written as an OCI layout",
@@ -240,6 +234,9 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
     if inputs.oci_layout is not None:
         require_new_folder(inputs.oci_layout, "oci-layout")
     needs, tag = needs_for(release, inputs.serving), image_name(inputs.image, release.record)
+    bases = wanted_bases(inputs.base_image, inputs.platforms, needs, engine, tools)
+    if not inputs.push and inputs.oci_layout is None:
+        require_kept(bases, engine, tools)
     with (
         TemporaryDirectory(prefix="mlflow-uv-compose-") as folder,
         disk_errors("the image", Path(folder), fix="free space there, or set TMPDIR to a larger disk"),
@@ -247,29 +244,27 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
         ExitStack() as stack,
     ):
         scratch, digest = Path(folder), ""
-        base = read_base(inputs.base_image or default_base(needs), needs, engine, scratch / "base", tools)
-        composition = composition_of(release, needs, base, inputs.serving, tools)
-        composed = compose_release(release, composition, scratch, tools)
+        images = compose_platforms(release, bases, needs, inputs.serving, scratch, tools)
+        composition, composed = images.compositions[images.shown], images.composed[images.shown]
+        base = composition.base
+        engine = None if images.native is None else engine
         pushing = tools if inputs.push else None
         taken = name_taken(tag, inputs.image, release.record, engine, pushing)
-        findings = (*composed_findings(composed, base), *taken)
+        findings = (*platform_findings(images, loaded=engine is not None), *taken)
         image_id, size = composed.image.id, sum(blob.size for blob in composed.image.blobs)
-        if engine is None:
-            inventory = composed_inventory(composed, base)
-            require_exact(needs, inventory)
-            require_model(release.record, inventory)
-            findings += tuple(unexamined_libraries(composed.libraries, base.described.name))
+        inventory = require_layers(images, release.record, needs, loaded=engine is not None)
+        if engine is None and images.native is not None:
             unpack_packages(composed, composition.python, tools)
-        else:
+        if engine is not None:
             loaded = stack.enter_context(handed_over(composed, engine, scratch))
             image_id, size = loaded.id, loaded.size
             inventory = require_same(loaded, release.record, needs, engine)
             findings += require_libraries(loaded, base.described, engine, tools)
             engine.tag(loaded.id, tag)
         if inputs.push:
-            digest = push_composed(tag, composed, tools)
+            digest = push_composed(tag, images.image, images.archives, tools)
         if inputs.oci_layout is not None:  # last: the folder has to be new, also when a failed push is repeated
-            write_layout(inputs.oci_layout, composed.image, composed.archives, tag=image_reference(tag).served_tag)
+            write_layout(inputs.oci_layout, images.image, images.archives, tag=image_reference(tag).served_tag)
     image = ImageLink(
         kind="image",
         id=image_id,
@@ -279,7 +274,7 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
         serving=inputs.serving.value,
         engine="" if engine is None else engine.name,
         digest=digest,
-        composition=composition_link(release, composition, composed, tools),
+        composition=composition_link(release, images.compositions, images.composed, tools),
     )
     path = _recorded(inputs, release, image, tools)
     sbom = write_sbom(release, inventory, path, tools)

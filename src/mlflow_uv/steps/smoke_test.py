@@ -33,6 +33,7 @@ from ..core.security.serve_env import ServeVariables, require_recorded, serve_va
 from ..ops.image.environment import inventory_digest
 from ..ops.image.load_check import budgets_of, measure
 from ..ops.image.lookup import require_image
+from ..ops.image.platforms import untested_platforms
 from ..ops.image.serving_check import Expected, ObservedServer, show_log
 from ..ops.image.started_check import limits_in_words, log_findings, memory_findings, observe_started, server_settings
 from ..ops.image.tested_version import recorded_version, registered_version
@@ -139,7 +140,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
                 observed = replace(observed, complaints=(*observed.complaints, *changed))
                 if observed.complaints:
                     show_log(server, tools)
-                logged = tuple(log_findings(server, expected))
+                logged = (*log_findings(server, expected), *untested_platforms(release.record.image, tools))
         except NotServing as error:
             _mark_failed(release, str(error), tools)
             raise

@@ -136,11 +136,10 @@ def test_an_image_that_is_gone_with_its_runner_is_told_when_it_is_built(
     ("inputs", "what"),
     [
         (Inputs(oci_layout=Path("layout")), "only a composed image can be written as an OCI layout"),
-        (Inputs(builder=Builder.COMPOSE, platforms=("linux/arm64",)), "`platforms` has no effect on a composed image"),
         (Inputs(builder=Builder.COMPOSE, cache_from="x"), "`cache-from` has no effect on a composed image"),
         (Inputs(builder=Builder.COMPOSE, context=Path("x")), "`context` has no effect on a composed image"),
     ],
-    ids=["layout", "platforms", "cache", "context"],
+    ids=["layout", "cache", "context"],
 )
 def test_inputs_of_the_other_builder_are_refused(inputs: Inputs, what: str) -> None:
     """
@@ -151,3 +150,16 @@ def test_inputs_of_the_other_builder_are_refused(inputs: Inputs, what: str) -> N
 
     assert what == refused.value.what
     assert "--builder " in refused.value.fix
+
+
+def test_images_for_several_platforms_are_pushed_or_written() -> None:
+    """
+    An engine holds one of them only; a layout holds all, of a composed image.
+    """
+    several = ("linux/amd64", "linux/arm64")
+    for builder in Builder:
+        with pytest.raises(BadInput, match="a multi-platform image must be pushed"):
+            require_consistent(Inputs(builder=builder, platforms=several))
+
+    require_consistent(Inputs(builder=Builder.COMPOSE, platforms=several, oci_layout=Path("layout")))
+    require_consistent(Inputs(builder=Builder.COMPOSE, platforms=several, push=True, image="r.example/wine"))

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..release.digests import sha256
+from ..security.documents import parse_json
 from .dockerfile import (
     ENTRY_POINT,
     FOLDER,
@@ -77,9 +78,64 @@ class ComposedImage:
         return digest_of(self.manifest)
 
     @property
+    def document(self) -> bytes:
+        """What a tag names: the manifest."""
+        return self.manifest
+
+    @property
+    def media_type(self) -> str:
+        """The media type of `document`."""
+        return MANIFEST_TYPE
+
+    @property
+    def images(self) -> "tuple[ComposedImage, ...]":
+        """The images that `document` names, as in an index: this one."""
+        return (self,)
+
+    @property
+    def architecture(self) -> str:
+        """The architecture in its configuration (`amd64`)."""
+        return str(parse_json(self.config).get("architecture", ""))
+
+    @property
     def id(self) -> str:
         """The digest of the configuration, which an engine shows as the id of the image."""
         return digest_of(self.config)
+
+
+@lazy_dataclass
+class ImageIndex:
+    """The images of several platforms, by architecture, and the document that lists them."""
+
+    document: bytes
+    images: tuple[ComposedImage, ...]
+
+    @property
+    def digest(self) -> str:
+        """The digest by which a registry holds all of them."""
+        return digest_of(self.document)
+
+    @property
+    def media_type(self) -> str:
+        """The media type of `document`."""
+        return INDEX_TYPE
+
+
+def indexed(images: Sequence[ComposedImage]) -> ImageIndex:
+    """List images by architecture; the order in which they are given does not change the digest."""
+    described = sorted(((_platform(image), image) for image in images), key=lambda pair: pair[0]["architecture"])
+    members = [
+        {"mediaType": MANIFEST_TYPE, "digest": image.digest, "size": len(image.manifest), "platform": platform}
+        for platform, image in described
+    ]
+    document = _document({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": members})
+    return ImageIndex(document=document, images=tuple(image for _, image in described))
+
+
+def _platform(image: ComposedImage) -> dict[str, str]:
+    """The platform of an image as an index writes it."""
+    config = parse_json(image.config)
+    return {name: str(config[name]) for name in ("architecture", "os", "variant") if config.get(name)}
 
 
 def composed(base: BaseLayers, layers: Sequence[LayerBlob], labels: Mapping[str, str]) -> ComposedImage:

@@ -77,14 +77,15 @@ class CompositionLink:
     What the digest of a composed image depends on, beside base, lock, model and serving set; audit composes it again.
 
     `program` identifies this program's code, `uv` the version that laid the wheels out, and `python` that of the
-    interpreter that compiled them. `layers_of_base` are those of its `registry`, or those of an `engine`, compressed
+    interpreter that compiled them. `architectures` are those of the images, sorted; an index lists them if there are
+    several. `layers_of_base` are those of its `registry`, or those of an `engine`, compressed
     again. `version`, `created` and `source` are in the labels; `version` is empty if the model was not registered.
     """
 
     program: str
     uv: str
     python: str
-    architecture: str
+    architectures: tuple[str, ...]
     layers_of_base: str
     version: str
     created: str

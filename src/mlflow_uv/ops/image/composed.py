@@ -20,20 +20,22 @@ from ...tools.layers.saved_image import BasePython, SavedImage
 from ...tools.toolbox import Tools
 from .composed_libraries import SharedLibraries, library_links, shared_libraries
 
+ArchivedLayer = tuple[LayerBlob, Path]
+
 
 @lazy_dataclass
 class ImageParts:
     """
     What an image is composed of.
 
-    `python` is that of the base. `context` has the archives of server and model, as a build context.
+    `python` is that of the base. `own` are the layers of server and model, see `own_layers`.
     """
 
     base: SavedImage
     python: BasePython
     loader: Loader
     packages: WantedPackages
-    context: Path
+    own: tuple[ArchivedLayer, ...]
     labels: Mapping[str, str]
 
 
@@ -62,14 +64,12 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
     on_line = tools.console.foreign
     packages = PackageLayers(tools.uv, tools.runner, cache, on_line=on_line).layers(parts.packages)
     libraries = shared_libraries(packages, parts.loader, tools)
-    bytecode, (environment, server, model) = _library(parts, cache, tools), _written(parts, scratch)
     layers = [
-        bytecode,
-        environment,
+        _library(parts, cache, tools),
+        _environment(parts, scratch),
         *((cached.layer, cached.archive) for cached in packages.layers),
         *_linked(libraries, parts.loader, scratch),
-        server,
-        model,
+        *parts.own,
     ]
     try:
         image = composed(parts.base.base, [layer for layer, _ in layers], parts.labels)
@@ -81,16 +81,22 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
     )
 
 
-def _written(parts: ImageParts, scratch: Path) -> Iterator[tuple[LayerBlob, Path]]:
-    """The small layers: the environment without packages, the server and the model."""
-    environment = scratch / "environment.tar.gz"
-    yield write_layer("environment", environment_files(parts.python), environment), environment
-    for name, archive in (("server", SERVER_LAYER), ("model", MODEL_LAYER)):
-        out = scratch / f"{name}.tar.gz"
-        yield compress_archive(name, parts.context / archive, out), out
+def own_layers(context: Path, scratch: Path) -> tuple[ArchivedLayer, ...]:
+    """The layers of server and model, from their archives in a build context; the same ones for every platform."""
+    layers = (("server", context / SERVER_LAYER), ("model", context / MODEL_LAYER))
+    return tuple(
+        (compress_archive(name, archive, scratch / f"{name}.tar.gz"), scratch / f"{name}.tar.gz")
+        for name, archive in layers
+    )
 
 
-def _linked(libraries: SharedLibraries, loader: Loader, scratch: Path) -> Iterator[tuple[LayerBlob, Path]]:
+def _environment(parts: ImageParts, scratch: Path) -> ArchivedLayer:
+    """The layer of the environment without packages."""
+    out = scratch / "environment.tar.gz"
+    return write_layer("environment", environment_files(parts.python), out), out
+
+
+def _linked(libraries: SharedLibraries, loader: Loader, scratch: Path) -> Iterator[ArchivedLayer]:
     """A layer with links to shared libraries of packages, whose folder is in the base; none without a link."""
     if links := library_links(libraries, loader):
         out = scratch / "shared-libraries.tar.gz"
@@ -98,7 +104,7 @@ def _linked(libraries: SharedLibraries, loader: Loader, scratch: Path) -> Iterat
         yield write_layer("shared libraries", links, out, existing=existing), out
 
 
-def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> tuple[LayerBlob, Path]:
+def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> ArchivedLayer:
     """The layer with the bytecode of the base's standard library, a function of the base and the interpreter."""
     with TemporaryDirectory(prefix="mlflow-uv-library-") as folder:
         scratch = Path(folder)

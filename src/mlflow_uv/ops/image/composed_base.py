@@ -12,7 +12,7 @@ from ...core.image.dockerfile import MODEL, SERVING, VENV
 from ...core.image.file_tree import EntryKind
 from ...core.lock.targets import System, machine_name
 from ...core.release.digests import canonical, sha256
-from ...core.release.record import CompositionLink, ImageLink
+from ...core.release.record import ImageLink
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.base_cache import BaseCache, BaseFacts
@@ -22,12 +22,12 @@ from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
 from .build import BaseImage, default_base, require_fit, without_python
 from .environment import Needs
+from .platforms import ARCHITECTURES
 
 # Where the server looks for a model before it takes that of the image (serving/model/model_location.py).
 _MOUNTED = PurePosixPath("/opt/ml/model")
 # The versions of the GNU C library for which uv has a platform: `uv pip install --help`, `--python-platform`.
 _UV_GLIBC = (17, 28, *range(31, 41))
-_ENGINE_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class LayerOrigin(Enum):
@@ -72,18 +72,32 @@ class _ReadBase:
     findings: tuple[Finding, ...] = ()
 
 
-def read_base(name: str, needs: Needs, engine: Engine | None, scratch: Path, tools: Tools) -> ComposableBase:
+@lazy_dataclass
+class WantedBase:
+    """
+    The name of a base image, and the architecture (`amd64`) for which it is wanted.
+
+    `engine` is asked which image has the name; its copy of that is used only if the image is for it `alone`.
+    """
+
+    name: str
+    architecture: str
+    engine: Engine | None = None
+    alone: bool = True
+
+
+def read_base(wanted: WantedBase, needs: Needs, scratch: Path, tools: Tools) -> ComposableBase:
     """
     Read a base image and check that it fits; its layers are unpacked to `scratch`.
 
     An image of a registry is downloaded from there by the digest that the engine has, so that its layers, and the
     digest of what is composed on them, are the same everywhere. Raises BaseImageMissing, BaseImageUnfit, ToolFailed.
     """
-    return _composable(name, needs, _read(name, engine, scratch, tools))
+    return _composable(wanted.name, needs, _read(wanted, scratch, tools))
 
 
 def read_recorded_base(
-    image: ImageLink, composition: CompositionLink, needs: Needs, scratch: Path, tools: Tools
+    image: ImageLink, architecture: str, needs: Needs, scratch: Path, tools: Tools
 ) -> ComposableBase:
     """
     Read the base of a composed image again, by its digest, from where its layers were read.
@@ -92,13 +106,13 @@ def read_recorded_base(
     """
     place = image.base.partition("@")[0]
     name = f"{place}@{image.base_digest}"
-    if composition.layers_of_base == LayerOrigin.REGISTRY.value:
+    if image.composition is None or image.composition.layers_of_base == LayerOrigin.REGISTRY.value:
         try:
-            read = _pulled(name, composition.architecture, scratch, tools)
+            read = _pulled(name, architecture, scratch, tools)
         except RegistryUnanswered as error:
             raise unreadable_base(image.base, str(error)) from error
         if read is None:
-            raise unreadable_base(image.base, f"its registry does not have {image.base_digest}")
+            raise unreadable_base(image.base, f"its registry does not have {image.base_digest} for {architecture}")
         return _composable(image.base, needs, read)
     engine = tools.engines.named(image.engine)
     local_image = engine.image(image.base_digest) or engine.image(name)
@@ -121,7 +135,7 @@ def _composable(name: str, needs: Needs, read: _ReadBase) -> ComposableBase:
             fix=Wording("another ", option("base-image", "NAME")),
         )
     architecture = str(image.base.config.get("architecture"))
-    if glibc is None or glibc[0] != 2 or glibc[1] < _UV_GLIBC[0] or architecture not in _ENGINE_ARCHITECTURES.values():  # noqa: PLR2004
+    if glibc is None or glibc[0] != 2 or glibc[1] < _UV_GLIBC[0] or architecture not in ARCHITECTURES.values():  # noqa: PLR2004
         raise BaseImageUnfit(
             what=f"no image can be composed on the base image `{name}`",
             why=f"it has no GNU C library of version 2.{_UV_GLIBC[0]} or newer, for x86-64 or ARM",
@@ -141,21 +155,24 @@ def _composable(name: str, needs: Needs, read: _ReadBase) -> ComposableBase:
     )
 
 
-def _read(name: str, engine: Engine | None, scratch: Path, tools: Tools) -> _ReadBase:
+def _read(wanted: WantedBase, scratch: Path, tools: Tools) -> _ReadBase:
+    name, engine, architecture = wanted.name, wanted.engine, wanted.architecture
     local_image = None if engine is None else engine.image(name)
-    if engine is not None and (name.startswith("sha256:") or (local_image is not None and not local_image.shared)):
+    only_here = name.startswith("sha256:") or (local_image is not None and not local_image.shared)
+    usable = engine is not None and wanted.alone and architecture == engine.architecture()
+    if engine is not None and only_here:
+        if not usable:
+            raise unreadable_base(name, f"only {engine.name} has it, and for its own platform alone")
         return _saved(engine.fetch(name), engine, scratch, tools)
     place = name.partition("@")[0]
-    wanted = name if local_image is None else f"{place}@{local_image.digest}"
-    architecture = _ENGINE_ARCHITECTURES.get(tools.host.machine, "") if engine is None else engine.architecture()
     reason = f"its registry has no such image for {architecture}"
     try:
-        pulled = _pulled(wanted, architecture, scratch, tools)
+        pulled = _pulled(name if local_image is None else f"{place}@{local_image.digest}", architecture, scratch, tools)
     except RegistryUnanswered as error:
         pulled, reason = None, str(error)
     if pulled is not None:
         return pulled
-    if engine is None:
+    if engine is None or not usable:
         raise unreadable_base(name, reason)
     finding = Finding(
         rule="base-from-engine",
@@ -180,6 +197,8 @@ def _pulled(name: str, architecture: str, scratch: Path, tools: Tools) -> _ReadB
         facts = _facts_of(image)
         known = cache.add(known_as, image, facts), facts
     image, facts = known
+    if image.base.config.get("architecture") != architecture:
+        return None  # without an index, an image is returned for any architecture
     return _ReadBase(image=image, facts=facts, digest=pulled.digest, origin=LayerOrigin.REGISTRY)
 
 

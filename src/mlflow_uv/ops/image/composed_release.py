@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +10,7 @@ from ...command.errors import BadInput, StepError, ToolFailed
 from ...command.inputs import Serving
 from ...command.report import Finding, Severity, Table, TableKind
 from ...command.wording import Wording, joined, local, option
+from ...core.image.composition import ComposedImage, ImageIndex, indexed
 from ...core.image.dockerfile import MODEL
 from ...core.image.labels import BuildProvenance, image_labels
 from ...core.image.layer_grouping import SizedPackage, grouped, sized
@@ -35,7 +36,7 @@ from ...tools.system.content import digests_in_archive
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from .build import provenance_of
-from .composed import ComposedServingImage, ImageParts, compose_image
+from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from .composed_base import ComposableBase
 from .environment import Needs, indexes_for
 from .layers import parts_of
@@ -57,42 +58,81 @@ class Composition:
     python: str
 
 
-def compose_release(
-    release: RecomputedRelease, composition: Composition, scratch: Path, tools: Tools
-) -> ComposedServingImage:
+@lazy_dataclass
+class ReleaseImages:
     """
-    Compose the image of a release; `scratch` is a folder for what is not cached.
+    The images of a release, one for each platform, and what each is composed of.
 
-    Raises BadInput for a model without a lock with hashes, ToolFailed for a package without a wheel, NoSpace.
+    `native` is the position of the image that this machine, or its engine, can start; None if there is none.
     """
-    needs, base = composition.needs, composition.base
-    lock = _require_composable(needs, release, base)
+
+    compositions: tuple[Composition, ...]
+    composed: tuple[ComposedServingImage, ...]
+    native: int | None
+
+    @property
+    def image(self) -> ComposedImage | ImageIndex:
+        """What a tag names: the image, or the index of several."""
+        images = [each.image for each in self.composed]
+        return images[0] if len(images) == 1 else indexed(images)
+
+    @property
+    def archives(self) -> Mapping[str, Path]:
+        """The layers of all images by their digests."""
+        return {digest: archive for each in self.composed for digest, archive in each.archives.items()}
+
+    @property
+    def shown(self) -> int:
+        """The position of the image that a report describes: that of this machine if there is one."""
+        return self.native or 0
+
+
+def compose_release(
+    release: RecomputedRelease, compositions: Sequence[Composition], scratch: Path, tools: Tools
+) -> tuple[ComposedServingImage, ...]:
+    """
+    Compose the image of a release for each platform; `scratch` is a folder for what is not cached.
+
+    They have the same needs and the same Python. Raises BadInput for a model without a lock with hashes, ToolFailed for
+    a package without a wheel, before anything is composed, NoSpace.
+    """
+    needs = compositions[0].needs
+    lock = _require_composable(needs, release, [composition.base for composition in compositions])
     lines = _lines(needs)
     sizes = {package.name: package for package in sized(lock.packages)}
-    packages = WantedPackages(
-        groups=grouped(sizes.get(name, SizedPackage(name=name, size=0)) for name in lines),
-        lines=lines,
-        folder=scratch / "work",
-        idle=parts_of(needs, release, layered=False)[0].idle,
-        python=composition.python,
-        platform=base.platform,
-        indexes=indexes_for(needs, tools),
-    )
+    groups = grouped(sizes.get(name, SizedPackage(name=name, size=0)) for name in lines)
+    idle = parts_of(needs, release, layered=False)[0].idle
     needs.list.unlink(missing_ok=True)  # not a file of the model
-    (scratch / "context").mkdir(parents=True)
-    tools.contexts.write_layers(scratch / "context", needs.model)
-    packages.folder.mkdir()
+    context, work = scratch / "context", scratch / "work"
+    context.mkdir(parents=True)
+    tools.contexts.write_layers(context, needs.model)
+    work.mkdir()
     if (wheels := needs.model / model_files.WHEELS).is_dir():
-        shutil.copytree(wheels, packages.folder / model_files.WHEELS, copy_function=shutil.copyfile)
-    parts = ImageParts(
-        base=base.image,
-        python=base.python,
-        loader=base.loader,
-        packages=packages,
-        context=scratch / "context",
-        labels=image_labels(release.record, composition.provenance),
-    )
-    return compose_image(parts, scratch, tools)
+        shutil.copytree(wheels, work / model_files.WHEELS, copy_function=shutil.copyfile)
+    own = own_layers(context, scratch)
+    images = []
+    for at, composition in enumerate(compositions):
+        base, folder = composition.base, scratch / f"platform-{at}"
+        folder.mkdir()
+        packages = WantedPackages(
+            groups=groups,
+            lines=lines,
+            folder=work,
+            idle=idle,
+            python=composition.python,
+            platform=base.platform,
+            indexes=indexes_for(needs, tools),
+        )
+        parts = ImageParts(
+            base=base.image,
+            python=base.python,
+            loader=base.loader,
+            packages=packages,
+            own=own,
+            labels=image_labels(release.record, composition.provenance),
+        )
+        images.append(compose_image(parts, folder, tools))
+    return tuple(images)
 
 
 def composition_of(
@@ -108,16 +148,19 @@ def composition_of(
 
 
 def composition_link(
-    release: RecomputedRelease, composition: Composition, composed: ComposedServingImage, tools: Tools
+    release: RecomputedRelease,
+    compositions: Sequence[Composition],
+    composed: Sequence[ComposedServingImage],
+    tools: Tools,
 ) -> CompositionLink:
-    """Return what the digest of a composed image depends on, beside the links of the record."""
-    version, provenance = release.record.version, composition.provenance
+    """Return what the digest of composed images depends on, beside the links of the record."""
+    version, provenance = release.record.version, compositions[0].provenance
     return CompositionLink(
         program=program_identity(tools.host.ours),
         uv=tools.uv.own_version() or "",
-        python=composed.packages.python,
-        architecture=composition.base.described.architecture,
-        layers_of_base=composition.base.origin.value,
+        python=composed[0].packages.python,
+        architectures=tuple(sorted(composition.base.described.architecture for composition in compositions)),
+        layers_of_base=compositions[0].base.origin.value,
         version="" if version is None else version.version,
         created=provenance.created,
         source=provenance.source,
@@ -165,10 +208,10 @@ def _load(composed: ComposedServingImage, engine: Engine, archive: Path, *, held
         archive.unlink()
 
 
-def push_composed(tag: str, composed: ComposedServingImage, tools: Tools) -> str:
-    """Push an image, without an engine, and return its digest in the registry. Raises ToolFailed."""
+def push_composed(tag: str, image: ComposedImage | ImageIndex, archives: Mapping[str, Path], tools: Tools) -> str:
+    """Push images, without an engine, and return the digest in the registry. Raises ToolFailed."""
     try:
-        pushed = tools.registries.push(tag, composed.image, composed.archives)
+        pushed = tools.registries.push(tag, image, archives)
     except RegistryUnanswered as error:
         host = image_reference(tag).host
         login = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
@@ -252,8 +295,8 @@ def _lines(needs: Needs) -> dict[str, tuple[str, ...]]:
     return lines
 
 
-def _require_composable(needs: Needs, release: RecomputedRelease, base: ComposableBase) -> Lockfile:
-    """The lock of the model, if all its packages are wheels with hashes."""
+def _require_composable(needs: Needs, release: RecomputedRelease, bases: Sequence[ComposableBase]) -> Lockfile:
+    """The lock of the model, if all its packages are wheels with hashes on every base."""
     lock_file = release.model / model_files.LOCK
     if needs.requirements is None or not lock_file.is_file():
         raise BadInput(
@@ -263,7 +306,7 @@ def _require_composable(needs: Needs, release: RecomputedRelease, base: Composab
         )
     lock = read_lockfile(lock_file.read_bytes())
     names = {pin.name for pin in needs.requirements.pins}
-    for placement in _placed(lock, release, base):
+    for placement in (placement for base in bases for placement in _placed(lock, release, base)):
         if placement.verdict in NOT_WHEELS and placement.package.name in names:
             raise without_wheel(placement)
     if lacking := [pin.name for pin in needs.requirements.pins if not pin.hashes]:

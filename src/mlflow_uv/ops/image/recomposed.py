@@ -23,7 +23,7 @@ from ..lineage.recompute import RecomputedRelease, note_version
 from ..lineage.registry_client import RegistryClient
 from .composed import ComposedServingImage
 from .composed_base import LayerOrigin, read_recorded_base
-from .composed_release import Composition, compose_release, composition_link
+from .composed_release import Composition, ReleaseImages, compose_release, composition_link
 from .environment import INSTALLED_LIST
 from .layers import needs_for
 
@@ -31,6 +31,7 @@ BASE = "the base image"
 _UNSHOWN = "layers that the release does not have"
 _ORDER = "the order of its layers"
 _SETTINGS = "the settings"
+_PLATFORMS = "the list of its platforms"
 _PYTHON = lazy_pattern(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,2}\+?)?")
 _MOST_SHOWN = 80  # characters of a name from a registry
 
@@ -82,32 +83,40 @@ def _compared(
     release: RecomputedRelease, image: ImageLink, recorded: CompositionLink, scratch: Path, tools: Tools
 ) -> LinkCheck:
     # A record comes from a server: uv would take a path as `python`, too, and start it.
+    if not recorded.architectures or len(set(recorded.architectures)) < len(recorded.architectures):
+        return LinkCheck(
+            link="image", state=LinkState.BROKEN, reason="the record does not say for which platforms it is"
+        )
     if image.serving not in {serving.value for serving in Serving} or not _PYTHON.fullmatch(recorded.python):
         what = f"serving set `{image.serving[:_MOST_SHOWN]}` or Python `{recorded.python[:_MOST_SHOWN]}`"
         return LinkCheck(link="image", state=LinkState.BROKEN, reason=f"the record has a {what}, which does not exist")
     serving = Serving(image.serving)
     release = _as_built(release, recorded)
     needs = needs_for(release, serving)
-    composition = Composition(
-        needs=needs,
-        base=read_recorded_base(image, recorded, needs, scratch / "base", tools),
-        provenance=BuildProvenance(
-            base=image.base,
-            base_digest=image.base_digest,
-            serving=image.serving,
-            created=recorded.created,
-            source=recorded.source,
-        ),
-        python=tools.environments.interpreter(recorded.python),
+    provenance = BuildProvenance(
+        base=image.base,
+        base_digest=image.base_digest,
+        serving=image.serving,
+        created=recorded.created,
+        source=recorded.source,
     )
-    composed = compose_release(release, composition, scratch, tools)
-    expected = composed.image
-    if (image.digest or image.id) in {expected.digest, *(() if image.digest else (expected.id,))}:
+    python = tools.environments.interpreter(recorded.python)
+    compositions = []
+    for at, architecture in enumerate(recorded.architectures):
+        base = read_recorded_base(image, architecture, needs, scratch / f"base-{at}", tools)
+        compositions.append(Composition(needs=needs, base=base, provenance=provenance, python=python))
+    composed = compose_release(release, compositions, scratch, tools)
+    images = ReleaseImages(compositions=tuple(compositions), composed=composed, native=None)
+    expected = images.image
+    ids = () if image.digest else (each.image.id for each in composed)
+    if (image.digest or image.id) in {expected.digest, *ids}:
         return LinkCheck(link="image", state=LinkState.HOLDS)
-    different = tuple(differences(composed, _held(image, recorded, tools)))
+    different = tuple(_all_differences(images, image, tools))
     reason = f"composed again, it has the digest {expected.digest[7:19]}; it differs in {listed(different)}"
-    changed = _changed(recorded, composition_link(release, composition, composed, tools))
-    if not changed or (BASE in different and recorded.layers_of_base == LayerOrigin.REGISTRY.value):
+    changed = _changed(recorded, composition_link(release, compositions, composed, tools))
+    if not changed or (
+        any(part.startswith(BASE) for part in different) and recorded.layers_of_base == LayerOrigin.REGISTRY.value
+    ):
         return LinkCheck(link="image", state=LinkState.BROKEN, reason=reason)
     return _unverified(f"it was composed with {listed(changed)}, and what is here gives another image")
 
@@ -122,10 +131,22 @@ def _as_built(release: RecomputedRelease, recorded: CompositionLink) -> Recomput
     return replace(release, record=replace(record, version=version))
 
 
-def _held(image: ImageLink, recorded: CompositionLink, tools: Tools) -> PulledImage | None:
-    """What the registry has, None if the image was not pushed or the registry does not say."""
+def _all_differences(images: ReleaseImages, image: ImageLink, tools: Tools) -> Iterator[str]:
+    """Name the parts in which the images of a registry differ; of several images with the architecture."""
+    several, any_difference = len(images.composed) > 1, False
+    for composed in images.composed:
+        architecture = composed.image.architecture
+        for part in differences(composed, _held(image, architecture, tools)):
+            any_difference = True
+            yield f"{part} for {architecture}" if several else part
+    if not any_difference:
+        yield _PLATFORMS
+
+
+def _held(image: ImageLink, architecture: str, tools: Tools) -> PulledImage | None:
+    """What the registry has for an architecture, None if the image was not pushed or the registry does not say."""
     try:
-        return tools.registries.documents(image.tag, image.digest, recorded.architecture) if image.digest else None
+        return tools.registries.documents(image.tag, image.digest, architecture) if image.digest else None
     except RegistryUnanswered:
         return None
 

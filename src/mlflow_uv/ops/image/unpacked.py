@@ -16,6 +16,7 @@ from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
 from .composed import ComposedServingImage
 from .environment import inventory_digest
+from .platforms import require_native
 
 _STAMP = "mlflow-uv-inventory"
 
@@ -50,6 +51,7 @@ def serving_place(image: ImageLink, tools: Tools) -> ImageLink:
     """
     if image.kind != "image" or image.engine:
         return image
+    require_native(image, tools)
     try:
         if image.digest:
             tools.engines.available(EngineChoice.ANY)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...command.errors import ToolFailed
-from ...core.image.composition import INDEX_TYPE, MANIFEST_TYPE, Blob, ComposedImage
+from ...core.image.composition import INDEX_TYPE, Blob, ComposedImage, ImageIndex
 from ..project.files import require_new_folder
 from ..system.disk_errors import disk_errors
 
@@ -20,9 +20,9 @@ _NAME = "org.opencontainers.image.ref.name"
 _VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 
 
-def write_layout(folder: Path, image: ComposedImage, archives: Mapping[str, Path], *, tag: str) -> None:
+def write_layout(folder: Path, image: ComposedImage | ImageIndex, archives: Mapping[str, Path], *, tag: str) -> None:
     """
-    Write an image to a new or empty folder; `archives` are the layers by their digests.
+    Write an image, or those of an index, to a new or empty folder; `archives` are the layers by their digests.
 
     Each blob is verified while it is copied. The folder is complete when it gets its name. Raises BadInput for a folder
     that cannot be new, NoSpace, and ToolFailed for an archive that is missing or has another digest.
@@ -34,9 +34,10 @@ def write_layout(folder: Path, image: ComposedImage, archives: Mapping[str, Path
             layout = Path(scratch) / "layout"
             blobs = layout / "blobs" / "sha256"
             blobs.mkdir(parents=True)
-            for content in (image.config, image.manifest):
+            documents = (part for each in image.images for part in (each.config, each.manifest))
+            for content in (image.document, *documents):
                 (blobs / hashlib.sha256(content).hexdigest()).write_bytes(content)
-            for blob in dict.fromkeys(image.blobs[1:]):
+            for blob in dict.fromkeys(blob for each in image.images for blob in each.blobs[1:]):
                 _copy(blob, archives.get(blob.digest), blobs / blob.digest.removeprefix("sha256:"))
             (layout / "oci-layout").write_bytes(_VERSION)
             (layout / "index.json").write_bytes(_index(image, tag))
@@ -73,8 +74,9 @@ def _place(digest: str) -> str:
     return f"blobs/{digest.replace(':', '/')}"
 
 
-def _index(image: ComposedImage, tag: str) -> bytes:
-    manifest = Blob(media_type=MANIFEST_TYPE, digest=image.digest, size=len(image.manifest))
+def _index(image: ComposedImage | ImageIndex, tag: str) -> bytes:
+    """The document that names what a layout holds: an image, or an index of images."""
+    manifest = Blob(media_type=image.media_type, digest=image.digest, size=len(image.document))
     entry = {**manifest.descriptor, **({"annotations": {_NAME: tag}} if tag else {})}
     index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry]}
     return json.dumps(index, sort_keys=True, separators=(",", ":")).encode()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...command.errors import ToolFailed
-from ...core.image.composition import MANIFEST_TYPE, Blob, ComposedImage, digest_of
+from ...core.image.composition import Blob, ComposedImage, ImageIndex, digest_of
 from ...core.image.reference import image_reference
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
@@ -74,9 +74,9 @@ class Registries:
         reference = image_reference(name)
         Repository(self._web, self._clock, reference, self._logins.of(reference), rights="pull,push").begin_upload()
 
-    def push(self, name: str, image: ComposedImage, archives: Mapping[str, Path]) -> PushedImage:
+    def push(self, name: str, image: ComposedImage | ImageIndex, archives: Mapping[str, Path]) -> PushedImage:
         """
-        Push a composed image under the tag of a name; `archives` are its layers by their digests.
+        Push a composed image, or those of an index, under the tag of a name; `archives` are layers by their digests.
 
         A blob that the repository has is not sent. The tag moves when all blobs are there, and the manifest is read
         back. A blob is sent again after a lost connection or a busy registry. Raises RegistryUnanswered, `denied` if
@@ -85,18 +85,22 @@ class Registries:
         reference = image_reference(name)
         login = self._logins.of(reference)
         repository = Repository(self._web, self._clock, reference, login, rights="pull,push")
-        for blob in image.blobs[1:]:
+        blobs: dict[Blob, bytes | Path] = {each.blobs[0]: each.config for each in image.images}
+        for blob in dict.fromkeys(blob for each in image.images for blob in each.blobs[1:]):
             archive = archives.get(blob.digest)
             if archive is None or not archive.is_file() or archive.stat().st_size != blob.size:
                 why = f"the layer {blob.digest} was deleted or changed after the image was composed"
                 raise ToolFailed(what=f"`{name}` cannot be pushed", why=why, fix="run the step again")
+            blobs[blob] = archive
         sent = 0
-        for at, blob in enumerate(dict.fromkeys(image.blobs)):
+        for blob, content in blobs.items():
             if not repository.has_blob(blob.digest):
-                repository.put_blob(blob.digest, archives[blob.digest] if at else image.config)
+                repository.put_blob(blob.digest, content)
                 sent += blob.size
-        repository.put_manifest(reference.served_tag, image.manifest, kind=MANIFEST_TYPE)
-        if repository.manifest(image.digest) != image.manifest:
+        for each in image.images if isinstance(image, ImageIndex) else ():
+            repository.put_manifest(each.digest, each.manifest, kind=each.media_type)
+        repository.put_manifest(reference.served_tag, image.document, kind=image.media_type)
+        if repository.manifest(image.digest) != image.document:
             raise RegistryUnanswered(f"{reference.host} does not return the manifest that was pushed")
         return PushedImage(digest=image.digest, sent=sent)
 

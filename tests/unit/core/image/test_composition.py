@@ -2,17 +2,21 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from mlflow_uv.core.image.composition import (
     CREATED,
     GZIP_TYPE,
+    INDEX_TYPE,
+    MANIFEST_TYPE,
     BaseLayers,
     Blob,
     LayerBlob,
     composed,
     digest_of,
+    indexed,
 )
 from mlflow_uv.core.image.dockerfile import Recipe, render_dockerfile
 
@@ -116,3 +120,25 @@ def test_what_describes_other_layers_is_no_base(config) -> None:
     """
     with pytest.raises(ValueError, match="configuration"):
         composed(BaseLayers(config=config, layers=(ROOT,)), LAYERS, {})
+
+
+def test_an_index_lists_images_by_architecture() -> None:
+    """
+    Whatever their order is; each with its size and platform, a variant included.
+    """
+    arm = composed(BASE, LAYERS, LABELS)
+    other = composed(replace(BASE, config={**BASE.config, "architecture": "amd64", "variant": ""}), LAYERS, LABELS)
+
+    index = indexed([arm, other])
+
+    assert indexed([other, arm]) == index
+    assert ("amd64", "arm64") == tuple(image.architecture for image in index.images)
+    listed = json.loads(index.document)["manifests"]
+    assert [(other.digest, len(other.manifest)), (arm.digest, len(arm.manifest))] == [
+        (entry["digest"], entry["size"]) for entry in listed
+    ]
+    assert [{"architecture": "amd64", "os": "linux"}, {"architecture": "arm64", "os": "linux", "variant": "v8"}] == [
+        entry["platform"] for entry in listed
+    ]
+    assert (index.digest, arm.digest) == (digest_of(index.document), digest_of(arm.document))
+    assert (INDEX_TYPE, MANIFEST_TYPE) == (index.media_type, arm.media_type)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from mlflow_uv.core.image.dockerfile import MODEL, MODEL_LAYER, SERVER_LAYER, SERVING
-from mlflow_uv.ops.image.composed import ComposedServingImage, ImageParts, compose_image
+from mlflow_uv.ops.image.composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from mlflow_uv.tools.engines.build_context import pack
 from mlflow_uv.tools.layers.loader import loader_of
 from mlflow_uv.tools.layers.saved_image import SavedImage, python_of
@@ -40,7 +40,9 @@ def parts(folder: Path, base: SavedImage, *, answer: str = "red") -> ImageParts:
     python = python_of(base)
     assert python is not None
     loader = loader_of(base, "x86_64")
-    return ImageParts(base=base, python=python, loader=loader, packages=packages, context=context, labels={"a": "b"})
+    return ImageParts(
+        base=base, python=python, loader=loader, packages=packages, own=own_layers(context, folder), labels={"a": "b"}
+    )
 
 
 def compose(folder: Path, these: ImageParts) -> ComposedServingImage:

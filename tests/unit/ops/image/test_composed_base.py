@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.command.errors import BaseImageMissing, BaseImageUnfit
-from mlflow_uv.ops.image.composed_base import ComposableBase, read_base
+from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase, read_base
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.tools.engines.engine import BuiltImage, Engine
 from mlflow_uv.tools.layers.saved_image import SavedImage
@@ -76,11 +76,18 @@ class FakeRegistries:
 
 
 def read(
-    folder: Path, registries: FakeRegistries, engine: FakeEngine | None = None, *, name: str = "python:slim"
+    folder: Path,
+    registries: FakeRegistries,
+    engine: FakeEngine | None = None,
+    *,
+    name: str = "python:slim",
+    architecture: str = "amd64",
+    alone: bool = True,
 ) -> ComposableBase:
     host = SimpleNamespace(cache=folder / "cache", machine="x86_64")
     tools = cast("Tools", SimpleNamespace(registries=registries, host=host))
-    return read_base(name, NEEDS, cast("Engine | None", engine), folder / "scratch", tools)
+    wanted = WantedBase(name=name, architecture=architecture, engine=cast("Engine | None", engine), alone=alone)
+    return read_base(wanted, NEEDS, folder / "scratch", tools)
 
 
 def test_a_base_is_read_from_its_registry_without_an_engine(tmp_path: Path) -> None:
@@ -146,6 +153,42 @@ def test_without_an_engine_and_a_registry_there_is_no_base(tmp_path: Path) -> No
     """
     with pytest.raises(BaseImageMissing, match=r"docker\.io does not answer"):
         read(tmp_path, FakeRegistries(None))
+
+
+@pytest.mark.parametrize(
+    ("registry_has", "engine", "why"),
+    [
+        (True, None, "its registry has no such image for arm64"),
+        (False, "shared", "docker.io does not answer"),
+        (True, "only there", "only docker has it, and for its own platform alone"),
+    ],
+    ids=["another architecture", "a registry that does not answer", "never in a registry"],
+)
+def test_a_base_for_another_platform_is_never_the_one_of_this_machine(
+    tmp_path: Path, registry_has: bool, engine: str | None, why: str
+) -> None:
+    """
+    A registry returns an image without an index for any platform, and an engine has the one of its own.
+    """
+    registries = FakeRegistries(saved(tmp_path / "base", FILES) if registry_has else None)
+    archive = tmp_path / "base" / "image.tar"
+    local = FakeEngine(archive, shared=engine == "shared") if engine else None
+
+    with pytest.raises(BaseImageMissing, match=why):
+        read(tmp_path, registries, local, architecture="arm64")
+
+
+def test_of_several_platforms_none_takes_the_copy_of_an_engine(tmp_path: Path) -> None:
+    """
+    The layers of all platforms come from one place, where they are the same for everybody.
+    """
+    saved(tmp_path / "base", FILES)
+    engine = FakeEngine(tmp_path / "base" / "image.tar", shared=True)
+
+    with pytest.raises(BaseImageMissing, match=r"docker\.io does not answer"):
+        read(tmp_path, FakeRegistries(None), engine, alone=False)
+
+    assert 0 == engine.saves
 
 
 MUSL = {**FILES, "usr/lib/x86_64-linux-gnu/libc.so.6": b"", "lib/ld-musl-x86_64.so.1": b"\x7fELF"}

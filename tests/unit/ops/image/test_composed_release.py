@@ -154,6 +154,6 @@ def test_a_refused_push_names_the_fix(image: ComposedServingImage, denied: bool,
     tools = cast("Tools", SimpleNamespace(registries=SimpleNamespace(push=push), console=KeptConsole()))
 
     with pytest.raises(ToolFailed, match="it says no") as refused:
-        push_composed("r.example/wine:1", image, tools)
+        push_composed("r.example/wine:1", image.image, image.archives, tools)
 
     assert fix == str(refused.value.fix)

@@ -22,7 +22,7 @@ from tests.unit.core.release.test_record import BARE
 
 LINK = ImageLink(kind="image", id="sha256:5", tag="wine:7", base="python:3.11-slim", base_digest="sha256:6")
 COMPOSITION = CompositionLink(
-    program="0.1.0+1", uv="0.9", python="3.11.7", architecture="amd64", layers_of_base="registry",
+    program="0.1.0+1", uv="0.9", python="3.11.7", architectures=("amd64",), layers_of_base="registry",
     version="7", created="", source="",
 )  # fmt: skip
 BASE = BaseLayers(

@@ -10,7 +10,7 @@ import pytest
 
 from mlflow_uv.command.errors import ChainBroken, NoEngine
 from mlflow_uv.core.image.composition import BaseLayers, composed
-from mlflow_uv.core.release.record import ImageLink
+from mlflow_uv.core.release.record import CompositionLink, ImageLink
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.unpacked import serving_place, unpack_packages
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
@@ -48,6 +48,7 @@ def tools_in(folder: Path, *, engine: bool) -> Tools:
         "Tools",
         SimpleNamespace(
             uv=FakeUv(),
+            host=SimpleNamespace(machine="x86_64"),
             console=KeptConsole(),
             engines=SimpleNamespace(available=available),
             environments=SimpleNamespace(serving=lambda key: folder / key[:16]),
@@ -122,6 +123,25 @@ def test_layers_of_another_machine_are_not_served(tmp_path: Path) -> None:
         serving_place(link(image_in(tmp_path)), tools_in(tmp_path, engine=False))
 
     assert "build-image" in refused.value.fix
+
+
+@pytest.mark.parametrize("engine", [True, False], ids=["with an engine", "without"])
+def test_an_image_for_other_platforms_alone_is_not_started(tmp_path: Path, engine: bool) -> None:
+    """
+    Nothing is emulated; one that is for this machine, too, is tested.
+    """
+    composition = CompositionLink(
+        program="1", uv="1", python="3.12.1", architectures=("arm64",), layers_of_base="registry",
+        version="", created="", source="",
+    )  # fmt: skip
+    image = replace(link(image_in(tmp_path)), composition=composition)
+    both = replace(image, composition=replace(composition, architectures=("amd64", "arm64")))
+
+    with pytest.raises(NoEngine, match="for linux/arm64, and this machine is linux/amd64") as refused:
+        serving_place(image, tools_in(tmp_path, engine=engine))
+
+    assert "linux/arm64,linux/amd64" in refused.value.fix
+    assert both == serving_place(both, tools_in(tmp_path, engine=True))
 
 
 def test_where_an_engine_answers_the_image_is_tested(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""Composes the image of a release for each platform, and verifies what no engine here can examine."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...command.errors import BadInput
+from ...command.inputs import Serving
+from ...command.report import Finding
+from ...command.wording import joined, option
+from ...core.release.record import Record
+from ...tools.engines.engine import Engine
+from ...tools.toolbox import Tools
+from ..lineage.recompute import RecomputedRelease
+from .build import default_base, require_exact, require_model
+from .composed_base import WantedBase, read_base
+from .composed_libraries import unexamined_libraries
+from .composed_release import (
+    ReleaseImages,
+    compose_release,
+    composed_findings,
+    composed_inventory,
+    composition_of,
+)
+from .environment import Needs
+from .platforms import architecture_here
+
+
+def wanted_bases(
+    name: str | None, platforms: Sequence[str], needs: Needs, engine: Engine | None, tools: Tools
+) -> tuple[WantedBase, ...]:
+    """Return the base of each platform (`linux/amd64`); without platforms, that of the engine or this machine."""
+    architectures = [platform.rpartition("/")[2] for platform in platforms] or [architecture_here(engine, tools)]
+    alone = len(architectures) == 1
+    return tuple(
+        WantedBase(name=name or default_base(needs), architecture=architecture, engine=engine, alone=alone)
+        for architecture in architectures
+    )
+
+
+def require_kept(bases: Sequence[WantedBase], engine: Engine | None, tools: Tools) -> None:
+    """Raise BadInput for an image that is neither written nor pushed if this machine cannot start it."""
+    here = architecture_here(engine, tools)
+    if here not in {base.architecture for base in bases}:
+        raise BadInput(
+            what="an image for another platform must be pushed, or written as an OCI layout",
+            why=f"it is for linux/{bases[0].architecture}, and this machine is linux/{here}",
+            fix=joined(", or ", (option("push"), option("oci-layout", "FOLDER"))),
+        )
+
+
+def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
+    release: RecomputedRelease,
+    bases: Sequence[WantedBase],
+    needs: Needs,
+    serving: Serving,
+    scratch: Path,
+    tools: Tools,
+) -> ReleaseImages:
+    """
+    Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
+
+    Raises BaseImageMissing, BaseImageUnfit, BadInput, ToolFailed, NoSpace.
+    """
+    here = architecture_here(bases[0].engine, tools)
+    compositions = tuple(
+        composition_of(
+            release, needs, read_base(base, needs, scratch / f"base-{base.architecture}", tools), serving, tools
+        )
+        for base in bases
+    )
+    architectures = [base.architecture for base in bases]
+    return ReleaseImages(
+        compositions=compositions,
+        composed=compose_release(release, compositions, scratch, tools),
+        native=architectures.index(here) if here in architectures else None,
+    )
+
+
+def require_layers(images: ReleaseImages, record: Record, needs: Needs, *, loaded: bool) -> str:
+    """
+    Return the inventory of the shown image, from its layers; empty if that is `loaded`, and an engine examines it.
+
+    Raises ChainBroken unless each other image has the required packages and the recorded model in its layers.
+    """
+    shown = ""
+    for at, (composition, composed) in enumerate(zip(images.compositions, images.composed, strict=True)):
+        if loaded and at == images.native:
+            continue
+        inventory = composed_inventory(composed, composition.base)
+        require_exact(needs, inventory)
+        require_model(record, inventory)
+        shown = inventory if at == images.shown else shown
+    return shown
+
+
+def platform_findings(images: ReleaseImages, *, loaded: bool) -> tuple[Finding, ...]:
+    """Return the findings about bases, files and libraries; `loaded` as in `require_layers`."""
+    findings: list[Finding] = []
+    for at, (composition, composed) in enumerate(zip(images.compositions, images.composed, strict=True)):
+        findings += composed_findings(composed, composition.base)
+        if not (loaded and at == images.native):
+            findings += unexamined_libraries(composed.libraries, composition.base.described.name)
+    different = {(finding.rule, finding.what, finding.why): finding for finding in findings}
+    return tuple(different.values())
