@@ -30,6 +30,7 @@ from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.package_layers import WantedPackages
 from ...tools.layers.program import program_identity
 from ...tools.oci.image_layout import write_archive
+from ...tools.oci.pushed_blobs import PushedBlobs
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.project.files import read_manifest, table_of
 from ...tools.system.content import digests_in_archive
@@ -210,14 +211,17 @@ def _load(composed: ComposedServingImage, engine: Engine, archive: Path, *, held
 
 def push_composed(tag: str, image: ComposedImage | ImageIndex, archives: Mapping[str, Path], tools: Tools) -> str:
     """Push images, without an engine, and return the digest in the registry. Raises ToolFailed."""
+    reference, known = image_reference(tag), PushedBlobs(tools.host.cache)
+    host = reference.host
     try:
-        pushed = tools.registries.push(tag, image, archives)
+        pushed = tools.registries.push(tag, image, archives, known.sources(host))
     except RegistryUnanswered as error:
-        host = image_reference(tag).host
         login = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
         fix = login if error.denied else f"reach {host} from here"
         raise ToolFailed(what=f"`{tag}` cannot be pushed", why=str(error), fix=fix) from error
-    tools.console.say(f"sent {pushed.sent / 1e6:.1f} MB to {image_reference(tag).host}")
+    known.add(host, reference.repository, (blob.digest for each in image.images for blob in each.blobs))
+    mounted = f", {pushed.mounted / 1e6:.1f} MB are from other repositories there" if pushed.mounted else ""
+    tools.console.say(f"sent {pushed.sent / 1e6:.1f} MB to {host}{mounted}")
     return pushed.digest
 
 

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...core.image.composition import BaseLayers, Blob
@@ -14,6 +13,7 @@ from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..oci.registries import holds_blob
 from ..project.files import write_atomically
+from ..system.partial_folders import new_folder
 from .archive import LEVEL
 from .loader import Loader
 from .saved_image import BasePython, SavedImage, known_image
@@ -71,8 +71,8 @@ class BaseCache:
         self.layers.mkdir(parents=True, exist_ok=True)
         for digest, archive in saved.archives.items():
             if archive != self._archive(digest):
-                with TemporaryDirectory(prefix=".new-", dir=self.layers) as scratch:
-                    copied = Path(scratch) / "layer"
+                with new_folder(self.layers) as scratch:
+                    copied = scratch / "layer"
                     shutil.copyfile(archive, copied)
                     copied.replace(self._archive(digest))
         described = {

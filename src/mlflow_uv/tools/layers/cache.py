@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from ...core.image.composition import Blob, LayerBlob
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..system.partial_folders import new_folder
 
 
 @lazy_dataclass
@@ -73,8 +73,8 @@ class LayerCache:
     ) -> CachedLayer:
         """Write a layer to a file that `write` gets, and keep it. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".new-", dir=self.folder) as scratch:
-            written = Path(scratch) / "layer"
+        with new_folder(self.folder) as scratch:
+            written = scratch / "layer"
             layer = write(written)
             archive = self._archive(layer.blob.digest)
             archive.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ class LayerCache:
             twice = sorted(map(str, replaced))
             digest = sha256(canonical([key, described, named, twice]))
             content = {"layer": described, "files": named, "replaced": twice, "sha256": digest}
-            description = Path(scratch) / "description"
+            description = scratch / "description"
             description.write_text(json.dumps(content), encoding="utf-8")
             self._description(key).parent.mkdir(parents=True, exist_ok=True)
             description.replace(self._description(key))

@@ -8,6 +8,7 @@ from ...core.image.composition import MANIFEST_TYPE, Blob
 from ...core.image.oci_manifest import MOST, TYPES
 from ...core.security.documents import parse_json
 from .repository import RegistryUnanswered, Repository
+from .uploads import BlobUploads
 
 _INDEX_TYPE = TYPES[1]
 _MOST_BLOBS = 512
@@ -45,8 +46,7 @@ def _copied(source: Repository, target: Repository, digest: str, *, names: tuple
             if not target.has_blob(blob.digest):
                 file = Path(folder) / "blob"
                 source.download(blob, file)
-                target.put_blob(blob.digest, file)
-                sent += blob.size
+                sent += BlobUploads(target, {}).send({blob: file}).sent
     for name in names:
         target.put_manifest(name, manifest, kind=media_type)
     return sent

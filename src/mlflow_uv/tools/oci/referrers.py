@@ -9,6 +9,7 @@ from ...core.image.composition import INDEX_TYPE, MANIFEST_TYPE, Blob, digest_of
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .repository import RegistryUnanswered, Repository
+from .uploads import BlobUploads
 
 # The configuration of a manifest that is not an image.
 _EMPTY = b"{}"
@@ -40,11 +41,11 @@ def attach(repository: Repository, image: str, attachment: Attachment) -> int:
     manifest = _manifest(image, subject, attachment)
     if repository.manifest(digest_of(manifest)) == manifest and digest_of(manifest) in _listed(repository, image):
         return 0
-    sent = 0
-    for content in (_EMPTY, attachment.content):
-        if not repository.has_blob(digest_of(content)):
-            repository.put_blob(digest_of(content), content)
-            sent += len(content)
+    kinds = {_EMPTY: _EMPTY_TYPE, attachment.content: attachment.media_type}
+    blobs = {
+        Blob(media_type=kind, digest=digest_of(content), size=len(content)): content for content, kind in kinds.items()
+    }
+    sent = BlobUploads(repository, {}).send(blobs).sent
     reply = repository.put_manifest(digest_of(manifest), manifest, kind=MANIFEST_TYPE)
     if "oci-subject" not in reply:
         _list_under_tag(repository, image, manifest, attachment)

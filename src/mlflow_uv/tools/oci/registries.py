@@ -14,6 +14,9 @@ from .image_copy import copy_image
 from .logins import Login, Logins
 from .referrers import Attachment, attach, attached
 from .repository import PublishedImage, PulledImage, RegistryUnanswered, Repository
+from .uploads import BlobUploads
+
+NO_SOURCES: Mapping[str, str] = {}
 
 
 @lazy_dataclass
@@ -31,10 +34,15 @@ class Published:
 
 @lazy_dataclass
 class PushedImage:
-    """The digest of a pushed image in the registry, and the number of bytes of the blobs that were sent."""
+    """
+    The digest of a pushed image in the registry, and the number of bytes of the blobs that were sent.
+
+    `mounted` are the bytes of those that the registry took from another repository.
+    """
 
     digest: str
     sent: int
+    mounted: int = 0
 
 
 @lazy_dataclass
@@ -74,17 +82,27 @@ class Registries:
         reference = image_reference(name)
         Repository(self._web, self._clock, reference, self._logins.of(reference), rights="pull,push").begin_upload()
 
-    def push(self, name: str, image: ComposedImage | ImageIndex, archives: Mapping[str, Path]) -> PushedImage:
+    def push(
+        self,
+        name: str,
+        image: ComposedImage | ImageIndex,
+        archives: Mapping[str, Path],
+        sources: Mapping[str, str] = NO_SOURCES,
+    ) -> PushedImage:
         """
         Push a composed image, or those of an index, under the tag of a name; `archives` are layers by their digests.
 
-        A blob that the repository has is not sent. The tag moves when all blobs are there, and the manifest is read
-        back. A blob is sent again after a lost connection or a busy registry. Raises RegistryUnanswered, `denied` if
-        the current login may not push, and ToolFailed for an archive that is missing.
+        A blob that the repository has is not sent, nor one that the registry takes from another of its repositories,
+        which `sources` name by the digests of blobs. Several blobs are sent at once, and again after a lost connection
+        or to a busy registry. The tag moves when all blobs are there, and the manifest is read back. Raises
+        RegistryUnanswered, `denied` if the current login may not push, and ToolFailed for an archive that is missing.
         """
         reference = image_reference(name)
         login = self._logins.of(reference)
-        repository = Repository(self._web, self._clock, reference, login, rights="pull,push")
+        others = {digest: other for digest, other in sources.items() if other != reference.repository}
+        repository = Repository(
+            self._web, self._clock, reference, login, rights="pull,push", sources=frozenset(others.values())
+        )
         blobs: dict[Blob, bytes | Path] = {each.blobs[0]: each.config for each in image.images}
         for blob in dict.fromkeys(blob for each in image.images for blob in each.blobs[1:]):
             archive = archives.get(blob.digest)
@@ -92,17 +110,13 @@ class Registries:
                 why = f"the layer {blob.digest} was deleted or changed after the image was composed"
                 raise ToolFailed(what=f"`{name}` cannot be pushed", why=why, fix="run the step again")
             blobs[blob] = archive
-        sent = 0
-        for blob, content in blobs.items():
-            if not repository.has_blob(blob.digest):
-                repository.put_blob(blob.digest, content)
-                sent += blob.size
+        uploaded = BlobUploads(repository, others).send(blobs)
         for each in image.images if isinstance(image, ImageIndex) else ():
             repository.put_manifest(each.digest, each.manifest, kind=each.media_type)
         repository.put_manifest(reference.served_tag, image.document, kind=image.media_type)
         if repository.manifest(image.digest) != image.document:
             raise RegistryUnanswered(f"{reference.host} does not return the manifest that was pushed")
-        return PushedImage(digest=image.digest, sent=sent)
+        return PushedImage(digest=image.digest, sent=uploaded.sent, mounted=uploaded.mounted)
 
     def copy(self, source: str, target: str, login: Login | None) -> int:
         """

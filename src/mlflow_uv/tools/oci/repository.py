@@ -3,11 +3,11 @@
 import base64
 import hashlib
 import re
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -18,18 +18,20 @@ from ...core.security.documents import parse_json
 from ...core.security.origins import is_loopback
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
+from ..system.partial_folders import new_folder
 from ..system.web import Web, WebReply, WebRequest, WebUnreachable
 from .logins import Login
 
 # Statuses of a busy registry, and the wait before each further attempt.
 _BUSY = frozenset({429, 500, 502, 503, 504})
-_WAITS_S = (0.5, 2.0)
+WAITS_S = (0.5, 2.0)
 _MOST_WAIT_S = 60  # of what a busy registry asks for
 _UNKNOWN_BLOB = "MANIFEST_BLOB_UNKNOWN"
 _CLIENT = "mlflow-uv"
+_BODY = "application/octet-stream"
 _OK = 200
-_CREATED = 201
-_ACCEPTED = 202
+CREATED = 201
+ACCEPTED = 202
 _DENIED = frozenset({401, 403})
 _ABSENT = 404
 _NOT_ALLOWED = 405
@@ -43,6 +45,15 @@ class RegistryUnanswered(Exception):
     def __init__(self, reason: str, *, denied: bool = False) -> None:
         super().__init__(reason)
         self.denied = denied
+
+
+@lazy_dataclass
+class BlobPart:
+    """Bytes of a blob in a file; sending them ends with an error once `stop` returns true."""
+
+    file: Path
+    span: range
+    stop: Callable[[], bool]
 
 
 @lazy_dataclass
@@ -68,11 +79,20 @@ class PulledImage:
 class Repository:
     """One repository, with the authorization that it requires."""
 
-    def __init__(
-        self, web: Web, clock: Clock, reference: ImageReference, login: Login | None, *, rights: str = "pull"
+    def __init__(  # noqa: PLR0913  # where it is, how it is reached, and as whom
+        self,
+        web: Web,
+        clock: Clock,
+        reference: ImageReference,
+        login: Login | None,
+        *,
+        rights: str = "pull",
+        sources: frozenset[str] = frozenset(),
     ) -> None:
+        """`sources` are other repositories, from which blobs may be taken."""
         self._web = web
         self._rights = rights
+        self._sources = sources
         self._clock = clock
         self._reference = reference
         self._login = login
@@ -81,59 +101,77 @@ class Repository:
         self._host = reference.host
         self._base = f"{scheme}://{host}/v2/{quote(reference.repository)}"
         self._authorization: Mapping[str, str] = {}
+        self._renewal = threading.Lock()
 
     def begin_upload(self) -> None:
         """See Registries.require_push."""
         reply = self._request("blobs/uploads/", form=b"")
-        if reply.status == _ACCEPTED:
+        if reply.status == ACCEPTED:
             upload = urljoin(f"{self._base}/blobs/uploads/", reply.headers.get("location", ""))
             with suppress(WebUnreachable):  # an upload that is not cancelled expires
                 self._web.send(WebRequest(url=upload, secret=self._authorization_at(upload), method="DELETE"))
             return
-        raise self._refused_push(reply)
+        raise self.refused_push(reply)
 
     def has_blob(self, digest: str) -> bool:
         """Whether the repository has a blob."""
         reply = self._authorized(WebRequest(url=f"{self._base}/blobs/{digest}", method="HEAD"))
         if reply.status in {_OK, _ABSENT}:
             return reply.status == _OK
-        raise self._refused_push(reply)
+        raise self.refused_push(reply)
 
-    def put_blob(self, digest: str, content: bytes | Path) -> None:
-        """
-        Send a blob in one request, after a request for the place of the upload.
+    def begin(self) -> str:
+        """Return the place of a new upload. Raises RegistryUnanswered."""
+        reply = self._request("blobs/uploads/", form=b"")
+        if reply.status != ACCEPTED:
+            raise self.refused_push(reply)
+        return self.place_of(reply)
 
-        It is sent again to a busy registry, after a lost connection, and with a new token if that expired meanwhile.
-        """
-        for wait_s in (*_WAITS_S, None):
-            reply = self._authorized(WebRequest(url=f"{self._base}/blobs/uploads/", form=b""))
-            if reply.status != _ACCEPTED:
-                raise self._refused_push(reply)
-            place = urljoin(f"{self._base}/blobs/uploads/", reply.headers.get("location", ""))
-            sign = "&" if urlsplit(place).query else "?"
-            busy: WebReply | None = None
-            try:
-                reply = self._web.send(
-                    WebRequest(
-                        url=f"{place}{sign}{urlencode({'digest': digest})}",
-                        headers={"Content-Type": "application/octet-stream"},
-                        secret=self._authorization_at(place),
-                        method="PUT",
-                        form=content if isinstance(content, bytes) else None,
-                        upload=content if isinstance(content, Path) else None,
-                    )
-                )
-            except WebUnreachable as error:
-                if wait_s is None:
-                    raise RegistryUnanswered(str(error)) from error
-            else:
-                if reply.status == _CREATED:
-                    return
-                expired = reply.status == _CHALLENGE and bool(self._authorization)
-                if wait_s is None or not (expired or reply.status in _BUSY):
-                    raise self._refused_push(reply)
-                busy = reply
-            self._clock.wait(_pause_s(wait_s, busy))
+    def mount(self, digest: str, source: str) -> str:
+        """Take a blob from another repository of the registry; the place of an upload where it gives none."""
+        reply = self._request(f"blobs/uploads/?{urlencode({'mount': digest, 'from': source})}", form=b"")
+        if reply.status == CREATED:
+            return ""
+        return self.place_of(reply) if reply.status == ACCEPTED else self.begin()
+
+    def place_of(self, reply: WebReply) -> str:
+        """The place of an upload in a response, empty without one."""
+        location = reply.headers.get("location", "")
+        return urljoin(f"{self._base}/blobs/uploads/", location) if location else ""
+
+    def send_part(self, place: str, part: BlobPart) -> WebReply:
+        """Send bytes of a blob to an upload, once. Raises WebUnreachable."""
+        span = part.span
+        headers = {"Content-Type": _BODY, "Content-Range": f"{span.start}-{span.stop - 1}"}
+        request = WebRequest(url=place, headers=headers, method="PATCH", upload=part.file, part=span, stop=part.stop)
+        return self._web.send(replace(request, secret=self._authorization_at(place)))
+
+    def finish(self, place: str, digest: str, rest: "BlobPart | bytes") -> WebReply:
+        """End an upload with the last bytes of a blob, once. Raises WebUnreachable."""
+        sign = "&" if urlsplit(place).query else "?"
+        request = WebRequest(
+            url=f"{place}{sign}{urlencode({'digest': digest})}",
+            headers={"Content-Type": _BODY},
+            secret=self._authorization_at(place),
+            method="PUT",
+        )
+        if isinstance(rest, bytes):
+            return self._web.send(replace(request, form=rest))
+        return self._web.send(replace(request, upload=rest.file, part=rest.span, stop=rest.stop))
+
+    def ask_upload(self, place: str) -> WebReply | None:
+        """What a registry says of an upload, None if it does not answer."""
+        with suppress(WebUnreachable):
+            return self._web.send(WebRequest(url=place, secret=self._authorization_at(place)))
+        return None
+
+    def may_repeat(self, reply: WebReply) -> bool:
+        """Whether a request that was refused can succeed later, or with a new token."""
+        return reply.status in _BUSY or (reply.status == _CHALLENGE and bool(self._authorization))
+
+    def wait(self, seconds: float) -> None:
+        """Wait before another attempt."""
+        self._clock.wait(seconds)
 
     def put_manifest(self, which: str, manifest: bytes, *, kind: str) -> Mapping[str, str]:
         """
@@ -145,12 +183,12 @@ class Repository:
         request = WebRequest(
             url=f"{self._base}/manifests/{which}", headers={"Content-Type": kind}, method="PUT", form=manifest
         )
-        for wait_s in (*_WAITS_S, None):
+        for wait_s in (*WAITS_S, None):
             reply = self._authorized(request)
-            if reply.status == _CREATED:
+            if reply.status == CREATED:
                 return reply.headers
-            if wait_s is None or _UNKNOWN_BLOB not in _codes(reply.body):
-                raise self._refused_push(reply)
+            if wait_s is None or _UNKNOWN_BLOB not in codes_of(reply.body):
+                raise self.refused_push(reply)
             self._clock.wait(wait_s)
         raise AssertionError  # the last attempt returns or raises
 
@@ -159,15 +197,19 @@ class Repository:
         return self._authorization if urlsplit(place).netloc == urlsplit(self._base).netloc else {}
 
     def _authorized(self, request: WebRequest) -> WebReply:
-        """Send a request, and again with the authorization that the registry asks for."""
-        reply = self._send_with_retries(replace(request, secret=self._authorization))
+        """Send a request, and again with the authorization that the registry asks for; one thread gets that."""
+        used = self._authorization
+        reply = self._send_with_retries(replace(request, secret=used))
         if reply.status == _CHALLENGE:
-            self._authorization = self._authorization_for(reply.headers.get("www-authenticate", ""))
+            with self._renewal:
+                if self._authorization is used:
+                    self._authorization = self._authorization_for(reply.headers.get("www-authenticate", ""))
             reply = self._send_with_retries(replace(request, secret=self._authorization))
         return reply
 
-    def _refused_push(self, reply: WebReply) -> RegistryUnanswered:
-        reasons = ", ".join([str(reply.status), *sorted(_codes(reply.body))])
+    def refused_push(self, reply: WebReply) -> RegistryUnanswered:
+        """Return the error for a push that a registry refuses."""
+        reasons = ", ".join([str(reply.status), *sorted(codes_of(reply.body))])
         login = "" if self._login else ", without a login"
         denied = reply.status in _DENIED or reply.status == _ABSENT
         what = f"{self._host} denies the push to {self._reference.repository} ({reasons}{login})"
@@ -188,7 +230,7 @@ class Repository:
             return reply.body
         if reply.status in {_ABSENT, _NOT_ALLOWED}:
             return None
-        raise self._not_returned(reply, _codes(reply.body))
+        raise self._not_returned(reply, codes_of(reply.body))
 
     def image(self, digest: str, manifest: bytes) -> PublishedImage:
         """The image of a manifest or index."""
@@ -220,12 +262,12 @@ class Repository:
 
     def download(self, blob: Blob, target: Path) -> None:
         """Write a blob to a file, which gets its name when its content is verified."""
-        with TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
-            written = Path(scratch) / "blob"
+        with new_folder(target.parent) as scratch:
+            written = scratch / "blob"
             url = f"{self._base}/blobs/{blob.digest}"
             reply = self._authorized(WebRequest(url=url, target=written, limit=blob.size))
             if reply.status != _OK:
-                raise self._not_returned(reply, _codes(reply.body))
+                raise self._not_returned(reply, codes_of(reply.body))
             with written.open("rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
             if f"sha256:{digest}" != blob.digest:
@@ -256,7 +298,7 @@ class Repository:
             if which.startswith("sha256:") and digest_of(reply.body) != which:
                 raise RegistryUnanswered(f"{self._host} returned other content than {which}")
             return reply.body
-        codes = _codes(reply.body)
+        codes = codes_of(reply.body)
         if reply.status == _ABSENT and codes & {"MANIFEST_UNKNOWN", "BLOB_UNKNOWN", _UNKNOWN_BLOB}:
             return None
         raise self._not_returned(reply, codes)
@@ -272,7 +314,7 @@ class Repository:
         return self._authorized(WebRequest(url=f"{self._base}/{path}", headers={"Accept": ", ".join(TYPES)}, form=form))
 
     def _send_with_retries(self, request: WebRequest) -> WebReply:
-        for wait_s in (*_WAITS_S, None):
+        for wait_s in (*WAITS_S, None):
             busy: WebReply | None = None
             try:
                 reply = self._web.send(request)
@@ -283,7 +325,7 @@ class Repository:
                 if wait_s is None or reply.status not in _BUSY:
                     return reply
                 busy = reply
-            self._clock.wait(_pause_s(wait_s, busy))
+            self._clock.wait(pause_s(wait_s, busy))
         raise AssertionError  # the last attempt returns or raises
 
     def _authorization_for(self, challenge: str) -> Mapping[str, str]:
@@ -297,7 +339,10 @@ class Repository:
         realm = parts.get("realm", "")
         if not realm.startswith("https://") and not self._base.startswith("http://"):
             raise RegistryUnanswered(f"{self._host} requests credentials over an unencrypted connection")
-        reply = self._send_with_retries(self._token_request(realm, parts.get("service", "")))
+        service = parts.get("service", "")
+        reply = self._send_with_retries(self._token_request(realm, service, self._sources))
+        if reply.status != _OK and self._sources:  # reading of another repository may be denied
+            reply = self._send_with_retries(self._token_request(realm, service, frozenset()))
         content = _object(reply.body) if reply.status == _OK else {}
         token = content.get("token") or content.get("access_token")
         if not isinstance(token, str) or not token.isprintable():
@@ -308,18 +353,21 @@ class Repository:
             )
         return {"Authorization": f"Bearer {token}"}
 
-    def _token_request(self, realm: str, service: str) -> WebRequest:
-        # The minimal scope, whatever the challenge names.
-        scope = {"service": service, "scope": f"repository:{self._reference.repository}:{self._rights}"}
+    def _token_request(self, realm: str, service: str, sources: frozenset[str]) -> WebRequest:
+        # The minimal scopes, whatever the challenge names.
+        scopes = [f"repository:{self._reference.repository}:{self._rights}"]
+        scopes += [f"repository:{name}:pull" for name in sorted(sources)]
+        scope = [("service", service), *(("scope", name) for name in scopes)]
         if self._login is not None and self._login.identity:
-            form = {**scope, "grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": self._login.identity}
+            form = {"service": service, "scope": " ".join(scopes)}
+            form |= {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": self._login.identity}
             return WebRequest(url=realm, form=urlencode(form).encode())
         sign = "&" if urlsplit(realm).query else "?"
         secret = _basic(self._login) if self._login is not None else {}
         return WebRequest(url=f"{realm}{sign}{urlencode(scope)}", secret=secret)
 
 
-def _pause_s(wait_s: float, reply: WebReply | None) -> float:
+def pause_s(wait_s: float, reply: WebReply | None) -> float:
     """The wait before another attempt: what the registry asks for in seconds (RFC 9110, Retry-After), within limits."""
     retry_after = reply.headers.get("retry-after", "") if reply is not None else ""
     return max(wait_s, min(int(retry_after), _MOST_WAIT_S)) if re.fullmatch(r"[0-9]{1,9}", retry_after) else wait_s
@@ -330,7 +378,7 @@ def _basic(login: Login) -> Mapping[str, str]:
     return {"Authorization": f"Basic {pair}"}
 
 
-def _codes(body: bytes) -> set[str]:
+def codes_of(body: bytes) -> set[str]:
     """The error codes of a response, the only part of it that is shown."""
     errors = _object(body).get("errors")
     entries = errors if isinstance(errors, list) else ()

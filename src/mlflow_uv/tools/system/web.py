@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -35,7 +35,8 @@ class WebRequest:
     """
     A request; `secret` headers are sent only to the origin of the URL, not to other origins in redirects.
 
-    Without a `method` it is GET, or POST with a `form`. `upload` is a file that is sent as the body, piece by piece.
+    Without a `method` it is GET, or POST with a `form`. `upload` is a file that is sent as the body, piece by piece, or
+    the bytes of it that are in `part`; sending ends with an error once `stop` returns true.
     `limit` is the maximum size of the response in bytes. The body of a successful response is written to `target`, if
     that is given, and may take any time as long as some of it arrives.
     """
@@ -46,6 +47,8 @@ class WebRequest:
     form: bytes | None = field(default=None, repr=False)
     method: str | None = None
     upload: Path | None = None
+    part: range | None = None
+    stop: Callable[[], bool] | None = field(default=None, repr=False)
     target: Path | None = None
     limit: int = 4 << 20
 

@@ -6,10 +6,10 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from ...core.security.origins import is_loopback
@@ -40,8 +40,9 @@ class WebExchange:
             with ExitStack() as stack:
                 data: Any = request.form
                 if request.upload is not None:
-                    data = stack.enter_context(request.upload.open("rb"))
-                    headers = {**headers, "Content-Length": str(request.upload.stat().st_size)}
+                    part = request.part or range(request.upload.stat().st_size)
+                    data = _FilePart(stack.enter_context(request.upload.open("rb")), part, request.stop)
+                    headers = {**headers, "Content-Length": str(len(part))}
                 # `send` checked the scheme, and callers of `post` accept any HTTP URL.
                 ready = urllib.request.Request(url, data=data, headers=dict(headers), method=request.method)  # noqa: S310
                 try:
@@ -95,6 +96,24 @@ class WebExchange:
         named = [Path(self._variables[name]) for name in TRUSTED if self._variables.get(name)]
         named += sorted(Path("/etc/docker/certs.d").glob(f"{host}*/*.crt"))
         return [str(path) for path in named if path.is_file()]
+
+
+class _FilePart:
+    """Bytes of a file, as `http.client` reads a body."""
+
+    def __init__(self, file: IO[bytes], part: range, stop: Callable[[], bool] | None) -> None:
+        file.seek(part.start)
+        self._file = file
+        self._left = len(part)
+        self._stop = stop
+
+    def read(self, most: int) -> bytes:
+        """Return the next bytes. Raises OSError once the upload is stopped."""
+        if self._stop is not None and self._stop():
+            raise OSError("the upload was stopped")
+        piece = self._file.read(min(most, self._left))
+        self._left -= len(piece)
+        return piece
 
 
 def _reply(response: Any, limit: int, until: float) -> WebReply:

@@ -143,7 +143,7 @@ def test_the_sizes_of_layers_are_details(image: ComposedServingImage) -> None:
 
 
 @pytest.mark.parametrize(("denied", "fix"), [(True, "docker login r.example"), (False, "reach r.example from here")])
-def test_a_refused_push_names_the_fix(image: ComposedServingImage, denied: bool, fix: str) -> None:
+def test_a_refused_push_names_the_fix(tmp_path: Path, image: ComposedServingImage, denied: bool, fix: str) -> None:
     """
     A login, or the way to the registry.
     """
@@ -151,7 +151,8 @@ def test_a_refused_push_names_the_fix(image: ComposedServingImage, denied: bool,
     def push(*_: object) -> None:
         raise RegistryUnanswered("it says no", denied=denied)
 
-    tools = cast("Tools", SimpleNamespace(registries=SimpleNamespace(push=push), console=KeptConsole()))
+    host = SimpleNamespace(cache=tmp_path)
+    tools = cast("Tools", SimpleNamespace(registries=SimpleNamespace(push=push), console=KeptConsole(), host=host))
 
     with pytest.raises(ToolFailed, match="it says no") as refused:
         push_composed("r.example/wine:1", image.image, image.archives, tools)

@@ -100,7 +100,7 @@ def serving(registry: FakeRegistry) -> Iterator[FakeRegistry]:
                 self.wfile.write(response.body)
             self.close_connection = promised != str(len(response.body))
 
-        do_HEAD = do_POST = do_PUT = do_DELETE = do_GET  # as the base class calls it
+        do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # as the base class calls it
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

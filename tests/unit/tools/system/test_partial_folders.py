@@ -1,0 +1,83 @@
+"""Folders of files that are not complete: what a killed process left is removed, what a running one uses is not."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.tools.system.partial_folders import new_folder, remove_abandoned
+
+HOLDING = """
+import sys, time
+from pathlib import Path
+from mlflow_uv.tools.system.partial_folders import new_folder
+with new_folder(Path(sys.argv[1])) as folder:
+    (folder / "half").write_bytes(b"x")
+    print(folder.name, flush=True)
+    while True:
+        time.sleep(60)
+"""
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def aged(folder: Path) -> None:
+    """Make a folder old enough to be removed."""
+    os.utime(folder, (1, 1))
+
+
+def test_a_folder_is_gone_after_its_block(tmp_path: Path) -> None:
+    """
+    Also if that fails; what was moved out of it stays.
+    """
+
+    def fail() -> None:
+        with new_folder(tmp_path) as folder:
+            (folder / "whole").write_bytes(b"x")
+            (folder / "whole").replace(tmp_path / "whole")
+            raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"):
+        fail()
+
+    assert ["whole"] == names(tmp_path)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one_and_not_while_it_runs(tmp_path: Path) -> None:
+    """
+    The kernel ends its lock with it, so that neither its id nor its age is compared.
+    """
+    with subprocess.Popen((sys.executable, "-c", HOLDING, tmp_path), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        name = process.stdout.readline().strip()
+        aged(tmp_path / name)
+        with new_folder(tmp_path):
+            beside = (tmp_path / name / "half").read_bytes()
+        process.send_signal(signal.SIGKILL)
+    aged(tmp_path / name)
+    with new_folder(tmp_path) as folder:
+        after = names(tmp_path)
+
+    assert (b"x", [folder.name]) == (beside, after)
+
+
+def test_a_folder_that_is_not_locked_yet_and_a_link_are_left_alone(tmp_path: Path) -> None:
+    """
+    Another process made it a moment ago; where a link leads, nothing is removed.
+    """
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "kept").touch()
+    (tmp_path / "cache" / ".new-young").mkdir(parents=True)
+    (tmp_path / "cache" / ".new-link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "cache" / ".new-file").touch()
+
+    remove_abandoned(tmp_path / "cache")
+    remove_abandoned(tmp_path / "cache", young_s=-1)
+
+    assert [".new-file", ".new-link"] == names(tmp_path / "cache")
+    assert ["kept"] == names(tmp_path / "elsewhere")
