@@ -11,6 +11,7 @@ EXAMPLES = {
     "artifact": "registry.example/wine:3",
     "attestations": "kept bundles.jsonl",
     "base": "origin/main",
+    "base_layout": "base layout/ü",
     "base_image": "docker.io/library/python:3.12-slim",
     "batch_rows": "500",
     "bundle": "edge bundle/ä",

@@ -81,10 +81,12 @@ class TinyRelease:
         (image,) = compose_release(self.release, [self.composition(base)], self.scratch, self.tools)
         return image, base
 
-    def compose_all(self, base_name: str, *platforms: str) -> ReleaseImages:
-        """The images for platforms (`linux/arm64`) on a base that a registry has; there is no engine."""
+    def compose_all(self, base_name: str, *platforms: str, layout: Path | None = None) -> ReleaseImages:
+        """The images for platforms (`linux/arm64`) on a base that a registry or a layout has; there is no engine."""
         self.scratch.mkdir()
-        bases = wanted_bases(base_name, platforms, self.needs, None, self.tools)
+        bases = [
+            replace(base, layout=layout) for base in wanted_bases(base_name, platforms, self.needs, None, self.tools)
+        ]
         return compose_platforms(self.release, bases, self.needs, Serving.LOCKED, self.scratch, self.tools)
 
     def composition(self, base: ComposableBase) -> Composition:

@@ -134,6 +134,27 @@ def test_a_base_of_one_platform_serves_no_other(tiny: TinyRelease, host: str, tm
         tiny.compose_all(f"{host}/single:1", *BOTH)
 
 
+def test_a_base_from_a_layout_gives_the_image_that_the_registry_gives(
+    tiny: TinyRelease, host: str, tmp_path: Path
+) -> None:
+    """
+    With the same digest, for each platform, and without a registry; another layer in the folder is refused.
+    """
+    copied = (f"docker://{host}/base:1", f"oci:{tmp_path}/base-layout:1")
+    subprocess.run(("skopeo", "copy", "--all", "--quiet", "--src-tls-verify=false", *copied), check=True)
+    images = tiny.compose_all(f"{host}/base:1", *BOTH)
+    (tmp_path / "two").mkdir()
+    with tiny_release(tmp_path / "two") as other:
+        again = other.compose_all(f"{host}/base:1", *BOTH, layout=tmp_path / "base-layout")
+
+    assert images.image.digest == again.image.digest
+    layer = tmp_path / "base-layout" / "blobs" / images.composed[0].image.blobs[1].digest.replace(":", "/")
+    layer.write_bytes(layer.read_bytes()[:-1] + b"x")
+    (tmp_path / "three").mkdir()
+    with tiny_release(tmp_path / "three") as other, pytest.raises(ToolFailed, match="missing, or has other content"):
+        other.compose_all(f"{host}/base:1", *BOTH, layout=tmp_path / "base-layout")
+
+
 def test_an_image_that_nothing_here_starts_is_pushed_or_written(tiny: TinyRelease) -> None:
     """
     Else it would be nowhere.

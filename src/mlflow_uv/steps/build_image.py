@@ -96,6 +96,11 @@ class ImageInputs(RecordInputs, EngineInputs):
             " computes its layers from the wheels of the lock and needs no engine to push it."
         ),
     ] = Builder.ENGINE
+    base_layout: Annotated[
+        Path | None,
+        OneRun(),
+        Doc("Folder with the base image of a composed image, as an OCI image layout; no registry is asked for it."),
+    ] = None
     push: Annotated[bool, Doc("Push the image to the registry in its name.")] = False
     cache_from: Annotated[
         str | None, SettingReach.BUILD_CACHE, Doc("Build cache to import, in the engine's `--cache-from` syntax.")
@@ -189,6 +194,12 @@ def require_consistent(inputs: Inputs) -> None:
             why="an engine keeps the image that it builds",
             fix=option("builder", "compose"),
         )
+    if inputs.base_layout is not None and not composes:
+        raise BadInput(
+            what="only a composed image takes its base from an OCI layout",
+            why="an engine takes it from its own store, or from a registry",
+            fix=option("builder", "compose"),
+        )
     given = next((name.replace("_", "-") for name in _OF_ENGINES if getattr(inputs, name)), "")
     if composes and given:
         raise BadInput(
@@ -234,7 +245,10 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
     if inputs.oci_layout is not None:
         require_new_folder(inputs.oci_layout, "oci-layout")
     needs, tag = needs_for(release, inputs.serving), image_name(inputs.image, release.record)
-    bases = wanted_bases(inputs.base_image, inputs.platforms, needs, engine, tools)
+    bases = [
+        replace(base, layout=inputs.base_layout)
+        for base in wanted_bases(inputs.base_image, inputs.platforms, needs, engine, tools)
+    ]
     if not inputs.push and inputs.oci_layout is None:
         require_kept(bases, engine, tools)
     with (

@@ -136,10 +136,11 @@ def test_an_image_that_is_gone_with_its_runner_is_told_when_it_is_built(
     ("inputs", "what"),
     [
         (Inputs(oci_layout=Path("layout")), "only a composed image can be written as an OCI layout"),
+        (Inputs(base_layout=Path("base")), "only a composed image takes its base from an OCI layout"),
         (Inputs(builder=Builder.COMPOSE, cache_from="x"), "`cache-from` has no effect on a composed image"),
         (Inputs(builder=Builder.COMPOSE, context=Path("x")), "`context` has no effect on a composed image"),
     ],
-    ids=["layout", "cache", "context"],
+    ids=["layout", "base layout", "cache", "context"],
 )
 def test_inputs_of_the_other_builder_are_refused(inputs: Inputs, what: str) -> None:
     """

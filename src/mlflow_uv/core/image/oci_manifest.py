@@ -22,6 +22,8 @@ TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+# The annotation by which tools select an image of a layout (OCI image specification).
+REF_NAME = "org.opencontainers.image.ref.name"
 # The most images that an index may list.
 MOST = 16
 
@@ -46,6 +48,21 @@ def read_manifest(body: bytes) -> ImageManifest:
             raise ValueError(f"it lists {len(images)} images")
         return ImageManifest(images=images)
     return ImageManifest(config=_digest(content.get("config")))
+
+
+def named_images(body: bytes) -> tuple[tuple[str, str], ...]:
+    """
+    The names and digests of the images that the index of a layout lists; a name may be empty.
+
+    Raises ValueError for any other content.
+    """
+    digests = read_manifest(body).images
+    entries = [entry for entry in _object(body).get("manifests", ()) if not _is_attestation(entry)]
+    if not digests:
+        raise ValueError("it lists no manifests")
+    notes = [entry.get("annotations") for entry in entries]
+    names = [str(each.get(REF_NAME, "")) if isinstance(each, dict) else "" for each in notes]
+    return tuple(zip(names, digests, strict=True))
 
 
 def member_for(body: bytes, architecture: str) -> str | None:

@@ -10,6 +10,7 @@ from ...command.wording import Wording, joined, option
 from ...core.image.composition import digest_of
 from ...core.image.dockerfile import MODEL, SERVING, VENV
 from ...core.image.file_tree import EntryKind
+from ...core.image.reference import image_reference
 from ...core.lock.targets import System, machine_name
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import ImageLink
@@ -18,6 +19,8 @@ from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.base_cache import BaseCache, BaseFacts
 from ...tools.layers.loader import Loader, loader_of
 from ...tools.layers.saved_image import BasePython, SavedImage, glibc_of, python_of, read_pulled, read_saved
+from ...tools.oci.layout_reader import read_layout
+from ...tools.oci.registries import RegistryImage
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
 from .build import BaseImage, default_base, require_fit, without_python
@@ -77,13 +80,15 @@ class WantedBase:
     """
     The name of a base image, and the architecture (`amd64`) for which it is wanted.
 
-    `engine` is asked which image has the name; its copy of that is used only if the image is for it `alone`.
+    `engine` is asked which image has the name; its copy of that is used only if the image is for it `alone`. With a
+    `layout`, the image is read from that OCI image layout, and neither registry nor engine is asked.
     """
 
     name: str
     architecture: str
     engine: Engine | None = None
     alone: bool = True
+    layout: Path | None = None
 
 
 def read_base(wanted: WantedBase, needs: Needs, scratch: Path, tools: Tools) -> ComposableBase:
@@ -157,6 +162,11 @@ def _composable(name: str, needs: Needs, read: _ReadBase) -> ComposableBase:
 
 def _read(wanted: WantedBase, scratch: Path, tools: Tools) -> _ReadBase:
     name, engine, architecture = wanted.name, wanted.engine, wanted.architecture
+    if wanted.layout is not None:
+        read = _compressed(base_in_layout(name, wanted.layout, architecture), architecture, scratch, tools)
+        if read is None:
+            raise _absent(name, wanted.layout, architecture)
+        return read
     local_image = None if engine is None else engine.image(name)
     only_here = name.startswith("sha256:") or (local_image is not None and not local_image.shared)
     usable = engine is not None and wanted.alone and architecture == engine.architecture()
@@ -185,10 +195,13 @@ def _read(wanted: WantedBase, scratch: Path, tools: Tools) -> _ReadBase:
 
 def _pulled(name: str, architecture: str, scratch: Path, tools: Tools) -> _ReadBase | None:
     """The image as its registry has it; None if that has no such image. Raises RegistryUnanswered, ToolFailed."""
+    pulled = tools.registries.pull(name, architecture, BaseCache(tools.host.cache).layers)
+    return None if pulled is None else _compressed(pulled, architecture, scratch, tools)
+
+
+def _compressed(pulled: RegistryImage, architecture: str, scratch: Path, tools: Tools) -> _ReadBase | None:
+    """An image whose layers are compressed as a registry has them; None for another architecture."""
     cache = BaseCache(tools.host.cache)
-    pulled = tools.registries.pull(name, architecture, cache.layers)
-    if pulled is None:
-        return None
     layers = [blob.digest for blob in pulled.image.layers]
     known_as = sha256(canonical([digest_of(pulled.image.config), layers]))
     known = cache.find(known_as, scratch)
@@ -200,6 +213,22 @@ def _pulled(name: str, architecture: str, scratch: Path, tools: Tools) -> _ReadB
     if image.base.config.get("architecture") != architecture:
         return None  # without an index, an image is returned for any architecture
     return _ReadBase(image=image, facts=facts, digest=pulled.digest, origin=LayerOrigin.REGISTRY)
+
+
+def base_in_layout(name: str, layout: Path, architecture: str) -> RegistryImage:
+    """Return a base image of an OCI image layout. Raises BadInput, BaseImageMissing, ToolFailed."""
+    image = read_layout(layout, image_reference(name).served_tag, architecture)
+    if image is None:
+        raise _absent(name, layout, architecture)
+    return image
+
+
+def _absent(name: str, layout: Path, architecture: str) -> BaseImageMissing:
+    return BaseImageMissing(
+        what=f"the base image `{name}` is not in `{layout}`",
+        why=f"it has none for {architecture}",
+        fix=option("base-layout", "FOLDER"),
+    )
 
 
 def unreadable_base(name: str, why: str) -> BaseImageMissing:

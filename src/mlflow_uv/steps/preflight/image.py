@@ -15,9 +15,10 @@ from ...core.lock.installable import InstallMethod
 from ...core.lock.lockfile import Package
 from ...core.lock.placement import Placement
 from ...ops.image.build import PYTHONS, BaseImage, default_base, inspect_base
-from ...ops.image.composed_base import unreadable_base
+from ...ops.image.composed_base import base_in_layout, unreadable_base
 from ...ops.image.composed_release import without_wheel
 from ...ops.image.environment import Needs
+from ...ops.image.platforms import ARCHITECTURES
 from ...tools.engines.build_errors import unbuildable
 from ...tools.engines.client import base_missing
 from ...tools.engines.engine import Engine
@@ -54,6 +55,10 @@ def base_image(context: PreflightContext) -> str | tuple[Problem, ...]:
     if not version or (container_engine is None and not _pushes_composed(context)):
         return ""
     name = _base_name(context, version)
+    if (layout := context.inputs.build_image.base_layout) is not None:
+        for architecture in {ARCHITECTURES.get(target.machine, target.machine) for target in context.targets()}:
+            base_in_layout(name, layout, architecture)
+        return f"{name}, in {layout}"
     if container_engine is None or (not context.training_follows and container_engine.image(name) is None):
         return _in_registry(name, container_engine, context)
     base = _looked_at(context, container_engine, version)

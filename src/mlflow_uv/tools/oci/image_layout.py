@@ -11,12 +11,11 @@ from tempfile import TemporaryDirectory
 
 from ...command.errors import ToolFailed
 from ...core.image.composition import INDEX_TYPE, Blob, ComposedImage, ImageIndex
+from ...core.image.oci_manifest import REF_NAME
 from ..project.files import require_new_folder
 from ..system.disk_errors import disk_errors
 
 _PIECE = 1 << 20
-# The annotation by which tools select an image of a layout (OCI image specification).
-_NAME = "org.opencontainers.image.ref.name"
 _VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -77,7 +76,7 @@ def _place(digest: str) -> str:
 def _index(image: ComposedImage | ImageIndex, tag: str) -> bytes:
     """The document that names what a layout holds: an image, or an index of images."""
     manifest = Blob(media_type=image.media_type, digest=image.digest, size=len(image.document))
-    entry = {**manifest.descriptor, **({"annotations": {_NAME: tag}} if tag else {})}
+    entry = {**manifest.descriptor, **({"annotations": {REF_NAME: tag}} if tag else {})}
     index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry]}
     return json.dumps(index, sort_keys=True, separators=(",", ":")).encode()
 

@@ -9,7 +9,8 @@ import pytest
 
 from mlflow_uv.core.image.composition import Blob
 from mlflow_uv.tools.oci.image_copy import copy_image
-from mlflow_uv.tools.oci.repository import RegistryUnanswered, Repository
+from mlflow_uv.tools.oci.repository import BlobPart, RegistryUnanswered, Repository
+from mlflow_uv.tools.system.web import WebReply
 
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -43,10 +44,15 @@ class KeptRepository:
         """See Repository."""
         target.write_bytes(self.blobs[blob.digest])
 
-    def put_blob(self, digest: str, content: Path) -> None:
+    def begin(self) -> str:
         """See Repository."""
-        self.blobs[digest] = content.read_bytes()
+        return "upload"
+
+    def finish(self, _place: str, digest: str, rest: BlobPart) -> WebReply:
+        """See Repository."""
+        self.blobs[digest] = rest.file.read_bytes()
         self.sent.append(digest)
+        return WebReply(status=201, headers={}, body=b"")
 
     def put_manifest(self, which: str, manifest: bytes, *, kind: str) -> None:
         """See Repository."""
