@@ -127,10 +127,8 @@ class _Upload:
         """Whether another attempt can succeed; pieces that a registry refuses are sent as one."""
         if self._repository.may_repeat(reply) or (self._arrived and codes_of(reply.body) & _LOST):
             return True
-        if not self._whole and self._arrived == 0:
-            self._whole = True
-            return True
-        return False
+        whole, self._whole = self._whole, True
+        return not whole and self._arrived < self._blob.size  # not after the last piece: the whole is refused
 
     def _resume(self) -> None:
         """Ask how much has arrived; begin again where the registry does not say, or has other than what was sent."""

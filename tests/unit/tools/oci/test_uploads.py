@@ -144,17 +144,32 @@ def test_an_upload_that_cannot_go_on_begins_again(
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 413, 416])
+@pytest.mark.parametrize("piece", [1, 2])
 def test_a_registry_that_takes_no_pieces_gets_the_whole_blob(
-    registry: FakeRegistry, uploads: Uploads, tmp_path: Path, status: int
+    registry: FakeRegistry, uploads: Uploads, tmp_path: Path, status: int, piece: int
 ) -> None:
     """
-    Whatever it answers to the first one.
+    Whatever it answers to the first one, or to the second: some take a single one.
     """
-    uploads.before = once(Answer(status), method="PATCH")
+    uploads.before = once(Answer(status), method="PATCH", call=piece)
 
     send(registry, tmp_path)
 
-    assert ["POST 0", "PATCH 40", "POST 0", "PUT 100"] == uploads.calls
+    assert ["POST 0", *["PATCH 40"] * piece, "POST 0", "PUT 100"] == uploads.calls
+
+
+def test_a_blob_that_is_refused_when_all_of_it_arrived_is_not_sent_again(
+    registry: FakeRegistry, uploads: Uploads, tmp_path: Path
+) -> None:
+    """
+    It has another digest than its name says.
+    """
+    uploads.before = once(refusal(400, "DIGEST_INVALID"), method="PUT")
+
+    with pytest.raises(RegistryUnanswered, match="DIGEST_INVALID"):
+        send(registry, tmp_path)
+
+    assert ["POST 0", "PATCH 40", "PATCH 40", "PATCH 20", "PUT 0"] == uploads.calls
 
 
 def test_a_registry_says_how_small_a_piece_may_be(registry: FakeRegistry, uploads: Uploads, tmp_path: Path) -> None:
