@@ -16,6 +16,8 @@ from ..system.process import Command, Completed, Runner
 Object = Mapping[str, Any]
 _ANSWER_S = 60.0
 _FORWARDING = lazy_pattern(r"Forwarding from 127\.0\.0\.1:(\d+)")
+# One field is named in the line of its owner; several are in lines of their own after it.
+_CONFLICT = lazy_pattern(r"conflicts? with \"")
 _POLL_S = 0.1
 
 
@@ -73,11 +75,10 @@ class Kubectl:
         done = self._runner.run(self._command(*argv, stdin=document))
         if done.code == 0:
             return
-        conflict = next((line.strip() for line in done.stderr.splitlines() if "conflict with" in line), None)
-        if conflict is not None:
+        if _CONFLICT.search(done.stderr):
             raise PlanOutdated(
                 what="somebody else owns a field that the deployment sets",
-                why=conflict,
+                why=_conflict_in(done.stderr),
                 fix="let the other owner give it up, or change it there",
             )
         raise ToolFailed(
@@ -133,3 +134,9 @@ class Kubectl:
             verbatim=verbatim,
             timeout_s=timeout_s,
         )
+
+
+def _conflict_in(text: str) -> str:
+    """The lines about owners and their fields."""
+    lines = (line.strip() for line in text.splitlines())
+    return " ".join(line for line in lines if _CONFLICT.search(line) or line.startswith("- ."))[:500]

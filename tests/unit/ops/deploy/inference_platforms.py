@@ -37,9 +37,10 @@ class KeptKServe(KeptCluster):
             super().apply((applied,))
             found = self.objects[applied["kind"].lower(), applied["metadata"]["name"]]
             if found["kind"] == "InferenceService":
-                found["status"] = self._controlled(found, dict(earlier.get("status") or {}))
+                found["status"] = self.controlled(found, dict(earlier.get("status") or {}))
 
-    def _controlled(self, found: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+    def controlled(self, found: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+        """The status of an InferenceService after a change, from the one before."""
         predictor = found["spec"]["predictor"]
         percent = predictor.get("canaryTrafficPercent")
         template = {key: value for key, value in predictor.items() if key != "canaryTrafficPercent"}
@@ -66,7 +67,7 @@ class KeptKServe(KeptCluster):
                 component["latestRolledoutRevision"] = latest
             self.seen_by_clients += [(part["revisionName"], part["percent"]) for part in component["traffic"]]
         ready = "True" if component.get("latestReadyRevision") == component["latestCreatedRevision"] else "False"
-        conditions = [{"type": "Ready", "status": ready, "message": "" if ready == "True" else "revision failed"}]
+        conditions = [{"type": "Ready", "status": ready, **({} if ready == "True" else {"message": "revision failed"})}]
         return {"components": {"predictor": component}, "conditions": conditions, "url": "http://prod.models.example"}
 
     def find(self, kinds: str, label: str) -> tuple[Mapping[str, Any], ...]:

@@ -45,6 +45,11 @@ def test_objects_are_applied_on_the_server_by_their_owner() -> None:
             PlanOutdated,
             'conflict with "kubectl-scale" using apps/v1: .spec.replicas',
         ),
+        (
+            'error: Apply failed: conflicts with "somebody" using seldon/v1:\n- .spec.predictors\n- .spec.protocol\nx',
+            PlanOutdated,
+            'conflicts with "somebody" using seldon/v1: - .spec.predictors - .spec.protocol',
+        ),
         ("Error from server (Forbidden): deployments is forbidden", ToolFailed, "Forbidden"),
         ('error: strict decoding error: unknown field "spec.replica"', ToolFailed, "unknown field"),
     ],
