@@ -61,6 +61,7 @@ EXAMPLES = {
     "package": "wine-server",
     "parameters": "alpha=0.5 'note=two words && more'",
     "params": '{"top_k": 3}',
+    "plan_file": "plan of prod.json",
     "parity_tolerance": "0.01",
     "part_rows": "20000",
     "patch": "lock.patch",

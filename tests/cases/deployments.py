@@ -180,6 +180,7 @@ class Versions:
     sample: SampleProject
     numbers: dict[str, str]
     images: dict[str, str]
+    tags: dict[str, str]
 
 
 @contextmanager
@@ -188,15 +189,16 @@ def released_versions(sample: SampleProject, names: tuple[str, ...], untouched: 
     require_proxy()
     sample.restore()
     prefix = f"mlflow-uv-test-{secrets.token_hex(4)}"
+    tags = {name: f"{prefix}-{name}:1" for name in names}
     numbers, images = {}, {}
     try:
         for name in names:
-            images[name] = release(sample, name, f"{prefix}-{name}:1")
+            images[name] = release(sample, name, tags[name])
             numbers[name] = sample.store.rows("SELECT MAX(version) FROM model_versions")[0][0]
         kept = SampleProject(consumer=sample.consumer, temporary=sample.temporary, untouched=untouched)
         kept.keep()
-        yield Versions(sample=kept, numbers=numbers, images=images)
+        yield Versions(sample=kept, numbers=numbers, images=images, tags=tags)
     finally:
-        for name in names:
-            remove_image(f"{prefix}-{name}:1")
+        for tag in tags.values():
+            remove_image(tag)
         sample.restore()

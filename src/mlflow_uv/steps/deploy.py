@@ -11,6 +11,7 @@ from ..command.inputs import (
     IMAGE,
     DryRunInputs,
     OneTarget,
+    PlanFile,
     RegistryInputs,
     ResponseInputs,
     StrictInputs,
@@ -30,6 +31,7 @@ from ..core.release.record import Record
 from ..core.security.serve_env import require_recorded, serve_variables
 from ..ops.deploy.catalog import open_target
 from ..ops.deploy.claim import SLACK_S, DeploymentClaimHolder, claimed, new_entry
+from ..ops.deploy.plan_file import write_plan
 from ..ops.deploy.rollout import Rollout, RolloutChecks, RolloutPlan, carry_out
 from ..ops.deploy.settings import DeploymentName, settings_of
 from ..ops.deploy.target import IMAGE as IMAGE_FACT
@@ -73,6 +75,7 @@ class Inputs(
         OneRun(),
         Doc("What to remove, instead of deploying: the `preview`, or with `deployment` the deployment of the target."),
     ] = Removal.NOTHING
+    plan_file: PlanFile = None
     proxy_image: Annotated[
         str,
         OneRun(),
@@ -137,12 +140,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     if inputs.dry_run or any(finding.severity is Severity.ERROR for finding in findings):
         changes = target.plan(wanted)
         plan = RolloutPlan(name=named, target=target, wanted=wanted, before=target.observe(), changes=changes)
+        write_plan(inputs.plan_file, plan, tools)
         report = _report(deployment, plan, None)
         return replace(report, findings=findings, chain=checked_links(record, links))
     entry = new_entry(registry, deployment=deployment, target=settings.target, version=version)
     with claimed(registry, name, entry, options.deadline_s + SLACK_S) as claim:
         changes = target.plan(wanted)
-        before = target.observe()
         interrupted = claim.interrupted
         if interrupted is not None:
             tools.console.say(f"  the run of {interrupted.who} at {interrupted.when} was interrupted")
@@ -150,11 +153,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             name=named,
             target=target,
             wanted=wanted,
-            before=before,
+            before=target.observe(),
             changes=changes,
             undoable=interrupted is not None and interrupted.version == version,
             canary=settings if isinstance(settings, CanarySettings) else None,
         )
+        write_plan(inputs.plan_file, plan, tools)
         checks = RolloutChecks(unchanged=unchanged, renew=claim.renew)
         try:
             with tools.console.group(f"deploy {name} version {version} to {deployment}"):
@@ -162,10 +166,10 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         except BaseException:
             # The next run finds the claim of a dead one where the registry does not answer now.
             with suppress(StepError):
-                _record_return(claim, before)
+                _record_return(claim, plan.before)
             raise
         if rollout.returned:
-            _record_return(claim, before)
+            _record_return(claim, plan.before)
         else:
             # The new version has the traffic and is right: whatever happens to the old one, it is what is deployed.
             entry = _entry_of(claim, plan, rollout)

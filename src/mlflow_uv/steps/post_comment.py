@@ -1,8 +1,8 @@
 """
-Posts a comparison of locks as one comment on a pull request, which is updated, and removed if there is nothing to say.
+Posts a comparison of locks, or the plan of a deployment, as one comment on a pull request.
 
-The comparison may come from the job of a fork, so nothing in it is trusted: the pull request that it names must be the
-one that the event is about, and its Markdown is written here.
+The comment is updated, and removed if there is nothing to say. The file may come from the job of a fork, so nothing in
+it is trusted: the pull request that it names must be the one that the event is about, and its Markdown is written here.
 """
 
 from enum import Enum
@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Annotated
 
 from ..command.errors import BadInput
-from ..command.inputs import ProjectInputs
+from ..command.inputs import PlanFile, ProjectInputs
 from ..command.report import Report
 from ..command.step import Doc, OneRun, Step
 from ..command.wording import local
+from ..core.deploy.plan_document import LIMIT as PLAN_LIMIT
+from ..core.deploy.plan_document import DeploymentPlan, InvalidPlan, plan_comment, plan_marker, read_plan
 from ..core.lock_difference.comment import MARKER, comment_of
-from ..core.lock_difference.comparison import RepositoryComparison
 from ..core.lock_difference.document import LIMIT, InvalidComparison, read_comparison
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.github.api import GithubApi
@@ -41,19 +42,31 @@ _SUMMARIES = {
     CommentAction.CREATED: "comment written on pull request {}",
     CommentAction.UPDATED: "comment on pull request {} updated",
     CommentAction.UNCHANGED: "comment on pull request {} is up to date",
-    CommentAction.REMOVED: "comment removed from pull request {}, because no lock differs",
-    CommentAction.NONE: "no comment on pull request {}, because no lock differs",
+    CommentAction.REMOVED: "comment removed from pull request {}, because nothing differs",
+    CommentAction.NONE: "no comment on pull request {}, because nothing differs",
     CommentAction.OUTDATED: "no comment on pull request {}, because it has newer commits or is closed",
 }
 
 
 @lazy_dataclass
 class Inputs(ProjectInputs):
-    """Inputs of post-comment: the file of compare-locks. No project is needed."""
+    """Inputs of post-comment: the file of compare-locks, or that of deploy. No project is needed."""
 
     comparison_file: Annotated[
         Path | None, OneRun(), Doc("File of the comparison as JSON, which compare-locks writes and post-comment reads.")
     ] = None
+    plan_file: PlanFile = None
+
+
+@lazy_dataclass
+class _Comment:
+    """A comment that a file asks for: the pull request and the commit that the file is about, and its text."""
+
+    noun: str
+    pull_request: int
+    head: str
+    marker: str
+    text: str
 
 
 @lazy_dataclass
@@ -67,31 +80,60 @@ class Outputs:
 
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     """Verify whose comparison it is, then write the comment. Raises BadInput, ToolFailed."""
-    if inputs.comparison_file is None:
-        raise BadInput(what="there is no comparison", why="the input `comparison-file` is not set")
-    try:
-        comparison = read_comparison(read_untrusted(inputs.comparison_file, limit=LIMIT))
-    except InvalidComparison as error:
-        what = f"`{inputs.comparison_file}` is not a comparison of locks"
-        raise BadInput(what=what, why=str(error)) from error
+    comparison = _given(inputs)
     event = _event(tools)
     number = _number(comparison, event)
     web, variables = Web(tools.host.variables), tools.host.variables
     pulls = PullRequests(GithubApi(web, tools.clock, variables, permission=PERMISSION))
     pull_request = pulls.pull_request(number)
     if pull_request is None:
-        raise BadInput(what=f"there is no pull request {number}", why="the comparison names it")
+        raise BadInput(what=f"there is no pull request {number}", why=f"the {comparison.noun} names it")
     _require_same(pull_request, event)
     if pull_request.head != event.head or not pull_request.is_open:
         return _report(CommentAction.OUTDATED, number, "")
-    if comparison.head_of_pull_request != event.head:
+    if comparison.head != event.head:
         raise BadInput(
-            what="the comparison is about another commit",
-            why=f"it compares {comparison.head_of_pull_request[:12] or 'no pull request'}, and this workflow is about"
+            what=f"the {comparison.noun} is about another commit",
+            why=f"it is about {comparison.head[:12] or 'no pull request'}, and this workflow is about"
             f" {event.head[:12]}",
         )
-    action, url = _posted(pulls, number, comment_of(comparison))
+    action, url = _posted(pulls, number, comparison)
     return _report(action, number, url)
+
+
+def _given(inputs: Inputs) -> _Comment:
+    """The comment of the one file that is given. Raises BadInput for another file."""
+    comparison, plan = inputs.comparison_file, inputs.plan_file
+    if (comparison is None) == (plan is None):
+        why = "neither `comparison-file` nor `plan-file` is set" if plan is None else "both files are set"
+        raise BadInput(what="there is not one file to post" if plan else "there is no comparison", why=why)
+    if plan is not None:
+        try:
+            return _of_plan(read_plan(read_untrusted(plan, limit=PLAN_LIMIT)))
+        except InvalidPlan as error:
+            raise BadInput(what=f"`{plan}` is not the plan of a deployment", why=str(error)) from error
+    assert comparison is not None  # noqa: S101  # one of both is set
+    try:
+        found = read_comparison(read_untrusted(comparison, limit=LIMIT))
+    except InvalidComparison as error:
+        raise BadInput(what=f"`{comparison}` is not a comparison of locks", why=str(error)) from error
+    return _Comment(
+        noun="comparison",
+        pull_request=found.pull_request,
+        head=found.head_of_pull_request,
+        marker=MARKER,
+        text=comment_of(found),
+    )
+
+
+def _of_plan(plan: DeploymentPlan) -> _Comment:
+    return _Comment(
+        noun="plan",
+        pull_request=plan.pull_request,
+        head=plan.head_of_pull_request,
+        marker=plan_marker(plan),
+        text=plan_comment(plan),
+    )
 
 
 def _event(tools: LockTools) -> PullRequestEvent | WorkflowRunEvent:
@@ -103,14 +145,14 @@ def _event(tools: LockTools) -> PullRequestEvent | WorkflowRunEvent:
     return event
 
 
-def _number(comparison: RepositoryComparison, event: PullRequestEvent | WorkflowRunEvent) -> int:
-    """The number of the pull request: of the event, or the one that the comparison claims to be about."""
+def _number(comparison: _Comment, event: PullRequestEvent | WorkflowRunEvent) -> int:
+    """The number of the pull request: of the event, or the one that the file claims to be about."""
     if isinstance(event, PullRequestEvent):
         if comparison.pull_request != event.number:
             raise _foreign(comparison.pull_request)
         return event.number
     if not comparison.pull_request:
-        raise BadInput(what="the comparison names no pull request", why="it was made outside of one")
+        raise BadInput(what=f"the {comparison.noun} names no pull request", why="it was made outside of one")
     return comparison.pull_request
 
 
@@ -130,14 +172,14 @@ def _require_same(pull_request: PullRequest, event: PullRequestEvent | WorkflowR
 
 def _foreign(number: int) -> BadInput:
     return BadInput(
-        what=f"the comparison names pull request {number}, which this workflow is not about",
+        what=f"the file names pull request {number}, which this workflow is not about",
         why="its branch or repository is another one",
     )
 
 
-def _posted(pulls: PullRequests, number: int, text: str) -> tuple[CommentAction, str]:
+def _posted(pulls: PullRequests, number: int, wanted: _Comment) -> tuple[CommentAction, str]:
     """Leave one comment with the text, or none without text."""
-    own = pulls.own_comments(number, MARKER)
+    own, text = pulls.own_comments(number, wanted.marker), wanted.text
     kept = own[:1] if text else ()
     for comment in own[len(kept) :]:
         pulls.delete(comment)
@@ -161,7 +203,7 @@ def _report(action: CommentAction, number: int, url: str) -> Report[Outputs]:
 
 STEP = Step(
     name="post-comment",
-    summary="Post a comparison of locks as one comment on its pull request, update it, or remove it.",
+    summary="Post a comparison of locks, or the plan of a deployment, as one comment on its pull request.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,8 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.command.host import Host
+from mlflow_uv.core.deploy.difference import DeploymentChange
+from mlflow_uv.core.deploy.plan_document import DeploymentPlan, plan_document
 from mlflow_uv.core.lock_difference.changes import ChangeKind, PackageChange, PackageUse
 from mlflow_uv.core.lock_difference.comment import MARKER, comment_of
 from mlflow_uv.core.lock_difference.comparison import LockChange, LockComparison, RepositoryComparison
@@ -47,9 +49,11 @@ class Workflow:
     ) -> Outputs:
         """Run the step on a file."""
         self.file.write_bytes(given if isinstance(given, bytes) else comparison_document(given))
-        return self.rerun(event=event, **variables)
+        return self.rerun(event=event, variables=variables)
 
-    def rerun(self, *, event: dict | None = None, **variables: str) -> Outputs:
+    def rerun(
+        self, *, event: dict | None = None, plan: bool = False, variables: Mapping[str, str] | None = None
+    ) -> Outputs:
         """Run the step on what is there."""
         path = self.folder / "event.json"
         path.write_text(
@@ -62,9 +66,10 @@ class Workflow:
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_TOKEN": TOKEN,
         }
-        host = Host.of({**os.environ, **job, **variables}, folder=self.folder, python=Path(sys.executable))
+        host = Host.of({**os.environ, **job, **(variables or {})}, folder=self.folder, python=Path(sys.executable))
         with locktools(host, console=terminal(words())) as tools:
-            return run(Inputs(comparison_file=self.file), tools).outputs
+            given = Inputs(plan_file=self.file) if plan else Inputs(comparison_file=self.file)
+            return run(given, tools).outputs
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +219,46 @@ def test_a_token_without_permission_says_what_it_needs(workflow: Workflow) -> No
         workflow.run()
 
     assert ("a token with the permission pull-requests: write", False) == (caught.value.fix, TOKEN in str(caught.value))
+
+
+def test_a_plan_has_a_comment_of_its_own(workflow: Workflow) -> None:
+    """
+    The comment about the locks stays; another plan of the deployment replaces the first, and none removes it.
+    """
+    workflow.run()
+    change = DeploymentChange(part="version", now="1", then="2")
+    plan = DeploymentPlan(
+        deployment="prod", model="wine", version="2", changes=(change,), pull_request=3, head_of_pull_request=HEAD
+    )
+    actions = []
+    for given in (plan, plan, replace(plan, version="3"), replace(plan, changes=())):
+        workflow.file.write_bytes(plan_document(given))
+        actions.append(workflow.rerun(plan=True).action)
+
+    assert [CommentAction.CREATED, CommentAction.UNCHANGED, CommentAction.UPDATED, CommentAction.REMOVED] == actions
+    assert 1 == len(workflow.github.comments)
+
+
+def test_a_plan_of_another_pull_request_or_commit_is_refused(workflow: Workflow) -> None:
+    """
+    As a comparison is; so is a comparison in the place of a plan.
+    """
+    for head, number, message in ((OTHER, 3, "the plan is about another commit"), (HEAD, 5, "not about")):
+        plan = DeploymentPlan(
+            deployment="prod", model="wine", version="2", pull_request=number, head_of_pull_request=head
+        )
+        workflow.file.write_bytes(plan_document(plan))
+        with pytest.raises(BadInput, match=message):
+            workflow.rerun(plan=True)
+    workflow.file.write_bytes(comparison_document(COMPARISON))
+    with pytest.raises(BadInput, match="is not the plan of a deployment"):
+        workflow.rerun(plan=True)
+
+
+def test_one_file_is_posted() -> None:
+    """
+    Neither none nor both.
+    """
+    for inputs in (Inputs(), Inputs(comparison_file=Path("a"), plan_file=Path("b"))):
+        with pytest.raises(BadInput, match="there is"):
+            run(inputs, None)  # type: ignore[arg-type]

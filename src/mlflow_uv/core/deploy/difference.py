@@ -31,11 +31,12 @@ def changes_between(now: Facts, then: Facts) -> tuple[DeploymentChange, ...]:
 
 def plan_table(title: str, changes: tuple[DeploymentChange, ...]) -> Table:
     """The plan as a table of a report."""
-    rows = tuple((change.part, _shown(change.now), _shown(change.then)) for change in changes)
+    rows = tuple((change.part, shown_value(change.now), shown_value(change.then)) for change in changes)
     return Table(title=title, columns=("Part", "Runs now", "Would run"), rows=rows, kind=TableKind.CHANGES)
 
 
-def _shown(value: str) -> str:
+def shown_value(value: str) -> str:
+    """A value as a person reads it: a digest is shortened."""
     digest = "sha256:"
     name, found, hexadecimal = value.partition(digest)
     return f"{name}{digest}{hexadecimal[: _DIGEST - len(digest)]}" if found else value

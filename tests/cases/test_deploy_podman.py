@@ -1,0 +1,68 @@
+"""A version is deployed with a real Podman, in storage of its own, behind a real HAProxy."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from .deployments import PROXY_IMAGE, Clients, Deployment, Versions, new_name, released_versions
+from .podman_storage import podman_storage_in
+from .sample_project import SampleProject
+
+FINDINGS = 1
+NAMES = ("first", "second", "wrong")
+
+pytestmark = [pytest.mark.engine, pytest.mark.extended]
+
+
+@pytest.fixture(scope="module")
+def versions(released_sample: SampleProject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Versions]:
+    """Every version, released once, with Docker."""
+    with released_versions(released_sample, NAMES, tmp_path_factory.mktemp("versions") / "untouched") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def podman(
+    versions: Versions, podman_program: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """The variables of a Podman that has the images of the versions and that of the proxy."""
+    folder = tmp_path_factory.mktemp("podman")
+    with podman_storage_in(folder, podman_program) as variables:
+        for image in (PROXY_IMAGE, *versions.tags.values()):
+            with subprocess.Popen(("docker", "save", image), stdout=subprocess.PIPE) as saving:
+                load = (podman_program, "load", "--quiet")
+                subprocess.run(
+                    load, stdin=saving.stdout, check=True, capture_output=True, env={**os.environ, **variables}
+                )
+        yield variables
+
+
+@pytest.fixture
+def deployment(versions: Versions, podman: dict[str, str]) -> Iterator[Deployment]:
+    """A deployment that runs the first version; it is removed afterwards."""
+    versions.sample.restore()
+    made = Deployment(consumer=versions.sample.consumer, name=new_name(), target="podman", variables=podman)
+    made.declare()
+    try:
+        first = made.run(versions.numbers["first"])
+        assert 0 == first.code, first.stderr
+        yield made
+    finally:
+        made.remove()
+
+
+def test_no_request_fails_while_versions_are_replaced(deployment: Deployment, versions: Versions) -> None:
+    """
+    A version that is wrong where it is deployed gets no request, and the one before runs on.
+    """
+    with Clients(deployment, 4) as clients:
+        second = deployment.run(versions.numbers["second"])
+        wrong = deployment.run(versions.numbers["wrong"])
+    again = deployment.run(versions.numbers["second"], "--dry-run")
+
+    assert (0, FINDINGS, 0) == (second.code, wrong.code, again.code), second.stderr + wrong.stderr
+    assert ([], False) == (clients.failures, again.outputs["deployment-changed"])
+    assert clients.answered
+    assert 2 == len(deployment.containers())
