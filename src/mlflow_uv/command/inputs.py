@@ -36,21 +36,12 @@ ImageAddress = Annotated[
         " is no image."
     ),
 ]
-<<<<<<< HEAD
-SignerName = Annotated[
-    str, Doc("Who signed: the id of the key, after the names of its certificate; empty without a valid signature.")
-]
-=======
-<<<<<<< HEAD
-=======
 SignerName = Annotated[
     str, Doc("Who signed: the id of the key, after the names of its certificate; empty without a valid signature.")
 ]
 PlanFile = Annotated[
     Path | None, OneRun(), Doc("File of the plan of a deployment as JSON, which deploy writes and post-comment reads.")
 ]
->>>>>>> b28895b (Post plans on pull requests, and deploy in a reusable workflow)
->>>>>>> ae564f0 (Post plans on pull requests, and deploy in a reusable workflow)
 OneTarget = Annotated[
     str | None,
     Doc(
