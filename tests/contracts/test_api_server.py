@@ -196,9 +196,9 @@ def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+def server(kubernetes_programs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """The server, started once."""
-    with api_server(tmp_path_factory.mktemp("server")) as found:
+    with api_server(tmp_path_factory.mktemp("server"), *kubernetes_programs) as found:
         yield found
 
 
