@@ -6,6 +6,7 @@ from mlflow_uv.core.security.child_environment import (
     ChildEnvironment,
     for_engine,
     for_git,
+    for_kubectl,
     for_model,
     for_payload,
     for_server,
@@ -215,3 +216,22 @@ def test_what_was_withheld_from_training_is_named() -> None:
     withheld = for_training(CALLER, respect=False, allowed=("GH_TOKEN",)).withheld
 
     assert tuple(sorted(RIGHTS - {"GH_TOKEN"})) == withheld
+
+
+def test_no_child_gets_the_key_that_signs() -> None:
+    """
+    Not even a training that is given it by name: the one process that needs it reads it from its standard input.
+    """
+    caller = {**CALLER, "MLFLOW_UV_SIGNING_KEY": "signing-secret"}
+    children = [
+        for_uv(caller, respect=True),
+        for_payload(caller),
+        for_model(caller),
+        for_training(caller, respect=True, allowed=("MLFLOW_UV_SIGNING_KEY",)),
+        for_engine(caller),
+        for_kubectl(caller),
+        for_git(caller),
+        for_server(caller),
+    ]
+
+    assert [] == [child for child in children if "signing-secret" in child.variables.values()]

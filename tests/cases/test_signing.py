@@ -1,0 +1,309 @@
+"""A signed version, and everything plausible that somebody could put in its place: each is refused, with its name."""
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.core.release.digests import tree_digest
+from mlflow_uv.core.release.record import from_json
+from mlflow_uv.core.signing.statement import CHAIN, PROVENANCE, SBOM, predicate_type
+from mlflow_uv.tools.system.content import digests_in
+from tests.registries import registry
+from tests.sharing import SharedFolder
+from tests.signers import Signers, make_signers
+
+from .consumer import CommandResult
+from .images import BASE, remove_image
+from .sample_project import SampleProject
+
+CHAIN_BROKEN = 11
+VERSION = "models:/wine/1"
+INDEX = "application/vnd.oci.image.index.v1+json"
+LATER = pytest.mark.extended
+
+
+@pytest.fixture(scope="session")
+def signers(shared: SharedFolder) -> Signers:
+    """See make_signers."""
+    return make_signers(shared)
+
+
+def signed(sample: SampleProject, signers: Signers, key: str = "first", *flags: str) -> CommandResult:
+    """The version, signed with a key that the job has in its variables."""
+    variables = {"MLFLOW_UV_SIGNING_KEY": signers.text(f"{key}.pem")}
+    result = sample.run("sign", VERSION, *flags, variables=variables)
+    assert result.code == 0, result.stderr
+    return result
+
+
+def trust(signers: Signers, *keys: str, policy: str = "require", more: str = "") -> dict[str, str]:
+    """The variable of a job that trusts keys."""
+    listed = ", ".join(f'"""{signers.text(f"{key}.pub")}"""' for key in keys)
+    return {"MLFLOW_UV_TRUST": f'policy = "{policy}"\nkeys = [{listed}]\n{more}\n'}
+
+
+def kept(sample: SampleProject, file: str) -> Path:
+    """A file in the run of the model's store, beside the record of version 1."""
+    (path,) = (sample.consumer.store / "artifacts").glob(f"*/*/artifacts/mlflow-uv/*/wine-*/1/{file}")
+    return path
+
+
+def rewrite(sample: SampleProject) -> None:
+    """Change the model, its record and the tags of its version so that they fit each other, as any writer could."""
+    model, path = sample.consumer.model, kept(sample, "record.json")
+    (weights,) = model.glob("python_model.pkl")
+    weights.write_bytes(weights.read_bytes() + b"\0")
+    record = from_json(json.loads(path.read_text()))
+    forged = replace(record, model=replace(record.model, sha256=tree_digest(digests_in(model))))
+    path.write_text(json.dumps(forged.to_json()))
+    tags = {"mlflow-uv.model-sha256": forged.model.sha256, "mlflow-uv.record-sha256": forged.sha256}
+    sample.consumer.ask_mlflow(
+        "\n".join(f"client.set_model_version_tag('wine', '1', {tag!r}, {value!r})" for tag, value in tags.items())
+    )
+
+
+def test_a_model_that_was_rewritten_with_its_record_and_all_tags_is_refused(
+    sample: SampleProject, signers: Signers
+) -> None:
+    """
+    Its digests fit each other, so that an audit without trust finds nothing; nobody else's signature fits.
+    """
+    signing, trusted = signed(sample, signers), trust(signers, "first")
+    before = sample.run("promote", variables=trusted)
+    rewrite(sample)
+
+    without = sample.run("audit", VERSION)
+    audited = sample.run("audit", VERSION, variables=trusted)
+    verified = sample.run("verify-chain", VERSION, "--public-key", str(signers.folder / "first.pub"))
+    promoted = sample.run("promote", variables=trusted)
+
+    key = signing.outputs["signer"]
+    reason = f"`model` of the release record is not what {key} signed"
+    assert (3, True, 0) == (signing.outputs["attestation-count"], signing.outputs["signed"], before.code)
+    assert (0, []) == (without.code, without.outputs["broken"])
+    assert [(1, ["signature"])] * 2 == [(one.code, one.outputs["broken"]) for one in (audited, verified)]
+    assert (1, ["gate-chain"]) == (promoted.code, promoted.rules)
+    assert all(reason in one.stderr for one in (audited, verified, promoted)), audited.stderr
+    assert "BEGIN PRIVATE KEY" not in "".join(one.stdout + one.stderr for one in (signing, before, audited))
+
+
+@LATER
+def test_what_was_signed_is_not_signed_again_and_its_files_are_valid_for_others(
+    sample: SampleProject, signers: Signers
+) -> None:
+    """
+    OpenSSF's own command verifies the model as the store has it, and refuses it once a file was changed.
+    """
+    signed(sample, signers)
+    attestations = kept(sample, "signature/attestations.jsonl").read_text()
+    program = signers.program.python.with_name("model_signing")
+    key = ("--public_key", str(signers.folder / "first.pub"))
+    command = (program, "verify", "key", *key, "--signature", kept(sample, "signature/model.sig"))
+
+    again = signed(sample, signers)
+    valid = subprocess.run((*command, sample.consumer.model), capture_output=True, text=True, check=False)
+    rewrite(sample)
+    changed = subprocess.run((*command, sample.consumer.model), capture_output=True, text=True, check=False)
+
+    assert (False, attestations) == (
+        again.outputs["signed"], kept(sample, "signature/attestations.jsonl").read_text()
+    )  # fmt: skip
+    assert (0, 1) == (valid.returncode, changed.returncode), valid.stderr
+    found = signers.program.verify(tuple(attestations.splitlines()), signers.trusting("first"))
+    assert [CHAIN, PROVENANCE, SBOM] == [predicate_type(bundle.payload) for bundle in found]
+
+
+@LATER
+def test_a_key_is_rotated_and_revoked(sample: SampleProject, signers: Signers) -> None:
+    """
+    A version keeps the signatures of both keys, and one that is valid is enough.
+    """
+    first = signed(sample, signers)
+    stranger = sample.run("audit", VERSION, variables=trust(signers, "second"))
+    signed(sample, signers, "second")
+    identifier = first.outputs["signer"].removeprefix("key ")
+
+    both = sample.run("audit", VERSION, variables=trust(signers, "first"))
+    dropped = sample.run("audit", VERSION, variables=trust(signers, "second"))
+    revoked = trust(signers, "first", "second", more=f'revoked = ["{identifier}"]')
+    valid = sample.run("audit", VERSION, variables=revoked)
+    alone = sample.run("audit", VERSION, variables=trust(signers, "first", more=f'revoked = ["{identifier}"]'))
+
+    assert (1, ["signature"]) == (stranger.code, stranger.outputs["broken"])
+    assert f"the key {identifier} is not trusted" in stranger.stderr
+    assert [0, 0, 0] == [one.code for one in (both, dropped, valid)], both.stderr
+    assert (1, True) == (alone.code, f"the key {identifier} is revoked" in alone.stderr)
+
+
+@LATER
+def test_versions_from_before_signing_are_a_case_of_their_own(sample: SampleProject, signers: Signers) -> None:
+    """
+    Refused, reported, or named by the digests of their models, as the project says; the fix signs them.
+    """
+    unsigned = sample.run("promote", variables=trust(signers, "first"))
+    warned = sample.run("audit", VERSION, variables=trust(signers, "first", policy="warn"))
+    digest = json.loads(sample.consumer.record.read_text())["model"]["sha256"]
+    named = sample.run("audit", VERSION, variables=trust(signers, "first", more=f'unsigned = ["{digest}"]'))
+    promoted = sample.run("promote", variables=trust(signers, "first", policy="warn"))
+
+    assert (1, ["gate-chain"]) == (unsigned.code, unsigned.rules)
+    assert "mlflow-uv sign models:/wine/1" in unsigned.answer["findings"][0]["fix"]
+    assert (0, ["signature"], []) == (warned.code, warned.outputs["unverified"], warned.outputs["broken"])
+    assert (0, True) == (named.code, "signature" in named.outputs["holds"])
+    assert (0, True) == (promoted.code, promoted.outputs["promoted"]), promoted.stderr
+    assert any("has no attestation" in gate for gate in promoted.outputs["gates"])
+
+
+@LATER
+def test_an_old_signature_is_not_one_of_a_new_version(sample: SampleProject, signers: Signers) -> None:
+    """
+    The attestations of version 1, copied beside the record of version 2, are valid and about another version.
+    """
+    signed(sample, signers)
+    retrained = sample.run("release", "--engine", "none", "--retrain")
+    new = f"models:/wine/{retrained.outputs['version']}"
+    old = kept(sample, "signature/attestations.jsonl")
+    (beside,) = (sample.consumer.store / "artifacts").glob("*/*/artifacts/mlflow-uv/*/wine-*/2/record.json")
+    (beside.parent / "signature").mkdir()
+    (beside.parent / "signature" / old.name).write_bytes(old.read_bytes())
+
+    refused = sample.run("audit", new, variables=trust(signers, "first"))
+
+    assert (0, "models:/wine/2", 1) == (retrained.code, new, refused.code), retrained.stderr
+    assert "signed wine version 1, and this is wine version 2" in refused.stderr
+
+
+@LATER
+@pytest.mark.parametrize("harm", ["removed", "emptied", "of another kind"])
+def test_an_attestation_that_is_gone_is_missed(sample: SampleProject, signers: Signers, harm: str) -> None:
+    """
+    The record still names the signer, which proves nothing.
+    """
+    signed(sample, signers)
+    attestations = kept(sample, "signature/attestations.jsonl")
+    if harm == "removed":
+        attestations.unlink()
+    else:
+        lines = attestations.read_text().splitlines()
+        attestations.write_text("" if harm == "emptied" else "\n".join(lines[1:]))
+
+    refused = sample.run("audit", VERSION, variables=trust(signers, "first"))
+
+    assert (1, ["signature"]) == (refused.code, refused.outputs["broken"]), refused.stderr
+    assert "the store has " in refused.stderr
+
+
+@LATER
+def test_an_expired_certificate_is_refused(sample: SampleProject, signers: Signers) -> None:
+    """
+    One that is valid is accepted, of the authority that the table of the project names.
+    """
+    (sample.folder / "authority.crt").write_text(signers.text("authority.crt"))
+    manifest = sample.folder / "pyproject.toml"
+    table = 'authorities = ["authority.crt"]\nidentities = ["release@example.com"]\n'
+    manifest.write_text(f"{manifest.read_text()}\n[tool.mlflow-uv.trust]\n{table}")
+    sample.commit()
+    signed(sample, signers, "expired", "--certificate", str(signers.folder / "expired.crt"))
+
+    refused = sample.run("audit", VERSION)
+    signed(sample, signers, "leaf", "--certificate", str(signers.folder / "leaf.crt"))
+    accepted = sample.run("audit", VERSION)
+
+    assert (1, 0) == (refused.code, accepted.code), accepted.stderr
+    assert "its certificate is valid from " in refused.stderr
+
+
+@LATER
+def test_a_lock_that_was_changed_after_signing_is_named(sample: SampleProject, signers: Signers) -> None:
+    """
+    In the model, where the chain without signatures finds it, too.
+    """
+    signed(sample, signers)
+    sample.consumer.edit(sample.consumer.model / "mlflow-uv" / "uv.lock", 'name = "six"\n', 'name = "sixer"\n')
+
+    refused = sample.run("rollback", "--to", "1", variables=trust(signers, "first"))
+    audited = sample.run("audit", VERSION, variables=trust(signers, "first"))
+
+    assert refused.code != 0
+    assert {"lock", "model", "signature"} <= {*audited.outputs["broken"]}
+    assert "mlflow-uv/uv.lock" in audited.stderr
+
+
+@LATER
+def test_nothing_that_is_broken_is_signed(sample: SampleProject, signers: Signers) -> None:
+    """
+    A signature says that somebody verified the chain.
+    """
+    sample.consumer.edit(sample.consumer.model / "requirements.txt", "six==1.17.0", "six==1.16.0")
+
+    refused = sample.run("sign", VERSION, "--signing-key", str(signers.folder / "first.pem"))
+
+    assert CHAIN_BROKEN == refused.code
+    assert [] == [*(sample.consumer.store / "artifacts").glob("**/signature")]
+
+
+@LATER
+def test_a_downloaded_model_is_verified_without_its_store(
+    sample: SampleProject, signers: Signers, tmp_path: Path
+) -> None:
+    """
+    With its attestations and a key; what was exchanged is named.
+    """
+    signed(sample, signers)
+    (tmp_path / "b.jsonl").write_bytes(kept(sample, "signature/attestations.jsonl").read_bytes())
+    flags = ("--attestations", str(tmp_path / "b.jsonl"), "--public-key", str(signers.folder / "first.pub"))
+    unreachable = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+
+    valid = sample.run("verify-chain", str(sample.consumer.model), *flags, variables=unreachable)
+    rewrite(sample)
+    changed = sample.run("verify-chain", str(sample.consumer.model), *flags, variables=unreachable)
+
+    assert (0, VERSION) == (valid.code, valid.outputs["signed-version"]), valid.stderr
+    assert (1, ["model"]) == (changed.code, changed.outputs["broken"])
+    assert "python_model.pkl" in changed.stderr
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory, registry_program: str) -> Iterator[str]:
+    """A registry, without the API for referrers."""
+    with registry(tmp_path_factory.mktemp("registry"), registry_program) as name:
+        yield name
+
+
+@LATER
+@pytest.mark.engine
+def test_an_image_is_signed_with_its_version(sample: SampleProject, signers: Signers, host: str) -> None:
+    """
+    A tag that moved, and attestations that were taken from the registry, are refused by image and by version.
+    """
+    built = sample.run("build-image", "--engine", "docker", "--push", "--image", f"{host}/cellar/signed")
+    tested = sample.run("smoke-test")
+    name, digest = built.outputs["image"], built.outputs["image-digest"]
+    remove_image(built.outputs["image-id"])
+    signing = signed(sample, signers)
+    flags = ("--public-key", str(signers.folder / "first.pub"))
+
+    valid = sample.run("verify-chain", name, *flags)
+    for words in (("tag", BASE, name), ("push", "--quiet", name), ("rmi", name)):
+        subprocess.run(("docker", *words), check=True, capture_output=True)
+    moved = sample.run("verify-chain", name, *flags)
+    by_digest = sample.run("verify-chain", f"{name.rpartition(':')[0]}@{digest}", *flags)
+    empty = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode()
+    url = f"http://{host}/v2/cellar/signed/manifests/{digest.replace(':', '-')}"
+    request = urllib.request.Request(url, data=empty, headers={"Content-Type": INDEX}, method="PUT")
+    with urllib.request.urlopen(request):
+        pass
+    removed = sample.run("audit", VERSION, variables=trust(signers, "first"))
+
+    assert [0, 0, 0] == [one.code for one in (built, tested, valid)], valid.stderr
+    assert "with the image" in signing.answer["summary"]
+    assert VERSION == valid.outputs["signed-version"]
+    assert (1, ["signature"]) == (moved.code, moved.outputs["broken"]), moved.stderr
+    assert (1, ["image"]) == (by_digest.code, by_digest.outputs["broken"]), by_digest.stderr  # the tag of its version
+    assert {"signature", "image"} == {*removed.outputs["broken"]}
+    assert f"the registry, of {name}, has no attestation of wine version 1" in removed.stderr
