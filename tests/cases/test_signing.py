@@ -152,7 +152,7 @@ def test_versions_from_before_signing_are_a_case_of_their_own(sample: SampleProj
     promoted = sample.run("promote", variables=trust(signers, "first", policy="warn"))
 
     assert (1, ["gate-chain"]) == (unsigned.code, unsigned.rules)
-    assert "mlflow-uv sign models:/wine/1" in unsigned.answer["findings"][0]["fix"]
+    assert "mlflow-uv sign --version-uri models:/wine/1" in unsigned.answer["findings"][0]["fix"]
     assert (0, ["signature"], []) == (warned.code, warned.outputs["unverified"], warned.outputs["broken"])
     assert (0, True) == (named.code, "signature" in named.outputs["holds"])
     assert (0, True) == (promoted.code, promoted.outputs["promoted"]), promoted.stderr

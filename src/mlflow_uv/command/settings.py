@@ -82,6 +82,7 @@ KEYS = frozenset(
         "tolerance",
         "tracking-uri",
         "train",
+        "trust",
         "verify",
         "ways",
         "withhold-registry",

@@ -272,6 +272,10 @@ def _require_valid_policies(project: Project) -> None:
         from ..core.promotion.promote_policy import read_promotion  # noqa: PLC0415  # a lock step needs no record
 
         read_promotion(policy_table(project, "promote", where=where))
+    if "trust" in project.settings:
+        from ..core.signing.trust_policy import read_trust_policy  # noqa: PLC0415  # as above
+
+        read_trust_policy(policy_table(project, "trust", where=where))
     if "deploy" in project.settings:
         from ..core.deploy.settings import read_deployments  # noqa: PLC0415  # as above
 

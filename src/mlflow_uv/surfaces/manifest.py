@@ -16,6 +16,7 @@ from ..core.lint.settings import LintSettings
 from ..core.model.budgets import Budgets
 from ..core.policy.policy import LockPolicy
 from ..core.promotion.promote_policy import PromotePolicy
+from ..core.signing.trust_policy import TrustPolicy
 from ..steps.catalog import RELEASE_NAME, all_steps, step_of
 from .cli import SARIF
 
@@ -147,6 +148,7 @@ def _settings() -> str:
             "policy",
             "promote",
             "smoke-test",
+            "trust",
             *(field.kebab for step in all_steps() for field in fields_of(step.inputs) if field.setting),
         }
     )
@@ -187,6 +189,12 @@ def _reference() -> str:
         " there, the chain must hold and the version must be tested.\n"
     )
     parts.append("".join(_table("rule", fields_of(PromotePolicy))))
+    parts.append("## Trust\n")
+    parts.append(
+        "Whose signatures of a version count, set in `[tool.mlflow-uv.trust]` of pyproject.toml, or in the variable"
+        " `MLFLOW_UV_TRUST` of the job, which replaces the table. See [signing](signing.md#whom-a-project-trusts).\n"
+    )
+    parts.append("".join(_table("setting", fields_of(TrustPolicy))))
     parts.append("## Rules of lint\n")
     parts.append(
         "What lint checks. A finding and a hook are named after its rule, such as `lint-tracking-uri`; each rule has a"
