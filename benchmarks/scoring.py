@@ -1,13 +1,14 @@
 """
 Measures scoring requests to this server, with and without its fast path, to MLflow's own server and to MLServer.
 
-    uv run benchmarks/scoring.py [--seconds 3] [--rounds 2] [--python INTERPRETER] [--without-mlserver] [--write]
+    uv run benchmarks/scoring.py [--seconds 3] [--rounds 2] [--workers 1 2 3 4] [--python INTERPRETER]
+        [--without-mlserver] [--write]
 
-The servers run at the same time, each with one worker and the same model, and are asked in turns by 1, 8 and 64 clients
-with persistent connections. `--seconds` is how long a turn lasts; requests that it began are waited for. The
-interpreter is one with MLflow and its scoring server, by default from the lock of examples/wine. MLServer gets an
-environment of its own with the same MLflow, and is left out if that cannot be made. With `--write` the table goes to
-docs/benchmarks.md.
+The servers run at the same time, each with as many workers and the same model, and are asked in turns by 1, 8 and 64
+clients with persistent connections; several workers are asked by 8 and 64 clients. `--seconds` is how long a turn
+lasts; requests that it began are waited for. The interpreter is one with MLflow and its scoring server, by default
+from the lock of examples/wine. MLServer gets an environment of its own with the same MLflow, and is left out if that
+cannot be made. With `--write` the table goes to docs/benchmarks.md.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import http.client
 import json
 import os
 import platform
+import signal
 import socket
 import subprocess
 import sys
@@ -32,6 +34,8 @@ from scoring_results import MLSERVER, OURS, SLOW, STOCK, Load, Turns, require_sa
 
 SERVING = ROOT / "src" / "mlflow_uv" / "serving"
 PATIENCE_S = 120
+IDLE_S = 1.0
+WORKERS = (1, 2, 3, 4)
 TICKS = os.sysconf("SC_CLK_TCK")
 LOADER = """
 import numpy as np
@@ -141,8 +145,21 @@ def running(argv: Sequence[object], port: int, folder: Path, more: Mapping[str, 
         wait_until_open(port, process, folder / "log.txt")
         yield Server(process, port)
     finally:
-        process.kill()
+        for pid in sorted(family(process.pid), reverse=True):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
+
+
+def wait_until_idle(servers: Sequence[Server]) -> None:
+    """Return when no server uses a processor: the first worker answers before the others have loaded the model."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        before = [server.used_s() for server in servers]
+        time.sleep(IDLE_S)
+        if all(server.used_s() - used < IDLE_S / 10 for server, used in zip(servers, before, strict=True)):
+            return
+    sys.exit("A server does not come to rest")
 
 
 def free_port() -> int:
@@ -152,42 +169,53 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def stock(python: Path, model: Path, scratch: Path) -> AbstractContextManager[Server]:
+@dataclass(frozen=True)
+class Place:
+    """What a server serves and with how many workers, and a folder of its own."""
+
+    model: Path
+    workers: int
+    scratch: Path
+
+
+def stock(python: Path, place: Place) -> AbstractContextManager[Server]:
     """The command line that `mlflow models serve` runs."""
     port = free_port()
-    argv = [python, "-m", "uvicorn", "--host", "127.0.0.1", "--port", port, "mlflow.pyfunc.scoring_server.app:app"]
-    return running(argv, port, scratch, {"__pyfunc_model_path__": str(model)})
+    argv = [python, "-m", "uvicorn", "--host", "127.0.0.1", "--port", port, "--workers", place.workers,
+            "mlflow.pyfunc.scoring_server.app:app"]  # fmt: skip
+    return running(argv, port, place.scratch, {"__pyfunc_model_path__": str(place.model)})
 
 
-def mlserver(python: Path, model: Path, scratch: Path) -> AbstractContextManager[Server]:
-    """MLServer's runtime for MLflow, which has MLflow's route, in one process."""
+def mlserver(python: Path, place: Place) -> AbstractContextManager[Server]:
+    """MLServer's runtime for MLflow, which has MLflow's route; one worker is its own process."""
+    scratch = place.scratch
     port, grpc, metrics = free_port(), free_port(), free_port()
     settings = {"host": "127.0.0.1", "http_port": port, "grpc_port": grpc, "metrics_port": metrics,
-                "parallel_workers": 0, "debug": False}  # fmt: skip
-    parameters = {"uri": str(model)}
+                "parallel_workers": place.workers if place.workers > 1 else 0, "debug": False}  # fmt: skip
+    parameters = {"uri": str(place.model)}
     described = {"name": "linear", "implementation": "mlserver_mlflow.MLflowRuntime", "parameters": parameters}
     (scratch / "settings.json").write_text(json.dumps(settings))
     (scratch / "model-settings.json").write_text(json.dumps(described))
     return running([python.parent / "mlserver", "start", scratch], port, scratch, {})
 
 
-def ours(python: Path, model: Path, scratch: Path, *, fast: str) -> AbstractContextManager[Server]:
+def ours(python: Path, place: Place, *, fast: str) -> AbstractContextManager[Server]:
     """The server of this project."""
     port = free_port()
-    variables = {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1", "MLFLOW_UV_MODEL": str(model), "FAST": fast}
-    return running([python, "-I", SERVING], port, scratch, variables)
+    variables = {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": str(place.workers), "FAST": fast}
+    return running([python, "-I", SERVING], port, place.scratch, {**variables, "MLFLOW_UV_MODEL": str(place.model)})
 
 
-Start = Callable[[Path, Path], AbstractContextManager[Server]]
+Start = Callable[[Place], AbstractContextManager[Server]]
 
 
 def sides(python: Path, mlserver_python: Path | None) -> Mapping[str, Start]:
     """The servers by their names; the first is the base of all factors."""
-    starts: dict[str, Start] = {STOCK: lambda model, scratch: stock(python, model, scratch)}
+    starts: dict[str, Start] = {STOCK: lambda place: stock(python, place)}
     if mlserver_python is not None:
-        starts[MLSERVER] = lambda model, scratch: mlserver(mlserver_python, model, scratch)
-    starts[SLOW] = lambda model, scratch: ours(python, model, scratch, fast="0")
-    starts[OURS] = lambda model, scratch: ours(python, model, scratch, fast="1")
+        starts[MLSERVER] = lambda place: mlserver(mlserver_python, place)
+    starts[SLOW] = lambda place: ours(python, place, fast="0")
+    starts[OURS] = lambda place: ours(python, place, fast="1")
     return starts
 
 
@@ -227,6 +255,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--workers", type=int, nargs="+", default=WORKERS)
     parser.add_argument("--python", type=Path)
     parser.add_argument("--without-mlserver", action="store_true")
     parser.add_argument("--write", action="store_true")
@@ -240,7 +269,12 @@ def main() -> None:
         (folder / "linear.py").write_text(LOADER)
         counts = sorted({str(load.columns) for load in LOADS})
         subprocess.run([python, "-c", SAVING, folder, *counts], check=True, cwd=folder)
-        lines = list(table(sides(python, other), folder, rounds=options.rounds, seconds=options.seconds))
+        starts = sides(python, other)
+        lines = [
+            line
+            for workers in options.workers
+            for line in table(starts, folder, workers, rounds=options.rounds, seconds=options.seconds)
+        ]
         versions = f"MLflow {mlflow}" + ("" if other is None else f", MLServer {version_in(other, 'mlserver')}")
     about = (
         f"Measured with {versions}, Python {platform.python_version()} and {os.cpu_count()} processors in"
@@ -254,18 +288,21 @@ def main() -> None:
         print(section(lines, about))
 
 
-def table(starts: Mapping[str, Start], folder: Path, *, rounds: int, seconds: float) -> Iterator[str]:
+def table(starts: Mapping[str, Start], folder: Path, workers: int, *, rounds: int, seconds: float) -> Iterator[str]:
     """The lines of the table, which are also printed as soon as they are known."""
     for columns in sorted({load.columns for load in LOADS}):
         with ExitStack() as stack:
             servers = {}
             for number, (name, start) in enumerate(starts.items()):
-                (own := folder / f"server-{columns}-{number}").mkdir()
-                servers[name] = stack.enter_context(start(folder / str(columns), own))
+                if workers > 1 and name == SLOW:
+                    continue
+                (own := folder / f"server-{columns}-{workers}-{number}").mkdir()
+                servers[name] = stack.enter_context(start(Place(folder / str(columns), workers, own)))
+            wait_until_idle([*servers.values()])
             for load in (load for load in LOADS if load.columns == columns):
-                for clients in load.clients:
+                for clients in load.clients[min(workers - 1, 1) :]:
                     turns = measured(servers, load, clients, rounds=rounds, seconds=seconds)
-                    for line in rows(load, clients, turns):
+                    for line in rows(load, workers, clients, turns):
                         print(line, flush=True)
                         yield line
 

@@ -63,14 +63,15 @@ def require_same(answers: Mapping[str, set[bytes]]) -> None:
         sys.exit(f"The answers differ: { {name: sorted(a[:200] for a in given) for name, given in answers.items()} }")
 
 
-def rows(load: Load, clients: int, turns: Mapping[str, Turns]) -> Iterator[str]:
-    """The lines of the table about one load and number of clients."""
+def rows(load: Load, workers: int, clients: int, turns: Mapping[str, Turns]) -> Iterator[str]:
+    """The lines of the table about one load, number of workers of each server, and number of clients."""
     base = turns[STOCK]
     for name, turn in turns.items():
         p50, p95, p99 = (f"{turn.percentile(percent):.1f}" for percent in (50, 95, 99))
         yield (
-            f"| {load.rows:,} × {load.columns} | {clients} | {name} | {turn.rate:.1f} | {turn.rate / base.rate:.1f} |"
-            f" {p50} | {p95} | {p99} | {turn.cpu:.1f} | {base.cpu / turn.cpu:.1f} | {len(turn.milliseconds)} |"
+            f"| {load.rows:,} × {load.columns} | {workers} | {clients} | {name} | {turn.rate:.1f} |"
+            f" {turn.rate / base.rate:.1f} | {p50} | {p95} | {p99} | {turn.cpu:.1f} |"
+            f" {base.cpu / turn.cpu:.1f} | {len(turn.milliseconds)} |"
         )
 
 
@@ -78,13 +79,13 @@ def section(lines: Sequence[str], about: str) -> str:
     """What goes to the page."""
     return "\n".join((
         "## Scoring requests", "",
-        "A linear model with columns of doubles, served by one process each: MLflow's server as `mlflow models serve`",
-        "starts it, MLServer's runtime for MLflow, and this server. All get the same requests to `/invocations`, in",
-        "turns, from clients that each send the next request when they have an answer. p50, p95 and p99 are elapsed",
-        "milliseconds of a client, processor time is that of the server per request. A factor above 1 is better than",
-        "MLflow's server. All answers were the same bytes; those of MLServer, which writes JSON its own way, the same",
-        "values.", "",
-        "| rows × columns | clients | server | answers/s | factor | p50 | p95 | p99 | processor ms | factor | count |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "A linear model with columns of doubles, served by as many workers each: MLflow's server as `mlflow models",
+        "serve` starts it, MLServer's runtime for MLflow, and this server. All get the same requests to",
+        "`/invocations`, in turns, from clients that each send the next request when they have an answer. p50, p95",
+        "and p99 are elapsed milliseconds of a client, CPU time is that of the server per request, n the number of",
+        "requests. A factor above 1 is better than MLflow's server. All answers were the same bytes; those of",
+        "MLServer, which writes JSON its own way, the same values.", "",
+        "| rows × columns | workers | clients | server | answers/s | factor | p50 | p95 | p99 | CPU ms | factor | n |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
         *lines, "", textwrap.fill(about, 118),
     ))  # fmt: skip

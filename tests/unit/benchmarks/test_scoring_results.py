@@ -43,9 +43,22 @@ def test_a_row_is_compared_with_the_first_server() -> None:
         for _ in range(2):
             turns.add([pace * number for number in range(1, 51)], 5 * pace, pace)
 
-    lines = list(scoring.rows(scoring.Load(13, 10_000), 8, {scoring.STOCK: stock, scoring.OURS: ours}))
+    lines = list(scoring.rows(scoring.Load(13, 10_000), 2, 8, {scoring.STOCK: stock, scoring.OURS: ours}))
 
     assert [
-        "| 10,000 × 13 | 8 | MLflow's server | 1.0 | 1.0 | 250.0 | 480.0 | 500.0 | 200.0 | 1.0 | 100 |",
-        "| 10,000 × 13 | 8 | this server | 10.0 | 10.0 | 25.0 | 48.0 | 50.0 | 20.0 | 10.0 | 100 |",
+        "| 10,000 × 13 | 2 | 8 | MLflow's server | 1.0 | 1.0 | 250.0 | 480.0 | 500.0 | 200.0 | 1.0 | 100 |",
+        "| 10,000 × 13 | 2 | 8 | this server | 10.0 | 10.0 | 25.0 | 48.0 | 50.0 | 20.0 | 10.0 | 100 |",
     ] == lines
+
+
+def test_every_line_of_the_table_has_the_columns_of_its_head() -> None:
+    """
+    And the page has all of them.
+    """
+    turns = scoring.Turns()
+    turns.add([1.0], 1.0, 1.0)
+    lines = list(scoring.rows(scoring.Load(13, 1), 4, 64, {scoring.STOCK: turns}))
+
+    table = [line for line in scoring.section(lines, "about").splitlines() if line.startswith("|")]
+
+    assert (3, {13}) == (len(table), {line.count("|") for line in table})
