@@ -19,6 +19,7 @@ from mlflow_uv.core.model.recorded_requests import RecordedRequest, RequestOrigi
 from mlflow_uv.core.model.streams import requests_stream
 from mlflow_uv.ops.image.serving_check import Expected, check_reply
 from mlflow_uv.tools.mlflow.model_requests import ModelReply
+from mlflow_uv.tools.mlflow.model_scan import suspicions
 from tests.contracts.mlflow_interpreter import QUIET, MlflowInterpreter, synced
 
 # The training programs with their arguments, and the paths of answers that hold a time or an id.
@@ -174,3 +175,16 @@ def test_the_server_responds_to_a_model_of_a_library_as_mlflow_does(library_zoo:
     Tables with strings, gaps and dates, trees, regressions and tensors.
     """
     require_equal(library_zoo, command, ())
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("program", [*OF_CODE, *OF_LIBRARIES])
+def test_no_model_of_the_zoo_is_suspicious(program: str, code_zoo: Zoo, library_zoo: Zoo) -> None:
+    """
+    The scan of pickles accepts what the libraries write, in the formats that MLflow saves models in.
+    """
+    zoo = code_zoo if program in OF_CODE else library_zoo
+
+    model = Path(zoo.ask(log=program.split())["model"])
+
+    assert () == suspicions(model)

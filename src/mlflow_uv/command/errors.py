@@ -210,6 +210,13 @@ class NotConvertible(StepError):
     meaning = "the model cannot be converted"
 
 
+class ModelRefused(StepError):
+    """The files of a model import what no model needs, or cannot be scanned; nothing loaded it."""
+
+    exit_code = 25
+    meaning = "the model has code that no model needs, or cannot be scanned for it"
+
+
 INTERRUPTED = 130  # the exit code after Ctrl-C
 
 

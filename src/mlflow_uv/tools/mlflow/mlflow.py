@@ -20,7 +20,7 @@ from ...core.security.masking import mask, secrets_in
 from ...core.security.serve_env import ServeVariables
 from ...payloads.messages.conversion import ConvertModel, MeasureOriginal
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...payloads.messages.models import AnswerBySpark, AnswerRequests
+from ...payloads.messages.models import AnswerBySpark, AnswerRequests, DownloadModel
 from ...payloads.messages.reader import read
 from ...payloads.messages.request import DescribeEnvironment, EnvironmentDescription, Failure, Request
 from ..system.process import Command, Conversation, Runner
@@ -136,7 +136,7 @@ class Mlflow:
 
     def ask(self, python: Path, store: Store, request: Request, response: type[T]) -> T:
         """
-        The response to a request; secrets in its tags are masked.
+        The response to a request; secrets in its tags are masked, and a model that is downloaded is scanned.
 
         Raises the StepError for the kind of an error (see ERRORS), and ValueError for a malformed response.
         """
@@ -152,6 +152,10 @@ class Mlflow:
             self._responded.discard(store.uri)
             raise
         self._responded.add(store.uri)
+        if isinstance(request, DownloadModel) and not request.files:
+            from .model_scan import require_harmless  # noqa: PLC0415  # few steps download a model
+
+            require_harmless(Path(request.destination), self._host.variables, self._on_line)
         return _parsed(answer, request.verb, response)
 
     def ask_model(self, python: Path, store: Store, request: Request, response: type[T], run: ModelRun) -> T:

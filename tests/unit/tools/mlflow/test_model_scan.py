@@ -1,0 +1,223 @@
+"""Pickles of a model are scanned wherever they are, within limits, by a policy that no checkout can set."""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import pickle
+import random
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput, ModelRefused
+from mlflow_uv.tools.mlflow.model_scan import IMPORTS, SCAN, ScanLimits, require_harmless, suspicions
+
+
+class Command:
+    """An object whose pickle runs a command."""
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        """See pickle."""
+        return os.system, ("touch mark",)
+
+
+EVIL = pickle.dumps({"model": Command()})
+# A command, then so much that no buffer holds it: what a loader runs before it finds the end missing.
+LONG = pickle.dumps([Command(), random.Random(1).randbytes(1 << 20)])
+# What NumPy writes for an array of objects (NEP 1).
+HEADER = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
+OBJECTS = b"\x93NUMPY\x01\x00" + len(HEADER).to_bytes(2, "little") + HEADER + EVIL
+
+
+def zipped(**files: bytes) -> bytes:
+    """An archive, compressed."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(f"data/{name}", data)
+    return content.getvalue()
+
+
+def tarred(data: bytes) -> bytes:
+    """An archive of tar."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        member = tarfile.TarInfo("weights.bin")
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return content.getvalue()
+
+
+def nested(data: bytes, times: int) -> bytes:
+    """An archive in an archive, and so on."""
+    for _ in range(times):
+        data = zipped(inner=data)
+    return data
+
+
+def model_of(folder: Path, **files: bytes) -> Path:
+    """A model with these files; `__` in a name stands for a dot."""
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_bytes(content)
+    (folder / "MLmodel").write_text("flavors: {}\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        EVIL, gzip.compress(EVIL), bz2.compress(EVIL), lzma.compress(EVIL), zlib.compress(EVIL, 3), zipped(x=EVIL),
+        tarred(EVIL), nested(gzip.compress(EVIL), 2), gzip.compress(tarred(EVIL)), pickle.dumps(1) + EVIL, OBJECTS,
+        zipped(x=OBJECTS), EVIL[:-2], gzip.compress(LONG)[:-9000], zlib.compress(LONG)[:-9000],
+    ],
+    ids=[
+        "plain", "gzip", "bzip2", "xz", "zlib", "zip", "tar", "nested", "tar in gzip", "second", "objects", "npz",
+        "truncated", "gzip cut off", "zlib cut off",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["model__pkl", "weights__dat"])
+def test_a_command_is_found_wherever_it_is(name: str, content: bytes, tmp_path: Path) -> None:
+    """
+    The content tells what a file is; its name does not.
+    """
+    found = suspicions(model_of(tmp_path, **{name: content}))
+
+    assert "posix.system" in {suspicion.found.shown for suspicion in found if suspicion.found}
+    assert all(suspicion.place.startswith(name.replace("__", ".")) for suspicion in found)
+    assert not Path("mark").exists()
+
+
+def test_the_bytes_of_arrays_between_opcodes_are_skipped(tmp_path: Path) -> None:
+    """
+    As joblib writes them: what is before and after them is scanned, and the file is not called broken.
+    """
+    wrapper = b"\x80\x04\x8c\x13joblib.numpy_pickle\x94\x8c\x11NumpyArrayWrapper\x94\x93\x94)\x81\x94"
+    arrays = b"\xff" * 5000
+    after = b"\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x01a\x85R."
+
+    harmless = suspicions(model_of(tmp_path, model__joblib=wrapper + arrays + b"."))
+    found = suspicions(model_of(tmp_path, model__joblib=wrapper + arrays + after))
+
+    assert ((), ["posix.system"]) == (harmless, [item.found.shown for item in found if item.found])
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (gzip.compress(bytes(9 << 20)), "the model has more than 1 MB in archives, too much to scan"),
+        (zipped(x=bytes(9 << 20)), "the model has more than 1 MB in archives, too much to scan"),
+        (nested(b"x", 6), "it is an archive in 4 others"),
+        (
+            pickle.dumps(list(range(5000))),
+            "it is a pickle that cannot be read to its end: it has more than 1000 opcodes",
+        ),
+        (zipped(a=b"", b=b"", c=b""), "it has more than 2 files"),
+        (
+            pickle.dumps({"a": "b"})[:-1],
+            "it is a pickle that cannot be read to its end: pickle exhausted before seeing STOP",
+        ),
+    ],
+    ids=["gzip", "zip", "depth", "opcodes", "files", "truncated"],
+)
+def test_what_cannot_be_scanned_is_refused(content: bytes, why: str, tmp_path: Path) -> None:
+    """
+    A bomb costs no more than the limits.
+    """
+    limits = ScanLimits(unpacked=1 << 20, opcodes=1000, members=2)
+
+    found = suspicions(model_of(tmp_path, model__pkl=content), limits=limits)
+
+    assert why in {suspicion.why for suspicion in found}
+
+
+def test_other_files_are_not_suspicious(tmp_path: Path) -> None:
+    """
+    Text that begins like an opcode or a compressed stream, binary formats, and pickles of plain values.
+    """
+    files = {
+        "requirements__txt": b"cffi==1\nclick==2\nos==1\n",
+        "formula__txt": b"x^2 + y\n",
+        "model__ubj": bytes(range(256)) * 9,
+        "model__pkl": pickle.dumps({"a": [1.0, "os", "system"]}),
+        "strange__gz": b"\x1f\x8bno gzip",
+        "model__skops": zipped(schema__json=b"{}"),
+    }
+
+    assert () == suspicions(model_of(tmp_path, **files))
+
+
+@pytest.mark.parametrize(
+    ("schema", "shown"),
+    [
+        (
+            b'{"__class__": "Pipeline", "content": [{"content": {"module_path": "posix", "function": "system"}}]}',
+            "system",
+        ),
+        (b'{"__module__": "\\u006fs", "__class__": "_wrap_close"}', "_wrap_close"),
+        (
+            b'{"__class__": "function", "content": {"module_path": "numpy", "function": "log1p"}}',
+            "",
+        ),
+        (b"{" + b'"a": {' * 50_000, "cannot be read"),
+    ],
+    ids=["function", "escaped", "harmless", "deep"],
+)
+def test_types_and_functions_of_skops_are_scanned(schema: bytes, shown: str, tmp_path: Path) -> None:
+    """
+    Which of them are trusted is written in the model, so that an attacker can write it, too.
+    """
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("schema.json", schema)
+
+    found = suspicions(model_of(tmp_path, model__skops=content.getvalue()))
+
+    assert (shown != "", True) == (bool(found), all(shown in suspicion.why for suspicion in found))
+
+
+def test_the_policy_decides(tmp_path: Path) -> None:
+    """
+    The error names file, byte, import and the variable that allows it, which does.
+    """
+    model = model_of(tmp_path, model__pkl=EVIL)
+    said: list[str] = []
+
+    with pytest.raises(ModelRefused) as caught:
+        require_harmless(model, {}, said.append)
+    require_harmless(model, {IMPORTS: "posix.system"}, said.append)
+    require_harmless(model, {SCAN: "off"}, said.append)
+    quiet = tuple(said)
+    require_harmless(model, {SCAN: "warn"}, said.append)
+
+    position = EVIL.index(b"\x93")
+    sentence = f"model.pkl, byte {position}: it imports `posix.system`, which a model has no use for"
+    assert (sentence, "if you trust who made the model, MLFLOW_UV_MODEL_IMPORTS=posix.system") == (
+        caught.value.why,
+        caught.value.fix,
+    )
+    assert ((), [f"  suspicious: {sentence}"]) == (quiet, said)
+
+
+def test_a_policy_without_pickles_refuses_harmless_ones(tmp_path: Path) -> None:
+    """
+    Also in an archive; a format without code is accepted.
+    """
+    variables = {SCAN: "no-pickles"}
+    require_harmless(model_of(tmp_path, model__skops=zipped(schema__json=b"{}")), variables, print)
+
+    with pytest.raises(ModelRefused, match=r"weights\.pt!data/data\.pkl: it is a pickle"):
+        require_harmless(model_of(tmp_path, weights__pt=zipped(**{"data.pkl": pickle.dumps(1)})), variables, print)
+
+
+def test_a_policy_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    """
+    A typing mistake must not turn the scan off.
+    """
+    with pytest.raises(BadInput, match="'none'"):
+        require_harmless(tmp_path, {SCAN: "none"}, print)
