@@ -27,6 +27,7 @@ _BUSY = frozenset({429, 500, 502, 503, 504})
 WAITS_S = (0.5, 2.0)
 _MOST_WAIT_S = 60  # of what a busy registry asks for
 _UNKNOWN_BLOB = "MANIFEST_BLOB_UNKNOWN"
+_MOST_RENEWALS = 2  # for one request: beside it, others may use a token up
 _CLIENT = "mlflow-uv"
 _BODY = "application/octet-stream"
 _OK = 200
@@ -198,14 +199,16 @@ class Repository:
 
     def _authorized(self, request: WebRequest) -> WebReply:
         """Send a request, and again with the authorization that the registry asks for; one thread gets that."""
-        used = self._authorization
-        reply = self._send_with_retries(replace(request, secret=used))
-        if reply.status == _CHALLENGE:
+        renewals = 0
+        while True:
+            used = self._authorization
+            reply = self._send_with_retries(replace(request, secret=used))
+            if reply.status != _CHALLENGE or renewals == _MOST_RENEWALS:
+                return reply
             with self._renewal:
-                if self._authorization is used:
+                if self._authorization is used:  # else another thread got one, which may have expired meanwhile
                     self._authorization = self._authorization_for(reply.headers.get("www-authenticate", ""))
-            reply = self._send_with_retries(replace(request, secret=self._authorization))
-        return reply
+                    renewals += 1
 
     def refused_push(self, reply: WebReply) -> RegistryUnanswered:
         """Return the error for a push that a registry refuses."""
