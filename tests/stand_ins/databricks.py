@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,13 +28,18 @@ class _Endpoint:
 
 @dataclass
 class DatabricksWorkspace:
-    """The endpoints of a workspace; `faults` are by the version of a served entity."""
+    """
+    The endpoints of a workspace; `faults` are by the version of a served entity.
+
+    `invoke` answers requests to the server of a version; without it, a version doubles.
+    """
 
     endpoints: dict[str, _Endpoint] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     most_endpoints: int = 5
     token: str = TOKEN
+    invoke: Callable[[str, bytes], tuple[int, Any]] | None = None
 
     def answer(self, method: str, path: str, authorization: str, body: bytes) -> tuple[int, Any]:
         """The status and the document of the response to a request."""
@@ -136,6 +142,8 @@ class DatabricksWorkspace:
         entity = next((entity for entity in config["served_entities"] if entity["name"] == served), None)
         if entity is None:
             return 404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": f"{served} is not served."}
+        if self.invoke is not None:
+            return self.invoke(entity["entity_version"], body)
         try:
             value = json.loads(body)["inputs"][0]
         except (ValueError, KeyError, TypeError):
