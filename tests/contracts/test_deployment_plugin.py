@@ -67,4 +67,5 @@ def test_a_plugin_creates_updates_finds_and_removes_a_deployment(plugged: Mlflow
     assert {"predictions": [3]} == json.loads(wrong)
     assert "the machine ran out of memory" in failed["error"]["message"]
     assert (None, True) == (unanswered["prediction"], "prod.deployment" in unanswered["reason"])
+    assert ("invalid", "unexpected") == (unknown["error"]["kind"], failed["error"]["kind"])
     assert "nobody" in unknown["error"]["message"]

@@ -14,10 +14,24 @@ _TABLES = {"dataframe_split": "split", "dataframe_records": "records"}
 
 
 def call(request: CallPlugin) -> PluginResult:
-    """Do what is asked, and say what the plugin knows of the deployment afterwards. Raises Problem."""
-    client = get_deploy_client(request.target)
+    """
+    Do what is asked, and say what the plugin knows of the deployment afterwards.
+
+    Raises Problem: without it, an error of the plugin would be told as one of the tracking server.
+    """
+    try:
+        client = get_deploy_client(request.target)
+    except Exception as error:
+        raise Problem(ProblemKind.INVALID, describe(error).message) from error
     if client is None:
         raise Problem(ProblemKind.INVALID, f"no plugin of mlflow.deployments has the target {request.target}")
+    try:
+        return _done(client, request)
+    except Exception as error:
+        raise Problem(ProblemKind.UNEXPECTED, f"the plugin fails: {describe(error).message}") from error
+
+
+def _done(client: Any, request: CallPlugin) -> PluginResult:
     config = dict(request.config)
     if request.action is PluginAction.PREDICT:
         return _predicted(client, request)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mlflow_uv.payloads.messages.platforms import CallPlugin, PluginAction
-from mlflow_uv.payloads.problems import Problem
+from mlflow_uv.payloads.problems import Problem, ProblemKind
 
 MODULE = "mlflow_uv.payloads.platforms.plugin"
 
@@ -87,6 +87,22 @@ def test_an_answer_is_written_as_the_server_of_mlflow_does(client: Client, answe
     client.answer = answer
 
     assert prediction == call(PluginAction.PREDICT, inputs='{"other": 1}').prediction
+
+
+def test_what_a_plugin_raises_is_no_error_of_the_tracking_server(client: Client) -> None:
+    """
+    Plugins raise MLflow's own errors, such as one for a deployment that does not exist.
+    """
+
+    class Absent(Exception):
+        error_code = "RESOURCE_DOES_NOT_EXIST"
+
+    client.answer = Absent("no such machine")
+
+    with pytest.raises(Problem, match="the plugin fails: no such machine") as caught:
+        call(PluginAction.CREATE, model_uri="models:/wine/1")
+
+    assert ProblemKind.UNEXPECTED is caught.value.kind
 
 
 def test_an_error_is_the_reason_without_a_secret(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
