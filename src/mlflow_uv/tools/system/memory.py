@@ -25,14 +25,17 @@ def memory_peak(*, interval_s: float = INTERVAL_S) -> Iterator[MemoryPeak]:
     Measure the descendants of this process that did not run when the block began; complete when it ends.
 
     A page that several processes share counts once (Pss: https://docs.kernel.org/filesystems/proc.html). Processes in
-    containers descend from the engine and are not measured, and neither is anything on systems without /proc.
+    containers descend from the engine and are not measured, nor is anything on systems without /proc, nor a child that
+    has not executed its program yet: until then it has the memory of this process.
     """
     peak, done = MemoryPeak(), threading.Event()
+    own = _command_line(os.getpid())
     earlier = frozenset(descendants_of(os.getpid()))
 
     def measure() -> None:
         while not done.wait(interval_s):
-            peak.bytes = max(peak.bytes, _memory_of(set(descendants_of(os.getpid())) - earlier))
+            started = set(descendants_of(os.getpid())) - earlier
+            peak.bytes = max(peak.bytes, _memory_of(pid for pid in started if _command_line(pid) != own))
 
     thread = threading.Thread(target=measure, daemon=True)
     thread.start()
@@ -45,6 +48,13 @@ def memory_peak(*, interval_s: float = INTERVAL_S) -> Iterator[MemoryPeak]:
 
 def _memory_of(pids: Iterable[int]) -> int:
     return sum(_proportional_size(pid) for pid in pids)
+
+
+def _command_line(pid: int) -> bytes:
+    """Program and arguments of a process; empty for one that ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _proportional_size(pid: int) -> int:

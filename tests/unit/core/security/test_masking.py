@@ -192,7 +192,8 @@ def test_a_secret_that_was_wrapped_does_not_get_through(secret: str, cuts: list[
     assert not [piece for piece in pieces if len(piece) > 3 and piece in shown.replace("begin", "").replace("end", "")]
 
 
-@given(user=SECRETS)
+# Some names of users stand for no account, and are shown.
+@given(user=SECRETS.filter(lambda text: text.lower() not in ("username", "x-access-token", "__token__", "_json_key")))
 def test_a_token_as_user_does_not_get_through(user: str) -> None:
     """
     What an address holds before its host is masked there, decoded, and by itself.

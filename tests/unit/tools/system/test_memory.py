@@ -1,7 +1,9 @@
 """The memory of what a block starts, and of nothing else."""
 
+import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -52,3 +54,24 @@ def test_nothing_that_was_started_is_nothing_that_was_measured() -> None:
         pass
 
     assert 0 == peak.bytes
+
+
+def test_a_child_that_has_not_executed_its_program_is_not_measured() -> None:
+    """
+    It has the memory of the process that forked it, which is not that of a program that was started.
+    """
+    with memory_peak(interval_s=0.01) as peak:
+        reading, writing = os.pipe()
+        with warnings.catch_warnings(action="ignore"):  # of Python 3.12, for a process with threads
+            forked = os.fork()
+        if forked == 0:
+            os.close(writing)
+            os.read(reading, 1)  # until the end of the pipe
+            os._exit(0)
+        os.close(reading)
+        with holding(10 * MEGABYTE):
+            assert happens(lambda: peak.bytes >= 10 * MEGABYTE)
+        os.close(writing)
+        os.waitpid(forked, 0)
+
+    assert 10 * MEGABYTE <= peak.bytes < 30 * MEGABYTE
