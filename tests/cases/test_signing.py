@@ -132,12 +132,52 @@ def test_a_key_is_rotated_and_revoked(sample: SampleProject, signers: Signers) -
     dropped = sample.run("audit", VERSION, variables=trust(signers, "second"))
     revoked = trust(signers, "first", "second", more=f'revoked = ["{identifier}"]')
     valid = sample.run("audit", VERSION, variables=revoked)
+    old = sample.run("verify-chain", VERSION, "--public-key", str(signers.folder / "first.pub"))
     alone = sample.run("audit", VERSION, variables=trust(signers, "first", more=f'revoked = ["{identifier}"]'))
 
     assert (1, ["signature"]) == (stranger.code, stranger.outputs["broken"])
     assert f"the key {identifier} is not trusted" in stranger.stderr
     assert [0, 0, 0] == [one.code for one in (both, dropped, valid)], both.stderr
     assert (1, True) == (alone.code, f"the key {identifier} is revoked" in alone.stderr)
+    assert (0, f"key {identifier}", ["signature"]) == (
+        old.code, old.outputs["signer"], old.outputs["unverified"],
+    ), old.stderr  # fmt: skip
+
+
+@LATER
+def test_what_a_writer_adds_is_named_and_signing_again_replaces_it(sample: SampleProject, signers: Signers) -> None:
+    """
+    Another signer in the record with its tag, a bundle that cannot be read, and a signature of the model that is none.
+    """
+    signing = signed(sample, signers)
+    path, attestations, model_signature = (
+        kept(sample, name) for name in ("record.json", "signature/attestations.jsonl", "signature/model.sig")
+    )
+    record = from_json(json.loads(path.read_text()))
+    assert record.signature is not None
+    forged = replace(record, signature=replace(record.signature, signer="ceo@bank.example (key 1234)"))
+    path.write_text(json.dumps(forged.to_json()))
+    sample.consumer.ask_mlflow(
+        f"client.set_model_version_tag('wine', '1', 'mlflow-uv.record-sha256', {forged.sha256!r})"
+    )
+    bundle = json.loads(attestations.read_text().splitlines()[0])
+    bundle["verificationMaterial"] = {"x509CertificateChain": {"certificates": [{"rawBytes": "Z2FyYmFnZQ=="}]}}
+    attestations.write_text(f"{json.dumps(bundle)}\n{attestations.read_text()}")
+    flags = ("--public-key", str(signers.folder / "first.pub"))
+
+    verified = sample.run("verify-chain", VERSION, *flags)
+    model_signature.write_text("garbage")
+    spoilt = sample.run("verify-chain", VERSION, *flags)
+    again = signed(sample, signers)
+    repaired = sample.run("verify-chain", VERSION, *flags)
+
+    signer = signing.outputs["signer"]
+    assert (0, signer) == (verified.code, verified.outputs["signer"]), verified.stderr
+    assert "ceo@bank.example" not in verified.stdout + verified.stderr
+    assert (1, "", ["signature"]) == (spoilt.code, spoilt.outputs["signer"], spoilt.outputs["broken"])
+    assert "model.sig in the store is not a signature of the model" in spoilt.stderr
+    assert "mlflow-uv sign --version-uri models:/wine/1" in spoilt.answer["findings"][0]["fix"]
+    assert (True, 0, signer) == (again.outputs["signed"], repaired.code, repaired.outputs["signer"]), repaired.stderr
 
 
 @LATER

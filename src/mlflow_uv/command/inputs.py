@@ -37,7 +37,11 @@ ImageAddress = Annotated[
     ),
 ]
 SignerName = Annotated[
-    str, Doc("Who signed: the id of the key, after the names of its certificate; empty without a valid signature.")
+    str,
+    Doc(
+        "Who signed: the id of the key, after the names of its certificate, with commas between several signers; empty"
+        " without a valid signature."
+    ),
 ]
 PlanFile = Annotated[
     Path | None, OneRun(), Doc("File of the plan of a deployment as JSON, which deploy writes and post-comment reads.")

@@ -1,6 +1,8 @@
 """Signs in-toto statements as Sigstore bundles, and verifies such bundles with keys and certificates."""
 
 import base64
+import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +18,9 @@ from sigstore_models.bundle import v1 as bundle_models
 from sigstore_models.common import v1 as common_models
 
 from .keys import (
+    UNPARSABLE,
     Refused,
+    Stranger,
     certificates,
     is_elliptic,
     key_id,
@@ -48,9 +52,7 @@ def sign_statements(request: Mapping[str, Any]) -> dict[str, Any]:
         if statement not in earlier
     ]
     bundles = [*(earlier[statement] for statement in request["statements"] if statement in earlier), *new]
-    model = request["earlier_model"] if not new else ""
-    if not model and is_elliptic(key):
-        model = _sign_model(request, chain)
+    model = _model_signature(request, key, chain) if is_elliptic(key) else ""
     return {"signer": _signer(chain, key.public_key()), "bundles": bundles, "model_signature": model}
 
 
@@ -117,6 +119,21 @@ def _signer(chain: Sequence[x509.Certificate], key: Any) -> str:
     return f"{names} (key {key_id(key)})" if names else f"key {key_id(key)}"
 
 
+def _model_signature(request: Mapping[str, Any], key: Any, chain: Sequence[x509.Certificate]) -> str:
+    """The earlier signature of the model's files if this signer made it of the same files, else a new one."""
+    new = _sign_model(request, chain)
+    bundle = bundle_models.Bundle.from_json(new)
+    files = _signed_files(_verified_payload(bundle, key.public_key()))
+    earlier = _earlier([request["earlier_model"]], key.public_key(), bundle.verification_material)
+    return next((text for payload, text in earlier if _signed_files(payload) == files), new)
+
+
+def _signed_files(payload: str) -> tuple[Any, ...]:
+    """What a statement says about the files of a model, without the ignored paths, which are in no order."""
+    statement = json.loads(payload)
+    return statement["predicateType"], statement["subject"], statement["predicate"].get("resources")
+
+
 def _sign_model(request: Mapping[str, Any], chain: Sequence[x509.Certificate]) -> str:
     """The signature of a model's files; its key is passed through a pipe, because the library takes only a path."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -144,17 +161,22 @@ def _piped(content: bytes) -> Path:
     return Path(f"/dev/fd/{reading}")
 
 
-def _result(text: str, trust: Mapping[str, Any]) -> dict[str, str]:
-    result = {"payload": "", "signer": "", "problem": ""}
+def _result(text: str, trust: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known about one bundle; one that cannot be parsed says nothing about those beside it."""
+    result: dict[str, Any] = {"payload": "", "signer": "", "problem": "", "statement": "", "stranger": False}
     try:
         bundle = bundle_models.Bundle.from_json(text)
     except ValueError:  # of pydantic
         return {**result, "problem": "it is not a Sigstore bundle"}
+    if bundle.dsse_envelope is not None:
+        result["statement"] = hashlib.sha256(bytes(bundle.dsse_envelope.payload)).hexdigest()
     try:
         key, result["signer"] = _trusted_key(bundle.verification_material, trust)
         result["payload"] = _verified_payload(bundle, key)
     except Refused as refused:
-        result["problem"] = str(refused)
+        result["problem"], result["stranger"] = str(refused), isinstance(refused, Stranger)
+    except UNPARSABLE as error:
+        result["problem"] = f"it has a certificate or a key that cannot be read: {' '.join(str(error).split())}"
     return result
 
 
@@ -175,9 +197,9 @@ def _trusted_key(material: Any, trust: Mapping[str, Any]) -> tuple[Any, str]:
         raise Refused("it has neither the id of a key nor a chain of certificates")
     identifier = str(material.public_key.hint)
     if identifier in trust["revoked"]:
-        raise Refused(f"the key {identifier} is revoked")
+        raise Stranger(f"the key {identifier} is revoked")
     if identifier not in trust["trusted"]:
-        raise Refused(f"the key {identifier} is not trusted")
+        raise Stranger(f"the key {identifier} is not trusted")
     return trust["trusted"][identifier], f"key {identifier}"
 
 
@@ -186,12 +208,12 @@ def _certified_key(chain: Sequence[x509.Certificate], trust: Mapping[str, Any]) 
         raise Refused("its chain has no certificate")
     key = chain[0].public_key()
     if not trust["roots"]:
-        raise Refused("it has a certificate, and no authority is trusted")
+        raise Stranger("it has a certificate, and no authority is trusted")
     verify_certificate(chain, trust["roots"], datetime.now(UTC))
     if key_id(key) in trust["revoked"]:
-        raise Refused(f"the key {key_id(key)} is revoked")
+        raise Stranger(f"the key {key_id(key)} is revoked")
     names = names_of(chain[0])
     if not set(names) & set(trust["identities"]):
         shown = ", ".join(names) or "nobody"
-        raise Refused(f"its certificate is for {shown}, whom the project does not trust")
+        raise Stranger(f"its certificate is for {shown}, whom the project does not trust")
     return key, _signer(chain, key)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
@@ -18,8 +18,24 @@ _SUPPORTED = "it is neither ECDSA on the curves P-256, P-384 and P-521 nor Ed255
 _MOST_INTERMEDIATES = 8
 
 
+# What cryptography raises for keys and certificates that it cannot parse; several of these are no ValueError.
+UNPARSABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
+
 class Refused(Exception):
     """A key, a certificate or a signature that is not accepted, and why."""
+
+
+class Stranger(Refused):
+    """A signer who is not trusted, so that the signature is not verified."""
 
 
 def private_key(pem: str) -> Any:
@@ -38,7 +54,7 @@ def public_key(pem: str) -> Any:
     """The public key in a PEM text. Raises Refused."""
     try:
         key = serialization.load_pem_public_key(pem.encode())
-    except ValueError:
+    except UNPARSABLE:
         raise Refused("it is not a public key in PEM") from None
     _require_supported(key)
     return key
@@ -100,9 +116,9 @@ def verify_certificate(chain: Sequence[x509.Certificate], roots: Sequence[x509.C
     leaf, *others = chain
     if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
         when = f"{leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%Y-%m-%d}"
-        raise Refused(f"its certificate is valid from {when}")
+        raise Stranger(f"its certificate is valid from {when}")
     if not _may_sign(leaf):
-        raise Refused("its certificate is not one for signatures (key usage digitalSignature)")
+        raise Stranger("its certificate is not one for signatures (key usage digitalSignature)")
     builder = PolicyBuilder().store(Store(roots)).time(now).max_chain_depth(_MOST_INTERMEDIATES)
     ee_policy = ExtensionPolicy.permit_all()
     verifier = builder.extension_policies(
@@ -111,7 +127,7 @@ def verify_certificate(chain: Sequence[x509.Certificate], roots: Sequence[x509.C
     try:
         verifier.verify(leaf, others)
     except VerificationError:
-        raise Refused("its certificate leads to no authority that is trusted") from None
+        raise Stranger("its certificate leads to no authority that is trusted") from None
     _require_supported(leaf.public_key())
 
 

@@ -8,7 +8,7 @@ from ..command.errors import BadInput
 from ..command.inputs import RegistryInputs, SignerName, StrictInputs
 from ..command.report import Report
 from ..command.step import Doc, OneRun, Step
-from ..command.wording import option
+from ..command.wording import joined, option
 from ..core.release.chain import LinkState, checked_links, merge_checks
 from ..core.release.record import Record
 from ..core.signing.trust_policy import TrustLevel
@@ -65,11 +65,13 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     links = merge_checks(found.checks)
     states = {state: tuple(link.link for link in links if link.state is state) for state in LinkState}
     broken = states[LinkState.BROKEN]
-    summary = links_summary(states) if broken else f"signed by {found.signer}, {links_summary(states)}"
+    signer = "" if broken else joined(", ", found.signers)
+    signed = f"signed by {signer}" if signer else "needs no signature"
+    summary = links_summary(states) if broken else f"{signed}, {links_summary(states)}"
     return Report(
         outputs=Outputs(
-            signer="" if broken else found.signer,
-            signed_version="" if broken else _uri(found.record),
+            signer=signer,
+            signed_version=_uri(found.record) if signer else "",
             holds=states[LinkState.HOLDS],
             broken=broken,
             unverified=states[LinkState.UNVERIFIED],

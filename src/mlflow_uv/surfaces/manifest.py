@@ -192,7 +192,8 @@ def _reference() -> str:
     parts.append("## Trust\n")
     parts.append(
         "Whose signatures of a version count, set in `[tool.mlflow-uv.trust]` of pyproject.toml, or in the variable"
-        " `MLFLOW_UV_TRUST` of the job, which replaces the table. See [signing](signing.md#whom-a-project-trusts).\n"
+        " `MLFLOW_UV_TRUST` of the job, which replaces the table unless it is `checkout`. See"
+        " [signing](signing.md#whom-a-project-trusts).\n"
     )
     parts.append("".join(_table("setting", fields_of(TrustPolicy))))
     parts.append("## Rules of lint\n")

@@ -18,6 +18,9 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 CHAIN = f"{_HOME}/attestation/chain/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 SBOM = "https://cyclonedx.org/bom"
+# What OpenSSF Model Signing signs, and what it leaves out by default.
+MODEL_FILES = "https://model_signing/signature/v1.0"
+NOT_IN_RESOURCES = (".git", ".gitignore", ".gitattributes", ".github")
 _BUILD_TYPE = f"{_HOME}/release/v1"
 # Links that later steps change or add: an alias moves, verify, export-model and sign add theirs.
 UNSIGNED = OPTIONAL | {"alias"}
@@ -94,6 +97,27 @@ def differing_files(signed: Mapping[str, str], stored: Iterable[tuple[PurePosixP
     """The paths of the files of a model that were changed, added or removed since it was signed."""
     found = {path.as_posix(): digest for path, digest in stored if path.as_posix() not in ADDED_ON_DOWNLOAD}
     return tuple(sorted(path for path in signed.keys() | found.keys() if signed.get(path) != found.get(path)))
+
+
+def differing_resources(statement: str, stored: Iterable[tuple[PurePosixPath, str]]) -> tuple[str, ...]:
+    """
+    The paths of the files of a model that are not those of a statement of OpenSSF Model Signing.
+
+    The files that sign leaves out, as that format does, are not compared. Raises ValueError for another statement.
+    """
+    content = parse_json(statement)
+    if predicate_type(statement) != MODEL_FILES:
+        raise ValueError("it is not about the files of a model")
+    predicate = content.get("predicate")
+    resources = predicate.get("resources") if isinstance(predicate, dict) else None
+    if not isinstance(resources, list) or not all(isinstance(resource, dict) for resource in resources):
+        raise ValueError("it does not list the files of a model")
+    signed = {
+        str(resource.get("name")): str(resource.get("digest"))
+        for resource in resources
+        if resource.get("algorithm") == "sha256"
+    }
+    return differing_files(signed, ((path, digest) for path, digest in stored if path.parts[0] not in NOT_IN_RESOURCES))
 
 
 def _subjects(record: Record) -> list[dict[str, Any]]:

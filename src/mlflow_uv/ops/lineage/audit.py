@@ -68,7 +68,7 @@ def audited(registry: RegistryClient, *, name: str, version: str) -> Iterator[Au
     trust = trust_of(registry.project, registry.tools)
     with recomputed(registry, name=name, version=version) as audit:
         signed = SignedVersion(description=audit.description, record=audit.record, model=audit.model)
-        yield replace(audit, checks=(*audit.checks, *from_signature(signed, registry, trust)))
+        yield replace(audit, checks=(*audit.checks, *from_signature(signed, registry, trust).checks))
 
 
 @contextmanager

@@ -96,7 +96,9 @@ def sign_version(audit: Audited, key: SigningKey, registry: RegistryClient) -> S
     )
     sent = _answered(lambda: attach_to_image(registry, image, signed.bundles), image.tag) if image is not None else 0
     others = tuple(bundle for bundle in kept.bundles if bundle not in signed.bundles)
-    keeping = KeptSignatures(bundles=(*others, *signed.bundles), model_signature=signed.model_signature)
+    keeping = KeptSignatures(
+        bundles=(*others, *signed.bundles), model_signature=signed.model_signature or kept.model_signature
+    )
     stored = 0 if keeping == kept else keep_in_store(registry, audit.description, keeping)
     link = SignatureLink(signer=signed.signer, statement=sha256(about[0].encode()))
     if record.signature != link:

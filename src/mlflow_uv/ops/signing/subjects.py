@@ -1,7 +1,7 @@
 """Verifies a registered version, an image or the folder of a model against the attestations about it."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from ...command.errors import BadInput
@@ -11,10 +11,9 @@ from ...core.image.reference import image_reference
 from ...core.release.chain import LinkCheck, LinkState
 from ...core.release.digests import tree_digest
 from ...core.release.record import Record
-from ...core.signing.statement import SignedChain, differing_files, read_chain
+from ...core.signing.statement import SignedChain, differing_files
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
-from ...tools.signing.signer import VerifiedBundle
 from ...tools.system.content import digests_in
 from ...tools.system.untrusted_file import read_untrusted
 from ...tools.toolbox import Tools
@@ -23,17 +22,21 @@ from ..lineage.registry_client import RegistryClient
 from ..lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from .attestations import BUNDLE_TYPE, BUNDLES_LIMIT, bundles_in
 from .trust import TrustSettings
-from .verification import LINK, SignedVersion, from_signature, signing_program, some_of
+from .verification import LINK, SignedVersion, from_signature, read_chains, signing_program, some_of
 
 
 @lazy_dataclass
 class SubjectChecks:
-    """The subject in messages, the checks of its links, its record, and who signed it."""
+    """
+    The subject in messages, the checks of its links, its record, and who signed it.
+
+    Signers are those whose signature was verified just now; the record is no evidence of them.
+    """
 
     shown: str
     checks: tuple[LinkCheck, ...]
     record: Record | None
-    signer: str
+    signers: tuple[str, ...]
 
 
 def checked_version(uri: str, trust: TrustSettings, registry: RegistryClient) -> SubjectChecks:
@@ -42,10 +45,10 @@ def checked_version(uri: str, trust: TrustSettings, registry: RegistryClient) ->
     version = version_number(registry, name, alias or number, VERSION_URI)
     with recomputed(registry, name=name, version=version) as audit:
         signed = SignedVersion(description=audit.description, record=audit.record, model=audit.model)
-        checks = (*audit.checks, *from_signature(signed, registry, trust))
-    record = audit.record
-    signer = record.signature.signer if record is not None and record.signature is not None else ""
-    return SubjectChecks(shown=f"{name} version {version}", checks=checks, record=record, signer=signer)
+        signature = from_signature(signed, registry, trust)
+        checks = (*audit.checks, *signature.checks)
+    shown = f"{name} version {version}"
+    return SubjectChecks(shown=shown, checks=checks, record=audit.record, signers=signature.signers)
 
 
 def checked_model(folder: Path, attestations: Path, trust: TrustSettings, tools: Tools) -> SubjectChecks:
@@ -101,30 +104,22 @@ def _subject(
     """The checks of a subject: its signature, and its `link` if one is valid."""
     trust, tools = trusted
     verified = signing_program(tools).verify(bundles, trust.keys) if bundles else ()
-    chains = tuple(_chains(verified))
+    chains = tuple(read_chains(verified))
     if not chains:
         problems = dict.fromkeys(bundle.problem for bundle in verified if bundle.problem)
         reason = "; ".join(problems) or f"there is no attestation of {shown}"
         check = LinkCheck(link=LINK, state=LinkState.BROKEN, reason=reason)
-        return SubjectChecks(shown=shown, checks=(check,), record=None, signer="")
+        return SubjectChecks(shown=shown, checks=(check,), record=None, signers=())
     differences = [difference(chain) for _, chain in chains]
     at = differences.index("") if "" in differences else len(differences) - 1
-    bundle, chain = chains[at]
     state = LinkState.BROKEN if differences[at] else LinkState.HOLDS
     checks = (
         LinkCheck(link=LINK, state=LinkState.HOLDS),
         LinkCheck(link=link, state=state, reason=differences[at]),
     )
-    return SubjectChecks(shown=shown, checks=checks, record=chain.record, signer=bundle.signer)
-
-
-def _chains(verified: tuple[VerifiedBundle, ...]) -> Iterator[tuple[VerifiedBundle, SignedChain]]:
-    for bundle in verified:
-        if not bundle.problem:
-            try:
-                yield bundle, read_chain(bundle.payload)
-            except ValueError:  # a statement of another kind
-                continue
+    signers = tuple(bundle.signer for (bundle, _), differs in zip(chains, differences, strict=True) if not differs)
+    record = chains[at][1].record
+    return SubjectChecks(shown=shown, checks=checks, record=record, signers=tuple(dict.fromkeys(signers)))
 
 
 def _in_file(file: Path) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from ...tools.toolbox import Tools
 
 # The text of the table, as TOML; a pull request cannot change the variables of a job.
 VARIABLE = "MLFLOW_UV_TRUST"
+# A value of the variable: the table of the checkout counts, which also does if there is no variable.
+CHECKOUT = "checkout"
 PEM_LIMIT = 1 << 20
 NOWHERE = "neither MLFLOW_UV_TRUST nor [tool.mlflow-uv.trust]"
 
@@ -34,10 +36,18 @@ def trust_of(project: Project | None, tools: Tools) -> TrustSettings:
     """
     The trust settings of the variable MLFLOW_UV_TRUST, else those of [tool.mlflow-uv.trust], else none.
 
-    Raises BadInput for settings that are wrong, and for a file of a key that cannot be read.
+    Raises BadInput for settings that are wrong, also for a variable that is empty, and for a file of a key that cannot
+    be read.
     """
-    text = tools.host.variables.get(VARIABLE, "")
-    if text.strip():
+    text = tools.host.variables.get(VARIABLE, CHECKOUT)
+    if not text.strip():
+        raise BadInput(
+            what=f"{VARIABLE} is empty",
+            why="it says neither whom the project trusts nor that the checkout does; a variable that GitHub does not"
+            " have is empty, too",
+            fix=f'the content of [tool.mlflow-uv.{TABLE}], policy = "off", or the word {CHECKOUT}',
+        )
+    if text.strip() != CHECKOUT:
         return _resolved(read_trust_policy(_variable_table(text)).policy, VARIABLE, None)
     if project is None or TABLE not in project.settings:
         return _resolved(TrustPolicy(policy=TrustLevel.OFF), NOWHERE, None)

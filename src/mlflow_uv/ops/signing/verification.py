@@ -8,9 +8,14 @@ from ...command.errors import StepError
 from ...command.wording import joined, step_call
 from ...core.lock.own_group import SIGNING
 from ...core.release.chain import LinkCheck, LinkState
-from ...core.release.digests import sha256
 from ...core.release.record import Record
-from ...core.signing.statement import SignedChain, differing_files, differing_links, read_chain
+from ...core.signing.statement import (
+    SignedChain,
+    differing_files,
+    differing_links,
+    differing_resources,
+    read_chain,
+)
 from ...core.signing.trust_policy import TrustLevel
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.registry import RegisteredVersion
@@ -20,11 +25,23 @@ from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ..image.group_environment import group_environment
 from ..lineage.registry_client import RegistryClient
-from .attestations import in_store, with_image
+from .attestations import MODEL_SIGNATURE, in_store, with_image
 from .trust import TrustSettings
 
 LINK = "signature"
 _SHOWN = 3
+
+
+@lazy_dataclass
+class SignatureChecks:
+    """
+    The checks of the link, and the trusted signers whose attestation of this version was verified just now.
+
+    There is no signer if nothing was verified, or if the version needs no signature.
+    """
+
+    checks: tuple[LinkCheck, ...]
+    signers: tuple[str, ...] = ()
 
 
 @lazy_dataclass
@@ -47,7 +64,7 @@ def signing_program(tools: Tools) -> SigningProgram:
     return SigningProgram(runner=tools.runner, host=tools.host, python=python)
 
 
-def from_signature(version: SignedVersion, registry: RegistryClient, trust: TrustSettings) -> tuple[LinkCheck, ...]:
+def from_signature(version: SignedVersion, registry: RegistryClient, trust: TrustSettings) -> SignatureChecks:
     """
     Check the link `signature` as the policy requires.
 
@@ -56,74 +73,125 @@ def from_signature(version: SignedVersion, registry: RegistryClient, trust: Trus
     """
     level = trust.policy.policy
     if level is TrustLevel.OFF:
-        return ()
+        return SignatureChecks(checks=())
     record = version.record
     if record is not None and record.model.sha256 in trust.policy.unsigned:
         reason = f"the model is from before signing, as `unsigned` in {trust.origin} says"
-        return (LinkCheck(link=LINK, state=LinkState.HOLDS, reason=reason),)
-    state = LinkState.BROKEN if level is TrustLevel.REQUIRE else LinkState.UNVERIFIED
-    problems = tuple(_problems(version, registry, trust))
-    if not problems:
-        return (LinkCheck(link=LINK, state=LinkState.HOLDS),)
-    return tuple(replace(problem, state=state) for problem in problems)
+        return SignatureChecks(checks=(LinkCheck(link=LINK, state=LinkState.HOLDS, reason=reason),))
+    found = _recomputed(version, registry, trust)
+    if level is TrustLevel.REQUIRE:
+        return found
+    return replace(
+        found,
+        checks=tuple(
+            check if check.state is LinkState.HOLDS else replace(check, state=LinkState.UNVERIFIED)
+            for check in found.checks
+        ),
+    )
 
 
-def _problems(version: SignedVersion, registry: RegistryClient, trust: TrustSettings) -> Iterator[LinkCheck]:
-    """Yield what is wrong with the signatures of a version in each place where they have to be."""
+def _recomputed(version: SignedVersion, registry: RegistryClient, trust: TrustSettings) -> SignatureChecks:
+    """Verify the signatures of a version in each place where they have to be."""
     record = version.record
     if record is None:
-        yield _problem(f"{version.shown} has no release record that could be signed")
-        return
+        return _broken(f"{version.shown} has no release record that could be signed")
     try:
-        stored = in_store(registry, version.description).bundles
+        stored = in_store(registry, version.description)
     except StepError as error:
-        yield _problem(f"the attestations in the store cannot be read: {error.why or error.what}")
-        return
-    places = {"the store": stored}
+        return _broken(f"the attestations in the store cannot be read: {error.why or error.what}")
+    places = {"the store": stored.bundles}
+    checks: list[LinkCheck] = []
     image = record.image
     if image is not None and image.digest:
         try:
             places[f"the registry, of {image.tag},"] = with_image(registry, image)
         except RegistryUnanswered as error:
-            yield _problem(f"the attestations of {image.tag} cannot be read: {error}")
+            checks.extend(_broken(f"the attestations of {image.tag} cannot be read: {error}").checks)
+    of_model = (stored.model_signature,) if stored.model_signature else ()
+    bundles = tuple(dict.fromkeys((*(bundle for found in places.values() for bundle in found), *of_model)))
     program = signing_program(registry.tools)
-    bundles = tuple(dict.fromkeys(bundle for found in places.values() for bundle in found))
     verified = dict(zip(bundles, program.verify(bundles, trust.keys), strict=True)) if bundles else {}
+    signers: list[str] = []
+    fix = step_call("sign", version_uri=f"models:/{version.description.name}/{version.description.version}")
     for place, found in places.items():
-        reason = place_problem(place, tuple(verified[bundle] for bundle in found), version)
-        if reason:
-            fix = step_call("sign", version_uri=f"models:/{version.description.name}/{version.description.version}")
-            yield LinkCheck(link=LINK, state=LinkState.BROKEN, reason=reason, fix=fix)
+        attestations = tuple(verified[bundle] for bundle in found)
+        signers.extend(valid_signers(attestations, version))
+        if reason := place_problem(place, attestations, version):
+            checks.append(LinkCheck(link=LINK, state=LinkState.BROKEN, reason=reason, fix=fix))
+    checks.extend(replace(check, fix=fix) for text in of_model for check in model_problems(verified[text], version))
+    holds = LinkCheck(link=LINK, state=LinkState.HOLDS)
+    return SignatureChecks(checks=tuple(checks) or (holds,), signers=tuple(dict.fromkeys(signers)))
+
+
+def valid_signers(found: tuple[VerifiedBundle, ...], version: SignedVersion) -> tuple[str, ...]:
+    """Who signed a version: the signers of those attestations that are valid and about it."""
+    return tuple(bundle.signer for bundle, chain in read_chains(found) if not _difference(chain, bundle, version))
+
+
+def model_problems(found: VerifiedBundle, version: SignedVersion) -> Iterator[LinkCheck]:
+    """
+    What is wrong with the signature of the model's files, which other programs verify.
+
+    That of a signer who is not trusted is unverified only: the last signer replaces it, and the attestations list the
+    same files.
+    """
+    if found.stranger:
+        reason = f"{MODEL_SIGNATURE} in the store is not of a signer who is trusted: {found.problem}"
+        yield LinkCheck(link=LINK, state=LinkState.UNVERIFIED, reason=reason)
+        return
+    reason = found.problem
+    if not reason:
+        try:
+            differing = differing_resources(found.payload, digests_in(version.model))
+            reason = f"it is of other files: {some_of(differing)}" if differing else ""
+        except ValueError as error:
+            reason = str(error)
+    if reason:
+        reason = f"{MODEL_SIGNATURE} in the store is not a signature of the model: {reason}"
+        yield LinkCheck(link=LINK, state=LinkState.BROKEN, reason=reason)
 
 
 def place_problem(place: str, found: tuple[VerifiedBundle, ...], version: SignedVersion) -> str:
     """What is wrong with the attestations in one place; empty if one of them is valid and about this version."""
     if not found:
         return f"{place} has no attestation of {version.shown}"
-    chains, untrusted = [], []
-    for bundle in found:
-        if bundle.problem:
-            untrusted.append(bundle.problem)
-            continue
-        try:
-            chains.append((bundle, read_chain(bundle.payload)))
-        except ValueError:  # a statement of another kind, or one that contradicts itself
-            continue
-    differences = [_difference(chain, bundle, version) for bundle, chain in chains]
+    differences = [_difference(chain, bundle, version) for bundle, chain in read_chains(found)]
     if "" in differences:
-        return ""
+        return _lost_statement(place, found, version)
     if differences:
         return differences[-1]
+    untrusted = [bundle.problem for bundle in found if bundle.problem]
     if untrusted:
         reasons = tuple(dict.fromkeys(untrusted))
         return f"{place} has no attestation of {version.shown} that is trusted: {joined('; ', reasons)}"
     return f"{place} has attestations, and none about the chain of {version.shown}"
 
 
+def read_chains(found: tuple[VerifiedBundle, ...]) -> Iterator[tuple[VerifiedBundle, SignedChain]]:
+    """The attestations about a chain that are trusted, each with what it says."""
+    for bundle in found:
+        if not bundle.problem:
+            try:
+                yield bundle, read_chain(bundle.payload)
+            except ValueError:  # a statement of another kind, or one that contradicts itself
+                continue
+
+
+def _lost_statement(place: str, found: tuple[VerifiedBundle, ...], version: SignedVersion) -> str:
+    """
+    Say so if the release record leads to an attestation that is not there; that of any signer counts.
+
+    Two signers sign two statements if a step added something to the record between them.
+    """
+    link = version.record.signature if version.record is not None else None
+    if link is None or link.statement in {bundle.statement for bundle in found}:
+        return ""
+    return f"the release record names a statement of which {place.rstrip(',')} has no attestation"
+
+
 def _difference(chain: SignedChain, bundle: VerifiedBundle, version: SignedVersion) -> str:
     """How a version differs from what was signed; empty if it does not."""
     assert version.record is not None  # noqa: S101  # _problems checked it
-    link = version.record.signature
     signed, record = chain.record, version.record
     named = (version.description.name, version.description.version)
     if signed.version is None or (signed.version.name, signed.version.version) != named:
@@ -133,8 +201,6 @@ def _difference(chain: SignedChain, bundle: VerifiedBundle, version: SignedVersi
         return f"{shown} of the release record is not what {bundle.signer} signed"
     if files := differing_files(chain.files, digests_in(version.model)):
         return f"`model` is not what {bundle.signer} signed: {some_of(files)}"
-    if link is not None and link.statement != sha256(bundle.payload.encode()):
-        return f"the release record names another statement than that of {bundle.signer}"
     return ""
 
 
@@ -143,5 +209,5 @@ def some_of(files: tuple[str, ...]) -> str:
     return ", ".join((*files[:_SHOWN], *(("…",) if len(files) > _SHOWN else ())))
 
 
-def _problem(reason: str) -> LinkCheck:
-    return LinkCheck(link=LINK, state=LinkState.BROKEN, reason=reason)
+def _broken(reason: str) -> SignatureChecks:
+    return SignatureChecks(checks=(LinkCheck(link=LINK, state=LinkState.BROKEN, reason=reason),))

@@ -60,11 +60,18 @@ class TrustedKeys:
 
 @lazy_dataclass
 class VerifiedBundle:
-    """The statement of a bundle, its signer, and why it is not trusted; empty for one that is."""
+    """
+    The statement of a bundle, its signer, and why it is not trusted; empty for one that is.
+
+    `statement` is the SHA-256 of its statement, also where nobody is known to have signed it; empty if it has none.
+    `stranger` says that nobody verified the signature, because the signer is not trusted.
+    """
 
     payload: str
     signer: str
     problem: str
+    statement: str = ""
+    stranger: bool = False
 
 
 @lazy_dataclass
@@ -119,7 +126,13 @@ class SigningProgram:
         }
         answer = self._ask(request, what="a trusted key cannot be used", secrets=())
         return tuple(
-            VerifiedBundle(payload=str(one["payload"]), signer=str(one["signer"]), problem=str(one["problem"]))
+            VerifiedBundle(
+                payload=str(one["payload"]),
+                signer=str(one["signer"]),
+                problem=str(one["problem"]),
+                statement=str(one["statement"]),
+                stranger=one["stranger"] is True,
+            )
             for one in answer["results"]
         )
 

@@ -17,9 +17,10 @@ from mlflow_uv.tools.toolbox import Tools
 KEY = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"
 
 
-def tools(folder: Path, variable: str = "") -> Tools:
-    """A host with a variable of the job."""
-    host = Host.of({"MLFLOW_UV_TRUST": variable}, folder=folder, python=Path(sys.executable))
+def tools(folder: Path, variable: str | None = None) -> Tools:
+    """A host with a variable of the job, or without it."""
+    variables = {} if variable is None else {"MLFLOW_UV_TRUST": variable}
+    host = Host.of(variables, folder=folder, python=Path(sys.executable))
     return cast("Tools", SimpleNamespace(host=host))
 
 
@@ -63,20 +64,33 @@ def test_the_variable_of_the_job_replaces_what_a_checkout_says(tmp_path: Path) -
     assert (TrustLevel.WARN, (KEY,), "MLFLOW_UV_TRUST") == (found.policy.policy, found.keys.keys, found.origin)
 
 
+def test_a_job_says_that_the_checkout_decides(tmp_path: Path) -> None:
+    """
+    With a word, where a workflow sets the variable in any case; an empty one could be a name that is misspelt.
+    """
+    checkout = project(tmp_path, 'policy = "warn"', f'keys = ["""{KEY}"""]')
+
+    found = trust_of(checkout, tools(tmp_path, "checkout\n"))
+
+    assert (TrustLevel.WARN, (KEY,)) == (found.policy.policy, found.keys.keys)
+
+
 @pytest.mark.parametrize(
     ("variable", "lines", "message"),
     [
         ("keys = [", (), "MLFLOW_UV_TRUST is not TOML: line 1"),
         ('keys = ["release.pub"]', (), "a path is absolute there"),
         ('keys = ["/nowhere/release.pub"]', (), "`/nowhere/release.pub` is not read"),
-        ("", ('keys = ["../outside.pub"]',), "it leads out of the repository"),
-        ("", ('keys = ["link.pub"]',), "it leads out of the repository"),
-        ("", ('keys = ["pyproject.toml"]',), "has no key or certificate"),
-        ("", ('keys = ["none.pub"]',), "No such file"),
+        ("", (), "MLFLOW_UV_TRUST is empty"),
+        (" \n", ('keys = ["release.pub"]',), "MLFLOW_UV_TRUST is empty"),
+        (None, ('keys = ["../outside.pub"]',), "it leads out of the repository"),
+        (None, ('keys = ["link.pub"]',), "it leads out of the repository"),
+        (None, ('keys = ["pyproject.toml"]',), "has no key or certificate"),
+        (None, ('keys = ["none.pub"]',), "No such file"),
     ],
 )
 def test_what_cannot_be_read_is_an_error_and_not_an_absence(
-    tmp_path: Path, variable: str, lines: tuple[str, ...], message: str
+    tmp_path: Path, variable: str | None, lines: tuple[str, ...], message: str
 ) -> None:
     """
     A policy that cannot be read does not count as one that is off.

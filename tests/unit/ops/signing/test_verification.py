@@ -1,9 +1,10 @@
 """Tests which attestations are about a version, and what each plausible and wrong one is refused for."""
 
+import json
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -11,11 +12,18 @@ from mlflow_uv.command.errors import StoreUnreachable
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.core.release.digests import sha256, tree_digest
 from mlflow_uv.core.release.record import SignatureLink, VersionLink
-from mlflow_uv.core.signing.statement import statements
+from mlflow_uv.core.signing.statement import MODEL_FILES, STATEMENT, statements
 from mlflow_uv.core.signing.trust_policy import TrustLevel, TrustPolicy
 from mlflow_uv.ops.lineage.registry_client import RegistryClient
 from mlflow_uv.ops.signing.trust import TrustSettings
-from mlflow_uv.ops.signing.verification import SignedVersion, from_signature, place_problem, some_of
+from mlflow_uv.ops.signing.verification import (
+    SignedVersion,
+    from_signature,
+    model_problems,
+    place_problem,
+    some_of,
+    valid_signers,
+)
 from mlflow_uv.tools.signing.signer import TrustedKeys, VerifiedBundle
 from mlflow_uv.tools.system.content import digests_in
 from tests.messages import VERSION
@@ -39,7 +47,18 @@ def signed(version: SignedVersion, *, problem: str = "") -> VerifiedBundle:
     """The attestation of the chain of a version, as it is now."""
     assert version.record is not None
     payload = statements(version.record, digests_in(version.model), "")[0]
-    return VerifiedBundle(payload="" if problem else payload, signer="key 1", problem=problem)
+    return bundle_of(payload, problem=problem)
+
+
+def bundle_of(payload: str, *, signer: str = "key 1", problem: str = "", stranger: bool = False) -> VerifiedBundle:
+    """A bundle with a statement, which has a payload only if it is trusted."""
+    return VerifiedBundle(
+        payload="" if problem else payload,
+        signer=signer,
+        problem=problem,
+        statement=sha256(payload.encode()),
+        stranger=stranger,
+    )
 
 
 def test_one_valid_attestation_among_others_is_enough(version: SignedVersion) -> None:
@@ -115,7 +134,7 @@ def test_files_of_the_model_that_changed_are_named(version: SignedVersion) -> No
 
 def test_the_record_leads_to_the_statement(version: SignedVersion) -> None:
     """
-    A link that names another statement is a mistake of somebody.
+    It may be that of another signer, who signed after a step added something to the record.
     """
     assert version.record is not None
     attestation = signed(version)
@@ -126,7 +145,67 @@ def test_the_record_leads_to_the_statement(version: SignedVersion) -> None:
         for link in (right, replace(right, statement="0" * 64))
     ]
 
-    assert ["", "the release record names another statement than that of key 1"] == found
+    added = replace(version.record, alias=None)
+    assert added != version.record
+    later = signed(replace(version, record=added), problem="the key 2 is not trusted")
+    rotated = replace(version, record=replace(added, signature=replace(right, statement=later.statement)))
+    lost = "the release record names a statement of which the store has no attestation"
+    assert ["", lost] == found
+    assert "" == place_problem("the store", (attestation, later), rotated)
+
+
+def test_the_signer_is_the_one_whose_signature_was_verified(version: SignedVersion) -> None:
+    """
+    Never the one whom the record names, one who is not trusted, or one who signed another version.
+    """
+    assert version.record is not None
+    payload = signed(version).payload
+    older = replace(version.record, version=VersionLink(name="wine", version="6", model_id="m-1"))
+    other = replace(signed(replace(version, record=older)), signer="key 3")
+    stranger = bundle_of(payload, signer="key 2", problem="the key 2 is not trusted", stranger=True)
+    link = SignatureLink(signer="ceo@bank.example (key 9)", statement=sha256(payload.encode()))
+    forged = replace(version, record=replace(version.record, signature=link))
+
+    found = valid_signers((bundle_of(payload), other, bundle_of(payload, signer="key 4"), stranger), forged)
+
+    assert ("key 1", "key 4") == found
+
+
+def resources(version: SignedVersion, **parts: object) -> str:
+    """The statement of OpenSSF Model Signing about the files of a version."""
+    listed = [
+        {"name": str(path), "algorithm": "sha256", "digest": digest} for path, digest in digests_in(version.model)
+    ]
+    content = {"_type": STATEMENT, "predicateType": MODEL_FILES, "predicate": {"resources": listed}}
+    return json.dumps({**content, **parts})
+
+
+@pytest.mark.parametrize(
+    ("harm", "state", "reason"),
+    [
+        ({}, None, ""),
+        ({"problem": "it is not a Sigstore bundle"}, LinkState.BROKEN, "it is not a Sigstore bundle"),
+        ({"problem": "the key 2 is not trusted", "stranger": True}, LinkState.UNVERIFIED, "the key 2 is not trusted"),
+        ({"payload": "chain"}, LinkState.BROKEN, "it is not about the files of a model"),
+        ({"payload": "others"}, LinkState.BROKEN, "it is of other files: MLmodel"),
+    ],
+)
+def test_the_signature_of_the_model_is_verified_where_it_is(
+    version: SignedVersion, harm: dict[str, Any], state: LinkState | None, reason: str
+) -> None:
+    """
+    One that its own command would refuse is named; an earlier signer's is left to the next one who signs.
+    """
+    payloads = {
+        "chain": signed(version).payload,
+        "others": resources(version).replace(dict(digests_in(version.model))[PurePosixPath("MLmodel")], "0" * 64),
+    }
+    payload = payloads.get(str(harm.get("payload")), resources(version))
+
+    found = [*model_problems(bundle_of(payload, **{k: v for k, v in harm.items() if k != "payload"}), version)]
+
+    assert ([] if state is None else [state]) == [check.state for check in found]
+    assert all(check.reason.startswith("model.sig in the store ") and reason in check.reason for check in found)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +229,7 @@ def test_the_policy_decides_what_a_version_without_a_signature_is(
     registry = cast("RegistryClient", SimpleNamespace(client=SimpleNamespace(download_record=unreachable)))
     trust = TrustSettings(policy=TrustPolicy(policy=level, keys=("k",)), keys=NOBODY, origin="pyproject.toml")
 
-    checks = from_signature(version, registry, trust)
+    checks = from_signature(version, registry, trust).checks
 
     assert states == [check.state for check in checks]
     assert {"the attestations in the store cannot be read: down"} >= {check.reason for check in checks}
@@ -165,10 +244,10 @@ def test_a_model_from_before_signing_is_named_by_its_digest(version: SignedVersi
     trust = TrustSettings(policy=policy, keys=NOBODY, origin="pyproject.toml")
     registry = cast("RegistryClient", None)
 
-    (older,) = from_signature(version, registry, trust)
-    (without,) = from_signature(replace(version, record=None), registry, trust)
+    found = from_signature(version, registry, trust)
+    (older,), (without,) = found.checks, from_signature(replace(version, record=None), registry, trust).checks
 
-    assert (LinkState.HOLDS, LinkState.BROKEN) == (older.state, without.state)
+    assert (LinkState.HOLDS, LinkState.BROKEN, ()) == (older.state, without.state, found.signers)
     assert "wine version 7 has no release record that could be signed" == without.reason
 
 

@@ -17,6 +17,15 @@ NOTHING = KeptSignatures(bundles=(), model_signature="")
 NOBODY = TrustedKeys(keys=(), authorities=(), identities=(), revoked=())
 
 
+ANSWERED = {
+    "payload": "",
+    "signer": "",
+    "problem": "it is not a Sigstore bundle",
+    "statement": "5" * 64,
+    "stranger": True,
+}
+
+
 class Program:
     """A runner whose program answers what it is given; it keeps the command."""
 
@@ -74,9 +83,9 @@ def test_bundles_are_verified_without_a_key() -> None:
     """
     Each with its own result.
     """
-    runner = Program({"value": {"results": [{"payload": "", "signer": "", "problem": "it is not a Sigstore bundle"}]}})
+    runner = Program({"value": {"results": [ANSWERED]}})
 
     (found,) = program(runner).verify(("{",), NOBODY)
 
-    assert "it is not a Sigstore bundle" == found.problem
+    assert ("it is not a Sigstore bundle", "5" * 64, True) == (found.problem, found.statement, found.stranger)
     assert SECRET not in str(runner.commands[0].stdin)
