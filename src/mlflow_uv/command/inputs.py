@@ -371,8 +371,8 @@ class StrictInputs:
         bool,
         Section.RUN,
         Doc(
-            "End with an error instead of a warning: audit and deploy for a link that cannot be verified here, score"
-            " for a row that cannot be scored."
+            "End with an error instead of a warning: audit, deploy, sign and verify-chain for a link that cannot be"
+            " verified here, score for a row that cannot be scored."
         ),
     ] = False
 

@@ -72,7 +72,7 @@ def _problems(policy: TrustPolicy, table: PolicyTable) -> Iterator[BadInput]:
         for position, value in enumerate(getattr(policy, key)):
             if not _DIGEST.fullmatch(value):
                 what = f"{table.describe(key, position)} is not a digest"
-                yield BadInput(what=what, why=f"it is {value!r}, and expected are 64 hexadecimal digits")
+                yield BadInput(what=what, why=f"it is {value!r}, and not 64 hexadecimal digits")
     if policy.policy is not TrustLevel.OFF and not policy.keys and not policy.authorities:
         yield BadInput(
             what=f"{table.heading} of {table.shown} trusts nobody",

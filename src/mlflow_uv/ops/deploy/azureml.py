@@ -137,7 +137,7 @@ class OnlineEndpoint:
         """See ServingPlatform; a header names the deployment, whatever its share of the traffic is."""
         url = str(child(self._require(), "properties", "scoringUri"))
         if not url.startswith("https://") or not is_plain_web_address(url):
-            raise ToolFailed(what=f"the endpoint `{self.name}` has no address", why="Azure says no `scoringUri`")
+            raise ToolFailed(what=f"the endpoint `{self.name}` has no address", why="Azure returns no `scoringUri`")
         key = str(child(self._api.send("POST", f"{self._path}/listKeys{_VERSION}", {}), "primaryKey"))
         headers = EndpointHeaders(variables={"Authorization": "ENDPOINT_KEY"}, values={"ENDPOINT_KEY": f"Bearer {key}"})
         plain = {} if slot is None else {"azureml-model-deployment": slot}
