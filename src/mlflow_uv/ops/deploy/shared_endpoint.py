@@ -280,7 +280,7 @@ class SharedEndpoint:
             why = (variant.problem if variant is not None else "") or (
                 "" if seen is None else seen.failed or seen.problem
             )
-            raise NotServing(what=f"{shown} is not ready: its state is {state}", why=why or "the platform gives no reason")
+            raise NotServing(what=f"{shown} is not ready: its state is {state}", why=why or "no reason is given")
         for part in _IDENTITY:
             observed, planned = variant.facts.get(part, "nothing"), self._facts.get(part, "nothing")
             if observed != planned:
