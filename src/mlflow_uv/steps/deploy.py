@@ -32,7 +32,7 @@ from ..core.security.serve_env import require_recorded, serve_variables
 from ..ops.deploy.catalog import open_target
 from ..ops.deploy.claim import SLACK_S, DeploymentClaimHolder, claimed, new_entry
 from ..ops.deploy.plan_file import write_plan
-from ..ops.deploy.rollout import Rollout, RolloutChecks, RolloutPlan, carry_out
+from ..ops.deploy.rollout import Rollout, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from ..ops.deploy.settings import DeploymentName, settings_of
 from ..ops.deploy.target import IMAGE as IMAGE_FACT
 from ..ops.deploy.target import DeployedVersion, DeploymentOptions, DeploymentTarget, WantedVersion
@@ -145,17 +145,17 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         return replace(report, findings=findings, chain=checked_links(record, links))
     entry = new_entry(registry, deployment=deployment, target=settings.target, version=version)
     with claimed(registry, name, entry, options.deadline_s + SLACK_S) as claim:
-        changes = target.plan(wanted)
-        interrupted = claim.interrupted
+        interrupted, proven = claim.interrupted, None if claim.proven is None else claim.proven.version
         if interrupted is not None:
             tools.console.say(f"  the run of {interrupted.who} at {interrupted.when} was interrupted")
+        changes = plan_changes(target, wanted, proven, tools)
         plan = RolloutPlan(
             name=named,
             target=target,
             wanted=wanted,
             before=target.observe(),
             changes=changes,
-            undoable=interrupted is not None and interrupted.version == version,
+            undoable=proven not in (None, version) or (interrupted is not None and interrupted.version == version),
             canary=settings if isinstance(settings, CanarySettings) else None,
         )
         write_plan(inputs.plan_file, plan, tools)
@@ -255,7 +255,6 @@ def _unverified(links: tuple[LinkCheck, ...], *, strict: bool) -> Iterator[Findi
 
 def _entry_of(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout) -> DeploymentEntry:
     """The entry of what runs; a version that is wrong and cannot be taken back still runs."""
-    version = plan.wanted.version
     if not plan.changes and claim.earlier is not None and claim.earlier.state == DEPLOYED:
         return replace(claim.earlier, token=claim.entry.token)
     return replace(
@@ -264,20 +263,22 @@ def _entry_of(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout)
         endpoint=rollout.after.endpoint,
         image=rollout.after.facts.get(IMAGE_FACT, ""),
         answers=rollout.answers,
-        before=_version_before(claim, plan.before.version, version),
+        before=_version_before(claim, plan.before.version),
     )
 
 
-def _version_before(claim: DeploymentClaimHolder, before: str | None, version: str) -> str | None:
-    """The version that this one replaced, also where an interrupted run had replaced it."""
-    if before != version:
-        return before
-    return claim.interrupted.before if claim.interrupted is not None else None
+def _version_before(claim: DeploymentClaimHolder, before: str | None) -> str | None:
+    """The version that this one replaced: the last one that was proven, whatever an interrupted run led to."""
+    proven = before if claim.proven is None else claim.proven.version
+    return proven if proven != claim.entry.version else None
 
 
 def _record_return(claim: DeploymentClaimHolder, before: DeployedVersion) -> None:
-    """Write that the version does not run; an earlier entry of it is lost where it is the one that ran before."""
+    """Write that the version does not run; an entry of it stays where it is the one that ran before."""
     earlier = claim.earlier
+    if claim.proven is not None and claim.proven.version == claim.entry.version:
+        claim.record(replace(claim.proven, token=claim.entry.token))
+        return
     if earlier is not None and earlier.state != CHANGING and earlier.version == claim.entry.version:
         claim.record(replace(earlier, token=claim.entry.token))
         return
@@ -316,7 +317,8 @@ def _removed(
         entry = new_entry(registry, deployment=options.name, target=kind, version=version)
         with claimed(registry, name, entry, options.deadline_s + SLACK_S) as claim:
             target.remove()
-            claim.record(replace(claim.entry, state=REMOVED, before=before.version))
+            replaced = None if claim.proven is None else claim.proven.version
+            claim.record(replace(claim.entry, state=REMOVED, before=before.version), replaced=replaced)
     verb = "would be removed" if inputs.dry_run else "is removed"
     return Report(
         outputs=Outputs(

@@ -67,7 +67,7 @@ def _scoring(full: Iterable[Package]) -> frozenset[str]:
 
 def _loading(mlmodel: str) -> frozenset[str]:
     flavors = set(re.findall(r"^  (\w+):\s*$", mlmodel, re.MULTILINE))
-    flavors |= set(re.findall(r"^\s+loader_module: mlflow\.(\w+)\s*$", mlmodel, re.MULTILINE))
+    flavors |= set(re.findall(r"^[ \t]+loader_module: mlflow\.(\w+)[ \t\r]*$", mlmodel, re.MULTILINE))
     return frozenset(name for flavor in flavors for name in _LOADING.get(flavor, ()))
 
 

@@ -10,11 +10,11 @@ from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lint.rule import is_test
 
-_IMPORT = lazy_pattern(r"^\s*(?:import|from)\s+mlflow\b", re.MULTILINE)
+_IMPORT = lazy_pattern(r"^[ \t]*(?:import|from)[ \t]+mlflow\b", re.MULTILINE)
 _LOGS = lazy_pattern(r"\bmlflow(?:\.(?P<flavor>[a-z_]+))?\.(?P<call>log_model|autolog)\s*\(")
 _MAIN = lazy_pattern(r"^if\s+__name__\s*==\s*['\"]__main__['\"]", re.MULTILINE)
 _AT_TOP = lazy_pattern(r"^(?:with\s+)?mlflow\.", re.MULTILINE)  # a script without a `__main__` block
-_RELATIVE = lazy_pattern(r"^\s*from\s+\.", re.MULTILINE)
+_RELATIVE = lazy_pattern(r"^[ \t]*from[ \t]+\.", re.MULTILINE)
 _TRAINS = lazy_pattern(r"(?:^|_)(?:train|training|fit)(?:_|$)")
 _OTHER = lazy_pattern(
     r"(?:^|_)(?:predict|serve|serving|inference|infer|evaluate|eval|deploy|register|app|api|demo|utils?)(?:_|$)"

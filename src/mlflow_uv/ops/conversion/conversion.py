@@ -132,7 +132,7 @@ def convert_and_compare(plan: ConversionPlan, registry: RegistryClient) -> Conve
 def _require_flavor(subject: EvaluatedVersion) -> None:
     """Raise NotConvertible for a model of another flavor, before an environment is made for it."""
     text = (subject.model / "MLmodel").read_text(encoding="utf-8")
-    loader = re.search(r"^\s+loader_module: (\S+)\s*$", text, re.MULTILINE)
+    loader = re.search(r"^[ \t]+loader_module: (\S+)[ \t\r]*$", text, re.MULTILINE)
     if loader is None or loader[1] not in LOADERS:
         raise refused(subject, loader[1] if loader else "MLmodel", OTHER_FLAVOR)
 

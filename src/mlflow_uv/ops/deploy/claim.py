@@ -11,7 +11,14 @@ from typing import IO
 
 from ...command.errors import DeploymentBusy
 from ...core.release.digests import sha256
-from ...payloads.messages.deployments import CHANGING, ClaimDeployment, DeploymentEntry, RecordDeployment
+from ...payloads.messages.deployments import (
+    CHANGING,
+    DEPLOYED,
+    ClaimDeployment,
+    DeploymentEntry,
+    RecordDeployment,
+    entry_in,
+)
 from ...payloads.messages.registry import Author
 from ..lineage.registry_client import RegistryClient, author
 
@@ -19,7 +26,12 @@ SLACK_S = 180.0  # beside the deadline of the server: to ask it, to move the tra
 
 
 class DeploymentClaimHolder:
-    """The claim of this run; `interrupted` is the entry of a run that was killed while it changed the deployment."""
+    """
+    The claim of this run; `interrupted` is the entry of a run that was killed while it changed the deployment.
+
+    `proven` is the entry of the version that the deployment ran last after its endpoint answered as in training. It is
+    on that version, where no claim replaces it.
+    """
 
     def __init__(self, registry: RegistryClient, model: str, entry: DeploymentEntry, valid_s: float) -> None:
         self._registry = registry
@@ -29,6 +41,7 @@ class DeploymentClaimHolder:
         self.entry = entry
         self.interrupted: DeploymentEntry | None = None
         self.earlier: DeploymentEntry | None = None
+        self.proven: DeploymentEntry | None = None
 
     def take(self, abandoned: str | None) -> None:
         """Claim the deployment; a run that was killed on this machine, whose token is given, has lost it."""
@@ -36,6 +49,10 @@ class DeploymentClaimHolder:
         self.earlier = self._claimed()
         if self.earlier is not None and self.earlier.state == CHANGING:
             self.interrupted = self.earlier
+        versions = self._registry.client.find_versions(self._model)
+        entries = (entry_in(version.tags, self.entry.deployment) for version in versions)
+        proven = (entry for entry in entries if entry is not None and entry.state == DEPLOYED)
+        self.proven = max(proven, key=lambda entry: entry.when, default=None)
 
     def renew(self) -> None:
         """Extend the claim. Raises DeploymentBusy if another run has it meanwhile."""

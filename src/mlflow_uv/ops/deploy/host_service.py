@@ -26,7 +26,7 @@ from ...core.deploy.proxy import (
     slot_in,
 )
 from ...core.deploy.running import PROXIED, RUNNING
-from ...core.deploy.served_containers import DRAIN_S, SLOTS, USER
+from ...core.deploy.served_containers import DRAIN_S, SLOTS, USER, limit_facts
 from ...core.deploy.settings import LOOPBACK, HostSettings
 from ...core.image.labels import MODEL as MODEL_LABEL
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
@@ -39,6 +39,7 @@ from .target import (
     IMAGE,
     NOT_DEPLOYED,
     STATE,
+    VERSION,
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
@@ -52,7 +53,7 @@ _RELOAD_S = 20.0
 _PROXY_USER = f"{USER}:{USER}"  # it reads its configuration and listens on a port above 1023
 _OK = 200
 # Facts that every container has; the others are settings.
-_MEMORY, _CPUS, _TIMEOUT, _VARIABLES = "memory", "cpus", "request timeout", "variables"
+_TIMEOUT, _VARIABLES = "request timeout", "variables"
 _DIVERTED = "another configuration"
 
 
@@ -99,7 +100,7 @@ class HostService:
             return DeployedVersion(leftovers=leftovers) if leftovers else NOT_DEPLOYED
         assert proxy is not None  # noqa: S101  # it leads to the active one
         state = RUNNING if active.running else f"ended with {active.exit_code}"
-        facts = {**active.facts, **_limits(active.memory_mib, active.cpus), IMAGE: active.image, STATE: state}
+        facts = {**active.facts, **limit_facts(active.memory_mib, active.cpus), IMAGE: active.image, STATE: state}
         facts[PROXIED] = RUNNING if proxy.running else f"ended with {proxy.exit_code}"
         if proxy.running and seen.config != proxy_config(active.part, self._times_of(active)):
             facts[PROXIED] = _DIVERTED
@@ -112,6 +113,17 @@ class HostService:
         self._require_ours(now, wanted)
         wanted_now = {**self._facts(wanted, self._image_id(wanted)), PROXIED: RUNNING}
         return changes_between({**now.facts, **self._rotated(now)}, wanted_now)
+
+    def restore(self, version: str) -> bool:
+        """See DeploymentTarget."""
+        seen = self._seen()
+        backs = [found for found in (seen.active, *seen.others) if found and found.facts.get(VERSION) == version]
+        if not backs or seen.proxy is None or self._wanted is None:
+            return False
+        planned = self._facts(self._wanted, self._image_id(self._wanted))
+        # Of two with the version, the one that is not like the planned one ran before.
+        self._lead_back(seen.proxy, min(backs, key=lambda found: found.facts == planned), seen.config)
+        return True
 
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; what interrupted runs left is removed first."""
@@ -226,11 +238,7 @@ class HostService:
             back = next((container for container in before.others if container.running), None)
         if back is None or now.proxy is None or self._container(back.name) is None:
             raise ToolFailed(what="there is nothing to return to", why="what ran before is gone")
-        config = proxy_config(back.part, self._times_of(back))
-        if now.config != config:
-            if not back.running:
-                self._containers.start(back.name)
-            self._configure(now.proxy, config)
+        self._lead_back(now.proxy, back, now.config)
         for other in self._seen().others:
             self._containers.stop(other.name, grace_s=1)
 
@@ -276,7 +284,7 @@ class HostService:
 
     def _facts(self, wanted: WantedVersion, image: str) -> dict[str, str]:
         limits = {
-            **_limits(self._settings.memory, self._settings.cpus),
+            **limit_facts(self._settings.memory, self._settings.cpus),
             _TIMEOUT: f"{self._options.answer_s:g} s",
             _VARIABLES: ", ".join(wanted.serve_env.names) or "none",
         }
@@ -336,6 +344,13 @@ class HostService:
         assert created is not None  # noqa: S101  # it was created
         return created
 
+    def _lead_back(self, proxy: DeployedContainer, back: DeployedContainer, now: str | None) -> None:
+        config = proxy_config(back.part, self._times_of(back))
+        if now != config:
+            if not back.running:
+                self._containers.start(back.name)
+            self._configure(proxy, config)
+
     def _configure(self, proxy: DeployedContainer, config: str) -> None:
         """Let the proxy lead new requests as a configuration says; return once a worker does that."""
         name = proxy.name
@@ -379,11 +394,3 @@ class HostService:
     def _endpoint(self, proxy: DeployedContainer) -> str:
         address, _, port = proxy.published.rpartition(":")
         return f"http://{LOOPBACK if address in ('', '0.0.0.0') else address}:{port}" if port else ""  # noqa: S104
-
-
-def _limits(memory_mib: float | None, cpus: float | None) -> dict[str, str]:
-    """The limits of a container as facts."""
-    return {
-        _MEMORY: "no limit" if memory_mib is None else f"{memory_mib:.10g} MiB",
-        _CPUS: "no limit" if cpus is None else f"{cpus:g}",
-    }

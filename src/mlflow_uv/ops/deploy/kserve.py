@@ -33,6 +33,7 @@ from .target import (
     IMAGE,
     NOT_DEPLOYED,
     STATE,
+    VERSION,
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
@@ -94,6 +95,15 @@ class KServeService:
         self._wanted = inference_service(pod, self._settings, storage, KEYS)
         self._pod = pod
         return changes_between(now.facts, pod.facts)
+
+    def restore(self, version: str) -> bool:
+        """See DeploymentTarget; the manifest of the version before makes a revision like the one before."""
+        seen = self._seen()
+        for back in (seen.kept, seen.service):
+            if seen.service is not None and back is not None and _facts(back).get(VERSION) == version:
+                self._return_to(back)
+                return True
+        return False
 
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; the new revision gets no request."""

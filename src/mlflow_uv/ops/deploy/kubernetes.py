@@ -24,6 +24,7 @@ from .target import (
     IMAGE,
     NOT_DEPLOYED,
     STATE,
+    VERSION,
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
@@ -70,6 +71,18 @@ class KubernetesService:
         require_same_model(self._options.name, "in this namespace", now, wanted)
         self._pod = pod_of(wanted, self._options, self._before.colour_for_new(), self._cluster)
         return changes_between(now.facts, self._pod.facts)
+
+    def restore(self, version: str) -> bool:
+        """See DeploymentTarget."""
+        seen, planned = self._seen(), self._planned().facts
+        colours = [colour for colour, found in seen.deployments.items() if _facts_of(found).get(VERSION) == version]
+        # Of two with the version, the one that is not like the planned one, and then the one with the traffic.
+        colours.sort(key=lambda colour: (_facts_of(seen.deployments[colour]) == planned, colour != seen.active))
+        if not colours or seen.active is None:
+            return False
+        if colours[0] != seen.active:
+            self._cluster.apply((service_to(self._options.name, colours[0], self._settings, KEYS),))
+        return True
 
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; what an interrupted run left in this colour is removed first."""
@@ -173,10 +186,7 @@ class KubernetesService:
         address = f"http://{self._options.name}.{self._settings.namespace}.svc:{self._settings.port}"
         if deployment is None:
             return DeployedVersion(facts={STATE: "no pods"}, endpoint=address, leftovers=leftovers)
-        available = (deployment.get("status") or {}).get("availableReplicas") or 0
-        state = RUNNING if available else "no pod is ready"
-        facts = {**facts_in(deployment["metadata"].get("annotations")), IMAGE: _image_of(deployment), STATE: state}
-        return DeployedVersion(facts=facts, endpoint=address, leftovers=leftovers)
+        return DeployedVersion(facts=_facts_of(deployment), endpoint=address, leftovers=leftovers)
 
     def _planned(self) -> PodSpec:
         assert self._pod is not None  # noqa: S101  # plan made it
@@ -191,6 +201,12 @@ def open_target(options: DeploymentOptions, tools: Tools) -> KubernetesService:
     )
     cluster.require_installed()
     return KubernetesService(options, cluster, tools)
+
+
+def _facts_of(deployment: Object) -> dict[str, str]:
+    available = (deployment.get("status") or {}).get("availableReplicas") or 0
+    state = RUNNING if available else "no pod is ready"
+    return {**facts_in(deployment["metadata"].get("annotations")), IMAGE: _image_of(deployment), STATE: state}
 
 
 def _image_of(deployment: Object) -> str:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...command.errors import BadInput, ToolFailed
 from ...core.deploy.difference import DeploymentChange, Facts, changes_between
@@ -44,10 +44,15 @@ _DIGEST, _PLUGIN, _CONFIG = "model digest", "plugin", "config"
 
 @lazy_dataclass
 class PluginNote:
-    """What a plugin was told to run: the facts of a version with their state, and the version that ran before."""
+    """
+    What a plugin was told to run: the facts of a version with their state, and the configuration that it was given.
+
+    `before` is what ran before, without what ran before that.
+    """
 
     facts: Facts
-    before: str | None = None
+    config: tuple[str, ...] = ()
+    before: "PluginNote | None" = None
 
 
 class PluginNotes(Protocol):
@@ -74,9 +79,8 @@ class RegistryNotes:
         for version in self._registry.client.find_versions(self._model):
             try:
                 content = parse_json(version.tags.get(self._key, "null"))
-                facts = {str(name): str(value) for name, value in content["facts"].items()}
-                before = None if content["before"] is None else str(content["before"])
-                notes.append((float(content["at"]), PluginNote(facts=facts, before=before)))
+                before = None if content["before"] is None else _note_in(content["before"])
+                notes.append((float(content["at"]), replace(_note_in(content), before=before)))
             except (Unparsable, TypeError, KeyError, AttributeError, ValueError):
                 continue
         return max(notes, key=lambda note: note[0], default=(0.0, None))[1]
@@ -84,9 +88,19 @@ class RegistryNotes:
     def write(self, note: PluginNote) -> None:
         """See PluginNotes."""
         at = self._registry.tools.clock.date_s()
-        text = json.dumps({"at": at, "facts": dict(note.facts), "before": note.before}, sort_keys=True)
+        before = None if note.before is None else _content(note.before)
+        text = json.dumps({"at": at, **_content(note), "before": before}, sort_keys=True)
         version = (self._model, note.facts[VERSION])
         self._registry.client.set_tags(SetTags(tags={self._key: text}, version=version))
+
+
+def _content(note: PluginNote) -> dict[str, Any]:
+    return {"facts": dict(note.facts), "config": list(note.config)}
+
+
+def _note_in(content: Any) -> PluginNote:
+    facts = {str(name): str(value) for name, value in content["facts"].items()}
+    return PluginNote(facts=facts, config=tuple(map(str, content["config"])))
 
 
 class MlflowDeployment:
@@ -104,6 +118,7 @@ class MlflowDeployment:
         self._before: PluginNote | None = None
         self._applied = False
         self._begun = False
+        self._there = False  # when it was planned
 
     def observe(self) -> DeployedVersion:
         """See DeploymentTarget. Raises ToolFailed if nothing says which version runs."""
@@ -145,9 +160,30 @@ class MlflowDeployment:
             _PLUGIN: str(self._settings.plugin),
             _CONFIG: ", ".join(self._settings.config) or "none",
         }
-        self._before = PluginNote(facts=now.facts) if now.facts else None
-        self._wanted = PluginNote(facts=facts, before=now.version)
+        self._there = bool(now.facts)
+        self._before = self._earlier(facts) if now.facts else None
+        self._wanted = PluginNote(facts=facts, config=self._settings.config, before=self._before)
         return changes_between(now.facts, facts)
+
+    def _earlier(self, planned: Facts) -> PluginNote | None:
+        """What ran before: not what a killed run began, unless nothing else is known, and not what is planned."""
+        note = None if self._notes is None else self._notes.read()
+        if note is None:
+            return None
+        begun = note.facts.get(STATE) != RUNNING or dict(note.facts) == planned
+        return note.before if begun else replace(note, before=None)
+
+    def restore(self, version: str) -> bool:
+        """See DeploymentTarget; it is deployed again, with the configuration that it had."""
+        note = None if self._notes is None else self._notes.read()
+        back = None if note is None else note.before
+        if note is not None and note.facts.get(VERSION) == version and (back is None or note.facts[STATE] == RUNNING):
+            back = note
+        if back is None or back.facts.get(VERSION) != version:
+            return False
+        if back is not note or back.facts[STATE] != RUNNING:
+            self._run(replace(back, facts={**back.facts, STATE: RUNNING}))
+        return True
 
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; there is no place beside what runs."""
@@ -178,20 +214,14 @@ class MlflowDeployment:
 
     def undo(self) -> None:
         """See DeploymentTarget; what ran before is deployed again."""
-        back = self._before
         if self._applied and not self._begun:
             return
-        if back is not None and (not self._applied or back.facts.get(STATE) != RUNNING):
-            # A killed run led to what is there, and wrote down what ran before it.
-            note = None if self._notes is None else self._notes.read()
-            earlier = None if note is None or note.before == note.facts[VERSION] else note.before
-            if earlier is None:
-                raise ToolFailed(what="there is nothing to return to", why="the version that ran before is not known")
-            back = PluginNote(facts={**back.facts, VERSION: earlier, _DIGEST: "unknown"})
-        if back is None:
+        if self._before is not None:
+            self._run(replace(self._before, facts={**self._before.facts, STATE: RUNNING}))
+        elif self._applied and not self._there:
             self.remove()
-            return
-        self._run(PluginNote(facts={**back.facts, STATE: RUNNING}))
+        else:  # a killed run led to what is there, and did not write down what ran before it
+            raise ToolFailed(what="there is nothing to return to", why="the version that ran before is not known")
 
     def remove(self) -> None:
         """See DeploymentTarget."""
@@ -208,7 +238,7 @@ class MlflowDeployment:
         assert self._notes is not None  # noqa: S101  # as above
         there = self._plugin.do(PluginAction.FIND).deployment is not None
         self._notes.write(replace(note, facts={**note.facts, STATE: _CHANGING}))
-        config = dict(pair.split("=", 1) for pair in self._settings.config)
+        config = dict(pair.split("=", 1) for pair in note.config)
         uri = f"models:/{note.facts[MODEL]}/{note.facts[VERSION]}"
         action = PluginAction.UPDATE if there else PluginAction.CREATE
         if self._plugin.do(action, model_uri=uri, config=config).deployment is None:

@@ -62,6 +62,26 @@ class RolloutChecks:
     renew: Callable[[], None]
 
 
+def plan_changes(
+    target: DeploymentTarget, wanted: WantedVersion, proven: str | None, tools: Tools
+) -> tuple[DeploymentChange, ...]:
+    """
+    Plan to run a version, from a state in which the version `proven` has all traffic, if it is still there.
+
+    An interrupted run may have left the traffic divided, or led to a version whose endpoint was never asked: neither is
+    what a failure returns to. A version that has all the traffic and is the wanted one is not taken back before it is
+    asked. Raises BadInput, ToolFailed, NotServing.
+    """
+    changes = target.plan(wanted)
+    now = target.observe()
+    if not changes or proven is None or now == NOT_DEPLOYED or (now.version == proven and not now.leftovers):
+        return changes
+    if target.restore(proven):
+        return target.plan(wanted)
+    tools.console.say(f"  version {proven}, the last one that was proven, is gone: a failure returns to what runs now")
+    return changes
+
+
 def carry_out(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools: Tools) -> Rollout:
     """
     Carry out a plan, and return to what ran before if the new version is wrong or anything fails.

@@ -30,6 +30,7 @@ from .target import (
     IMAGE,
     NOT_DEPLOYED,
     STATE,
+    VERSION,
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
@@ -71,6 +72,18 @@ class SeldonService:
         pod = served_facts(pod_of(wanted, self._options, slot, self._cluster), storage)
         self._new = seldon_predictor(pod, storage, KEYS)
         return changes_between(now.facts, pod.facts)
+
+    def restore(self, version: str) -> bool:
+        """See DeploymentTarget; the other predictor keeps its pods."""
+        predictors, planned = _predictors(self._seen()), _facts(self._planned())
+        backs = [item for item in predictors if _facts(item).get(VERSION) == version]
+        backs.sort(key=lambda item: _facts(item) == planned)
+        if not backs:
+            return False
+        others = [item for item in predictors if item["name"] != backs[0]["name"]]
+        if others:
+            self._apply((backs[0], *others), 100, *(0 for _ in others))
+        return True
 
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; what an interrupted run left is removed first."""

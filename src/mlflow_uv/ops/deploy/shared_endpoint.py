@@ -1,8 +1,8 @@
 """
 Runs versions behind one endpoint of a platform, which divides the traffic between two variants.
 
-A new version is created as the variant without traffic, and asked there. The platform's own division of the traffic is
-the only place that says which variant is active, so a run that was killed anywhere leaves a state that is clear.
+A new version is created as the variant without traffic, and asked there. The platform's own division of the traffic
+says which variant is active. While two of them share it, that is not the one that ran before: the record says that.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -156,6 +156,18 @@ class SharedEndpoint:
         self._before = None if seen is None else seen.active
         return changes_between(now.facts, self._facts)
 
+    def restore(self, version: str) -> bool:
+        """See DeploymentTarget; of two variants of the version, the one is meant that is not like the planned one."""
+        seen = self._stable()
+        variants = {} if seen is None else seen.variants
+        slots = [slot for slot, variant in variants.items() if variant.facts.get(VERSION) == version]
+        if not slots:
+            return False
+        slot = min(slots, key=lambda slot: (dict(variants[slot].facts) == self._facts, -variants[slot].share))
+        if variants[slot].share < _WHOLE:
+            self._require_returned(slot, self._change(lambda: self._platform.route(slot, _WHOLE)))
+        return True
+
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; a variant that an interrupted run finished is taken as it is."""
         seen = self._stable()
@@ -166,6 +178,8 @@ class SharedEndpoint:
         finished = next((slot for slot, variant in variants.items() if dict(variant.facts) == self._facts), None)
         active = None if seen is None else seen.active
         self._slot = finished or next(slot for slot in SLOTS if slot != active)
+        if active is not None and not finished and variants[active].share < _WHOLE:  # the other one is replaced
+            self._change(lambda: self._platform.route(active, _WHOLE))
         for _ in range(_MOST_STEPS):
             if finished or self._platform.create(self._slot, wanted):
                 return
@@ -222,11 +236,7 @@ class SharedEndpoint:
             self.remove()
             return
         slot = back
-        after = self._change(lambda: self._platform.keep(slot))
-        variant = None if after is None else after.variants.get(slot)
-        if after is None or variant is None or after.active != slot or not variant.ready:
-            why = "" if variant is None else variant.problem
-            raise ToolFailed(what=f"`{slot}` of `{self._platform.name}` does not get the traffic again", why=why)
+        self._require_returned(slot, self._change(lambda: self._platform.keep(slot)))
 
     def remove(self) -> None:
         """See DeploymentTarget."""
@@ -270,6 +280,13 @@ class SharedEndpoint:
                 )
             self._tools.clock.wait(_POLL_S)
         return seen
+
+    def _require_returned(self, slot: str, after: PlatformEndpoint | None) -> None:
+        """Raise ToolFailed if a variant that ran before does not have all traffic again."""
+        variant = None if after is None else after.variants.get(slot)
+        if variant is None or variant.share < _WHOLE or not variant.ready:
+            why = "" if variant is None else variant.problem
+            raise ToolFailed(what=f"`{slot}` of `{self._platform.name}` does not get the traffic again", why=why)
 
     def _require_ready(self, seen: PlatformEndpoint | None) -> None:
         """Raise NotServing if the new variant does not run, and ChainBroken if it runs something else."""

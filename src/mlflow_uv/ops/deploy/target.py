@@ -78,9 +78,10 @@ class DeploymentTarget(Protocol):
     """
     A place that runs versions, opened for one deployment and one run.
 
-    The methods are called in this order: `observe`, `plan`, then, if something is to change, `apply`, `wait`,
-    `ask_new` and `shift`, then `settle`. `undo` may be called after any of them from `apply` on, whatever they did, and
-    returns to what `plan` saw. Each of them may be called in a run after one that was killed anywhere.
+    The methods are called in this order: `observe`, `plan`, then, if something is to change, `restore` and `plan`
+    again, `apply`, `wait`, `ask_new` and `shift`, then `settle`. `undo` may be called after any of them from `apply`
+    on, whatever they did, and returns to what `plan` saw. Each of them may be called in a run after one that was killed
+    anywhere.
     """
 
     def observe(self) -> DeployedVersion:
@@ -88,6 +89,13 @@ class DeploymentTarget(Protocol):
 
     def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
         """What would change. Raises BadInput for a change that this target cannot make."""
+
+    def restore(self, version: str) -> bool:
+        """
+        Lead all traffic to a version of the model that ran before, which is still there after an interrupted run.
+
+        Returns whether it has all traffic now; False if it is gone. Raises ToolFailed, NotServing.
+        """
 
     def apply(self, wanted: WantedVersion) -> None:
         """Create the new version, beside what runs where the target can do that. Raises ToolFailed, ChainBroken."""

@@ -170,7 +170,7 @@ def _python_of(model: Path) -> str:
     for name, pattern in (
         (model_files.PYTHON, r"\A\s*(\d+\.\d+[\w.]*)"),
         ("python_env.yaml", r"^python:\s*['\"]?(\d+\.\d+[\w.]*)"),
-        ("conda.yaml", r"^\s*-\s*['\"]?python=+(\d+\.\d+[\w.]*)"),
+        ("conda.yaml", r"^[ \t]*-[ \t]*['\"]?python=+(\d+\.\d+[\w.]*)"),
     ):
         path = model / name
         if path.is_file() and (match := re.search(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)):

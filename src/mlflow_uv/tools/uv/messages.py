@@ -146,7 +146,7 @@ def _again(stderr: str) -> str:
 def _complaint(stderr: str) -> str:
     """uv's error and the first cause below it; for a TOML error, its last line, which says what was expected."""
     error = re.search(r"^error: (.+)$", stderr, _LINES)
-    causes = re.findall(r"^\s+(?:cause|Caused by|╰─▶|├─▶):? ?(.+)$", stderr, _LINES)
+    causes = re.findall(r"^[ \t]+(?:cause|Caused by|╰─▶|├─▶):? ?(.+)$", stderr, _LINES)
     messages = [error[1].rstrip(".")] if error else []
     if causes and causes[0].startswith("TOML parse error"):
         return [line.strip() for line in stderr.splitlines() if line.strip()][-1]

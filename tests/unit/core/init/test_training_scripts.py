@@ -1,5 +1,7 @@
 """Which script of a project trains, and the command that runs it."""
 
+import time
+
 import pytest
 
 from mlflow_uv.core.init.training_scripts import training_command, training_scripts
@@ -62,6 +64,17 @@ def test_a_script_that_is_run_and_reaches_a_log_is_found() -> None:
     assert [["scripts/run.py"], []] == [
         [script.path for script in training_scripts(files, documents)] for documents in ([readme], [])
     ]
+
+
+def test_many_blank_lines_take_no_time() -> None:
+    """
+    The time grows with the length of a file, and not with its square.
+    """
+    begun = time.process_time()
+
+    scripts = training_scripts((("train.py", "\n" * 60_000 + "import mlflow\nmlflow.autolog()\n"),))
+
+    assert (["train.py"], True) == ([script.path for script in scripts], time.process_time() - begun < 5)
 
 
 def test_without_mlflow_there_is_no_script() -> None:

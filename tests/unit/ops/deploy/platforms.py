@@ -157,9 +157,10 @@ def azure_world(**settings: Any) -> AzureWorld:
 class KeptPlugin:
     """See tools.cloud.plugin.Plugin; its deployments are kept in memory, and `faults` are by the version."""
 
-    def __init__(self, kept: dict[str, str], faults: Mapping[str, str]) -> None:
+    def __init__(self, kept: dict[str, str], faults: Mapping[str, str], configs: dict[str, Any]) -> None:
         self._kept = kept
         self._faults = faults
+        self._configs = configs
 
     def do(self, action: PluginAction, **more: Any) -> PluginResult:
         """See Plugin."""
@@ -172,7 +173,7 @@ class KeptPlugin:
             version = more["model_uri"].rpartition("/")[2]
             if self._faults.get(version) == "ends":
                 raise ToolFailed(what="MLflow failed to call-plugin", why="the machine ran out of memory")
-            self._kept["prod"] = version
+            self._kept["prod"], self._configs["prod"] = version, more["config"]
         if action is PluginAction.DELETE:
             del self._kept["prod"]
         return PluginResult(deployment={"name": "prod"} if "prod" in self._kept else None)
@@ -201,10 +202,11 @@ class PluginWorld:
     kept: dict[str, str] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     notes: KeptNotes = field(default_factory=KeptNotes)
+    configs: dict[str, Any] = field(default_factory=dict)
 
     def target(self) -> DeploymentTarget:
         """See World."""
-        plugin = KeptPlugin(self.kept, self.faults)
+        plugin = KeptPlugin(self.kept, self.faults, self.configs)
         return MlflowDeployment(options_of(self.settings), plugin, self.notes, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:

@@ -1,10 +1,11 @@
 """One run at a time changes a deployment, on one machine and on several."""
 
+import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +16,8 @@ from mlflow_uv.ops.lineage.registry_client import RegistryClient
 from mlflow_uv.payloads.messages.deployments import (
     CHANGING,
     DEPLOYED,
+    REPLACED,
+    RETURNED,
     ClaimDeployment,
     DeploymentClaim,
     DeploymentEntry,
@@ -29,6 +32,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.entry: DeploymentEntry | None = None
+        self.tags: dict[str, dict[str, str]] = {}
         self.now = QuickClock()
 
     def claim_deployment(self, request: ClaimDeployment) -> DeploymentClaim:
@@ -39,6 +43,11 @@ class Registry:
             return DeploymentClaim(claimed=False, entry=before)
         self.entry = request.entry
         return DeploymentClaim(claimed=True, entry=before)
+
+    def find_versions(self, name: str) -> tuple[Any, ...]:
+        """See StoreClient."""
+        assert name == "wine"
+        return tuple(SimpleNamespace(tags=tags) for tags in self.tags.values())
 
     def record_deployment(self, request: RecordDeployment) -> None:
         """See StoreClient."""
@@ -109,3 +118,23 @@ def test_a_claim_that_expired_and_was_taken_cannot_be_renewed(tmp_path: Path) ->
         registry.now.wait(61)
         with claimed(there, "wine", entry_of(there), 60), pytest.raises(DeploymentBusy):
             slow.renew()
+
+
+def test_the_proven_version_is_that_of_the_newest_entry_on_a_version(tmp_path: Path) -> None:
+    """
+    A killed run has replaced the entry of the registered model; versions that were replaced or returned do not count.
+    """
+    registry = Registry()
+    here = machine(registry, tmp_path)
+    entry = entry_of(here)
+    registry.entry = replace(entry, version="9")
+    states = [("1", REPLACED, "5"), ("2", DEPLOYED, "3"), ("3", DEPLOYED, "2"), ("4", RETURNED, "6")]
+    for version, state, second in states:
+        tag = replace(entry, version=version, state=state, when=f"2026-01-01T00:00:0{second}Z")
+        registry.tags[version] = {"mlflow-uv.deployment.prod": json.dumps(asdict(tag))}
+    registry.tags["5"] = {"mlflow-uv.deployment.other": registry.tags["2"]["mlflow-uv.deployment.prod"]}
+
+    with claimed(here, "wine", entry_of(here), 60) as claim:
+        pass
+
+    assert ("9", "2") == (claim.interrupted and claim.interrupted.version, claim.proven and claim.proven.version)

@@ -111,6 +111,26 @@ def test_the_version_before_a_killed_run_is_returned_to_if_it_is_known() -> None
         roll_out(alone.target(), "1", undoable=True)
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_ran_before_returns_with_the_configuration_that_it_had(killed: bool) -> None:
+    """
+    Also after a run with another configuration was killed: the note has it.
+    """
+    world = plugin_world(config=("size=small,slow", "traffic=all"))
+    deploy(world, "1")
+    world.settings = replace(world.settings, config=("size=huge",))
+    world.plant("2", "wrong")
+    if killed:
+        begin(world.target(), wanted_version("2"))
+
+    done = roll_out(world.target(), "2", undoable=True)
+
+    config = {"size": "small,slow", "traffic": "all"}
+    assert (True, {"prod": "1"}, {"prod": config}) == (done.returned, world.kept, world.configs)
+    assert world.notes.note is not None
+    assert ("size=small,slow", "traffic=all") == world.notes.note.config
+
+
 def test_a_deployment_of_somebody_else_is_not_replaced() -> None:
     """
     Nothing was written down of it.
@@ -140,7 +160,7 @@ def test_without_a_registry_nothing_says_which_version_runs() -> None:
     That is no proof that the recorded one does: `audit` calls it unverified.
     """
     options = options_of(PluginSettings(target="mlflow", plugin="cellar"))
-    target = MlflowDeployment(options, KeptPlugin({"prod": "1"}, {}), None, tools_of_tests())
+    target = MlflowDeployment(options, KeptPlugin({"prod": "1"}, {}, {}), None, tools_of_tests())
 
     with pytest.raises(ToolFailed, match="does not say which version it runs"):
         target.observe()
@@ -190,12 +210,13 @@ def test_the_newest_note_of_the_deployment_counts() -> None:
     registry = cast("RegistryClient", SimpleNamespace(client=client, tools=tools))
     notes = RegistryNotes(registry, "wine", "prod")
     nothing = notes.read()
+    note = PluginNote(facts={}, config=("a=b,c",), before=PluginNote(facts={"version": "7"}, config=("a=d",)))
 
     for version in ("2", "1"):
         clock.wait(1)
-        notes.write(PluginNote(facts={"version": version, "state": RUNNING}, before="7"))
+        notes.write(replace(note, facts={"version": version, "state": RUNNING}))
     RegistryNotes(registry, "wine", "other").write(PluginNote(facts={"version": "2"}))
 
     assert nothing is None
-    assert PluginNote(facts={"version": "1", "state": RUNNING}, before="7") == notes.read()
-    assert "7" == json.loads(client.tags["2"]["mlflow-uv.plugin.prod"])["before"]
+    assert replace(note, facts={"version": "1", "state": RUNNING}) == notes.read()
+    assert "7" == json.loads(client.tags["2"]["mlflow-uv.plugin.prod"])["before"]["facts"]["version"]

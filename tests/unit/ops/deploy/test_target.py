@@ -1,16 +1,19 @@
 """What every kind of target does in the same way: create, change, return, and go on after a killed run."""
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import pytest
 
 from mlflow_uv.command.errors import ChainBroken, NotServing
 from mlflow_uv.core.deploy.running import RUNNING
-from mlflow_uv.ops.deploy.target import DeploymentTarget, WantedVersion
+from mlflow_uv.ops.deploy.rollout import plan_changes
+from mlflow_uv.ops.deploy.target import DeploymentTarget, TrafficSplit, WantedVersion
+from tests.console import KeptConsole
 
 from .inference_platforms import INFERENCE_PLATFORMS
 from .platforms import IN_PLACE, PLATFORMS
-from .worlds import EXPECTED, WORLDS, World, digest_of, wanted_version
+from .worlds import EXPECTED, WORLDS, World, digest_of, tools_of_tests, wanted_version
 
 PHASES = ("apply", "wait", "ask", "shift")
 BESIDE = {**WORLDS, **INFERENCE_PLATFORMS, **PLATFORMS}
@@ -123,6 +126,65 @@ def test_the_next_run_goes_on_after_one_that_was_killed(world: World, phase: str
     target.settle()
 
     assert (version, RUNNING, ()) == runs(world)
+
+
+def leave(world: World, where: str) -> None:
+    """Deploy version 2 in a run that is killed after a phase, or with a share of the traffic where there is one."""
+    target = begin(world.target(), wanted_version("2"), up_to=where if where in PHASES else "ask")
+    if where not in PHASES and isinstance(target, TrafficSplit):
+        target.share(int(where))
+
+
+@pytest.mark.parametrize("where", [*PHASES, "40", "75"])
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_a_failure_after_a_killed_run_returns_to_what_was_proven(world: World, where: str, version: str) -> None:
+    """
+    It is the version of the record, whatever share of the traffic the killed run had led to its own.
+    """
+    deploy(world, "1")
+    leave(world, where)
+    target, wanted = world.target(), wanted_version(version)
+
+    changes = plan_changes(target, wanted, "1", tools_of_tests())
+    if changes:
+        begin(target, wanted)
+    target.undo()
+
+    assert (version, where) == ("2", "shift") or changes
+    assert ("1", RUNNING, ()) == runs(world)
+
+
+@pytest.mark.parametrize("where", [*PHASES, "40", "75"])
+def test_the_proven_version_has_all_traffic_before_another_one_is_created(world: World, where: str) -> None:
+    """
+    The plan is made from there; the version itself needs no change then.
+    """
+    deploy(world, "1")
+    leave(world, where)
+
+    changes = plan_changes(world.target(), wanted_version("3"), "1", tools_of_tests())
+    again = plan_changes(world.target(), wanted_version("1"), "1", tools_of_tests())
+    target = world.target()
+    seen = target.observe()
+    target.settle()
+
+    assert ("1", "3") == next((change.now, change.then) for change in changes if change.part == "version")
+    assert ((), "1", RUNNING) == (again, seen.version, seen.facts["state"])
+    assert ("1", RUNNING, ()) == runs(world)
+
+
+def test_a_proven_version_that_is_gone_is_not_returned_to(world: World) -> None:
+    """
+    What runs stays, and the run says so.
+    """
+    deploy(world, "2")
+    tools = tools_of_tests()
+
+    changes = plan_changes(world.target(), wanted_version("3"), "1", tools)
+
+    assert "2" == next(change.now for change in changes if change.part == "version")
+    assert "version 1, the last one that was proven, is gone" in "".join(cast("KeptConsole", tools.console).lines)
+    assert ("2", RUNNING, ()) == runs(world)
 
 
 @pytest.mark.parametrize(("fault", "error"), [("swapped", ChainBroken), ("silent", NotServing), ("ends", NotServing)])
