@@ -11,7 +11,7 @@ LINKS = (
 )
 
 
-def test_a_broken_link_is_an_error_with_what_mends_it() -> None:
+def test_a_broken_link_is_an_error_with_its_fix() -> None:
     """
     One that is not verified is a warning, and an error where nothing may be left open.
     """
