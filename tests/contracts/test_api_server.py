@@ -169,6 +169,7 @@ class RealWorld:
             proxy_image=PROXY_IMAGE,
             deadline_s=20,
             answer_s=60,
+            model="wine",
         )
         cluster = KubectlWithoutPods(self.controllers, server.variables(token or server.admin, self.kubectl))
         tools = SimpleNamespace(clock=SystemClock(), console=KeptConsole(), web=Web({}))

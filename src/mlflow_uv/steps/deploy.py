@@ -30,12 +30,12 @@ from ..core.release.chain import LinkCheck, LinkState, checked_links, merge_chec
 from ..core.release.record import Record
 from ..core.security.serve_env import require_recorded, serve_variables
 from ..ops.deploy.catalog import open_target
-from ..ops.deploy.claim import SLACK_S, DeploymentClaimHolder, claimed, new_entry
+from ..ops.deploy.claim import SLACK_S, DeploymentClaimHolder, claimed, new_entry, require_recorded_deployment
 from ..ops.deploy.plan_file import write_plan
 from ..ops.deploy.rollout import Rollout, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from ..ops.deploy.settings import DeploymentName, settings_of
 from ..ops.deploy.target import IMAGE as IMAGE_FACT
-from ..ops.deploy.target import DeployedVersion, DeploymentOptions, DeploymentTarget, WantedVersion
+from ..ops.deploy.target import DeployedVersion, DeploymentOptions, DeploymentTarget, WantedVersion, require_own_model
 from ..ops.image.lookup import address_of, names_reused
 from ..ops.image.serving_check import Expected
 from ..ops.lineage.audit import Audited, audited
@@ -311,6 +311,9 @@ def _removed(
     """Remove a deployment, whatever version it runs; `named` are the model and the alias or number of the input."""
     before, (name, given) = target.observe(), named
     there = bool(before.facts or before.leftovers)
+    if there:
+        require_own_model(options, before)
+        require_recorded_deployment(registry, name, options.name)
     if there and not inputs.dry_run:
         version = before.version or version_number(registry, name, given, VERSION_URI)
         kind = options.settings.target

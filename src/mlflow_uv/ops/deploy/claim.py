@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from ...command.errors import DeploymentBusy
+from ...command.errors import BadInput, DeploymentBusy
 from ...core.release.digests import sha256
 from ...payloads.messages.deployments import (
     CHANGING,
     DEPLOYED,
+    REMOVED,
     ClaimDeployment,
     DeploymentEntry,
     RecordDeployment,
@@ -105,6 +106,21 @@ def claimed(
         yield holder
         lock.seek(0)
         lock.truncate()
+
+
+def require_recorded_deployment(registry: RegistryClient, model: str, deployment: str) -> None:
+    """
+    Raise BadInput if this registry does not say that a deployment is one of the model.
+
+    A target may have one of the same name that a project with another tracking server made, or somebody by hand.
+    """
+    entry = entry_in(registry.client.describe_name(model).tags, deployment)
+    if entry is None or entry.state == REMOVED:
+        raise BadInput(
+            what=f"the target has a deployment `{deployment}` that is not one of `{model}` by this registry",
+            why="no run recorded it here" if entry is None else f"{entry.who} removed the recorded one at {entry.when}",
+            fix="remove it where it was deployed, or give this deployment another name in pyproject.toml",
+        )
 
 
 def _lock(lock: IO[str], path: Path, entry: DeploymentEntry) -> None:

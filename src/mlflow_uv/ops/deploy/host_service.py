@@ -43,6 +43,8 @@ from .target import (
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
+    models_of,
+    require_own_model,
     require_same_model,
     wanted_facts,
 )
@@ -95,16 +97,17 @@ class HostService:
         active, proxy = seen.active, seen.proxy
         others = seen.others if proxy is None or active is not None else (*seen.others, proxy)
         leftovers = tuple(container.name for container in others)
+        models = models_of(*(None if found is None else found.facts for found in (active, *others)))
         if active is None:
             leftovers = leftovers or self._containers.remnants()
-            return DeployedVersion(leftovers=leftovers) if leftovers else NOT_DEPLOYED
+            return DeployedVersion(leftovers=leftovers, models=models) if leftovers else NOT_DEPLOYED
         assert proxy is not None  # noqa: S101  # it leads to the active one
         state = RUNNING if active.running else f"ended with {active.exit_code}"
         facts = {**active.facts, **limit_facts(active.memory_mib, active.cpus), IMAGE: active.image, STATE: state}
         facts[PROXIED] = RUNNING if proxy.running else f"ended with {proxy.exit_code}"
         if proxy.running and seen.config != proxy_config(active.part, self._times_of(active)):
             facts[PROXIED] = _DIVERTED
-        return DeployedVersion(facts=facts, endpoint=self._endpoint(proxy), leftovers=leftovers)
+        return DeployedVersion(facts=facts, endpoint=self._endpoint(proxy), leftovers=leftovers, models=models)
 
     def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
         """See DeploymentTarget."""
@@ -231,7 +234,7 @@ class HostService:
         """See DeploymentTarget."""
         before, now = self._before, self._seen()
         if before.active is None:
-            self._containers.remove()
+            self.remove()
             return
         back: DeployedContainer | None = before.active
         if self._new is None:  # an earlier run led to what is wrong, and was killed before it removed what ran before
@@ -245,6 +248,7 @@ class HostService:
     def remove(self) -> None:
         """See DeploymentTarget."""
         seen = self._seen()
+        require_own_model(self._options, self._deployed(seen))
         # The proxy first: it answers what it got, and takes no more.
         for running in (seen.proxy, seen.active, *seen.others):
             if running is not None:

@@ -37,6 +37,8 @@ from .target import (
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
+    models_of,
+    require_own_model,
     require_same_model,
 )
 
@@ -171,6 +173,7 @@ class KServeService:
 
     def remove(self) -> None:
         """See DeploymentTarget."""
+        require_own_model(self._options, self.observe())
         self._cluster.delete(KINDS, self._label)
 
     # what runs
@@ -190,15 +193,17 @@ class KServeService:
 
     def _deployed(self, seen: _Seen) -> DeployedVersion:
         leftovers = (f"a share of {seen.share} % for another version",) if seen.share is not None else ()
+        models = models_of(*(None if found is None else _facts(found) for found in (seen.service, seen.kept)))
         if seen.service is None:
-            return NOT_DEPLOYED if seen.kept is None else DeployedVersion(leftovers=("the manifest before",))
+            left = DeployedVersion(leftovers=("the manifest before",), models=models)
+            return NOT_DEPLOYED if seen.kept is None else left
         endpoint = self._settings.url or str((seen.service.get("status") or {}).get("url") or "")
         ready, why = condition_of(seen.service, "Ready")
         state = RUNNING if ready == "True" or seen.share is not None else f"not ready {why}".strip()
         assert seen.running is not None  # noqa: S101  # there is a service
         image = image_in(_predictor(seen.running))
         facts = {**_facts(seen.running), **({IMAGE: image} if image else {}), STATE: state}
-        return DeployedVersion(facts=facts, endpoint=endpoint, leftovers=leftovers)
+        return DeployedVersion(facts=facts, endpoint=endpoint, leftovers=leftovers, models=models)
 
     def _require(self) -> Object:
         service = self._seen().service

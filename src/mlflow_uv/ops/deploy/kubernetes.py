@@ -28,6 +28,8 @@ from .target import (
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
+    models_of,
+    require_own_model,
     require_same_model,
 )
 
@@ -161,6 +163,7 @@ class KubernetesService:
 
     def remove(self) -> None:
         """See DeploymentTarget."""
+        require_own_model(self._options, self.observe())
         self._cluster.delete(f"services,{WORKLOAD}", self._label())
 
     # what runs
@@ -180,13 +183,14 @@ class KubernetesService:
 
     def _deployed(self, seen: _Colours) -> DeployedVersion:
         leftovers = tuple(f"{self._options.name}-{colour}" for colour in seen.deployments if colour != seen.active)
+        models = models_of(*map(_facts_of, seen.deployments.values()))
         if seen.active is None:
-            return DeployedVersion(leftovers=leftovers) if leftovers else NOT_DEPLOYED
+            return DeployedVersion(leftovers=leftovers, models=models) if leftovers else NOT_DEPLOYED
         deployment = seen.deployments.get(seen.active)
         address = f"http://{self._options.name}.{self._settings.namespace}.svc:{self._settings.port}"
         if deployment is None:
-            return DeployedVersion(facts={STATE: "no pods"}, endpoint=address, leftovers=leftovers)
-        return DeployedVersion(facts=_facts_of(deployment), endpoint=address, leftovers=leftovers)
+            return DeployedVersion(facts={STATE: "no pods"}, endpoint=address, leftovers=leftovers, models=models)
+        return DeployedVersion(facts=_facts_of(deployment), endpoint=address, leftovers=leftovers, models=models)
 
     def _planned(self) -> PodSpec:
         assert self._pod is not None  # noqa: S101  # plan made it

@@ -35,6 +35,8 @@ from .target import (
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
+    models_of,
+    require_own_model,
     require_same_model,
 )
 
@@ -66,7 +68,11 @@ class PluginNotes(Protocol):
 
 
 class RegistryNotes:
-    """See PluginNotes: a tag on each version that the deployment runs or ran; the newest one counts."""
+    """
+    See PluginNotes: a tag on each version that the deployment runs or ran; the one with the highest number counts.
+
+    The number is not a time, since the clocks of machines differ.
+    """
 
     def __init__(self, registry: RegistryClient, model: str, deployment: str) -> None:
         self._registry = registry
@@ -75,21 +81,23 @@ class RegistryNotes:
 
     def read(self) -> PluginNote | None:
         """See PluginNotes; a tag that is not one of ours is left out."""
+        return self._last()[1]
+
+    def _last(self) -> tuple[int, PluginNote | None]:
         notes = []
         for version in self._registry.client.find_versions(self._model):
             try:
                 content = parse_json(version.tags.get(self._key, "null"))
                 before = None if content["before"] is None else _note_in(content["before"])
-                notes.append((float(content["at"]), replace(_note_in(content), before=before)))
+                notes.append((int(content["number"]), replace(_note_in(content), before=before)))
             except (Unparsable, TypeError, KeyError, AttributeError, ValueError):
                 continue
-        return max(notes, key=lambda note: note[0], default=(0.0, None))[1]
+        return max(notes, key=lambda note: note[0], default=(0, None))
 
     def write(self, note: PluginNote) -> None:
         """See PluginNotes."""
-        at = self._registry.tools.clock.date_s()
         before = None if note.before is None else _content(note.before)
-        text = json.dumps({"at": at, **_content(note), "before": before}, sort_keys=True)
+        text = json.dumps({"number": self._last()[0] + 1, **_content(note), "before": before}, sort_keys=True)
         version = (self._model, note.facts[VERSION])
         self._registry.client.set_tags(SetTags(tags={self._key: text}, version=version))
 
@@ -134,7 +142,7 @@ class MlflowDeployment:
         shown = f"{self._settings.plugin}: {self._options.name}"
         if note is None or note.facts.get(STATE) == _REMOVED:
             return DeployedVersion(endpoint=shown, leftovers=(shown,))
-        return DeployedVersion(facts=note.facts, endpoint=shown)
+        return DeployedVersion(facts=note.facts, endpoint=shown, models=models_of(note.facts))
 
     def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
         """See DeploymentTarget."""
@@ -146,12 +154,7 @@ class MlflowDeployment:
             )
         now = self.observe()
         require_same_model(self._options.name, "of this plugin", now, wanted)
-        if now.leftovers:
-            raise BadInput(
-                what=f"the plugin has a deployment `{self._options.name}` that was not made by `deploy`",
-                why="it would be replaced",
-                fix="give the deployment another name in pyproject.toml",
-            )
+        self._require_ours(now)
         facts = {
             MODEL: wanted.model,
             VERSION: wanted.version,
@@ -201,6 +204,7 @@ class MlflowDeployment:
     def shift(self) -> None:
         """See DeploymentTarget."""
         assert self._wanted is not None  # noqa: S101  # planned
+        self._require_ours(self.observe())  # somebody else may have made one after the plan
         self._begun = True
         self._run(self._wanted)
 
@@ -226,12 +230,23 @@ class MlflowDeployment:
     def remove(self) -> None:
         """See DeploymentTarget."""
         assert self._notes is not None  # noqa: S101  # a run that changes something has a registry
-        note = self._notes.read()
-        if note is None:
+        now, note = self.observe(), self._notes.read()
+        self._require_ours(now)
+        require_own_model(self._options, now)
+        if note is None or note.facts.get(STATE) == _REMOVED:
             return
         if self._plugin.do(PluginAction.FIND).deployment is not None:
             self._plugin.do(PluginAction.DELETE)
         self._notes.write(replace(note, facts={**note.facts, STATE: _REMOVED}))
+
+    def _require_ours(self, now: DeployedVersion) -> None:
+        """Raise BadInput for a deployment of which nothing is written down, or only that it was removed."""
+        if now.leftovers:
+            raise BadInput(
+                what=f"the plugin has a deployment `{self._options.name}` that was not made by `deploy`",
+                why="it would be replaced or deleted",
+                fix="give the deployment another name in pyproject.toml",
+            )
 
     def _run(self, note: PluginNote) -> None:
         """Let the plugin run a version; a run that is killed meanwhile leaves a note that says so."""

@@ -17,7 +17,7 @@ from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
 from .settings import DeploymentName
-from .target import NOT_DEPLOYED, DeployedVersion, DeploymentTarget, TrafficSplit, WantedVersion
+from .target import NOT_DEPLOYED, DeployedVersion, DeploymentTarget, TrafficSplit, WantedVersion, require_same_model
 
 _POLL_S = 1.0
 
@@ -91,6 +91,8 @@ def carry_out(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tool
     """
     checks.renew()
     checks.unchanged()
+    if plan.changes:  # made after the plan by somebody else, it is neither changed nor undone
+        require_same_model(plan.name.full, "of this target", plan.target.observe(), plan.wanted)
     with _undone_on_error(plan, tools):
         rollout = _phases(plan, expected, checks, tools)
     if not _differs(rollout.findings):

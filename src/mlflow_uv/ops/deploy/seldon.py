@@ -34,6 +34,8 @@ from .target import (
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
+    models_of,
+    require_own_model,
     require_same_model,
 )
 
@@ -167,6 +169,7 @@ class SeldonService:
 
     def remove(self) -> None:
         """See DeploymentTarget."""
+        require_own_model(self._options, self.observe())
         self._cluster.delete(KINDS, f"{DEPLOYMENT}={self._options.name}")
 
     # what runs
@@ -184,7 +187,12 @@ class SeldonService:
         state = RUNNING if any(map(is_ready, self._pods(str(active["name"])))) else "no pod is ready"
         image = _image(active)
         facts = {**_facts(active), **({IMAGE: image} if image else {}), STATE: state}
-        return DeployedVersion(facts=facts, endpoint=self._settings.url or str(address), leftovers=leftovers)
+        return DeployedVersion(
+            facts=facts,
+            endpoint=self._settings.url or str(address),
+            leftovers=leftovers,
+            models=models_of(*map(_facts, predictors)),
+        )
 
     def _pods(self, slot: str) -> tuple[Object, ...]:
         return self._cluster.find("pods", f"{DEPLOYMENT}={self._options.name},{PART}={slot}")

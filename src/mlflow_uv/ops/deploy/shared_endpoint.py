@@ -30,6 +30,8 @@ from .target import (
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
+    models_of,
+    require_own_model,
     require_same_model,
 )
 
@@ -124,11 +126,14 @@ class SharedEndpoint:
         self._tools = tools
         self._facts: Facts = {}
         self._before: str | None = None  # the variant that was active
+        self._applied = False
         self._slot = ""  # the variant of the new version; empty until it is begun
 
     def observe(self) -> DeployedVersion:
         """See DeploymentTarget."""
-        seen = self._platform.look()
+        return self._deployed(self._platform.look())
+
+    def _deployed(self, seen: PlatformEndpoint | None) -> DeployedVersion:
         if seen is None:
             return NOT_DEPLOYED
         active = seen.active
@@ -138,7 +143,8 @@ class SharedEndpoint:
             facts[STATE] = f"{share:.3g} % of the traffic"
         if active is None and not leftovers:
             leftovers = (self._platform.name,)
-        return DeployedVersion(facts=facts, endpoint=seen.address, leftovers=leftovers)
+        models = models_of(*(variant.facts for variant in seen.variants.values()))
+        return DeployedVersion(facts=facts, endpoint=seen.address, leftovers=leftovers, models=models)
 
     def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
         """See DeploymentTarget."""
@@ -151,7 +157,7 @@ class SharedEndpoint:
                 fix="remove `canary` from the table of the deployment",
             )
         seen = self._ours()
-        now = self.observe() if seen is not None else NOT_DEPLOYED
+        now = self._deployed(seen)
         require_same_model(self._options.name, self._platform.place, now, wanted)
         self._before = None if seen is None else seen.active
         return changes_between(now.facts, self._facts)
@@ -170,7 +176,10 @@ class SharedEndpoint:
 
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; a variant that an interrupted run finished is taken as it is."""
+        self._applied = True
         seen = self._stable()
+        # Somebody else may have made it after the plan.
+        require_same_model(self._options.name, self._platform.place, self._deployed(self._ours()), wanted)
         if seen is not None and seen.failed:
             self._change(self._platform.delete)
             seen, self._before = None, None
@@ -225,6 +234,8 @@ class SharedEndpoint:
 
     def undo(self) -> None:
         """See DeploymentTarget."""
+        if self._applied and not self._slot:  # nothing was begun
+            return
         seen = self._stable()
         others = () if seen is None else tuple(slot for slot in seen.variants if slot != seen.active)
         back = self._before
@@ -240,7 +251,7 @@ class SharedEndpoint:
 
     def remove(self) -> None:
         """See DeploymentTarget."""
-        self._ours()
+        require_own_model(self._options, self._deployed(self._ours()))
         self._stable()
         if self._change(self._platform.delete) is not None:
             raise ToolFailed(what=f"the endpoint `{self._platform.name}` is still there after it was deleted")

@@ -38,12 +38,14 @@ class DeployedVersion:
     """
     What a deployment runs now: `facts` are empty if it runs nothing.
 
-    `leftovers` are parts that an interrupted run left, by the names that the target has for them.
+    `leftovers` are parts that an interrupted run left, by the names that the target has for them. `models` has the
+    names of the models of all parts that say which model they run.
     """
 
     facts: Facts = field(default_factory=dict)
     endpoint: str = ""
     leftovers: tuple[str, ...] = ()
+    models: frozenset[str] = frozenset()
 
     @property
     def version(self) -> str | None:
@@ -123,7 +125,11 @@ class DeploymentTarget(Protocol):
         """Return to what ran before. Raises ToolFailed if that is not possible."""
 
     def remove(self) -> None:
-        """Remove everything that the target has of the deployment; safe to call twice. Raises ToolFailed."""
+        """
+        Remove everything that the target has of the deployment; safe to call twice.
+
+        Raises ToolFailed, and BadInput for a deployment of another model than that of the options.
+        """
 
 
 @runtime_checkable
@@ -150,13 +156,27 @@ class OpenTarget(Protocol):
 
 def require_same_model(name: str, place: str, now: DeployedVersion, wanted: WantedVersion) -> None:
     """Raise BadInput if a deployment, in `place`, runs another model than the one that is to run."""
-    other = now.facts.get(MODEL, wanted.model)
-    if other != wanted.model:
+    if others := sorted(now.models - {wanted.model}):
         raise BadInput(
-            what=f"the deployment `{name}` {place} runs the model `{other}`",
+            what=f"the deployment `{name}` {place} runs the model `{others[0]}`",
             why=f"it cannot run `{wanted.model}` at the same time",
             fix="give one of them another name in pyproject.toml",
         )
+
+
+def require_own_model(options: DeploymentOptions, now: DeployedVersion) -> None:
+    """Raise BadInput if a part of a deployment that is to be removed is of another model."""
+    if others := sorted(now.models - {options.model}):
+        raise BadInput(
+            what=f"the deployment `{options.name}` runs the model `{others[0]}`",
+            why=f"it is none of `{options.model}`, so it is not removed",
+            fix=f"remove it with the URI of a version of `{others[0]}`, in the project that deployed it",
+        )
+
+
+def models_of(*parts: Facts | None) -> frozenset[str]:
+    """The names of the models in the facts of parts, some of which may be missing."""
+    return frozenset(facts[MODEL] for facts in parts if facts is not None and facts.get(MODEL))
 
 
 def wanted_facts(wanted: WantedVersion, image: str, more: Mapping[str, str]) -> dict[str, str]:

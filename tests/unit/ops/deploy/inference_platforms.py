@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlflow_uv.core.deploy.settings import InferenceSettings
@@ -149,9 +149,9 @@ class KServeWorld:
     cluster: KeptKServe
     options: DeploymentOptions
 
-    def target(self) -> DeploymentTarget:
+    def target(self, model: str = "wine") -> DeploymentTarget:
         """See World."""
-        return KServeService(self.options, self.cluster, tools_of_tests())
+        return KServeService(replace(self.options, model=model), self.cluster, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
@@ -165,9 +165,9 @@ class SeldonWorld:
     cluster: KeptSeldon
     options: DeploymentOptions
 
-    def target(self) -> DeploymentTarget:
+    def target(self, model: str = "wine") -> DeploymentTarget:
         """See World."""
-        return SeldonService(self.options, self.cluster, tools_of_tests())
+        return SeldonService(replace(self.options, model=model), self.cluster, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""

@@ -37,9 +37,11 @@ def tools_with(answer: Answer, variables: Mapping[str, str]) -> Tools:
     return cast("Tools", SimpleNamespace(**parts, host=SimpleNamespace(variables=variables)))
 
 
-def options_of(settings: TargetSettings, *, name: str = "prod") -> DeploymentOptions:
+def options_of(settings: TargetSettings, *, name: str = "prod", model: str = "wine") -> DeploymentOptions:
     """The options of a deployment."""
-    return DeploymentOptions(name=name, settings=settings, is_preview=False, proxy_image="", deadline_s=8, answer_s=60)
+    return DeploymentOptions(
+        name=name, settings=settings, is_preview=False, proxy_image="", deadline_s=8, answer_s=60, model=model
+    )
 
 
 @dataclass
@@ -52,9 +54,11 @@ class DatabricksWorld:
         default_factory=lambda: {"DATABRICKS_HOST": "https://workspace.example.com", "DATABRICKS_TOKEN": TOKEN}
     )
 
-    def target(self) -> DeploymentTarget:
+    def target(self, model: str = "wine") -> DeploymentTarget:
         """See World."""
-        return open_databricks(options_of(self.settings), tools_with(self.workspace.answer, self.variables))
+        return open_databricks(
+            options_of(self.settings, model=model), tools_with(self.workspace.answer, self.variables)
+        )
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
@@ -97,11 +101,11 @@ class SagemakerWorld:
     account: SageMakerAccount = field(default_factory=SageMakerAccount)
     copied: list[tuple[str, str]] = field(default_factory=list)
 
-    def target(self) -> DeploymentTarget:
+    def target(self, model: str = "wine") -> DeploymentTarget:
         """See World."""
         registries = SimpleNamespace(copy=lambda source, target, _login: self.copied.append((source, target)))
         tools = cast("Tools", SimpleNamespace(**vars(tools_of_tests()), registries=registries))
-        options = options_of(self.settings)
+        options = options_of(self.settings, model=model)
         return SharedEndpoint(options, SagemakerEndpoint(options, KeptAws(self.account), tools), tools)
 
     def plant(self, version: str, fault: str) -> None:
@@ -138,11 +142,11 @@ class AzureWorld:
     settings: AzureSettings
     workspace: AzureWorkspace = field(default_factory=AzureWorkspace)
 
-    def target(self) -> DeploymentTarget:
+    def target(self, model: str = "wine") -> DeploymentTarget:
         """See World."""
         host = SimpleNamespace(variables=AZURE_LOGIN)
         parts = {**vars(tools_of_tests()), "web": AzureWeb(self.workspace), "host": host}
-        return open_azure(options_of(self.settings), cast("Tools", SimpleNamespace(**parts)))
+        return open_azure(options_of(self.settings, model=model), cast("Tools", SimpleNamespace(**parts)))
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
@@ -204,10 +208,10 @@ class PluginWorld:
     notes: KeptNotes = field(default_factory=KeptNotes)
     configs: dict[str, Any] = field(default_factory=dict)
 
-    def target(self) -> DeploymentTarget:
+    def target(self, model: str = "wine") -> DeploymentTarget:
         """See World."""
         plugin = KeptPlugin(self.kept, self.faults, self.configs)
-        return MlflowDeployment(options_of(self.settings), plugin, self.notes, tools_of_tests())
+        return MlflowDeployment(options_of(self.settings, model=model), plugin, self.notes, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""

@@ -9,13 +9,14 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import DeploymentBusy
+from mlflow_uv.command.errors import BadInput, DeploymentBusy
 from mlflow_uv.command.host import Host
-from mlflow_uv.ops.deploy.claim import claimed, new_entry
+from mlflow_uv.ops.deploy.claim import claimed, new_entry, require_recorded_deployment
 from mlflow_uv.ops.lineage.registry_client import RegistryClient
 from mlflow_uv.payloads.messages.deployments import (
     CHANGING,
     DEPLOYED,
+    REMOVED,
     REPLACED,
     RETURNED,
     ClaimDeployment,
@@ -23,6 +24,7 @@ from mlflow_uv.payloads.messages.deployments import (
     DeploymentEntry,
     RecordDeployment,
 )
+from mlflow_uv.payloads.messages.registry import RegisteredName
 
 from .worlds import QuickClock
 
@@ -48,6 +50,11 @@ class Registry:
         """See StoreClient."""
         assert name == "wine"
         return tuple(SimpleNamespace(tags=tags) for tags in self.tags.values())
+
+    def describe_name(self, name: str) -> RegisteredName:
+        """See StoreClient."""
+        tags = {} if self.entry is None else {"mlflow-uv.deployment.prod": json.dumps(asdict(self.entry))}
+        return RegisteredName(exists=name == "wine", tags=tags)
 
     def record_deployment(self, request: RecordDeployment) -> None:
         """See StoreClient."""
@@ -138,3 +145,19 @@ def test_the_proven_version_is_that_of_the_newest_entry_on_a_version(tmp_path: P
         pass
 
     assert ("9", "2") == (claim.interrupted and claim.interrupted.version, claim.proven and claim.proven.version)
+
+
+def test_only_a_deployment_of_this_registry_is_removed(tmp_path: Path) -> None:
+    """
+    Without an entry, or with one that was removed, the one on the target is somebody else's.
+    """
+    registry = Registry()
+    here = machine(registry, tmp_path)
+
+    with pytest.raises(BadInput, match="no run recorded it here"):
+        require_recorded_deployment(here, "wine", "prod")
+    with claimed(here, "wine", entry_of(here), 60) as claim:
+        require_recorded_deployment(here, "wine", "prod")
+        claim.record(replace(claim.entry, state=REMOVED))
+    with pytest.raises(BadInput, match="removed the recorded one"):
+        require_recorded_deployment(here, "wine", "prod")

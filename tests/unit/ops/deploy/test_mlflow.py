@@ -140,7 +140,38 @@ def test_a_deployment_of_somebody_else_is_not_replaced() -> None:
 
     with pytest.raises(BadInput, match="was not made by `deploy`"):
         world.target().plan(wanted_version("1"))
+    with pytest.raises(BadInput, match="was not made by `deploy`"):
+        world.target().remove()
+
+    assert {"prod": "7"} == world.kept
+
+
+def test_a_deployment_that_somebody_made_after_a_removal_is_not_removed() -> None:
+    """
+    The last note says that the one of the name was removed.
+    """
+    world = plugin_world()
+    deploy(world, "1")
     world.target().remove()
+    world.kept["prod"] = "7"
+
+    with pytest.raises(BadInput, match="was not made by `deploy`"):
+        world.target().remove()
+
+    assert {"prod": "7"} == world.kept
+
+
+def test_a_deployment_that_somebody_made_after_the_plan_is_not_replaced() -> None:
+    """
+    It is asked again right before the plugin is called, and nothing is undone.
+    """
+    world = plugin_world()
+    target = begin(world.target(), wanted_version("1"), up_to="ask")
+    world.kept["prod"] = "7"
+
+    with pytest.raises(BadInput, match="was not made by `deploy`"):
+        target.shift()
+    target.undo()
 
     assert {"prod": "7"} == world.kept
 
@@ -213,7 +244,7 @@ def test_the_newest_note_of_the_deployment_counts() -> None:
     note = PluginNote(facts={}, config=("a=b,c",), before=PluginNote(facts={"version": "7"}, config=("a=d",)))
 
     for version in ("2", "1"):
-        clock.wait(1)
+        clock.wait(-30)  # another machine
         notes.write(replace(note, facts={"version": version, "state": RUNNING}))
     RegistryNotes(registry, "wine", "other").write(PluginNote(facts={"version": "2"}))
 

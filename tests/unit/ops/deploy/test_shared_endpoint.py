@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.command.errors import Cancelled, NotReturned, NotServing, ToolFailed
+from mlflow_uv.command.errors import BadInput, Cancelled, NotReturned, NotServing, ToolFailed
 from mlflow_uv.core.deploy.canary import NO_TRAFFIC
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.ops.deploy.rollout import RolloutChecks, RolloutPlan, carry_out
@@ -229,3 +229,18 @@ def test_two_runs_at_once_do_not_change_an_endpoint_twice(world: World) -> None:
     begin(world.target(), wanted_version("3")).settle()
 
     assert ("3", RUNNING, ()) == runs(world)
+
+
+def test_an_endpoint_that_another_model_made_at_the_last_moment_is_not_deleted(world: World) -> None:
+    """
+    It is seen when the version is created; nothing was begun that a return could undo.
+    """
+    target, wanted = world.target(model="cats"), wanted_version("2", model="cats")
+    target.plan(wanted)
+    deploy(world, "1")
+
+    with pytest.raises(BadInput, match="runs the model `wine`"):
+        target.apply(wanted)
+    target.undo()
+
+    assert ("1", RUNNING, ()) == runs(world)

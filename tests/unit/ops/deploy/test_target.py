@@ -5,9 +5,10 @@ from typing import cast
 
 import pytest
 
-from mlflow_uv.command.errors import ChainBroken, NotServing
+from mlflow_uv.command.errors import BadInput, ChainBroken, NotServing
 from mlflow_uv.core.deploy.running import RUNNING
-from mlflow_uv.ops.deploy.rollout import plan_changes
+from mlflow_uv.ops.deploy.rollout import RolloutChecks, RolloutPlan, carry_out, plan_changes
+from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.target import DeploymentTarget, TrafficSplit, WantedVersion
 from tests.console import KeptConsole
 
@@ -128,6 +129,10 @@ def test_the_next_run_goes_on_after_one_that_was_killed(world: World, phase: str
     assert (version, RUNNING, ()) == runs(world)
 
 
+def nothing() -> None:
+    """A check that finds nothing."""
+
+
 def leave(world: World, where: str) -> None:
     """Deploy version 2 in a run that is killed after a phase, or with a share of the traffic where there is one."""
     target = begin(world.target(), wanted_version("2"), up_to=where if where in PHASES else "ask")
@@ -231,3 +236,35 @@ def test_a_removed_deployment_leaves_nothing(world: World) -> None:
     world.target().remove()
 
     assert (None, None, ()) == runs(world)
+
+
+@pytest.mark.parametrize("where", ["wait", "shift"])
+def test_a_deployment_of_another_model_is_not_removed(world: World, where: str) -> None:
+    """
+    Neither by the command nor as the return of a run; also if it is only begun.
+    """
+    begin(world.target(), wanted_version("1"), up_to=where)
+    before = world.target().observe()
+
+    if before.leftovers or before.facts:
+        with pytest.raises(BadInput, match="runs the model `wine`"):
+            world.target(model="cats").remove()
+
+    assert before == world.target().observe()
+
+
+def test_a_deployment_that_another_model_made_after_the_plan_is_left_alone(world: World) -> None:
+    """
+    The run ends before it changes or undoes anything.
+    """
+    target, wanted = world.target(model="cats"), wanted_version("2", model="cats")
+    changes = target.plan(wanted)
+    plan = RolloutPlan(
+        name=DeploymentName(table="prod"), target=target, wanted=wanted, before=target.observe(), changes=changes
+    )
+    deploy(world, "1")
+
+    with pytest.raises(BadInput, match="runs the model `wine`"):
+        carry_out(plan, EXPECTED, RolloutChecks(unchanged=nothing, renew=nothing), tools_of_tests())
+
+    assert ("1", RUNNING, ()) == runs(world)

@@ -87,8 +87,8 @@ def wanted_version(version: str, *, model: str = "wine") -> WantedVersion:
 class World(Protocol):
     """Where a kind of target deploys to; what was done in it stays when a run ends."""
 
-    def target(self) -> DeploymentTarget:
-        """A target as a new run opens it."""
+    def target(self, model: str = "wine") -> DeploymentTarget:
+        """A target as a new run opens it, for a version of a model."""
 
     def plant(self, version: str, fault: str) -> None:
         """Let a version be wrong: `wrong`, `silent`, `ends`, or `swapped`, an image that is not the recorded one."""
@@ -101,9 +101,9 @@ class HostWorld:
     containers: "KeptContainers"
     options: DeploymentOptions
 
-    def target(self) -> DeploymentTarget:
+    def target(self, model: str = "wine") -> DeploymentTarget:
         """See World."""
-        return HostService(self.options, self.containers, tools_of_tests())
+        return HostService(replace(self.options, model=model), self.containers, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
@@ -130,9 +130,9 @@ class ClusterWorld:
     cluster: "KeptCluster"
     options: DeploymentOptions
 
-    def target(self) -> DeploymentTarget:
+    def target(self, model: str = "wine") -> DeploymentTarget:
         """See World."""
-        return KubernetesService(self.options, self.cluster, tools_of_tests())
+        return KubernetesService(replace(self.options, model=model), self.cluster, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
