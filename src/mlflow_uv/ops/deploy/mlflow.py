@@ -17,6 +17,7 @@ from ...core.deploy.plugin_settings import PluginSettings
 from ...core.deploy.running import RUNNING
 from ...core.security.child_environment import gives_rights
 from ...core.security.documents import parse_json
+from ...core.security.serve_env import ServeVariables
 from ...core.security.toml_documents import Unparsable
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.platforms import PluginAction
@@ -275,13 +276,13 @@ def open_target(options: DeploymentOptions, tools: Tools) -> MlflowDeployment:
         )
     variables = tools.host.variables
     store = registry.client.store
-    named = {name: variables[name] for name in settings.variables if variables.get(name)}
+    named = ServeVariables({name: variables[name] for name in settings.variables if variables.get(name)})
     groups = (*registry.selection.groups, *((settings.group,) if settings.group else ()))
     python = tools.environments.project(registry.project, replace(registry.selection, groups=groups))
     plugin = MlflowPlugin(
         mlflow=tools.mlflow,
         python=python,
-        store=replace(store, variables={**store.variables, **named}),
+        store=replace(store, handed=named),
         target=str(settings.plugin),
         name=options.name,
     )

@@ -1,6 +1,7 @@
 """Calls a plugin of `mlflow.deployments` in an interpreter that has it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ class Plugin(Protocol):
 
 @lazy_dataclass
 class MlflowPlugin:
-    """See Plugin; `target` is that of `mlflow deployments`, `store` has the variables that the plugin gets."""
+    """See Plugin; `target` is that of `mlflow deployments`, `store.handed` are variables for the plugin."""
 
     mlflow: Mlflow
     python: Path
@@ -36,7 +37,8 @@ class MlflowPlugin:
     def do(self, action: PluginAction, **more: Any) -> PluginResult:
         """See Plugin."""
         request = CallPlugin(target=self.target, action=action, name=self.name, **more)
-        return self.mlflow.ask(self.python, self.store, request, PluginResult)
+        result = self.mlflow.ask(self.python, self.store, request, PluginResult)
+        return replace(result, reason=self.store.handed.masked(result.reason))
 
 
 class PredictedEndpoint(Endpoint):

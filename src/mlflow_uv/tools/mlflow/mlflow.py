@@ -17,7 +17,7 @@ from ...core.image.system_libraries import machine_fix
 from ...core.security.child_environment import for_model, for_payload
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
-from ...core.security.serve_env import ServeVariables
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.conversion import ConvertModel, MeasureOriginal
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import AnswerBySpark, AnswerRequests, DownloadModel
@@ -146,7 +146,7 @@ class Mlflow:
                 secrets = secrets_in(self._host.variables)
                 parts["tags"] = {name: mask(str(value), secrets) for name, value in tags.items()}
         try:
-            answer = self._exchange(self._worker(python, store.variables), request.verb, parts, store)
+            answer = self._exchange(self._worker(python, store), request.verb, parts, store)
         except StoreUnreachable:
             # Cleanup after this error must not retry for another minute.
             self._responded.discard(store.uri)
@@ -182,9 +182,7 @@ class Mlflow:
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as scratch:
             temporary = {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
             variables = store.variables if store else temporary
-            kept = {**for_model(self._host.variables).variables, **variables, **serve_env.variables}
-            if serve_env.names:
-                kept[_SERVE_ENV] = " ".join(serve_env.names)
+            kept = {**for_model(self._host.variables).variables, **variables, **_handed(serve_env)}
             command = self._command(python, kept)
             command = replace(
                 command,
@@ -215,7 +213,7 @@ class Mlflow:
     def describe_environment(self, python: Path) -> EnvironmentDescription:
         """The Python and MLflow of an interpreter; raises as `ask`."""
         request = DescribeEnvironment()
-        answer = self._exchange(self._worker(python, {}), request.verb, {}, None)
+        answer = self._exchange(self._worker(python, None), request.verb, {}, None)
         return _parsed(answer, request.verb, EnvironmentDescription)
 
     def ui_command(self, python: Path, store: Store) -> str:
@@ -265,12 +263,15 @@ class Mlflow:
                 return value
         raise ValueError(f"the response to `{verb}` has neither a value nor an error")
 
-    def _worker(self, python: Path, variables: Mapping[str, str]) -> Conversation:
+    def _worker(self, python: Path, store: Store | None) -> Conversation:
         """The interpreter for all requests about a store; importing MLflow takes seconds."""
+        handed = NO_VARIABLES if store is None else store.handed
+        variables = {**({} if store is None else store.variables), **_handed(handed)}
         key = (python, tuple(sorted(variables.items())))
         if key not in self._workers:
             kept = {**for_payload(self._host.variables).variables, **variables}
-            self._workers[key] = self._runner.converse(self._command(python, kept))
+            command = replace(self._command(python, kept), secrets=handed.secrets)
+            self._workers[key] = self._runner.converse(command)
         return self._workers[key]
 
     def _command(self, python: Path, variables: Mapping[str, str]) -> Command:
@@ -288,6 +289,9 @@ class Mlflow:
 
     def _error(self, verb: str, error: Failure, store: Store | None) -> StepError:
         error_class, what = ERRORS.get(error.kind, (ToolFailed, f"MLflow failed to {verb}"))
+        if store is not None:
+            masked = store.handed.masked
+            error = replace(error, message=masked(error.message), detail=error.detail and masked(error.detail))
         detail = (error.detail or "").splitlines()
         if error.kind in ("training", "cannot-load", "cannot-predict", "unexpected"):
             for line in detail[-30:]:
@@ -300,6 +304,11 @@ class Mlflow:
         failed = error_class(what=what, why=error.message, fix=fix)
         failed.output = tuple(detail)
         return failed
+
+
+def _handed(variables: ServeVariables) -> dict[str, str]:
+    """Variables for a payload, with their names, so that it masks their values."""
+    return {**variables.variables, _SERVE_ENV: " ".join(variables.names)} if variables.names else {}
 
 
 def converse(

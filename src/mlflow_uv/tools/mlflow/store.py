@@ -6,6 +6,7 @@ from enum import Enum
 from urllib.parse import urlsplit, urlunsplit
 
 from ...core.security.masking import mask, secrets_in
+from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 # The default artifact root of a database store is a folder of the current directory, unless a server says otherwise.
@@ -22,11 +23,16 @@ class StoreKind(Enum):
 
 @lazy_dataclass
 class Store:
-    """A tracking store and registry, and the variables that configure MLflow for it."""
+    """
+    A tracking store and registry, and the variables that configure MLflow for it.
+
+    `handed` are variables of the caller for code that MLflow calls; their values are masked whatever their names are.
+    """
 
     uri: str = field(repr=False)
     kind: StoreKind
     variables: Mapping[str, str] = field(repr=False)
+    handed: ServeVariables = NO_VARIABLES
 
     @property
     def artifacts(self) -> str | None:

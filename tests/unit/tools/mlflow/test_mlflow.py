@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 
 from mlflow_uv.command.errors import StoreUnreachable, ToolFailed, ToolMissing
 from mlflow_uv.command.host import Host
+from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.payloads.messages.models import LoggedModelId
+from mlflow_uv.payloads.messages.platforms import PluginAction
 from mlflow_uv.payloads.messages.registry import DescribeVersion, RegisteredVersion, SetTags
+from mlflow_uv.tools.cloud.plugin import MlflowPlugin
 from mlflow_uv.tools.mlflow.mlflow import Mlflow
 from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.mlflow.store_client import StoreClient
@@ -50,10 +54,12 @@ class Payloads(FakeRunner):
     def __init__(self, answering: Answering) -> None:
         super().__init__({})
         self.answering = answering
+        self.begun: list[Command] = []
 
     def converse(self, command: Command) -> Conversation:
         """See FakeRunner."""
         assert "payloads" in str(command.argv)
+        self.begun.append(command)
         return self.answering
 
 
@@ -171,3 +177,32 @@ def test_a_file_of_a_payload_is_read_as_strictly(tmp_path: Path) -> None:
         mlflow.read_response(DescribeVersion, file, None, LoggedModelId)
 
     assert VERSION == found
+
+
+def test_values_of_variables_for_a_plugin_are_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    In errors, tracebacks, reasons and the output of the process, whatever their names are; the process gets them.
+    """
+    text = "401 for hunter2hunter2"
+    failure = {"kind": "unexpected", "message": text, "detail": f"Traceback\n{text}", "facts": None}
+    process = Answering(json.dumps({"error": failure}))
+    runner = Payloads(process)
+    host = Host.of({"MLFLOW_UV_HOME": str(tmp_path)}, folder=tmp_path, python=Path(sys.executable))
+    mlflow = Mlflow(runner, host=host, on_line=print, say=print)
+    store = replace(STORE, handed=ServeVariables({"CELLAR_LOGIN": "hunter2hunter2"}))
+    plugin = MlflowPlugin(mlflow=mlflow, python=Path("python"), store=store, target="cellar", name="prod")
+
+    with pytest.raises(ToolFailed) as failed:
+        plugin.do(PluginAction.CREATE)
+    process.text = json.dumps({"value": {"deployment": None, "prediction": None, "reason": text}})
+    reason = plugin.do(PluginAction.PREDICT).reason
+
+    (command,) = runner.begun
+    shown = [failed.value.why, *failed.value.output, reason, repr(store), *capsys.readouterr()]
+    assert [] == [part for part in shown if "hunter2" in str(part)]
+    assert ("401 for ***", "401 for ***") == (failed.value.why, reason)
+    assert ("hunter2hunter2", "CELLAR_LOGIN") == (
+        command.variables["CELLAR_LOGIN"],
+        command.variables["MLFLOW_UV_HANDED"],
+    )
+    assert "hunter2hunter2" in command.secrets
