@@ -185,10 +185,13 @@ class SageMakerAccount:
         return {"Models": [{part: model[part] for part in shown} for name, model in self.models.items()
                            if NameContains in name]}  # fmt: skip
 
-    def _list_endpoint_configs(self, *, NameContains: str) -> dict[str, Any]:
+    def _list_endpoint_configs(
+        self, *, NameContains: str, SortBy: str = "CreationTime", SortOrder: str = "Descending"
+    ) -> dict[str, Any]:
+        assert (SortBy, SortOrder) == ("CreationTime", "Descending")
         shown = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-        return {"EndpointConfigs": [{part: config[part] for part in shown} for name, config in self.configs.items()
-                                    if NameContains in name]}  # fmt: skip
+        listed = [config for name, config in reversed(self.configs.items()) if NameContains in name]
+        return {"EndpointConfigs": [{part: config[part] for part in shown} for config in listed]}
 
     def invoke_endpoint(
         self, name: str, body: bytes, *, content_type: str = "application/json", variant: str | None = None

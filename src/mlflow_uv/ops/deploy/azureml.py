@@ -128,6 +128,9 @@ class OnlineEndpoint:
                 self._api.send("DELETE", f"{self._path}/deployments/{other}{_VERSION}", absent_ok=True)
         return True
 
+    def replaced(self, version: str) -> str | None:
+        """See ServingPlatform; a deployment that was replaced is gone."""
+
     def delete(self) -> bool:
         """See ServingPlatform; its deployments are deleted with it."""
         self._api.send("DELETE", self._path + _VERSION, absent_ok=True)

@@ -114,6 +114,9 @@ class ServingEndpoint:
             self._configure(_config(slot, _wanted_again(kept)))
         return True
 
+    def replaced(self, version: str) -> str | None:
+        """See ServingPlatform; a configuration that was replaced is gone."""
+
     def delete(self) -> bool:
         """See ServingPlatform."""
         self._workspace.api.send("DELETE", self._path, absent_ok=True)

@@ -24,7 +24,7 @@ from ...tools.oci.logins import Login
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
 from .shared_endpoint import EndpointVariant, PlatformEndpoint, SharedEndpoint
-from .target import IMAGE, STATE, DeploymentOptions, WantedVersion, wanted_facts
+from .target import IMAGE, STATE, VERSION, DeploymentOptions, WantedVersion, wanted_facts
 
 _SERVICE = "sagemaker"
 _TAG = "mlflow-uv:"
@@ -170,6 +170,20 @@ class SagemakerEndpoint:
         elif len(defined) > 1:
             self._update(self._create_config(({**variant, "InitialVariantWeight": 1.0},)))
         return True
+
+    def replaced(self, version: str) -> str | None:
+        """See ServingPlatform; the newest configuration with the version alone, which is kept with the endpoint."""
+        newest = {"NameContains": self._base, "SortBy": "CreationTime", "SortOrder": "Descending"}
+        for part in self._listed("list_endpoint_configs", "EndpointConfigs", **newest):
+            name = part["EndpointConfigName"]
+            if self._tags_of(part["EndpointConfigArn"]).get(_OWNER) != self.name:
+                continue
+            config = self._found("describe_endpoint_config", EndpointConfigName=name) or {}
+            defined = list(config.get("ProductionVariants") or ())
+            if len(defined) == 1 and self._facts_of(defined[0]["ModelName"])[0].get(VERSION) == version:
+                self._configs[defined[0]["VariantName"]] = name
+                return str(defined[0]["VariantName"])
+        return None
 
     def delete(self) -> bool:
         """See ServingPlatform; configurations and models that belong to the endpoint are deleted after it."""

@@ -110,6 +110,9 @@ class ServingPlatform(Protocol):
     def keep(self, slot: str) -> bool:
         """Lead all traffic to a variant, and remove the other one. Raises ToolFailed if the variant is gone."""
 
+    def replaced(self, version: str) -> str | None:
+        """The variant of a version that another one replaced, if `keep` can bring it back; None without one."""
+
     def delete(self) -> bool:
         """Delete the endpoint and what belongs to it."""
 
@@ -168,7 +171,10 @@ class SharedEndpoint:
         variants = {} if seen is None else seen.variants
         slots = [slot for slot, variant in variants.items() if variant.facts.get(VERSION) == version]
         if not slots:
-            return False
+            back = None if seen is None else self._platform.replaced(version)
+            if back is not None:
+                self._require_returned(back, self._change(lambda: self._platform.keep(back)))
+            return back is not None
         slot = min(slots, key=lambda slot: (dict(variants[slot].facts) == self._facts, -variants[slot].share))
         if variants[slot].share < _WHOLE:
             self._require_returned(slot, self._change(lambda: self._platform.route(slot, _WHOLE)))

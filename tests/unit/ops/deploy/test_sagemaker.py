@@ -10,11 +10,12 @@ from mlflow_uv.command.errors import BadInput, NotServing, ToolFailed
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.core.release.record import Record
 from mlflow_uv.core.security.serve_env import ServeVariables
+from mlflow_uv.ops.deploy.rollout import plan_changes
 
 from .platforms import REPOSITORY, SagemakerWorld, sagemaker_world
 from .test_shared_endpoint import roll_out
 from .test_target import begin, deploy, runs
-from .worlds import digest_of, wanted_version
+from .worlds import digest_of, tools_of_tests, wanted_version
 
 
 def operations(world: SagemakerWorld) -> list[str]:
@@ -202,3 +203,23 @@ def test_long_names_and_facts_with_other_signs_fit_the_limits_of_the_service() -
 
     assert "wine, rouge & été @ 50%" == world.target().observe().facts["model"]
     assert () == world.target().plan(wanted)
+
+
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_a_serverless_endpoint_returns_to_the_proven_version_after_a_killed_run(version: str) -> None:
+    """
+    It runs one version at a time; the configuration before is kept.
+    """
+    world = sagemaker_world(serverless_memory=2048)
+    deploy(world, "1")
+    world.settings = replace(world.settings, serverless_memory=3072)
+    begin(world.target(), wanted_version("2"))
+    world.settings = replace(world.settings, serverless_memory=4096)
+    target, wanted = world.target(), wanted_version(version)
+
+    changes = plan_changes(target, wanted, "1", tools_of_tests())
+    begin(target, wanted).undo()
+
+    assert ("1", version) == next((change.now, change.then) for change in changes if change.part == "version")
+    assert ("1", RUNNING, ()) == runs(world)
+    assert "none, 2048 MiB" in world.target().observe().facts["servers"]
