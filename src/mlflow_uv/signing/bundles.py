@@ -25,6 +25,7 @@ from .keys import (
     is_elliptic,
     key_id,
     names_of,
+    pem_of,
     private_key,
     public_key,
     sign,
@@ -137,7 +138,8 @@ def _signed_files(payload: str) -> tuple[Any, ...]:
 def _sign_model(request: Mapping[str, Any], chain: Sequence[x509.Certificate]) -> str:
     """The signature of a model's files; its key is passed through a pipe, because the library takes only a path."""
     with tempfile.TemporaryDirectory() as scratch:
-        signature, path = Path(scratch) / "model.sig", _piped(request["key"].encode())
+        # Only the key: the text around it may be longer than what a pipe holds.
+        signature, path = Path(scratch) / "model.sig", _piped(pem_of(private_key(request["key"])))
         config = signing.Config()
         if chain:
             parts = [Path(scratch) / f"{at}.pem" for at in range(len(chain))]

@@ -31,6 +31,18 @@ def test_a_key_that_cannot_sign_is_named_with_its_reason(signers: Signers, tmp_p
     assert ("`release.pem` cannot sign", why) == (raised.value.what, raised.value.why)
 
 
+def test_text_around_a_key_may_be_longer_than_what_a_pipe_holds(signers: Signers, tmp_path: Path) -> None:
+    """
+    The library that signs the model reads the key from a pipe, which nobody empties before.
+    """
+    key = SigningKey(shown="`release.pem`", pem="# a remark\n" * 10_000 + signers.text("first.pem"))
+
+    signed = signers.sign(key, tmp_path, "{}")
+
+    assert signers.sign(signers.private("first"), tmp_path, "{}").signer == signed.signer
+    assert bool(signed.model_signature)
+
+
 def test_a_certificate_of_another_key_is_refused(signers: Signers, tmp_path: Path) -> None:
     """
     Before anything is signed.

@@ -50,7 +50,7 @@ class TrustPolicy:
         tuple[str, ...], Doc("Ids of keys whose signatures no longer count, also those of certificates.")
     ] = ()
     unsigned: Annotated[
-        tuple[str, ...], Doc("Digests of the models from before signing, which need no signature.")
+        tuple[str, ...], Doc("Digests of the models and images from before signing, which need no signature.")
     ] = ()
 
 

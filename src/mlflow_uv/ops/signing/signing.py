@@ -15,19 +15,18 @@ from ...core.release.digests import ADDED_ON_DOWNLOAD, sha256
 from ...core.release.record import Record, SignatureLink
 from ...core.security.child_environment import SIGNING_KEY
 from ...core.signing.statement import statements
-from ...core.signing.trust_policy import PEM
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.project.files import read_project
 from ...tools.signing.signer import KeptSignatures, SigningKey
 from ...tools.system.content import digests_in
-from ...tools.system.untrusted_file import read_untrusted
+from ...tools.system.named_file import read_named
 from ...tools.toolbox import Tools
 from ..lineage.audit import Audited
 from ..lineage.publication import publish_again
 from ..lineage.registry_client import RegistryClient
 from .attestations import attach_to_image, in_store, keep_in_store, with_image
-from .trust import PEM_LIMIT
+from .trust import PEM_LIMIT, require_pem
 from .verification import signing_program
 
 T = TypeVar("T")
@@ -138,7 +137,4 @@ def _sbom(record: Record, model: Path, tools: Tools) -> str:
 
 
 def _pem_of(file: Path) -> str:
-    text = read_untrusted(file.resolve(), limit=PEM_LIMIT).decode(errors="replace")
-    if PEM not in text:
-        raise BadInput(what=f"`{file}` has no key or certificate in PEM", why=f"it has no line `{PEM}…`")
-    return text
+    return require_pem(read_named(file, limit=PEM_LIMIT), f"`{file}`")

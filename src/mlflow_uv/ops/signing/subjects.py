@@ -15,7 +15,7 @@ from ...core.signing.statement import SignedChain, differing_files
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.system.content import digests_in
-from ...tools.system.untrusted_file import read_untrusted
+from ...tools.system.named_file import read_named
 from ...tools.toolbox import Tools
 from ..lineage.audit import recomputed
 from ..lineage.registry_client import RegistryClient
@@ -123,4 +123,4 @@ def _subject(
 
 
 def _in_file(file: Path) -> tuple[str, ...]:
-    return bundles_in(read_untrusted(file.resolve(), limit=BUNDLES_LIMIT).decode(errors="replace"))
+    return bundles_in(read_named(file, limit=BUNDLES_LIMIT).decode(errors="replace"))

@@ -12,6 +12,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import Project, leads_out, repository_of
 from ...tools.project.policy_table import policy_table
 from ...tools.signing.signer import TrustedKeys
+from ...tools.system.named_file import read_named
 from ...tools.system.untrusted_file import read_untrusted
 from ...tools.toolbox import Tools
 
@@ -57,7 +58,19 @@ def trust_of(project: Project | None, tools: Tools) -> TrustSettings:
 
 def trust_in_key(file: Path) -> TrustSettings:
     """Trust in one public key or, if the file has a certificate, in nobody. Raises BadInput."""
-    return _resolved(TrustPolicy(keys=(_pem(file, "the public key"),)), str(file), None)
+    key = require_pem(read_named(file, limit=PEM_LIMIT), f"`{file}`")
+    return _resolved(TrustPolicy(keys=(key,)), str(file), None)
+
+
+def require_pem(content: bytes, shown: str) -> str:
+    """The text of a file with keys or certificates. Raises BadInput for another one."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if PEM not in text:
+        raise BadInput(what=f"{shown} has no key or certificate in PEM", why=f"it has no line `{PEM}…`")
+    return text
 
 
 def _variable_table(text: str) -> PolicyTable:
@@ -101,10 +114,4 @@ def _content(value: str, what: str, project: Project | None) -> str:
 
 
 def _pem(path: Path, what: str) -> str:
-    try:
-        text = read_untrusted(path, limit=PEM_LIMIT).decode()
-    except UnicodeDecodeError:
-        text = ""
-    if PEM not in text:
-        raise BadInput(what=f"{what}: `{path}` has no key or certificate", why=f"it has no line `{PEM}…`")
-    return text
+    return require_pem(read_untrusted(path, limit=PEM_LIMIT), f"{what}: `{path}`")

@@ -76,9 +76,9 @@ def from_signature(version: SignedVersion, registry: RegistryClient, trust: Trus
         return SignatureChecks(checks=())
     record = version.record
     if record is not None and record.model.sha256 in trust.policy.unsigned:
-        reason = f"the model is from before signing, as `unsigned` in {trust.origin} says"
-        return SignatureChecks(checks=(LinkCheck(link=LINK, state=LinkState.HOLDS, reason=reason),))
-    found = _recomputed(version, registry, trust)
+        found = _exempt(record, trust)
+    else:
+        found = _recomputed(version, registry, trust)
     if level is TrustLevel.REQUIRE:
         return found
     return replace(
@@ -88,6 +88,18 @@ def from_signature(version: SignedVersion, registry: RegistryClient, trust: Trus
             for check in found.checks
         ),
     )
+
+
+def _exempt(record: Record, trust: TrustSettings) -> SignatureChecks:
+    """A version without signatures, whose model `unsigned` lists: its image is another file, and listed by itself."""
+    image = record.image
+    named = "" if image is None else image.digest or (image.id if image.kind == "image" else "")
+    digest = named.removeprefix("sha256:")
+    if not digest or digest in trust.policy.unsigned:
+        reason = f"the version is from before signing, as `unsigned` in {trust.origin} says"
+        return SignatureChecks(checks=(LinkCheck(link=LINK, state=LinkState.HOLDS, reason=reason),))
+    reason = f"`unsigned` in {trust.origin} lists the model and not its image {digest}"
+    return _broken(reason)
 
 
 def _recomputed(version: SignedVersion, registry: RegistryClient, trust: TrustSettings) -> SignatureChecks:

@@ -1,13 +1,18 @@
 """Computes digests of folders and wheels from their bytes, not from timestamps."""
 
+import errno
 import hashlib
 import os
 import re
+import shlex
+import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
+from ...command.errors import BadInput
 from ...core.release.digests import canonical, sha256
 
 _PIECE = 1 << 20
@@ -43,9 +48,19 @@ def _entry(archive: zipfile.ZipFile, name: str) -> tuple[str, str]:
 
 
 def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
-    """(POSIX path, sha256) of every file below a folder; links to files are followed."""
-    for base, folders, names in os.walk(folder):
+    """
+    (POSIX path, sha256) of every file below a folder; links to files are followed.
+
+    A folder that does not exist has none. Raises BadInput for what would be left out: a link to a folder, what is
+    neither file nor folder, and what cannot be read.
+    """
+    if not os.path.lexists(folder):
+        return
+    for base, folders, names in os.walk(folder, onerror=_refuse_unreadable):
         folders.sort()
+        for name in folders:
+            if (linked := Path(base, name)).is_symlink():
+                raise _not_compared(linked, "it is a link to a folder")
         for name in sorted(names):
             path = Path(base, name)
             yield PurePosixPath(path.relative_to(folder).as_posix()), _file_digest(path)
@@ -65,5 +80,22 @@ def digests_in_archive(archive: Path, top: PurePosixPath) -> Iterator[tuple[Pure
 
 
 def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
+    try:
+        # A pipe that nobody writes to is not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        dangling = error.errno == errno.ENOENT and path.is_symlink()
+        why = "it is a link to nothing" if dangling else error.strerror or str(error)
+        raise _not_compared(path, why) from error
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _not_compared(path, "it is neither a file nor a folder")
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refuse_unreadable(error: OSError) -> NoReturn:
+    raise _not_compared(Path(str(error.filename)), error.strerror or str(error)) from error
+
+
+def _not_compared(path: Path, why: str) -> BadInput:
+    return BadInput(what=f"`{path}` cannot be compared", why=why, fix=f"replace {shlex.quote(str(path))} with files")

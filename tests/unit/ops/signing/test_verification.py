@@ -27,7 +27,7 @@ from mlflow_uv.ops.signing.verification import (
 from mlflow_uv.tools.signing.signer import TrustedKeys, VerifiedBundle
 from mlflow_uv.tools.system.content import digests_in
 from tests.messages import VERSION
-from tests.unit.core.release.test_record import WHOLE
+from tests.unit.core.release.test_record import OTHER_IMAGE, WHOLE
 
 NOBODY = TrustedKeys(keys=(), authorities=(), identities=(), revoked=())
 DESCRIPTION = replace(VERSION, name="wine", version="7")
@@ -240,6 +240,8 @@ def test_a_model_from_before_signing_is_named_by_its_digest(version: SignedVersi
     Nobody can give another model that digest; a version without a record has none.
     """
     assert version.record is not None
+    version = replace(version, record=replace(version.record, image=None))
+    assert version.record is not None
     policy = TrustPolicy(keys=("k",), unsigned=(version.record.model.sha256,))
     trust = TrustSettings(policy=policy, keys=NOBODY, origin="pyproject.toml")
     registry = cast("RegistryClient", None)
@@ -249,6 +251,31 @@ def test_a_model_from_before_signing_is_named_by_its_digest(version: SignedVersi
 
     assert (LinkState.HOLDS, LinkState.BROKEN, ()) == (older.state, without.state, found.signers)
     assert "wine version 7 has no release record that could be signed" == without.reason
+
+
+@pytest.mark.parametrize(
+    ("digest", "listed", "holds"),
+    [("", "1" * 64, True), ("sha256:" + "5" * 64, "5" * 64, True), ("sha256:" + "5" * 64, "1" * 64, False)],
+)
+def test_an_image_from_before_signing_is_listed_too(
+    version: SignedVersion, digest: str, listed: str, *, holds: bool
+) -> None:
+    """
+    Another image with a record that fits it has another digest; the id counts only for one that was not pushed.
+    """
+    assert version.record is not None
+    image = replace(OTHER_IMAGE, kind="image", id="sha256:" + "1" * 64, digest=digest)
+    model = version.record.model.sha256
+    version = replace(version, record=replace(version.record, image=image))
+    registry = cast("RegistryClient", None)
+
+    found = []
+    for digests in ((model,), (model, listed)):
+        policy = TrustPolicy(keys=("k",), unsigned=digests)
+        trust = TrustSettings(policy=policy, keys=NOBODY, origin="pyproject.toml")
+        found += [check.state for check in from_signature(version, registry, trust).checks]
+
+    assert [LinkState.BROKEN, LinkState.HOLDS if holds else LinkState.BROKEN] == found
 
 
 def test_long_lists_of_files_are_cut() -> None:

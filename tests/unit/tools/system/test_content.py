@@ -2,8 +2,12 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+import pytest
+
+from mlflow_uv.command.errors import BadInput
 from mlflow_uv.tools.system.content import digests_in
 
 
@@ -21,3 +25,43 @@ def test_every_file_of_a_folder_has_the_digest_of_its_bytes(tmp_path: Path) -> N
 
     one, two = (hashlib.sha256(text).hexdigest() for text in (b"1", b"2"))
     assert [(PurePosixPath("one"), one), (PurePosixPath("b/two"), two)] == digests == before
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        (lambda path, elsewhere: path.symlink_to(elsewhere), "it is a link to a folder"),
+        (lambda path, _: path.symlink_to("nowhere"), "it is a link to nothing"),
+        (lambda path, _: path.symlink_to(path), "Too many levels of symbolic links"),
+        (lambda path, _: os.mkfifo(path), "it is neither a file nor a folder"),
+        (lambda path, _: path.symlink_to("/dev/zero"), "it is neither a file nor a folder"),
+    ],
+)
+def test_what_would_be_left_out_is_refused(tmp_path: Path, harm: Callable[[Path, Path], None], why: str) -> None:
+    """
+    A program that loads the folder would read it; nothing is waited for.
+    """
+    elsewhere, model = tmp_path / "elsewhere", tmp_path / "model"
+    for folder in (elsewhere, model):
+        folder.mkdir()
+        (folder / "one").write_text("1")
+    harm(model / "code", elsewhere)
+
+    with pytest.raises(BadInput) as raised:
+        list(digests_in(model))
+
+    assert (f"`{model / 'code'}` cannot be compared", why) == (raised.value.what, raised.value.why)
+
+
+def test_a_link_to_a_file_is_that_file(tmp_path: Path) -> None:
+    """
+    As a program that loads the folder reads it.
+    """
+    (tmp_path / "elsewhere").write_text("1")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "one").symlink_to(tmp_path / "elsewhere")
+
+    digests = list(digests_in(tmp_path / "model"))
+
+    assert [(PurePosixPath("one"), hashlib.sha256(b"1").hexdigest())] == digests
+    assert [] == list(digests_in(tmp_path / "none"))
