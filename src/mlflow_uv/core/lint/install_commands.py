@@ -10,7 +10,7 @@ _PYTHON = lazy_pattern(r"(.*/)?python[0-9.]*|\$\{?\w+\}?")
 _UV = lazy_pattern(r"(.*/)?uv")
 _ASSIGNMENT = lazy_pattern(r"[A-Za-z_]\w*=.*")
 _PREFIXES = frozenset({"sudo", "exec", "time", "command", "env", "then", "do", "else"})
-_REQUIREMENT = lazy_pattern(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*([=<>!~].*)?")
+_REQUIREMENT = lazy_pattern(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[[^\]]*\])?\s*+([=<>!~].*)?")
 # Flags whose value is the next word.
 _VALUED = frozenset({
     "-c", "--constraint", "--constraints", "--build-constraint", "-i", "--index-url", "--index", "--default-index",

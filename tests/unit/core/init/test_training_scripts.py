@@ -5,6 +5,7 @@ import time
 import pytest
 
 from mlflow_uv.core.init.training_scripts import training_command, training_scripts
+from tests.work_limits import assert_linear
 
 GUARD = 'if __name__ == "__main__":\n    main()\n'
 LOGS = "import mlflow\n\ndef main():\n    mlflow.sklearn.log_model(model, name='m')\n\n"
@@ -114,3 +115,14 @@ def test_a_module_of_a_package_is_run_by_its_name(path: str, text: str, command:
     (script,) = training_scripts([(path, text)])
 
     assert command == training_command(script, every, {"wine-fit": "wine.fit:main"})
+
+
+@pytest.mark.parametrize("unit", ["\n", " ", "\t", "\n ", "x", ".", "from ", "import mlflow.", "python -m ", "if "])
+@pytest.mark.parametrize("start", ["", "import mlflow\n", "from", "mlflow.log_model", "mlflow.x", "if", "python"])
+def test_each_character_of_a_file_is_read_a_few_times(start: str, unit: str) -> None:
+    """
+    Blank lines, spaces or one long line of a megabyte take no more than linear work, in a script and a document.
+    """
+    scripts = [("train.py", "import mlflow\n")]
+
+    assert_linear(lambda text: training_scripts([*scripts, ("other.py", text)], (text,)), start, unit)

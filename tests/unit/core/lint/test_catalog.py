@@ -10,6 +10,7 @@ from mlflow_uv.core.lint.rule import LintRule
 from mlflow_uv.ops.lint.check import broken_rules
 from mlflow_uv.ops.lint.folder import CheckedFolder
 from mlflow_uv.ops.lint.silenced import Silenced
+from tests.work_limits import SIZES, assert_linear
 
 PAGES = Path(__file__).parents[4] / "docs/rules"
 SECTIONS = ["What it finds", "Why", "How to fix it", "How to silence it"]
@@ -74,3 +75,50 @@ def test_a_rule_has_the_name_of_its_module(name: str) -> None:
     rule = rule_of(name)
 
     assert (name, f"lint-{name}", True) == (rule.name, rule.id, bool(re.compile(rule.files)))
+
+
+# A file that each rule about texts reads, the beginnings of what it looks for, and the longest text it reads.
+READ = {
+    "dockerfile-lock": ("Dockerfile", ("", "RUN pip install 'a", "RUN uv sync", 'RUN ["', "RUN <<"), 200_000),
+    "requirements-drift": ("requirements.txt", ("", "mlflow==", "mlflow["), SIZES[-1]),
+    "environment-drift": ("conda.yaml", ("", "dependencies:\n- mlflow=", "dependencies:\n- a["), SIZES[-1]),
+    "python-version": (".github/workflows/a.yml", ("", "python-version: ", "python:"), SIZES[-1]),
+    "script-lock": ("a.py", ("", '# /// script\n# dependencies = ["a"]\n# ///\n', "# /// script\n# dependencies"), SIZES[-1]),
+    "pinned-tools": (".pre-commit-config.yaml", ("", "additional_dependencies: [", "- repo: "), SIZES[-1]),
+    "tracking-uri": ("a.py", ("", "set_tracking_uri", "MlflowClient(a", 'MLFLOW_TRACKING_URI"'), SIZES[-1]),
+    "credentials": ("a.py", ("", "AWS_SECRET_ACCESS_KEY", "@ a://", "@ a://b:"), 200_000),
+    "notebook-outputs": ("a.ipynb", ("", '"outputs"', '"outputs": [', '"outputs": [{"'), SIZES[-1]),
+}
+
+
+def test_every_rule_about_texts_is_given_long_ones() -> None:
+    """
+    The table above has each of them.
+    """
+    assert {*READ} == {rule.name for rule in rules() if rule.check is not None}
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("\n", " ", "x"),
+        *(pytest.param(unit, marks=pytest.mark.extended) for unit in ("\n ", "a[", '"', "\\\n", "# ", "<<a\n")),
+        '{ name = "x"',
+    ],
+)
+@pytest.mark.parametrize("name", READ)
+def test_each_character_of_a_file_is_checked_a_few_times(name: str, unit: str, tmp_path: Path) -> None:
+    """
+    Blank lines, spaces or one long line of a megabyte take no more than linear work; a lock of a script too.
+    """
+    file, starts, most = READ[name]
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+
+    for start in starts:
+
+        def check(text: str, start: str = start) -> None:
+            (tmp_path / file).write_text(text)
+            (tmp_path / f"{file}.lock").write_text(f"[manifest]\nrequirements = [{text.removeprefix(start)}]")
+            broken_rules((rule_of(name),), (file,), CheckedFolder(str(tmp_path)), tracked=(file,))
+
+        assert_linear(check, start, unit, most=most)

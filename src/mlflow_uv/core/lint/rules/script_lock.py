@@ -18,7 +18,7 @@ _MANIFEST = lazy_pattern(
     r"^\[manifest\]\r?\n(?:(?!\[).*\r?\n)*?requirements = \[((?>(?:\"[^\"\n]*\"|\[[^\]\[]*\]|[^\]\[\"])*))\]",
     re.MULTILINE,
 )
-_LOCKED = lazy_pattern(r'\{ name = "([^"]+)"([^}]*)\}')
+_LOCKED = lazy_pattern(r'\{ name = "([^"]+)"([^{}]*)\}')
 _SPECIFIER = lazy_pattern(r'specifier = "([^"]*)"')
 
 
