@@ -1,5 +1,6 @@
 """Writes the ML-BOM (CycloneDX) and the model card of a registered version, or compares such a file with it."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ from ..command.step import Doc, OneRun, SettingReach, Step
 from ..command.wording import option, step_call
 from ..core.card.comparison import differences
 from ..core.card.description import ModelDescription
-from ..core.card.ml_bom import render_ml_bom
-from ..core.card.readme import render_readme
+from ..core.card.ml_bom import is_ml_bom_of_version, render_ml_bom
+from ..core.card.readme import is_readme_of_version, render_readme
 from ..core.release.chain import LinkState, merge_checks, require_unbroken
 from ..core.release.training_inputs import CARD_FOLDER
 from ..ops.card.described_version import describe_audited
@@ -25,6 +26,7 @@ from ..tools.project.files import absolute, bounds_of, write_atomically
 from ..tools.toolbox import Tools
 
 ML_BOM, README = "ml-bom.cdx.json", "README.md"
+_OWN = {ML_BOM: is_ml_bom_of_version, README: is_readme_of_version}  # which earlier files this step wrote
 _SHOWN = 20  # differences that are reported
 _LIMIT = 32 << 20  # bytes of a file that is compared
 
@@ -64,6 +66,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     name, number, alias = parsed_uri(inputs.version_uri)
     given = None if inputs.check_file is None else _read(inputs.check_file)
+    if given is None:
+        _require_own_files(inputs.card_folder)
     registry = connect(inputs, tools)
     version = version_number(registry, name, alias or number, VERSION_URI)
     with audited(registry, name=name, version=version) as audit:
@@ -102,6 +106,24 @@ def _read(file: Path) -> str:
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise BadInput(what=f"`{file}` cannot be read", why=why, fix=option("check-file", "FILE")) from error
+
+
+def _require_own_files(folder: Path) -> None:
+    """Raise BadInput for a file in the folder that this step would replace, and did not write."""
+    for name, is_own in _OWN.items():
+        file = folder / name
+        if not os.path.lexists(file):
+            continue
+        try:
+            own = file.stat().st_size <= _LIMIT and is_own(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeError):
+            own = False
+        if not own:
+            raise BadInput(
+                what=f"`{file}` is not replaced",
+                why="this step did not write it",
+                fix=option("card-folder", str(folder / CARD_FOLDER)),
+            )
 
 
 def _unverified(audit: Audited) -> Iterator[Finding]:

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput, ChainBroken
+from mlflow_uv.core.card.ml_bom import render_ml_bom
+from mlflow_uv.core.card.readme import render_readme
 from mlflow_uv.steps import model_card
 from mlflow_uv.tools.toolbox import Tools
+from tests.unit.core.card.described import DESCRIBED
 
 from .test_report import tools as tools  # noqa: PLC0414  # the fixture
 
@@ -47,3 +50,37 @@ def test_a_file_that_cannot_be_compared_is_refused(
 
     with pytest.raises(BadInput, match=r"bom\.json"):
         model_card.run(inputs(check_file=tmp_path / "bom.json"), tools)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("README.md", "# wine\n"), ("README.md", ""), ("ml-bom.cdx.json", "{}"), ("README.md", None)]
+)
+def test_a_file_of_somebody_else_is_not_replaced(
+    name: str, content: str | None, inputs: Callable[..., model_card.Inputs], tools: Tools, tmp_path: Path
+) -> None:
+    """
+    The README of a project, or a folder of that name, is as before; the fix names a folder below.
+    """
+    if content is None:
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_text(content)
+
+    with pytest.raises(BadInput, match=f"{name}` is not replaced") as raised:
+        model_card.run(inputs(card_folder=tmp_path), tools)
+
+    assert f"--card-folder {tmp_path / 'mlflow-uv-model-card'}" == raised.value.fix
+    assert content is None or content == (tmp_path / name).read_text()
+
+
+def test_a_card_that_was_written_before_is_replaced(
+    inputs: Callable[..., model_card.Inputs], tools: Tools, tmp_path: Path
+) -> None:
+    """
+    The step goes on to the version, which has no record here.
+    """
+    (tmp_path / "README.md").write_text(render_readme(DESCRIBED))
+    (tmp_path / "ml-bom.cdx.json").write_text(render_ml_bom(DESCRIBED))
+
+    with pytest.raises(ChainBroken):
+        model_card.run(inputs(card_folder=tmp_path), tools)

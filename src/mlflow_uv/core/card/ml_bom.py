@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from ... import __version__
 from ..image.sbom import serial_number
+from ..security.documents import parse_json
 from .description import DescribedDataset, DescribedMetric, ModelDescription, elements
 
 MODEL, IMAGE = "mlflow-uv:model", "mlflow-uv:image"
@@ -20,6 +21,17 @@ def render_ml_bom(described: ModelDescription) -> str:
     return (
         json.dumps({**table, "serialNumber": serial_number(table)}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     )
+
+
+def is_ml_bom_of_version(text: str) -> bool:
+    """Whether this module rendered a text: its component has the reference of each ML-BOM. Raises nothing."""
+    try:
+        document = parse_json(text)
+    except ValueError:
+        return False
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    component = metadata.get("component") if isinstance(metadata, dict) else None
+    return isinstance(component, dict) and component.get("bom-ref") == MODEL
 
 
 def _document(described: ModelDescription) -> dict[str, Any]:

@@ -17,11 +17,21 @@ _PIPELINES = {
     "text-summarization": "summarization",
 }
 _NO_TASK = "other"
+_TAGS = ["mlflow", "mlflow-uv"]
+_LAST = "Minimum elements of an SBOM for AI"
 
 
 def render_readme(described: ModelDescription) -> str:
     """Return the card; every value is escaped, so that none of them is read as Markdown, HTML or YAML."""
     return front_matter(_metadata(described)) + "\n".join(("", *_body(described)))
+
+
+def is_readme_of_version(text: str) -> bool:
+    """Whether this module rendered a text: its front matter has the tags of a card, and its last section is there."""
+    opening, _, rest = text.partition("---\n")
+    metadata, _, body = rest.partition("\n---\n")
+    tags = front_matter({"tags": _TAGS}).removeprefix("---\n").removesuffix("\n---\n")
+    return not opening and tags in metadata and f"\n## {_LAST}\n" in body
 
 
 def _metadata(described: ModelDescription) -> dict[str, Any]:
@@ -35,7 +45,7 @@ def _metadata(described: ModelDescription) -> dict[str, Any]:
     pipeline = _PIPELINES.get(described.task)
     if pipeline:
         values["pipeline_tag"] = pipeline
-    values["tags"] = ["mlflow", "mlflow-uv"]
+    values["tags"] = _TAGS
     metrics = [metric for metric in described.metrics if math.isfinite(metric.value) and metric.origin == "evaluation"]
     data = next((dataset for dataset in described.datasets if dataset.role == "evaluation"), None)
     if metrics and data is not None:
@@ -68,7 +78,7 @@ def _body(described: ModelDescription) -> Iterator[str]:
     yield from _section("Environment", _environment(described))
     yield from _section("Identity", _table(("", "value"), tuple(_identity(described))))
     rows = elements(described)
-    yield from _section("Minimum elements of an SBOM for AI", _table(("cluster", "element", "value"), rows))
+    yield from _section(_LAST, _table(("cluster", "element", "value"), rows))
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from mlflow_uv.core.card.description import DescribedMetric, cleaned
-from mlflow_uv.core.card.readme import render_readme
+from mlflow_uv.core.card.readme import is_readme_of_version, render_readme
 
 from .described import DESCRIBED, HOSTILE
 
@@ -79,3 +79,15 @@ def test_hostile_texts_are_text() -> None:
     assert (hostile.license, hostile.name) == (metadata["license_name"], metadata["model-index"][0]["name"])
     assert ("<script" in page, 'href="javascript' in page, page.count("<h1>")) == (False, False, 1)
     assert 6 == page.count("<table>")
+
+
+def test_a_card_is_recognised_and_no_other_text() -> None:
+    """
+    Not the README of a project, nor the card of another program with the same tags.
+    """
+    card = render_readme(DESCRIBED)
+    others = ("", "# wine\n", "---\n", f"# wine\n\n{card}", "---\ntags:\n- mlflow\n- mlflow-uv\n---\n\n# wine\n")
+
+    assert [True, True, *([False] * len(others))] == [
+        is_readme_of_version(text) for text in (card, render_readme(replace(DESCRIBED, name=HOSTILE)), *others)
+    ]

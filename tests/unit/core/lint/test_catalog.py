@@ -83,7 +83,11 @@ READ = {
     "requirements-drift": ("requirements.txt", ("", "mlflow==", "mlflow["), SIZES[-1]),
     "environment-drift": ("conda.yaml", ("", "dependencies:\n- mlflow=", "dependencies:\n- a["), SIZES[-1]),
     "python-version": (".github/workflows/a.yml", ("", "python-version: ", "python:"), SIZES[-1]),
-    "script-lock": ("a.py", ("", '# /// script\n# dependencies = ["a"]\n# ///\n', "# /// script\n# dependencies"), SIZES[-1]),
+    "script-lock": (
+        "a.py",
+        ("", '# /// script\n# dependencies = ["a"]\n# ///\n', "# /// script\n# dependencies"),
+        SIZES[-1],
+    ),
     "pinned-tools": (".pre-commit-config.yaml", ("", "additional_dependencies: [", "- repo: "), SIZES[-1]),
     "tracking-uri": ("a.py", ("", "set_tracking_uri", "MlflowClient(a", 'MLFLOW_TRACKING_URI"'), SIZES[-1]),
     "credentials": ("a.py", ("", "AWS_SECRET_ACCESS_KEY", "@ a://", "@ a://b:"), 200_000),
