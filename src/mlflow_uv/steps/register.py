@@ -12,7 +12,7 @@ from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, Step
 from ..command.wording import Wording, option, step_call
 from ..core.release.record import Record, VersionLink
-from ..ops.lineage.audit import record_of
+from ..ops.lineage.audit import readable_record_of
 from ..ops.lineage.publication import publish
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import RegistryClient
@@ -113,7 +113,7 @@ def _with_earlier_results(record: Record, release: RecomputedRelease, tools: Too
     registry = RegistryClient(client=release.client, project=release.project, selection=record.selection, tools=tools)
     version = release.client.describe_version(record.version.name, record.version.version)
     with TemporaryDirectory(prefix="mlflow-uv-record-") as folder:
-        published = record_of(registry, version, Path(folder) / "record.json")
+        published = readable_record_of(registry, version, Path(folder) / "record.json")
     if published is None or published.sha256 != version.tags.get(RECORD_DIGEST):
         return record
     if record.exports is None and published.model.sha256 == record.model.sha256:

@@ -78,18 +78,25 @@ class CompositionLink:
 
     `program` identifies this program's code, `uv` the version that laid the wheels out, and `python` that of the
     interpreter that compiled them. `architectures` are those of the images, sorted; an index lists them if there are
-    several. `layers_of_base` are those of its `registry`, or those of an `engine`, compressed
-    again. `version`, `created` and `source` are in the labels; `version` is empty if the model was not registered.
+    several. Older records have one `architecture` instead; `composed_for` is either. `layers_of_base` are those of its
+    `registry`, or those of an `engine`, compressed again. `version`, `created` and `source` are in the labels;
+    `version` is empty if the model was not registered.
     """
 
     program: str
     uv: str
     python: str
-    architectures: tuple[str, ...]
+    architectures: tuple[str, ...] = ()
+    architecture: str = ""
     layers_of_base: str
     version: str
     created: str
     source: str
+
+    @property
+    def composed_for(self) -> tuple[str, ...]:
+        """The architectures of the images; empty only in a record that says nothing of them."""
+        return self.architectures or tuple(filter(None, (self.architecture,)))
 
 
 @lazy_dataclass
@@ -273,12 +280,13 @@ class Record:
         return {"schema": SCHEMA, "mlflow-uv": __version__, **_plain(self)}
 
 
-# Parts that were added to a link later. They are not written where they are empty, so that an older record keeps its
-# digest.
+# Parts that were added to a link later, each with a default. They are not written where they are empty, so that an
+# older record keeps its digest.
 _ADDED: Mapping[str, frozenset[str]] = {
     "answers": frozenset({"ignored", "variables", "requests", "responses", "limits", "mounts"}),
     "image": frozenset({"composition"}),
 }
+_ADDED_TO_COMPOSITION = frozenset({"architectures", "architecture"})
 # Links that were added later, and that many versions never have; the same applies to them.
 OPTIONAL = frozenset({"verification", "exports", "signature"})
 LINKS: Mapping[str, type] = {
@@ -347,8 +355,14 @@ def _plain(record: Record) -> dict[str, Any]:
         del links["figures"]
     for name, added in _ADDED.items():
         if links[name] is not None:
-            links[name] = {part: value for part, value in links[name].items() if value or part not in added}
+            links[name] = _without_empty(links[name], added)
+    if links["image"] is not None and "composition" in links["image"]:
+        links["image"]["composition"] = _without_empty(links["image"]["composition"], _ADDED_TO_COMPOSITION)
     return links
+
+
+def _without_empty(parts: Mapping[str, Any], added: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in parts.items() if value or name not in added}
 
 
 def release_key(*, commit: Commit, parts: Mapping[str, object]) -> str:

@@ -22,7 +22,7 @@ def require_native(image: ImageLink, tools: Tools) -> None:
     """Raise NoEngine for a composed image that is for other platforms than this machine: nothing is emulated."""
     if image.composition is None:
         return
-    architectures, here = image.composition.architectures, architecture_here(None, tools)
+    architectures, here = image.composition.composed_for, architecture_here(None, tools)
     if here not in architectures:
         platforms = [f"linux/{name}" for name in architectures]
         raise NoEngine(
@@ -34,10 +34,10 @@ def require_native(image: ImageLink, tools: Tools) -> None:
 
 def untested_platforms(image: ImageLink | None, tools: Tools) -> Iterator[Finding]:
     """Yield a notice about the images of an index that a test on this machine did not start."""
-    if image is None or image.composition is None or len(image.composition.architectures) == 1:
+    if image is None or image.composition is None or len(image.composition.composed_for) == 1:
         return
     here = architecture_here(tools.engines.named(image.engine) if image.engine else None, tools)
-    others = [f"linux/{name}" for name in image.composition.architectures if name != here]
+    others = [f"linux/{name}" for name in image.composition.composed_for if name != here]
     yield Finding(
         rule="platforms-not-tested",
         severity=Severity.NOTICE,

@@ -83,7 +83,7 @@ def _compared(
     release: RecomputedRelease, image: ImageLink, recorded: CompositionLink, scratch: Path, tools: Tools
 ) -> LinkCheck:
     # A record comes from a server: uv would take a path as `python`, too, and start it.
-    if not recorded.architectures or len(set(recorded.architectures)) < len(recorded.architectures):
+    if not recorded.composed_for or len(set(recorded.composed_for)) < len(recorded.composed_for):
         return LinkCheck(
             link="image", state=LinkState.BROKEN, reason="the record does not say for which platforms it is"
         )
@@ -102,7 +102,7 @@ def _compared(
     )
     python = tools.environments.interpreter(recorded.python)
     compositions = []
-    for at, architecture in enumerate(recorded.architectures):
+    for at, architecture in enumerate(recorded.composed_for):
         base = read_recorded_base(image, architecture, needs, scratch / f"base-{at}", tools)
         compositions.append(Composition(needs=needs, base=base, provenance=provenance, python=python))
     composed = compose_release(release, compositions, scratch, tools)

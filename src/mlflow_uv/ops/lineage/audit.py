@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ...command.errors import BadInput, StepError, ToolFailed
+from ...command.errors import BadInput, StepError
+from ...command.wording import step_call
 from ...core.model import model_files
 from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.commit import Commit
@@ -15,6 +16,7 @@ from ...core.release.record import Record, VersionLink
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.registry import RegisteredVersion
 from ...payloads.messages.tags import COMMIT, LOCK_DIGEST, MODEL_DIGEST, RECORD_DIGEST, REQUIREMENTS_DIGEST
+from ...tools.mlflow.errors import NotInStore
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
@@ -27,13 +29,21 @@ from .recompute import from_commit, from_model, from_registry, from_verification
 from .registry_client import RegistryClient
 
 
+class RecordUnreadable(BadInput):
+    """A version's run has a release record that cannot be read: it was changed, or another release wrote it."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.reason = f"the release record in the run cannot be read: {why}"
+        super().__init__(what=f"the release record `{path}` cannot be read", why=why, fix=step_call("release"))
+
+
 @lazy_dataclass
 class Audited:
     """
     A version and the result of recomputing every link of it.
 
     `description` is the version in the registry, `model` the folder with the downloaded files, `record` the record in
-    its run, None if there is none.
+    its run, None if there is none or if it cannot be read; the link `record` is broken then.
     """
 
     description: RegisteredVersion
@@ -78,12 +88,18 @@ def recomputed(registry: RegistryClient, *, name: str, version: str) -> Iterator
     with TemporaryDirectory(prefix="mlflow-uv-audit-") as scratch:
         model = Path(scratch) / "model"
         registry.client.download_version(description, model)
-        record = record_of(registry, description, Path(scratch) / "record.json")
+        record: Record | None = None
+        unreadable: tuple[LinkCheck, ...] = ()
+        try:
+            record = record_of(registry, description, Path(scratch) / "record.json")
+        except RecordUnreadable as error:
+            unreadable = (LinkCheck(link="record", state=LinkState.BROKEN, reason=error.reason, fix=error.fix),)
         yield Audited(
             description=description,
             model=model,
             record=record,
             checks=(
+                *unreadable,
                 *_checks(registry, description, model, record),
                 *(from_exports(record, description.tags, registry, Path(scratch)) if record else ()),
             ),
@@ -105,7 +121,8 @@ def record_of(registry: RegistryClient, description: RegisteredVersion, file: Pa
     """
     Return the record in the version's run, None without one; its digest is checked later, as for any link.
 
-    After an interrupted publication it is the one with the digest in the version's tag.
+    After an interrupted publication it is the one with the digest in the version's tag. Raises RecordUnreadable for one
+    that is there and cannot be read, ToolFailed, StoreUnreachable.
     """
     if not description.run_id or not description.model_id:
         return None
@@ -118,12 +135,23 @@ def record_of(registry: RegistryClient, description: RegisteredVersion, file: Pa
     return published if published is not None and published.sha256 == tagged else record
 
 
+def readable_record_of(registry: RegistryClient, description: RegisteredVersion, file: Path) -> Record | None:
+    """Return the same, and None also for a record that cannot be read: for a step that can do without."""
+    try:
+        return record_of(registry, description, file)
+    except RecordUnreadable:
+        return None
+
+
 def _downloaded(registry: RegistryClient, run_id: str, path: str, file: Path) -> Record | None:
     try:
         registry.client.download_record(run_id, path=path, destination=file)
-        return registry.tools.records.load(file)
-    except (ToolFailed, BadInput):
+    except NotInStore:
         return None
+    try:
+        return registry.tools.records.load(file)
+    except BadInput as error:
+        raise RecordUnreadable(path, error.why) from error
 
 
 def _checks(

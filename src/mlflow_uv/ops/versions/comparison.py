@@ -13,7 +13,7 @@ from ...core.model.signature import signature_changes
 from ...core.release.record import Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.toolbox import Tools
-from ..lineage.audit import record_of
+from ..lineage.audit import readable_record_of
 from ..lineage.registry_client import RegistryClient
 
 
@@ -84,7 +84,7 @@ def _downloaded(registry: RegistryClient, name: str, version: str, scratch: Path
     description = registry.client.describe_version(name, version)
     folder = scratch / version
     registry.client.download_version(description, folder, files=COMPARED)
-    return ComparedVersion(files=folder, record=record_of(registry, description, scratch / f"{version}.json"))
+    return ComparedVersion(files=folder, record=readable_record_of(registry, description, scratch / f"{version}.json"))
 
 
 def _packages(version: ComparedVersion) -> Mapping[str, str]:

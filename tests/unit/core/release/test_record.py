@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from mlflow_uv.core.release.record import (
     release_key,
 )
 
+RECORDS = Path(__file__).parent / "records"
 COMMIT = Commit(sha="c" * 40, project="models/wine")
 LOCK = LockLink(sha256="1" * 64, uv="0.9.1")
 SELECTION = Selection(package="wine", extras=("serve",), groups=("gpu",))
@@ -75,6 +77,15 @@ OTHER_IMAGE = ImageLink(kind="image", id="sha256:7", tag="wine:7", base="python:
 def as_file(record: Record) -> dict[str, Any]:
     """The record as another job reads it."""
     return dict(json.loads(json.dumps(record.to_json())))
+
+
+# Records in forms that earlier programs wrote, each with the digest that its version is tagged with.
+EARLIER = {
+    # Every link, with the parts that it had at first.
+    "least": "723f8a556248236bcbce47ea16ed3605397af2f265c761156afe7f68c88276fd",
+    # An image that was composed when there was one architecture.
+    "one-architecture": "20b5628ed1a0d59421d1c439bff7e4647fff5b7db34a5957533afc4a0d22519b",
+}
 
 
 @pytest.mark.parametrize("record", [BARE, WHOLE], ids=["bare", "whole"])
@@ -309,3 +320,35 @@ def test_the_order_of_extras_is_not_identity() -> None:
     one, other = Selection(extras=("a", "b"), groups=("c", "d")), Selection(extras=("b", "a"), groups=("d", "c"))
 
     assert one.sha256 == other.sha256
+
+
+@pytest.mark.parametrize("name", EARLIER)
+def test_a_record_of_an_earlier_program_is_read_and_keeps_its_digest(name: str) -> None:
+    """
+    A new part of a link needs a default, and one with another name leaves the old name readable.
+    """
+    data = json.loads((RECORDS / f"{name}.json").read_text())
+
+    record = from_json(data)
+
+    assert EARLIER[name] == record.sha256
+
+
+def test_there_is_an_earlier_form_of_every_link() -> None:
+    """
+    A link that is new is added to the file, so that it is read for good.
+    """
+    data = json.loads((RECORDS / "least.json").read_text())
+
+    assert {*LINKS} == {name for name, value in data.items() if name in LINKS and value is not None}
+
+
+def test_an_image_composed_by_an_earlier_program_is_for_one_architecture() -> None:
+    """
+    It is composed again for that one.
+    """
+    image = from_json(json.loads((RECORDS / "one-architecture.json").read_text())).image
+
+    assert image is not None
+    assert image.composition is not None
+    assert ("amd64",) == image.composition.composed_for

@@ -13,10 +13,11 @@ import pytest
 from mlflow_uv.command.errors import StoreUnreachable, ToolFailed
 from mlflow_uv.command.host import Host
 from mlflow_uv.core.release.record import Record
-from mlflow_uv.ops.lineage.audit import record_of
+from mlflow_uv.ops.lineage.audit import RecordUnreadable, readable_record_of, record_of
 from mlflow_uv.ops.lineage.publication import publish_again, record_artifact, settled
 from mlflow_uv.payloads.messages.registry import RegisteredVersion, SetTags
 from mlflow_uv.payloads.messages.tags import RECORD_DIGEST
+from mlflow_uv.tools.mlflow.errors import NotInStore
 from mlflow_uv.tools.mlflow.records import Records
 from mlflow_uv.tools.mlflow.store_client import StoreClient
 from tests.messages import VERSION
@@ -132,7 +133,7 @@ class Run:
     def download_record(self, _run_id: str, *, path: str, destination: Path) -> None:
         """See StoreClient."""
         if path not in self.artifacts:
-            raise ToolFailed(what="no such artifact")
+            raise NotInStore(what="no such artifact")
         destination.write_text(self.artifacts[path])
 
 
@@ -159,3 +160,21 @@ def test_a_publication_that_is_interrupted_leaves_a_record_with_the_digest_in_th
 
     assert (counts, counts.sha256) == (found, run.tag)
     assert ["log", "tag", "log"][: min(fails_at, 3)] == run.done
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"schema": 2}', "null"])
+def test_a_record_that_cannot_be_read_is_not_called_absent(tmp_path: Path, content: str) -> None:
+    """
+    Somebody who damages it does not make its links disappear; a step that can do without has none.
+    """
+    run, (tools, _) = Run(fails_at=9), machine(tmp_path, WHOLE)
+    registry = cast("Any", SimpleNamespace(client=run, tools=tools))
+    description = replace(VERSION, model_id="m-1", run_id="r")
+    artifact = record_artifact("m-1", description.name, description.version)
+
+    absent = record_of(registry, description, tmp_path / "found.json")
+    run.artifacts[artifact] = content
+
+    with pytest.raises(RecordUnreadable, match="cannot be read"):
+        record_of(registry, description, tmp_path / "found.json")
+    assert (None, None) == (absent, readable_record_of(registry, description, tmp_path / "found.json"))
