@@ -13,6 +13,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+FILES = ".site-files.json"  # in the folder of a site: what this program wrote there
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "website"), str(ROOT / "src")]
 
@@ -28,18 +30,38 @@ def main(argv: list[str]) -> int:
     parser.add_argument("folder", type=Path, help="where the site is written; what is there is replaced")
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository whose documents are shown")
     given = parser.parse_args(argv)
-    if given.folder.exists() and not (given.folder / "llms.txt").is_file() and any(given.folder.iterdir()):
-        parser.error(f"`{given.folder}` contains something else than a site")
+    if complaint := _kept(given.folder):
+        parser.error(complaint)
     try:
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-site-") as scratch:
             site = build(given.root.resolve(), Path(scratch).resolve())
             if given.folder.exists():
                 shutil.rmtree(given.folder)
             shutil.copytree(site, given.folder)
+            (given.folder / FILES).write_text(json.dumps(sorted(_files(given.folder))), encoding="utf-8")
     except Unfinished as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _kept(folder: Path) -> str:
+    """Why a folder is not replaced; empty if it is none yet, is empty, or has nothing but the files of a site."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        return f"`{folder}` is no folder"
+    there = _files(folder)
+    try:
+        listed = set(map(str, json.loads((folder / FILES).read_text(encoding="utf-8")))) | {FILES}
+    except (OSError, ValueError, TypeError):
+        listed = set()
+    others = sorted(there - listed)
+    return f"`{folder}` contains something else than a site: {others[0]}" if others else ""
+
+
+def _files(folder: Path) -> set[str]:
+    """The files and links in a folder, by their paths in it."""
+    found = folder.rglob("*")
+    return {path.relative_to(folder).as_posix() for path in found if path.is_symlink() or not path.is_dir()}
 
 
 def build(root: Path, scratch: Path) -> Path:

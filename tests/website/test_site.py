@@ -134,14 +134,27 @@ def test_a_page_of_the_navigation_has_to_exist(copy: Path) -> None:
 
 
 @pytest.mark.installs
-def test_a_folder_with_something_else_is_kept(tmp_path: Path) -> None:
+def test_a_folder_with_something_else_is_kept(site: Path, tmp_path: Path) -> None:
     """
-    The folder of a site is replaced; one that contains other files is refused.
+    The folder of a site is replaced; one that contains other files, a file and a link are refused.
     """
-    (tmp_path / "notes.txt").write_text("mine")
+    folder = tmp_path / "site"
+    shutil.copytree(site, folder)
+    (folder / "notes.txt").write_text("mine")
+    single = tmp_path / "file"
+    single.write_text("mine")
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "llms.txt").write_text("mine")
+    (tmp_path / "link").symlink_to(site)
 
-    done = built(tmp_path)
+    refused = [built(place) for place in (folder, foreign, single, tmp_path / "link")]
+    (folder / "notes.txt").unlink()
+    again = built(folder)
 
-    assert (2, True, "mine") == (
-        done.returncode, "contains something else than a site" in done.stderr, (tmp_path / "notes.txt").read_text()
-    )  # fmt: skip
+    kept = ((folder / "index.html").is_file(), single.read_text(), (foreign / "llms.txt").read_text())
+    assert ([2] * 4, 0) == ([done.returncode for done in refused], again.returncode), again.stderr
+    assert ["something else than a site: notes.txt", "something else than a site: llms.txt"] == [
+        done.stderr.strip().partition("contains ")[2] for done in refused[:2]
+    ]
+    assert ((True, "mine", "mine"), True) == (kept, site.is_dir())
