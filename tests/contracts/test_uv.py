@@ -1,6 +1,7 @@
 """Assumptions about uv's output, checked with real uv. No network: the packages are wheels beside the projects."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -549,9 +550,14 @@ def test_the_python_of_an_environment_is_known_before_it_is_made(wine: Path, tmp
 
 def test_a_stale_lock_makes_no_environment(wine: Path, tmp_path: Path) -> None:
     """
-    The lock is checked on the way.
+    The lock is checked on the way; a lock that is missing or stale can be written by the printed command.
     """
-    projects.depend_on(wine, "cork")
+    for spoil in ((wine / "uv.lock").unlink, lambda: projects.depend_on(wine, "cork")):
+        spoil()
 
-    with pytest.raises(ToolFailed, match="`uv sync --locked` failed"):
+        with pytest.raises(ToolFailed, match="`uv sync --locked` failed") as raised:
+            uv().sync(read_project(wine), Selection(), tmp_path / "ours", on_line=lambda _line: None)
+
+        program, *arguments = shlex.split(str(raised.value.fix))
+        assert ("uv", 0) == (program, subprocess.run((PROGRAM, *arguments), check=False).returncode)
         uv().sync(read_project(wine), Selection(), tmp_path / "ours", on_line=lambda _line: None)

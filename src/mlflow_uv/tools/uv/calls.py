@@ -20,7 +20,7 @@ from .executable import Programs, required_version, required_version_place
 from .guard import UvGuard
 from .index_logins import refusal_in
 from .inert_python import InertPython
-from .messages import certificate_rejected, failed, unsupported_flag
+from .messages import certificate_rejected, failed, needs_lock, unsupported_flag
 from .settings import MachineSettings
 
 NO_SETTINGS = PipSettings()
@@ -184,7 +184,10 @@ class UvCalls:
         """The error for a command that uses the network; it names the credentials if a server denied access."""
         refusal = refusal_in(done.stderr, project, self._variables)
         if refusal is None:
-            return failed(what, done)
+            error = failed(what, done)
+            if needs_lock(done) and not error.fix:
+                error.fix = project.lock_command(Path.cwd())
+            return error
         why = f"`{refusal.address}` requires credentials: {refusal.why}"
         return ToolFailed(what=f"`{what}` failed", why=why, fix=refusal.fix)
 

@@ -49,9 +49,10 @@ class LockVerdict:
 
 # A contract test covers each of these. The first match wins: a package whose metadata could not be read also has no
 # solution, and a Python that could not be downloaded also lacks a network.
+_MISSING, _STALE = r"Unable to find lockfile", r"needs to be updated"
 _PATTERNS: tuple[tuple[str, LockState, Cause], ...] = (
-    (r"Unable to find lockfile", LockState.MISSING, Cause.MISSING),
-    (r"needs to be updated", LockState.STALE, Cause.UNKNOWN),
+    (_MISSING, LockState.MISSING, Cause.MISSING),
+    (_STALE, LockState.STALE, Cause.UNKNOWN),
     (r"unsupported schema version", LockState.UNREADABLE, Cause.FORMAT),
     (r"^error: (Failed to parse|failed to read from file)", LockState.UNREADABLE, Cause.UNREADABLE),
     (r"^error: Workspace member .* is missing", LockState.UNREADABLE, Cause.MEMBER),
@@ -170,6 +171,11 @@ def refused_selection(done: Completed) -> BadInput | None:
         why = f"{apart[1]} are declared as `conflicts` in [tool.uv]"
         return BadInput(what="the selection cannot be served together", why=why, fix="select one of them")
     return None
+
+
+def needs_lock(done: Completed) -> bool:
+    """Whether uv refused a lock that is missing or stale, which `uv lock` writes."""
+    return done.code != 0 and re.search(f"{_MISSING}|{_STALE}", done.stderr) is not None
 
 
 def drift_in(done: Completed) -> str:
