@@ -1,5 +1,6 @@
 """Scans the pickles of a downloaded model before anything loads it: in files, archives and compressed streams."""
 
+import ast
 import bz2
 import gzip
 import lzma
@@ -17,7 +18,9 @@ from typing import Any, BinaryIO, Self, cast
 from ...command.errors import BadInput, ModelRefused
 from ...core.security.control_characters import visible
 from ...core.security.documents import parse_json
-from ...core.security.pickle_imports import Incomplete, PickleImport, imports_in_bytes, imports_of
+from ...core.security.pickle_imports import PickleImport
+from ...core.security.pickle_opcodes import Incomplete, Unscannable
+from ...core.security.pickle_reader import PickleReader
 
 SCAN, IMPORTS = "MLFLOW_UV_MODEL_SCAN", "MLFLOW_UV_MODEL_IMPORTS"
 _SUFFIXES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".p")
@@ -27,7 +30,9 @@ _DEPTH = 4  # of archives in archives
 _SHOWN = 10
 _PIECE = 1 << 20
 _UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-_OVERLAP = 256  # bytes: no import is longer
+_BLOCK = 512  # bytes of the first header of tar
+_HEADER = 1 << 16  # bytes of the header of an array
+_UNSUPPORTED = (b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd")  # LZ4, Zstandard
 
 
 class ScanPolicy(Enum):
@@ -70,65 +75,82 @@ class _Scan:
     allowed: frozenset[str]
     limits: ScanLimits
     left: int
+    own: frozenset[str] = frozenset()
     pickles: list[str] = field(default_factory=list)
 
     def stream(self, stream: BinaryIO, place: str, depth: int = 0) -> Iterator[Suspicion]:
         """Scan a stream by its content; the name says only whether a broken pickle was meant to be one."""
-        head = stream.read(512)
+        head = stream.read(_BLOCK)
         stream.seek(0)
         if depth > _DEPTH:
             yield Suspicion(place=place, why=f"it is an archive in {_DEPTH} others")
-        elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-            yield from self._zip(stream, place, depth)
-        elif opened := _decompressor(head):
-            yield from self._compressed(opened(cast("Any", stream)), stream, place, depth)
-        elif head[257:262] == b"ustar":
+            return
+        if opened := _decompressor(head):
+            yield from self._compressed(opened(cast("Any", stream)), place, depth)
+        elif head.startswith(_UNSUPPORTED):
+            yield Suspicion(place=place, why="it is compressed in a format that cannot be scanned")
+        elif _is_tar(head):
             yield from self._tar(stream, place, depth)
         elif head.startswith(b"\x93NUMPY"):
             yield from self._array(stream, place)
-        elif place.endswith("!schema.json") and head.lstrip()[:1] == b"{":
+        elif place.endswith("!schema.json"):
             yield from self._schema(stream, place)
-        else:
-            yield from self._pickle(stream, place, head)
+        stream.seek(0)
+        archive = zipfile.is_zipfile(stream)  # wherever it begins
+        if archive or head.startswith(b"PK\x03\x04"):
+            stream.seek(0)
+            yield from self._zip(stream, place, depth)
+        # What is an archive for one loader is a pickle for another.
+        stream.seek(0)
+        known = archive or _decompressor(head) is not None or _is_tar(head) or head.startswith(b"\x93NUMPY")
+        yield from self._pickles(stream, place, head, known=known)
 
-    def _pickle(self, stream: BinaryIO, place: str, head: bytes) -> Iterator[Suspicion]:
+    def _pickles(self, stream: BinaryIO, place: str, head: bytes, *, known: bool = False) -> Iterator[Suspicion]:
+        """
+        Scan pickles that follow each other.
+
+        A file that neither begins nor is named as a pickle is one until the unpickler cannot read it further. What is
+        not of the standard library counts there only if something is called.
+        """
         certain = len(head) > 1 and head[0] == 0x80 and head[1] in _PROTOCOLS  # noqa: PLR2004  # the opcode PROTO
-        named = place.lower().endswith(_SUFFIXES)
-        if certain or named:
+        certain |= not known and place.lower().endswith(_SUFFIXES)
+        if certain:
             self.pickles.append(place)
-        array_bytes = False
-        first = True
+        first, left = True, self.limits.opcodes
         while True:
-            start = stream.tell()
+            reader = PickleReader(stream, left)
+            imports: dict[str, PickleImport] = {}
+            broken: Incomplete | None = None
             try:
-                for found in imports_of(stream, most=self.limits.opcodes):
-                    array_bytes |= found.module.startswith("joblib.")
-                    yield from self._judged(found, place)
+                for found in reader.imports():
+                    imports.setdefault(found.shown, found)
             except Incomplete as error:
-                if certain or named:
-                    stream.seek(start)
-                    yield from self._raw(stream, place, start)
-                    if first and certain and not array_bytes:
-                        yield Suspicion(place=place, why=f"it is a pickle that cannot be read to its end: {error}")
-                return
+                broken = error
+            left = reader.left
+            used = certain or broken is None or reader.called or isinstance(broken, Unscannable)
+            counted = [found for found in imports.values() if certain or found.is_standard or (used and found.is_plain)]
+            if not certain and counted and used:
+                self.pickles.append(place)
+            for found in counted:
+                yield from self._judged(found, place)
+            if broken and (isinstance(broken, Unscannable) or (first and certain)):
+                yield Suspicion(place=place, why=f"it is a pickle that cannot be scanned to its end: {broken}")
             first = False
-            if not stream.read(1):
+            if broken or not stream.read(1):
                 return
             stream.seek(-1, 1)
 
-    def _raw(self, stream: BinaryIO, place: str, start: int) -> Iterator[Suspicion]:
-        before = b""
-        position = start
-        while piece := stream.read(_PIECE):
-            content = before + piece
-            for found in imports_in_bytes(content):
-                at = position - len(before) + found.position
-                yield from self._judged(PickleImport(module=found.module, name=found.name, position=at), place)
-            before, position = content[-_OVERLAP:], position + len(piece)
-
     def _judged(self, found: PickleImport, place: str) -> Iterator[Suspicion]:
-        if found.suspicious and found.shown not in self.allowed:
-            yield Suspicion(place=place, why=f"it imports `{found.shown}`, which a model has no use for", found=found)
+        if found.suspicious(self.own) and not self._is_allowed(found.shown):
+            yield Suspicion(
+                place=place,
+                why=f"it imports `{found.shown}`, which is none of the imports of known models",
+                found=found,
+            )
+
+    def _is_allowed(self, name: str) -> bool:
+        packages = (entry.removesuffix("*") for entry in self.allowed if entry.endswith(".*"))
+        return name in self.allowed or name.startswith(tuple(packages))
 
     def _array(self, stream: BinaryIO, place: str) -> Iterator[Suspicion]:
         """An array of objects is a pickle after a header, whose length is in it (NEP 1)."""
@@ -136,15 +158,19 @@ class _Scan:
         long = head[6:7] != b"\x01"
         size = int.from_bytes(head[8:12] if long else head[8:10], "little")
         stream.seek(12 if long else 10)
-        header = stream.read(min(size, _PIECE))
-        if b"O" in header.partition(b"descr")[2].partition(b"fortran_order")[0]:
-            self.pickles.append(place)
-            yield from self._pickle(stream, place, b"\x80\x04")
+        try:
+            header = ast.literal_eval(stream.read(min(size, _HEADER)).decode("latin1"))
+            objects = "O" in repr(header["descr"])
+        except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
+            yield Suspicion(place=place, why="it is an array of NumPy that cannot be scanned")
+            return
+        if objects:
+            yield from self._pickles(stream, place, b"\x80\x04")
 
     def _schema(self, stream: BinaryIO, place: str) -> Iterator[Suspicion]:
         """The types and functions in a file of skops; which of them are trusted is written in the model itself."""
         try:
-            nodes: list[Any] = [parse_json(stream.read().decode())]
+            nodes: list[Any] = [parse_json(stream.read())]
         except ValueError as error:
             yield Suspicion(place=place, why=f"it cannot be read: {error}")
             return
@@ -185,13 +211,9 @@ class _Scan:
         except (tarfile.TarError, *_UNREADABLE) as error:
             yield Suspicion(place=place, why=f"it is an archive that cannot be read: {error}")
 
-    def _compressed(self, opened: Any, stream: BinaryIO, place: str, depth: int) -> Iterator[Suspicion]:
-        left = self.left
-        with opened as unpacked:
-            yield from self._unpacked(unpacked, f"{place}!", depth, certain=False)
-        if left == self.left:  # text may begin as a compressed stream does
-            stream.seek(0)
-            yield from self._pickle(stream, place, b"")
+    def _compressed(self, opened: Any, place: str, depth: int) -> Iterator[Suspicion]:
+        with opened as unpacked:  # text may begin as a compressed stream does
+            yield from self._unpacked(unpacked, f"{place}!", depth, certain=place.lower().endswith(_SUFFIXES))
 
     def _unpacked(self, source: Any, place: str, depth: int, *, certain: bool = True) -> Iterator[Suspicion]:
         """
@@ -242,6 +264,15 @@ class _Inflated:
         return b""
 
 
+def _is_tar(head: bytes) -> bool:
+    """Whether the first block has a checksum of tar; the oldest format has no other mark."""
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except (tarfile.TarError, ValueError):
+        return False
+    return True
+
+
 def _decompressor(head: bytes) -> Callable[[Any], Any] | None:
     if head.startswith(b"\x1f\x8b"):
         return gzip.open
@@ -252,12 +283,17 @@ def _decompressor(head: bytes) -> Callable[[Any], Any] | None:
     return _Inflated if head[:2] in {b"x\x01", b"x\x5e", b"x\x9c", b"x\xda"} else None
 
 
+def _own_modules(model: Path) -> frozenset[str]:
+    """The modules that the model brings in its folder of code, which loading it puts on the path of Python."""
+    return frozenset(path.name.partition(".")[0] for path in (model / "code").glob("*"))
+
+
 def suspicions(
     model: Path, *, allowed: frozenset[str] = frozenset(), pickles: bool = True, limits: ScanLimits | None = None
 ) -> tuple[Suspicion, ...]:
     """What is suspicious in the files of a model, none of which is loaded; without `pickles` also each pickle."""
     limits = limits or ScanLimits()
-    scan = _Scan(allowed=allowed, limits=limits, left=limits.unpacked)
+    scan = _Scan(allowed=allowed, limits=limits, left=limits.unpacked, own=_own_modules(model))
     found: list[Suspicion] = []
     for path in sorted(path for path in model.rglob("*") if path.is_file()):
         with path.open("rb") as stream:

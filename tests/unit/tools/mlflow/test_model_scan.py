@@ -44,6 +44,14 @@ def zipped(**files: bytes) -> bytes:
     return content.getvalue()
 
 
+def with_schema(schema: bytes) -> bytes:
+    """A file of skops."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("schema.json", schema)
+    return content.getvalue()
+
+
 def tarred(data: bytes) -> bytes:
     """An archive of tar."""
     content = io.BytesIO()
@@ -93,20 +101,6 @@ def test_a_command_is_found_wherever_it_is(name: str, content: bytes, tmp_path: 
     assert not Path("mark").exists()
 
 
-def test_the_bytes_of_arrays_between_opcodes_are_skipped(tmp_path: Path) -> None:
-    """
-    As joblib writes them: what is before and after them is scanned, and the file is not called broken.
-    """
-    wrapper = b"\x80\x04\x8c\x13joblib.numpy_pickle\x94\x8c\x11NumpyArrayWrapper\x94\x93\x94)\x81\x94"
-    arrays = b"\xff" * 5000
-    after = b"\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x01a\x85R."
-
-    harmless = suspicions(model_of(tmp_path, model__joblib=wrapper + arrays + b"."))
-    found = suspicions(model_of(tmp_path, model__joblib=wrapper + arrays + after))
-
-    assert ((), ["posix.system"]) == (harmless, [item.found.shown for item in found if item.found])
-
-
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -115,12 +109,12 @@ def test_the_bytes_of_arrays_between_opcodes_are_skipped(tmp_path: Path) -> None
         (nested(b"x", 6), "it is an archive in 4 others"),
         (
             pickle.dumps(list(range(5000))),
-            "it is a pickle that cannot be read to its end: it has more than 1000 opcodes",
+            "it is a pickle that cannot be scanned to its end: it has more than 1000 opcodes",
         ),
         (zipped(a=b"", b=b"", c=b""), "it has more than 2 files"),
         (
             pickle.dumps({"a": "b"})[:-1],
-            "it is a pickle that cannot be read to its end: pickle exhausted before seeing STOP",
+            "it is a pickle that cannot be scanned to its end: it ends before its last opcode",
         ),
     ],
     ids=["gzip", "zip", "depth", "opcodes", "files", "truncated"],
@@ -172,13 +166,74 @@ def test_types_and_functions_of_skops_are_scanned(schema: bytes, shown: str, tmp
     """
     Which of them are trusted is written in the model, so that an attacker can write it, too.
     """
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("schema.json", schema)
-
-    found = suspicions(model_of(tmp_path, model__skops=content.getvalue()))
+    found = suspicions(model_of(tmp_path, model__skops=with_schema(schema)))
 
     assert (shown != "", True) == (bool(found), all(shown in suspicion.why for suspicion in found))
+
+
+SKOPS = b'{"__class__": "Pipeline", "content": [{"content": {"module_path": "posix", "function": "system"}}]}'
+
+
+def oldest_tar(data: bytes) -> bytes:
+    """An archive without the mark of later formats."""
+    content = bytearray(tarred(data))
+    content[257:265] = bytes(8)
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    return bytes(content)
+
+
+def array(header: bytes, data: bytes) -> bytes:
+    """A file of NumPy (NEP 1)."""
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"I0x10\n0" + EVIL[2:], oldest_tar(EVIL), array(b"{'d\\x65scr': '|O'}", EVIL), b"x" + zipped(x=EVIL),
+        with_schema(b" " * 600 + SKOPS), with_schema(SKOPS.decode().encode("utf-16")),
+        b"\x80\x04B\xff\x00\x00\x00" + b"x" * 250 + b"ustar0" + EVIL[2:],
+    ],
+    ids=["hexadecimal", "oldest tar", "escaped header", "prefix", "spaces", "UTF-16", "pickle like tar"],
+)  # fmt: skip
+@pytest.mark.parametrize("policy", ["refuse", "no-pickles"])
+def test_what_only_a_loader_reads_is_found(policy: str, content: bytes, tmp_path: Path) -> None:
+    """
+    Formats that begin or are written otherwise than usual.
+    """
+    with pytest.raises(ModelRefused, match=r"posix\.system"):
+        require_harmless(model_of(tmp_path, weights__bin=content), {SCAN: policy}, print)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (array(b"{'descr': '|O'", EVIL), "it is an array of NumPy that cannot be scanned"),
+        (b"\x04\x22\x4d\x18" + EVIL, "it is compressed in a format that cannot be scanned"),
+        (b"\xff" + EVIL, "it is a pickle that cannot be scanned to its end: byte 0 is no opcode"),
+    ],
+    ids=["array", "LZ4", "no opcode"],
+)
+def test_a_format_that_is_not_read_is_refused(content: bytes, why: str, tmp_path: Path) -> None:
+    """
+    A loader may read it.
+    """
+    assert why in {suspicion.why for suspicion in suspicions(model_of(tmp_path, model__pkl=content))}
+
+
+def test_own_modules_and_allowed_packages_are_accepted(tmp_path: Path) -> None:
+    """
+    Those in the folder of the model's code, and those that a variable names; others are named.
+    """
+    model = model_of(tmp_path, model__pkl=b"\x80\x04cvineyard.models\ntree\n)\x81ccellar\nbarrel\n)\x81\x86.")
+    (model / "code" / "vineyard").mkdir(parents=True)
+
+    found = suspicions(model)
+
+    assert ["cellar.barrel"] == [item.found.shown for item in found if item.found]
+    assert () == suspicions(model, allowed=frozenset({"cellar.*"}))
+    assert len(suspicions(model, allowed=frozenset({"cell.*", "cellar"}))) == 1
 
 
 def test_the_policy_decides(tmp_path: Path) -> None:
@@ -196,7 +251,7 @@ def test_the_policy_decides(tmp_path: Path) -> None:
     require_harmless(model, {SCAN: "warn"}, said.append)
 
     position = EVIL.index(b"\x93")
-    sentence = f"model.pkl, byte {position}: it imports `posix.system`, which a model has no use for"
+    sentence = f"model.pkl, byte {position}: it imports `posix.system`, which is none of the imports of known models"
     assert (sentence, "if you trust who made the model, MLFLOW_UV_MODEL_IMPORTS=posix.system") == (
         caught.value.why,
         caught.value.fix,
