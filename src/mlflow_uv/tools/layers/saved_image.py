@@ -188,7 +188,7 @@ def _reading() -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, EOFError, zlib.error, tarfile.TarError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, EOFError, zlib.error, tarfile.TarError) as error:
         if isinstance(error, OSError) and error.errno == ENOSPC:
             raise
         raise ToolFailed(what=_UNREADABLE, why=str(error) or type(error).__name__) from error
@@ -236,7 +236,10 @@ def _open_plain(archive: Path) -> IO[bytes]:
 
 
 def _require_layer(config: Mapping[str, Any], at: int, diff_id: str) -> None:
-    if diff_id != config["rootfs"]["diff_ids"][at]:
+    diff_ids = config["rootfs"]["diff_ids"]
+    if at >= len(diff_ids):
+        raise ToolFailed(what=_UNREADABLE, why=f"its configuration names {len(diff_ids)} layers, and it has more")
+    if diff_id != diff_ids[at]:
         raise ToolFailed(what=_UNREADABLE, why=f"its layer {at} is not that of its manifest")
 
 

@@ -219,6 +219,18 @@ def test_a_layer_of_a_registry_that_the_configuration_does_not_name_is_refused(t
         read_pulled(json.dumps(image.base.config).encode(), layers, archives, tmp_path / "read")
 
 
+def test_a_configuration_that_names_too_few_layers_is_refused(tmp_path: Path) -> None:
+    """
+    As an error of the image, which is not trusted, and not of this program.
+    """
+    image = saved(tmp_path / "one", PYTHON, {"etc/name": b"grape"})
+    config = dict(image.base.config)
+    config["rootfs"] = {"type": "layers", "diff_ids": config["rootfs"]["diff_ids"][:1]}
+
+    with pytest.raises(ToolFailed, match="its configuration names 1 layers, and it has more"):
+        read_pulled(json.dumps(config).encode(), image.base.layers, image.archives, tmp_path / "read")
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "why"),
     [
