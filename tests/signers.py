@@ -33,27 +33,37 @@ keep("edwards", ed25519.Ed25519PrivateKey.generate())
 keep("locked", ec.generate_private_key(ec.SECP256R1()), serialization.BestAvailableEncryption(b"word"))
 keep("odd", ec.generate_private_key(ec.SECP256K1()))
 now = datetime.datetime.now(datetime.timezone.utc)
-def certificate(name, key, issuer, issuer_key, days, *, ca=False, signs=True, address="release@example.com"):
+def certificate(
+    name, key, issuer, issuer_key, days, *, ca=False, signs=True, address="release@example.com", since=-30, usage=True
+):
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-                           "encipher_only", "decipher_only", "crl_sign"), False)
+    others = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+                            "encipher_only", "decipher_only", "crl_sign"), False)
     made = (
         x509.CertificateBuilder().subject_name(subject).issuer_name(issuer or subject).public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=30)).not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_before(now - datetime.timedelta(days=-since)).not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(digital_signature=signs, key_cert_sign=ca, **usage), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
+    if usage:
+        key_usage = x509.KeyUsage(digital_signature=signs, key_cert_sign=ca and signs, **others)
+        made = made.add_extension(key_usage, critical=True)
     if not ca:
         made = made.add_extension(x509.SubjectAlternativeName([x509.RFC822Name(address)]), critical=False)
     made = made.sign(issuer_key, hashes.SHA256())
     (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     return made
-for name in ("authority", "stranger"):
+for name, usage, signs in (
+    ("authority", True, True), ("stranger", True, True), ("plain", False, True), ("muted", True, False)
+):
     root = keep(name, ec.generate_private_key(ec.SECP256R1()))
-    certificate(name, root, None, root, 300, ca=True)
+    certificate(name, root, None, root, 300, ca=True, usage=usage, signs=signs)
+for name in ("plain", "muted"):
+    root = serialization.load_pem_private_key((folder / f"{name}.pem").read_bytes(), None)
+    issuer = x509.load_pem_x509_certificate((folder / f"{name}.crt").read_bytes()).subject
+    certificate(f"of-{name}", keep(f"of-{name}", ec.generate_private_key(ec.SECP256R1())), issuer, root, 90)
 root = serialization.load_pem_private_key((folder / "authority.pem").read_bytes(), None)
 issuer = x509.load_pem_x509_certificate((folder / "authority.crt").read_bytes()).subject
 for name, days, signs, address in (
@@ -64,6 +74,7 @@ for name, days, signs, address in (
                 address=address)
 strange = serialization.load_pem_private_key((folder / "stranger.pem").read_bytes(), None)
 leaf = serialization.load_pem_private_key((folder / "leaf.pem").read_bytes(), None)
+certificate("early", keep("early", ec.generate_private_key(ec.SECP256R1())), issuer, root, 90, since=30)
 certificate("forged", leaf, issuer, strange, 90)
 """
 

@@ -30,6 +30,7 @@ from .keys import (
     public_key,
     sign,
     verify,
+    require_signing_certificate,
     verify_certificate,
 )
 
@@ -45,6 +46,8 @@ def sign_statements(request: Mapping[str, Any]) -> dict[str, Any]:
     chain = certificates(request["certificates"]) if request["certificates"] else []
     if chain and key_id(chain[0].public_key()) != key_id(key.public_key()):
         raise Refused("the first certificate is not that of the key")
+    if chain:
+        require_signing_certificate(chain[0], datetime.now(UTC))
     material = _material(key, chain)
     earlier = dict(_earlier(request["earlier"], key.public_key(), material))
     new = [

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
+from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 # The hash of a signature by the size of the curve, as Sigstore's and OpenSSF's formats define it.
 _HASHES = {256: hashes.SHA256, 384: hashes.SHA384, 521: hashes.SHA512}
@@ -120,21 +120,34 @@ def verify_certificate(chain: Sequence[x509.Certificate], roots: Sequence[x509.C
     There is no trusted time of signing, so a certificate that has expired is not accepted.
     """
     leaf, *others = chain
-    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
-        when = f"{leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%Y-%m-%d}"
-        raise Stranger(f"its certificate is valid from {when}")
-    if not _may_sign(leaf):
-        raise Stranger("its certificate is not one for signatures (key usage digitalSignature)")
+    require_signing_certificate(leaf, now)
     builder = PolicyBuilder().store(Store(roots)).time(now).max_chain_depth(_MOST_INTERMEDIATES)
-    ee_policy = ExtensionPolicy.permit_all()
+    # RFC 5280, 4.2.1.3: a certificate without key usage is not limited, as that of `openssl req -x509`.
+    ca_policy = ExtensionPolicy.webpki_defaults_ca().may_be_present(
+        x509.KeyUsage, Criticality.AGNOSTIC, _require_authority
+    )
     verifier = builder.extension_policies(
-        ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ee_policy
+        ca_policy=ca_policy, ee_policy=ExtensionPolicy.permit_all()
     ).build_client_verifier()
     try:
         verifier.verify(leaf, others)
     except VerificationError:
         raise Stranger("its certificate leads to no authority that is trusted") from None
     _require_supported(leaf.public_key())
+
+
+def require_signing_certificate(leaf: x509.Certificate, now: datetime) -> None:
+    """Raise Refused for a certificate that is not valid now, or not one for signatures."""
+    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
+        when = f"{leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%Y-%m-%d}"
+        raise Stranger(f"its certificate is valid from {when}")
+    if not _may_sign(leaf):
+        raise Stranger("its certificate is not one for signatures (key usage digitalSignature)")
+
+
+def _require_authority(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("it may not sign certificates")
 
 
 def _may_sign(certificate: x509.Certificate) -> bool:

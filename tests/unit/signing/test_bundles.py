@@ -50,6 +50,11 @@ def problems(signers: Signers, trusted: TrustedKeys, *bundles: str) -> list[str]
     return [found.problem for found in signers.program.verify(bundles, trusted)]
 
 
+def der(signers: Signers, name: str) -> str:
+    """A certificate as a bundle has it."""
+    return "".join(signers.text(f"{name}.crt").splitlines()[1:-1])
+
+
 @pytest.mark.parametrize("name", ["first", "edwards"])
 def test_a_signed_statement_is_verified_with_its_key(signers: Signers, model: Path, name: str) -> None:
     """
@@ -115,9 +120,12 @@ def test_certificates_are_those_of_an_authority_valid_now_and_for_somebody_trust
     """
     An expired certificate, one of another authority or for another person, and one that may not sign are refused.
     """
-    keys = [signers.private(name, certificate=name) for name in ("leaf", "expired", "mute", "other")]
+    keys = [signers.private(name, certificate=name) for name in ("leaf", "other")]
     keys.append(signers.private("leaf", certificate="forged"))
-    bundles = [signers.sign(key, model, STATEMENT).bundles[0] for key in keys]
+    valid, other, forged = (signers.sign(key, model, STATEMENT).bundles[0] for key in keys)
+    # Nothing is signed with these two: they take the place of the valid one, and are refused before the signature.
+    expired, mute = (valid.replace(der(signers, "leaf"), der(signers, name)) for name in ("expired", "mute"))
+    bundles = [valid, expired, mute, other, forged]
 
     found = problems(signers, signers.trusting(authorities=("authority",)), *bundles)
     unknown = problems(signers, signers.trusting("leaf"), bundles[0])
@@ -128,6 +136,18 @@ def test_certificates_are_those_of_an_authority_valid_now_and_for_somebody_trust
     assert "its certificate is for intern@example.com, whom the project does not trust" == found[3]
     assert "its certificate leads to no authority that is trusted" == found[4]
     assert ["it has a certificate, and no authority is trusted"] == unknown
+
+
+def test_an_authority_needs_no_key_usage(signers: Signers, model: Path) -> None:
+    """
+    RFC 5280 lets it be absent, as `openssl req -x509` does; one that excludes certificates is refused.
+    """
+    keys = [signers.private(name, certificate=name) for name in ("of-plain", "of-muted")]
+    bundles = [signers.sign(key, model, STATEMENT).bundles[0] for key in keys]
+
+    found = problems(signers, signers.trusting(authorities=("plain", "muted")), *bundles)
+
+    assert ["", "its certificate leads to no authority that is trusted"] == found
 
 
 def test_a_bundle_that_cannot_be_read_says_nothing_about_those_beside_it(signers: Signers, model: Path) -> None:

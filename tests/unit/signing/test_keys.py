@@ -53,3 +53,25 @@ def test_a_certificate_of_another_key_is_refused(signers: Signers, tmp_path: Pat
         signers.sign(key, tmp_path, "{}")
 
     assert "the first certificate is not that of the key" == raised.value.why
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("expired", "its certificate is valid from "),
+        ("early", "its certificate is valid from "),
+        ("mute", "its certificate is not one for signatures (key usage digitalSignature)"),
+    ],
+)
+def test_a_certificate_that_verification_would_refuse_signs_nothing(
+    signers: Signers, tmp_path: Path, name: str, why: str
+) -> None:
+    """
+    One that has expired, is not valid yet, or may not sign: else the version would be called signed, and be refused.
+    """
+    key = signers.private(name, certificate=name)
+
+    with pytest.raises(BadInput, match="cannot sign") as raised:
+        signers.sign(key, tmp_path, "{}")
+
+    assert raised.value.why.startswith(why)

@@ -9,7 +9,7 @@ from ...core.security.size_limits import MANIFEST_LIMIT
 from ...core.security.toml_documents import Unparsable, parse_toml
 from ...core.signing.trust_policy import PEM, TABLE, TrustLevel, TrustPolicy, read_trust_policy
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...tools.project.files import Project, leads_out, repository_of
+from ...tools.project.files import Project, leads_out, read_project, repository_of
 from ...tools.project.policy_table import policy_table
 from ...tools.signing.signer import TrustedKeys
 from ...tools.system.named_file import read_named
@@ -37,6 +37,9 @@ def trust_of(project: Project | None, tools: Tools) -> TrustSettings:
     """
     The trust settings of the variable MLFLOW_UV_TRUST, else those of [tool.mlflow-uv.trust], else none.
 
+    The table of the root of a workspace counts for all members, whichever of them is named; without it, a member has
+    its own.
+
     Raises BadInput for settings that are wrong, also for a variable that is empty, and for a file of a key that cannot
     be read.
     """
@@ -50,10 +53,19 @@ def trust_of(project: Project | None, tools: Tools) -> TrustSettings:
         )
     if text.strip() != CHECKOUT:
         return _resolved(read_trust_policy(_variable_table(text)).policy, VARIABLE, None)
+    project = _deciding(project)
     if project is None or TABLE not in project.settings:
         return _resolved(TrustPolicy(policy=TrustLevel.OFF), NOWHERE, None)
     table = policy_table(project, TABLE, where=tools.host.folder)
     return _resolved(read_trust_policy(table).policy, f"{table.heading} of {table.shown}", project)
+
+
+def _deciding(project: Project | None) -> Project | None:
+    """The project whose table counts: the root of the workspace if it has one."""
+    if project is None or project.folder == project.root:
+        return project
+    root = read_project(project.root)
+    return root if TABLE in root.settings else project
 
 
 def trust_in_key(file: Path) -> TrustSettings:

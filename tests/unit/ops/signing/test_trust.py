@@ -53,6 +53,27 @@ def test_keys_are_files_of_the_project_or_texts(tmp_path: Path) -> None:
     assert TrustLevel.REQUIRE is found.policy.policy
 
 
+@pytest.mark.parametrize("lines", [(), ('policy = "off"',)], ids=["none", "own"])
+def test_the_root_of_a_workspace_decides_for_its_members(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    """
+    Whichever way a member is named: it has no table, or one that is weaker. Without one in the root it has its own.
+    """
+    (tmp_path / "release.pub").write_text(KEY)
+    (tmp_path / "m").mkdir()
+    workspace = '[tool.uv.workspace]\nmembers = ["m"]\n'
+    (tmp_path / "pyproject.toml").write_text(f'{workspace}[tool.mlflow-uv.trust]\nkeys = ["release.pub"]\n')
+    member = project(tmp_path / "m", *lines)
+
+    found = trust_of(member, tools(tmp_path))
+    (tmp_path / "pyproject.toml").write_text(workspace)
+    own = trust_of(member, tools(tmp_path))
+
+    assert (TrustLevel.REQUIRE, (KEY,), "[tool.mlflow-uv.trust] of pyproject.toml") == (
+        found.policy.policy, found.keys.keys, found.origin,
+    )  # fmt: skip
+    assert TrustLevel.OFF is own.policy.policy
+
+
 def test_the_variable_of_the_job_replaces_what_a_checkout_says(tmp_path: Path) -> None:
     """
     A pull request that turns the policy off, or adds its own key, changes nothing then.
