@@ -28,9 +28,9 @@ from .keys import (
     pem_of,
     private_key,
     public_key,
+    require_signing_certificate,
     sign,
     verify,
-    require_signing_certificate,
     verify_certificate,
 )
 

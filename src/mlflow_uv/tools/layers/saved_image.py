@@ -35,6 +35,8 @@ _EXTENDED = frozenset({b"x", b"g", b"X", b"L", b"K"})
 _GLIBC = lazy_pattern(rb"GNU C Library [^\n]*release version (\d{1,4})\.(\d{1,4})")
 _VERSION = lazy_pattern(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,3})?\+?")
 _UNREADABLE = "the base image cannot be read"
+# What reading an archive or a document of an image raises that is not well-formed.
+_MALFORMED = (ValueError, LookupError, TypeError, RecursionError, EOFError, zlib.error, tarfile.TarError)
 
 
 class UnpackedLayers:
@@ -188,7 +190,7 @@ def _reading() -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, EOFError, zlib.error, tarfile.TarError) as error:
+    except (OSError, *_MALFORMED) as error:
         if isinstance(error, OSError) and error.errno == ENOSPC:
             raise
         raise ToolFailed(what=_UNREADABLE, why=str(error) or type(error).__name__) from error
