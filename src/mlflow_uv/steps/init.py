@@ -50,7 +50,9 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     names = tools.git.names_below(root, tracked=False)
     paths = tuple(sorted(names if names is not None else walked(root)))
     try:
-        plan = init_plan(root, "" if below == "." else below, paths, name=project.name)
+        plan = init_plan(
+            root, "" if below == "." else below, paths, name=project.name, branch=tools.git.default_branch(folder)
+        )
     except Unparsable as error:
         raise BadProject(what="[tool.mlflow-uv] cannot be added to pyproject.toml", why=str(error)) from error
     for file in plan.files:

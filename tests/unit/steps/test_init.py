@@ -37,6 +37,24 @@ def init(folder: Path, *, dry_run: bool = False) -> Report[Outputs]:
         return run(Inputs(project=folder, dry_run=dry_run), tools)
 
 
+@pytest.mark.parametrize(
+    ("branch", "origin", "written"),
+    [("trunk", "", "[trunk]"), ("topic", "master", "[master]"), ("c++", "", '["c\\\\+\\\\+"]')],
+)
+def test_the_branch_that_is_released_is_the_default_one(project: Path, branch: str, origin: str, written: str) -> None:
+    """
+    That of origin, else the current one.
+    """
+    checkout.git(project, "checkout", "--quiet", "-B", branch)
+    if origin:
+        checkout.git(project, "symbolic-ref", "refs/remotes/origin/HEAD", f"refs/remotes/origin/{origin}")
+
+    init(project)
+
+    text = (project / ".github/workflows/mlflow-uv-release.yml").read_text()
+    assert f"    branches: {written}\n" in text
+
+
 def test_a_dry_run_prints_a_patch_and_writes_nothing(project: Path) -> None:
     """
     `git apply` makes of it what a run without it writes; a second run has nothing to do.

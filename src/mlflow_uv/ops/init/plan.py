@@ -4,6 +4,7 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ _MARK = "\ufeff"
 _HEADER = lazy_pattern(
     r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*[\"']?mlflow-uv[\"']?[ \t]*\][ \t]*(#[^\r\n]*)?(\r?\n|\Z)", re.MULTILINE
 )
+_BRANCHES = "branches: [main]"  # in the templates
+_PLAIN = lazy_pattern(r"[A-Za-z][A-Za-z0-9_./-]*")
 _MAIN = lazy_pattern(r"^ +main:", re.MULTILINE)  # an entry point of an MLproject
 
 
@@ -51,11 +54,12 @@ class InitPlan:
     notes: tuple[str, ...]
 
 
-def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str) -> InitPlan:
+def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str, branch: str | None = None) -> InitPlan:
     """
     Plan the files of a project in a folder below the root of its repository, empty for the root itself.
 
-    `paths` are the files of the repository, `name` that of the project. Raises Unparsable for its manifest.
+    `paths` are the files of the repository, `name` that of the project, `branch` the one that is
+    released, `main` without it. Raises Unparsable for its manifest.
     """
     files = CheckedFolder(str(root))
     below = tuple(_below(path, project) for path in paths if _is_below(path, project))
@@ -78,7 +82,10 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str) ->
         train = {key: str(settings[key]) for key in ("train", "entry-point", "function", "model") if key in settings}
     else:
         planned.append(PlannedFile(path=manifest_path, before=manifest, after=_with_settings(manifest, train, name)))
-    planned += _workflows(files, paths, project, notes)
+    planned += (
+        replace(file, after=file.after.replace(_BRANCHES, f"branches: [{_pattern(branch)}]"))
+        for file in _workflows(files, paths, project, notes)
+    )
     planned += _hooks(files, notes)
     notes += _about(files, below, project)
     return InitPlan(
@@ -150,6 +157,12 @@ def _workflows(files: CheckedFolder, paths: tuple[str, ...], project: str, notes
         if project:
             text = text.replace("    with:\n", f"    with:\n      project: {json.dumps(project, ensure_ascii=False)}\n")
         yield PlannedFile(path=path, before=None, after=text)
+
+
+def _pattern(branch: str | None) -> str:
+    """A branch as a filter of GitHub in YAML, in which `+` and a leading `!` have a meaning."""
+    name = branch or "main"
+    return name if _PLAIN.fullmatch(name) else json.dumps(re.sub(r"[+!]", r"\\\g<0>", name), ensure_ascii=False)
 
 
 def _hooks(files: CheckedFolder, notes: list[str]) -> Iterator[PlannedFile]:

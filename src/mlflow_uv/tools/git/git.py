@@ -215,6 +215,15 @@ class Git(GitFiles):
         except (ToolMissing, ToolFailed):
             return None
 
+    def default_branch(self, folder: Path) -> str | None:
+        """The branch that `origin` names as its default, else the current one; None if git knows neither."""
+        try:
+            remote = _output(self._git.run(folder, "symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"))
+            current = _output(self._git.run(folder, "symbolic-ref", "--quiet", "HEAD"))
+        except (ToolMissing, ToolFailed):
+            return None
+        return remote.removeprefix("refs/remotes/origin/") or current.removeprefix("refs/heads/") or None
+
     def tracks(self, path: Path) -> bool:
         """Whether git tracks a path or anything below it; true if git fails, to be on the safe side."""
         try:
