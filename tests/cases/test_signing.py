@@ -119,6 +119,24 @@ def test_what_was_signed_is_not_signed_again_and_its_files_are_valid_for_others(
 
 
 @LATER
+def test_two_who_sign_at_the_same_time_are_both_kept(sample: SampleProject, signers: Signers) -> None:
+    """
+    Neither overwrites what the other attested.
+    """
+    keys = ("first", "second")
+    processes = [
+        sample.start("sign", VERSION, variables={"MLFLOW_UV_SIGNING_KEY": signers.text(f"{key}.pem")}) for key in keys
+    ]
+
+    results = [sample.ended(process) for process in processes]
+    verified = [sample.run("verify-chain", VERSION, "--public-key", str(signers.folder / f"{key}.pub")) for key in keys]
+
+    assert [0, 0] == [result.code for result in results], results[0].stderr + results[1].stderr
+    assert [0, 0] == [result.code for result in verified], verified[0].stderr + verified[1].stderr
+    assert 6 == len(kept(sample, "signature/attestations.jsonl").read_text().splitlines())
+
+
+@LATER
 def test_a_key_is_rotated_and_revoked(sample: SampleProject, signers: Signers) -> None:
     """
     A version keeps the signatures of both keys, and one that is valid is enough.

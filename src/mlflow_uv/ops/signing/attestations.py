@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
+from ...command.errors import ToolFailed
+from ...command.wording import step_call
 from ...core.release.record import ImageLink
 from ...core.security.documents import parse_json
 from ...core.signing.statement import predicate_type
@@ -20,6 +22,7 @@ BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 ATTESTATIONS = "attestations.jsonl"
 MODEL_SIGNATURE = "model.sig"
 BUNDLES_LIMIT = 64 << 20
+_WAITS_S = (1.0, 1.0, 2.0, 4.0, 8.0)  # longer than another signer takes from reading the file to writing it
 
 
 def signature_artifact(version: RegisteredVersion, file: str) -> str:
@@ -36,9 +39,18 @@ def in_store(registry: RegistryClient, version: RegisteredVersion) -> KeptSignat
     return KeptSignatures(bundles=bundles_in(texts[0]), model_signature=texts[1])
 
 
-def keep_in_store(registry: RegistryClient, version: RegisteredVersion, kept: KeptSignatures) -> int:
-    """Write what the store has to have; return the number of bytes. Raises StoreUnreachable, ToolFailed."""
-    contents = {ATTESTATIONS: "".join(f"{bundle}\n" for bundle in kept.bundles), MODEL_SIGNATURE: kept.model_signature}
+def add_to_store(registry: RegistryClient, version: RegisteredVersion, signed: KeptSignatures) -> int:
+    """
+    Add signatures to those that the store has at this moment; return the number of bytes that were written.
+
+    Raises StoreUnreachable, ToolFailed, and BadInput for files that are too large.
+    """
+    kept = in_store(registry, version)
+    model_signature = signed.model_signature or kept.model_signature
+    if {*signed.bundles} <= {*kept.bundles} and model_signature == kept.model_signature:
+        return 0
+    bundles = (*(bundle for bundle in kept.bundles if bundle not in signed.bundles), *signed.bundles)
+    contents = {ATTESTATIONS: "".join(f"{bundle}\n" for bundle in bundles), MODEL_SIGNATURE: model_signature}
     with TemporaryDirectory(prefix="mlflow-uv-signature-") as scratch:
         for name, content in contents.items():
             if content:
@@ -47,6 +59,30 @@ def keep_in_store(registry: RegistryClient, version: RegisteredVersion, kept: Ke
                 path = signature_artifact(version, name)
                 registry.client.log_record(str(version.run_id), file=file, path=path)
     return sum(len(content.encode()) for content in contents.values())
+
+
+def require_kept(
+    registry: RegistryClient, version: RegisteredVersion, image: ImageLink | None, signed: KeptSignatures
+) -> None:
+    """
+    Read what the store and the registry have, and add what another signer overwrote at the same time.
+
+    Neither can add to a file at once: of two signers that read it before either wrote, one is lost, and sees that here.
+    Raises ToolFailed if it is lost again each time, StoreUnreachable, RegistryUnanswered.
+    """
+    for wait_s in _WAITS_S:
+        registry.tools.clock.wait(wait_s)
+        in_registry = with_image(registry, image) if image is not None else signed.bundles
+        if {*signed.bundles} <= {*in_store(registry, version).bundles} & {*in_registry}:
+            return
+        add_to_store(registry, version, signed)
+        if image is not None:
+            attach_to_image(registry, image, signed.bundles)
+    raise ToolFailed(
+        what=f"the attestations of {version.name} version {version.version} are not kept",
+        why="other signers overwrite them at the same time",
+        fix=step_call("sign"),
+    )
 
 
 def with_image(registry: RegistryClient, image: ImageLink) -> tuple[str, ...]:

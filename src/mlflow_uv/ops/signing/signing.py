@@ -25,7 +25,7 @@ from ...tools.toolbox import Tools
 from ..lineage.audit import Audited
 from ..lineage.publication import publish_again
 from ..lineage.registry_client import RegistryClient
-from .attestations import attach_to_image, in_store, keep_in_store, with_image
+from .attestations import add_to_store, attach_to_image, in_store, require_kept, with_image
 from .trust import PEM_LIMIT, require_pem
 from .verification import signing_program
 
@@ -75,8 +75,8 @@ def sign_version(audit: Audited, key: SigningKey, registry: RegistryClient) -> S
     """
     Sign the statements about a version, and keep them with its pushed image, beside its record and in it.
 
-    What the same signer signed before is not signed again, and attestations of others are kept. Raises BadInput for a
-    key that cannot be used, ToolFailed, StoreUnreachable.
+    What the same signer signed before is not signed again, and attestations of others are kept, also of somebody who
+    signs at the same time. Raises BadInput for a key that cannot be used, ToolFailed, StoreUnreachable.
     """
     record, tools = audit.record, registry.tools
     assert record is not None  # noqa: S101  # sign checked it
@@ -94,15 +94,14 @@ def sign_version(audit: Audited, key: SigningKey, registry: RegistryClient) -> S
         ),
     )
     sent = _answered(lambda: attach_to_image(registry, image, signed.bundles), image.tag) if image is not None else 0
-    others = tuple(bundle for bundle in kept.bundles if bundle not in signed.bundles)
-    keeping = KeptSignatures(
-        bundles=(*others, *signed.bundles), model_signature=signed.model_signature or kept.model_signature
-    )
-    stored = 0 if keeping == kept else keep_in_store(registry, audit.description, keeping)
+    keeping = KeptSignatures(bundles=signed.bundles, model_signature=signed.model_signature)
+    stored = add_to_store(registry, audit.description, keeping)
     link = SignatureLink(signer=signed.signer, statement=sha256(about[0].encode()))
     if record.signature != link:
         with TemporaryDirectory(prefix="mlflow-uv-signature-") as scratch:
             publish_again(replace(record, signature=link), Path(scratch) / "record.json", registry.client, tools)
+    if stored or sent:
+        _answered(lambda: require_kept(registry, audit.description, image, keeping), image.tag if image else "")
     return Signed(
         signer=signed.signer,
         bundles=signed.bundles,

@@ -1,7 +1,7 @@
 """Attaches documents to an image in a registry as referrers, and lists them (OCI distribution specification 1.1)."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ...command.lazy_pattern import lazy_pattern
@@ -14,8 +14,11 @@ from .uploads import BlobUploads
 # The configuration of a manifest that is not an image.
 _EMPTY = b"{}"
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
-# The most referrers of one image that are read.
-_MOST = 64
+# The most documents of a type that are read, and the most referrers of which a list does not say the type.
+_MOST, _MOST_UNTYPED = 1_000, 64
+_MOST_BYTES = 64 << 20
+# The waits before the list of referrers is read again: somebody else may write it at the same time.
+_WAITS_S = (0.0, 0.5, 1.0, 2.0, 4.0)
 _DIGEST = lazy_pattern(r"sha256:[0-9a-f]{64}")
 
 
@@ -32,36 +35,48 @@ def attach(repository: Repository, image: str, attachment: Attachment) -> int:
     """
     Attach a document to the image with a digest, if it is not there yet; return the number of bytes that were sent.
 
-    A registry without the API for referrers gets an index with the tag that the specification names. Raises
-    RegistryUnanswered.
+    A registry without the API for referrers gets an index with the tag that the specification names. The list is read
+    again, until the document is in it. Raises RegistryUnanswered.
     """
     subject = repository.manifest(image)
     if subject is None:
         raise RegistryUnanswered(f"the registry has no image {image}")
     manifest = _manifest(image, subject, attachment)
-    if repository.manifest(digest_of(manifest)) == manifest and digest_of(manifest) in _listed(repository, image):
+    digest = digest_of(manifest)
+    if repository.manifest(digest) == manifest and digest in _listed(repository, image, attachment.media_type):
         return 0
     kinds = {_EMPTY: _EMPTY_TYPE, attachment.content: attachment.media_type}
     blobs = {
         Blob(media_type=kind, digest=digest_of(content), size=len(content)): content for content, kind in kinds.items()
     }
     sent = BlobUploads(repository, {}).send(blobs).sent
-    reply = repository.put_manifest(digest_of(manifest), manifest, kind=MANIFEST_TYPE)
-    if "oci-subject" not in reply:
-        _list_under_tag(repository, image, manifest, attachment)
-    return sent + len(manifest)
+    reply = repository.put_manifest(digest, manifest, kind=MANIFEST_TYPE)
+    for wait_s in _WAITS_S:
+        if wait_s:
+            repository.wait(wait_s)
+        if "oci-subject" not in reply:
+            _list_under_tag(repository, image, manifest, attachment)
+        if digest in _listed(repository, image, attachment.media_type):
+            return sent + len(manifest)
+    raise RegistryUnanswered(f"the registry does not list what was attached to {image}")
 
 
 def attached(repository: Repository, image: str, media_type: str) -> tuple[bytes, ...]:
-    """The documents of a media type that are attached to the image with a digest. Raises RegistryUnanswered."""
-    documents = []
-    for digest in _listed(repository, image):
+    """
+    The documents of a media type that are attached to the image with a digest.
+
+    Raises RegistryUnanswered, also for more documents or bytes than anybody attaches.
+    """
+    documents: list[bytes] = []
+    for digest in _listed(repository, image, media_type):
         body = repository.manifest(digest)
         for layer in _layers(body):
             if layer.get("mediaType") == media_type and _is_digest(layer.get("digest")):
                 content = repository.blob(layer["digest"])
                 if content is not None:
                     documents.append(content)
+        if sum(map(len, documents)) > _MOST_BYTES:
+            raise RegistryUnanswered(f"more than {_MOST_BYTES >> 20} MB of documents are attached to {image}")
     return tuple(dict.fromkeys(documents))
 
 
@@ -82,10 +97,23 @@ def _manifest(image: str, subject: bytes, attachment: Attachment) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _listed(repository: Repository, image: str) -> tuple[str, ...]:
-    """The digests of the manifests that refer to an image, by the API and by the tag."""
-    bodies = (repository.referrers(image), repository.manifest(_tag(image)))
-    return tuple(dict.fromkeys(digest for body in bodies for digest in _members(body)))[:_MOST]
+def _listed(repository: Repository, image: str, media_type: str) -> tuple[str, ...]:
+    """
+    The digests of the manifests of a type that refer to an image, by the API and by the tag.
+
+    Those of other types, of which there may be any number, are left out; of those without a type the first are read.
+    """
+    typed: list[str] = []
+    untyped: list[str] = []
+    for body in (*repository.referrers(image), repository.manifest(_tag(image))):
+        for entry in _entries(body):
+            kind = entry.get("artifactType")
+            if _is_digest(entry.get("digest")) and kind in (media_type, None):
+                (typed if kind else untyped).append(entry["digest"])
+    typed = list(dict.fromkeys(typed))
+    if len(typed) > _MOST:
+        raise RegistryUnanswered(f"more than {_MOST} documents of {media_type} are attached to {image}")
+    return tuple(dict.fromkeys((*typed, *list(dict.fromkeys(untyped))[:_MOST_UNTYPED])))
 
 
 def _list_under_tag(repository: Repository, image: str, manifest: bytes, attachment: Attachment) -> None:
@@ -109,12 +137,6 @@ def _list_under_tag(repository: Repository, image: str, manifest: bytes, attachm
 
 def _tag(image: str) -> str:
     return image.replace(":", "-")
-
-
-def _members(body: bytes | None) -> Iterator[str]:
-    for entry in _entries(body):
-        if _is_digest(entry.get("digest")):
-            yield entry["digest"]
 
 
 def _is_digest(value: object) -> bool:

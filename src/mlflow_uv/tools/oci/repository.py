@@ -26,6 +26,7 @@ from .logins import Login
 _BUSY = frozenset({429, 500, 502, 503, 504})
 WAITS_S = (0.5, 2.0)
 _MOST_WAIT_S = 60  # of what a busy registry asks for
+_MOST_PAGES, _MOST_LISTED = 1_000, 64 << 20  # of a list of referrers: pages and bytes
 _UNKNOWN_BLOB = "MANIFEST_BLOB_UNKNOWN"
 _MOST_RENEWALS = 2  # for one request: beside it, others may use a token up
 _CLIENT = "mlflow-uv"
@@ -226,14 +227,35 @@ class Repository:
         """The content of a small blob, None if the registry has none."""
         return self._fetch(f"blobs/{digest}", digest)
 
-    def referrers(self, digest: str) -> bytes | None:
-        """The index of the manifests that refer to a digest, None from a registry without the API for it."""
-        reply = self._request(f"referrers/{digest}")
-        if reply.status == _OK:
-            return reply.body
-        if reply.status in {_ABSENT, _NOT_ALLOWED}:
-            return None
-        raise self._not_returned(reply, codes_of(reply.body))
+    def referrers(self, digest: str) -> tuple[bytes, ...]:
+        """
+        The pages of the index of manifests that refer to a digest; none from a registry without the API for it.
+
+        Raises RegistryUnanswered also for more pages or bytes than a list of referrers has.
+        """
+        pages: list[bytes] = []
+        place = f"referrers/{digest}"
+        while place:
+            reply = self._request(place)
+            if reply.status in {_ABSENT, _NOT_ALLOWED} and not pages:
+                return ()
+            if reply.status != _OK:
+                raise self._not_returned(reply, codes_of(reply.body))
+            pages.append(reply.body)
+            if len(pages) > _MOST_PAGES or sum(map(len, pages)) > _MOST_LISTED:
+                raise RegistryUnanswered(f"{self._host} lists too many referrers of {digest}")
+            place = self._next_page(reply, place)
+        return tuple(pages)
+
+    def _next_page(self, reply: WebReply, place: str) -> str:
+        """The path of the next page (RFC 8288, `rel="next"`) below the repository, empty after the last one."""
+        match = re.search(r'<([^<>]*)>[^<>,]*;\s*rel="?next"?', reply.headers.get("link", ""))
+        if match is None:
+            return ""
+        url = urljoin(f"{self._base}/{place}", match[1])
+        if not url.startswith(f"{self._base}/referrers/"):
+            raise RegistryUnanswered(f"{self._host} continues its list of referrers at another address")
+        return str(url.removeprefix(f"{self._base}/"))
 
     def image(self, digest: str, manifest: bytes) -> PublishedImage:
         """The image of a manifest or index."""

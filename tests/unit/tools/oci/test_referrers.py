@@ -26,6 +26,8 @@ class WritableRegistry(FakeRegistry):
     def __init__(self, *, has_api: bool) -> None:
         super().__init__(rule=self.keep)
         self.has_api = has_api
+        self.next = ""  # the origin of the next page, empty for the same one
+        self.lost = 0  # how many indexes of referrers another client overwrites
 
     def keep(self, asked: Asked) -> Answer | None:
         """Answer what the fake one does not."""
@@ -40,23 +42,35 @@ class WritableRegistry(FakeRegistry):
             subject = json.loads(asked.raw).get("subject", {}).get("digest", "")
             for which in (place, f"manifests/{digest_of(asked.raw)}"):
                 self.contents[which] = asked.raw
+            if self.lost and place.startswith("manifests/sha256-"):
+                self.lost -= 1
+                self.contents[place] = json.dumps({"manifests": []}).encode()
             return Answer(201, headers={"OCI-Subject": subject} if self.has_api and subject else {})
         if method == "HEAD":
             return Answer(200 if place in self.contents else 404)
         if place.startswith("referrers/"):
             if not self.has_api:
                 return Answer(404, b"404 page not found")
-            return Answer(200, self._referrers(place.removeprefix("referrers/")))
+            return self._page(place.removeprefix("referrers/"), int(asked.query.partition("=")[2] or 0))
         found = self.contents.get(place)
         return Answer(200, found) if found is not None else refusal(404, "MANIFEST_UNKNOWN")
 
-    def _referrers(self, subject: str) -> bytes:
+    def _page(self, subject: str, at: int) -> Answer:
+        """Two referrers, from one on, and the address of the next page."""
+        listed = self._referrers(subject)
+        body = json.dumps({"schemaVersion": 2, "manifests": listed[at : at + 2]}).encode()
+        if at + 2 >= len(listed):
+            return Answer(200, body)
+        return Answer(200, body, headers={"Link": f'<{self.next}{PATH}referrers/{subject}?page={at + 2}>; rel="next"'})
+
+    def _referrers(self, subject: str) -> list[dict[str, object]]:
         bodies = {digest_of(body): body for place, body in self.contents.items() if place.startswith("manifests/")}
         documents = {digest: json.loads(body) for digest, body in bodies.items()}
-        listed = [
-            {"digest": one} for one, body in documents.items() if body.get("subject", {}).get("digest") == subject
+        return [
+            {"digest": digest, "artifactType": body["artifactType"]}
+            for digest, body in documents.items()
+            if body.get("subject", {}).get("digest") == subject
         ]
-        return json.dumps({"schemaVersion": 2, "manifests": listed}).encode()
 
 
 @pytest.fixture(params=[True, False], ids=["api", "tag"])
@@ -148,3 +162,73 @@ def test_a_document_that_was_replaced_is_not_read(registry: WritableRegistry) ->
 
     with pytest.raises(RegistryUnanswered, match="returned other content"):
         client().attached(name, image, TYPE)
+
+
+@pytest.mark.parametrize("others", [70, 150])
+def test_any_number_of_documents_of_other_types_hide_nothing(registry: WritableRegistry, others: int) -> None:
+    """
+    They are attached before ours, and listed over several pages.
+    """
+    image, _ = registry.add_image({})
+    name = f"{registry.host}/team/wine:1"
+    for number in range(others):
+        other = Attachment(media_type="text/plain", content=b"%d" % number, annotations={})
+        plant(registry, image, other)
+
+    client().attach(name, image, document("one"))
+
+    assert (b"one",) == client().attached(name, image, TYPE)
+    assert 0 == client().attach(name, image, document("one"))
+
+
+def test_the_next_page_is_on_the_same_server() -> None:
+    """
+    The login is not sent to another one.
+    """
+    registry = WritableRegistry(has_api=True)
+    with serving(registry):
+        image, _ = registry.add_image({})
+        for number in range(3):
+            plant(registry, image, document(str(number)))
+        registry.next = "https://elsewhere.test"
+
+        with pytest.raises(RegistryUnanswered, match="at another address"):
+            client().attached(f"{registry.host}/team/wine:1", image, TYPE)
+
+
+def test_an_entry_that_another_client_overwrote_is_listed_again() -> None:
+    """
+    The specification has no way to add to an index at once; if it is lost each time, that is an error.
+    """
+    registry = WritableRegistry(has_api=False)
+    with serving(registry):
+        image, _ = registry.add_image({})
+        name = f"{registry.host}/team/wine:1"
+        registry.lost = 2
+
+        client().attach(name, image, document("one"))
+        found = client().attached(name, image, TYPE)
+        registry.lost = 99
+
+        with pytest.raises(RegistryUnanswered, match="does not list what was attached"):
+            client().attach(name, image, document("two"))
+        assert (b"one",) == found
+
+
+def plant(registry: WritableRegistry, image: str, attachment: Attachment) -> None:
+    """Attach a document as another client did before, which read and wrote the registry itself."""
+    manifest = json.dumps(
+        {
+            "artifactType": attachment.media_type,
+            "layers": [{"mediaType": attachment.media_type, "digest": digest_of(attachment.content)}],
+            "subject": {"digest": image},
+        }
+    ).encode()
+    registry.contents |= {
+        f"manifests/{digest_of(manifest)}": manifest, f"blobs/{digest_of(attachment.content)}": attachment.content,
+    }  # fmt: skip
+    if not registry.has_api:
+        tag = f"manifests/{image.replace(':', '-')}"
+        index = json.loads(registry.contents.get(tag, b'{"manifests": []}'))
+        index["manifests"].append({"digest": digest_of(manifest), "artifactType": attachment.media_type})
+        registry.contents[tag] = json.dumps(index).encode()
