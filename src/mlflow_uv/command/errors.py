@@ -217,6 +217,13 @@ class ModelRefused(StepError):
     meaning = "the model has code that no model needs, or cannot be scanned for it"
 
 
+class OutputNotWritten(StepError):
+    """Standard output cannot be written, for example to a full disk; what the step did before is done."""
+
+    exit_code = 26
+    meaning = "standard output cannot be written"
+
+
 INTERRUPTED = 130  # the exit code after Ctrl-C
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, NoReturn, get_type_hints
 
 from .. import __version__
-from ..command.errors import INTERRUPTED, BadInput, BadProject, Cancelled, StepError
+from ..command.errors import INTERRUPTED, BadInput, BadProject, Cancelled, OutputNotWritten, StepError
 from ..command.host import Host
 from ..command.inputs import UvInputs
 from ..command.report import Console, Report
@@ -46,12 +46,16 @@ def cancellable(work: Callable[[], int]) -> int:
     """
     Run the work of a surface and return its exit code.
 
-    Ctrl-C (130) and SIGTERM (143) unwind it, so that everything it started is removed. A closed standard output is 0.
+    Ctrl-C (130) and SIGTERM (143) unwind it, so that everything it started is removed. A closed standard output is 0,
+    and one that cannot be written an error of its own.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _cancel)
     try:
-        return work()
+        return _flushed(work)
+    except OutputNotWritten as error:
+        terminal(started_as(os.environ, prefix=Path(sys.prefix))).error(error)
+        return error.exit_code
     except KeyboardInterrupt:
         print("cancelled", file=sys.stderr)
         return INTERRUPTED
@@ -59,8 +63,39 @@ def cancellable(work: Callable[[], int]) -> int:
         print("cancelled", file=sys.stderr)
         return cancelled.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _discard_output()
         return 0
+
+
+def _flushed(work: Callable[[], int]) -> int:
+    """Do the work, and write what is left in the buffer, also after `--help`, which ends the program."""
+    try:
+        return work()
+    finally:
+        write_output("")
+
+
+def write_output(text: str) -> None:
+    """Write a text to standard output now. Raises OutputNotWritten, BrokenPipeError."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        raise OutputNotWritten(
+            what="standard output cannot be written",
+            why=error.strerror or str(error),
+            fix="write it to a file on a disk with space",
+        ) from error
+
+
+def _discard_output() -> None:
+    """Let what is left in the buffer go nowhere when the interpreter ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def _cancel(number: int, _frame: FrameType | None) -> None:
@@ -83,7 +118,7 @@ class _Completion(argparse.Action):
             raise BadInput(
                 what=f"`{values}` is not a shell", why=f"the shells are {', '.join(SHELLS)}", fix=help_call()
             )
-        sys.stdout.write(completion(str(values)))
+        write_output(completion(str(values)))
         parser.exit()
 
 
@@ -113,18 +148,18 @@ def _command(arguments: list[str]) -> int:
     except StepError as error:
         terminal(command_line).error(error)
         if not as_text:
-            print(as_json(name, error, command_line, secrets_in(os.environ)))
+            write_output(f"{as_json(name, error, command_line, secrets_in(os.environ))}\n")
         return error.exit_code
     except Cancelled as cancelled:
         if isinstance(cancelled.so_far, Report):
             console.report(cancelled.so_far)
             if not as_text:
-                print(as_json(name, cancelled.so_far, command_line, secrets_in(os.environ)))
+                write_output(f"{as_json(name, cancelled.so_far, command_line, secrets_in(os.environ))}\n")
         raise
     if as_text and report.result is not None:
-        sys.stdout.write(_shown(report.result) if sys.stdout.isatty() else report.result)
+        write_output(_shown(report.result) if sys.stdout.isatty() else report.result)
     if not as_text:
-        print(as_json(name, report, command_line, secrets_in(os.environ)))
+        write_output(f"{as_json(name, report, command_line, secrets_in(os.environ))}\n")
     console.report(report)
     return 0 if report.ok else 1
 

@@ -385,3 +385,16 @@ def test_ctrl_c_while_a_program_is_imported_has_no_traceback(program: str, impor
     done = subprocess.run((sys.executable, "-I", "-c", code), capture_output=True, text=True, check=False)
 
     assert (130, "", "") == (done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("arguments", [("doctor", "--format", "json"), ("no-step", "--format", "json"), ("--help",)])
+def test_an_output_that_cannot_be_written_is_one_error(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """
+    It has a code of its own, and the interpreter adds nothing when it ends.
+    """
+    command = (sys.executable, "-c", "from mlflow_uv.surfaces.cli import main; raise SystemExit(main())", *arguments)
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
+
+    assert (26, False, False) == (ended.returncode, "Exception" in ended.stderr, "Traceback" in ended.stderr)
+    assert "error: standard output cannot be written: No space left on device" in ended.stderr
