@@ -46,7 +46,7 @@ def group_environment(group: str, python: Path, tools: Tools) -> GroupEnvironmen
                 on_line=tools.console.foreign,
             )
         (folder / COMPLETE).touch()
-        listed.unlink()
+        listed.unlink(missing_ok=True)  # another process that made it at the same time may have removed it
     return GroupEnvironment(python=folder / "bin" / "python", pins=pins)
 
 
