@@ -81,7 +81,7 @@ def require_kept(
     raise ToolFailed(
         what=f"the attestations of {version.name} version {version.version} are not kept",
         why="other signers overwrite them at the same time",
-        fix=step_call("sign"),
+        fix=step_call("sign", version_uri=f"models:/{version.name}/{version.version}"),
     )
 
 

@@ -14,18 +14,17 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from ...core.image.composition import Blob, digest_of
 from ...core.image.oci_manifest import TYPES, member_for, read_labels, read_layers, read_manifest
 from ...core.image.reference import DOCKER_HUB, ImageReference
-from ...core.security.documents import parse_json
 from ...core.security.origins import is_loopback
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.partial_folders import new_folder
 from ..system.web import Web, WebReply, WebRequest, WebUnreachable
 from .logins import Login
+from .registry_replies import codes_of, object_of, pause_s
 
 # Statuses of a busy registry, and the wait before each further attempt.
 _BUSY = frozenset({429, 500, 502, 503, 504})
 WAITS_S = (0.5, 2.0)
-_MOST_WAIT_S = 60  # of what a busy registry asks for
 _MOST_PAGES, _MOST_LISTED = 1_000, 64 << 20  # of a list of referrers: pages and bytes
 _UNKNOWN_BLOB = "MANIFEST_BLOB_UNKNOWN"
 _MOST_RENEWALS = 2  # for one request: beside it, others may use a token up
@@ -368,7 +367,7 @@ class Repository:
         reply = self._send_with_retries(self._token_request(realm, service, self._sources))
         if reply.status != _OK and self._sources:  # reading of another repository may be denied
             reply = self._send_with_retries(self._token_request(realm, service, frozenset()))
-        content = _object(reply.body) if reply.status == _OK else {}
+        content = object_of(reply.body) if reply.status == _OK else {}
         token = content.get("token") or content.get("access_token")
         if not isinstance(token, str) or not token.isprintable():
             login = "" if self._login else ", without a login"
@@ -392,28 +391,6 @@ class Repository:
         return WebRequest(url=f"{realm}{sign}{urlencode(scope)}", secret=secret)
 
 
-def pause_s(wait_s: float, reply: WebReply | None) -> float:
-    """The wait before another attempt: what the registry asks for in seconds (RFC 9110, Retry-After), within limits."""
-    retry_after = reply.headers.get("retry-after", "") if reply is not None else ""
-    return max(wait_s, min(int(retry_after), _MOST_WAIT_S)) if re.fullmatch(r"[0-9]{1,9}", retry_after) else wait_s
-
-
 def _basic(login: Login) -> Mapping[str, str]:
     pair = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
     return {"Authorization": f"Basic {pair}"}
-
-
-def codes_of(body: bytes) -> set[str]:
-    """The error codes of a response, the only part of it that is shown."""
-    errors = _object(body).get("errors")
-    entries = errors if isinstance(errors, list) else ()
-    codes = {str(entry.get("code")) for entry in entries if isinstance(entry, dict)}
-    return {code for code in codes if re.fullmatch(r"[A-Z_]{1,40}", code)}
-
-
-def _object(body: bytes) -> Mapping[str, object]:
-    try:
-        content = parse_json(body)
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
