@@ -259,6 +259,8 @@ def test_an_attestation_that_is_gone_is_missed(sample: SampleProject, signers: S
 @LATER
 def test_an_expired_certificate_is_refused(sample: SampleProject, signers: Signers) -> None:
     """
+    Nothing is signed with it, and it is refused where it takes the place of the valid one, as that one after its time.
+
     One that is valid is accepted, of the authority that the table of the project names.
     """
     (sample.folder / "authority.crt").write_text(signers.text("authority.crt"))
@@ -266,13 +268,20 @@ def test_an_expired_certificate_is_refused(sample: SampleProject, signers: Signe
     table = 'authorities = ["authority.crt"]\nidentities = ["release@example.com"]\n'
     manifest.write_text(f"{manifest.read_text()}\n[tool.mlflow-uv.trust]\n{table}")
     sample.commit()
-    signed(sample, signers, "expired", "--certificate", str(signers.folder / "expired.crt"))
+    valid, expired = ("".join(signers.text(f"{name}.crt").splitlines()[1:-1]) for name in ("leaf", "expired"))
 
-    refused = sample.run("audit", VERSION)
+    unsigned = sample.run(
+        "sign", VERSION, "--certificate", str(signers.folder / "expired.crt"),
+        variables={"MLFLOW_UV_SIGNING_KEY": signers.text("expired.pem")},
+    )  # fmt: skip
     signed(sample, signers, "leaf", "--certificate", str(signers.folder / "leaf.crt"))
     accepted = sample.run("audit", VERSION)
+    attestations = kept(sample, "signature/attestations.jsonl")
+    attestations.write_text(attestations.read_text().replace(valid, expired))
+    refused = sample.run("audit", VERSION)
 
-    assert (1, 0) == (refused.code, accepted.code), accepted.stderr
+    assert (2, 0, 1) == (unsigned.code, accepted.code, refused.code), accepted.stderr
+    assert "its certificate is valid from " in unsigned.stderr
     assert "its certificate is valid from " in refused.stderr
 
 
