@@ -33,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Our documents, to be changed."""
-    for path in ours(r"docs/.*|examples/.*|hooks/.*|[A-Z]+(\.md)?"):
+    for path in ours(r"docs/.*|examples/.*|hooks/.*|\.github/.*|[A-Z]+(\.md)?"):
         target = tmp_path / "copy" / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, ChainBroken, StoreUnreachable, ToolFailed
+from mlflow_uv.command.errors import BadInput, ChainBroken, StoreUnreachable
 from mlflow_uv.command.host import Host
 from mlflow_uv.core.release.record import Record
 from mlflow_uv.core.verify.results import Verdict, WayResult
@@ -17,6 +17,7 @@ from mlflow_uv.ops.lineage.registry_client import RegistryClient
 from mlflow_uv.ops.verify.recording import record_in, record_results
 from mlflow_uv.payloads.messages.registry import RegisteredVersion, SetTags
 from mlflow_uv.payloads.messages.tags import RECORD_DIGEST
+from mlflow_uv.tools.mlflow.errors import NotInStore
 from mlflow_uv.tools.mlflow.records import Records
 from tests.messages import VERSION
 from tests.unit.core.release.test_record import BARE, IMAGE, OTHER_IMAGE, WAY, WHOLE
@@ -64,7 +65,7 @@ class Store:
     def download_record(self, _run_id: str, *, path: str, destination: Path) -> None:
         """See StoreClient."""
         if path not in self.artifacts:
-            raise ToolFailed(what="no such artifact")
+            raise NotInStore(what="no such artifact")
         destination.write_text(self.artifacts[path])
 
     def log_record(self, _run_id: str, *, file: Path, path: str) -> None:

@@ -22,6 +22,8 @@ SIGNS = (
 TEXT = st.lists(st.sampled_from(SIGNS) | st.text(max_size=4), max_size=8).map("".join)
 # Names of files hold neither NUL nor, between slashes, nothing.
 NAME = TEXT.map(lambda text: text.replace("\0", "").replace("/", "")).filter(lambda text: text not in ("", ".", ".."))
+# In two parts, so that no generated text is the whole: a path below it is shown relative to it.
+CHECKOUT = Path("/", "checkout")
 FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -45,9 +47,9 @@ def test_an_annotation_arrives_as_it_was_meant(
     Any message, title and file: one line, one command, and the runner reads what was said, what steers as escapes.
     """
     place = PurePosixPath(*names)
-    finding = Finding(rule=rule, what=what, why=why, fix=fix, path=Path("/w") / place, line=line, severity=level)
+    finding = Finding(rule=rule, what=what, why=why, fix=fix, path=CHECKOUT / place, line=line, severity=level)
 
-    _annotate(GithubRunner(words()), [finding], Path("/w"))
+    _annotate(GithubRunner(words()), [finding], CHECKOUT)
 
     log = capsys.readouterr().out
     meant = {"title": visible(f"mlflow-uv {rule}"), "file": visible(str(place)), "line": str(line)}
