@@ -125,13 +125,13 @@ def _properties(described: ModelDescription) -> Iterator[dict[str, str]]:
 
 
 def _considerations(described: ModelDescription) -> dict[str, Any]:
-    said = described.statements
+    statements = described.statements
     return {
-        "users": list(said.users),
-        "useCases": list(said.intended_uses),
-        "technicalLimitations": list(said.limitations),
-        "performanceTradeoffs": list(said.tradeoffs),
-        "ethicalConsiderations": [{"name": text} for text in said.ethical_considerations],
+        "users": list(statements.users),
+        "useCases": list(statements.intended_uses),
+        "technicalLimitations": list(statements.limitations),
+        "performanceTradeoffs": list(statements.tradeoffs),
+        "ethicalConsiderations": [{"name": text} for text in statements.ethical_considerations],
     }
 
 

@@ -59,11 +59,11 @@ def _metadata(described: ModelDescription) -> dict[str, Any]:
 
 
 def _body(described: ModelDescription) -> Iterator[str]:
-    said = described.statements
+    statements = described.statements
     yield from (f"# {inline(f'{described.name} version {described.version}')}", "")
     yield from (inline(described.description or "Nothing describes what this model does."), "")
-    yield from _section("Intended uses", _bullets(said.intended_uses))
-    yield from _section("Users", _bullets(said.users))
+    yield from _section("Intended uses", _bullets(statements.intended_uses))
+    yield from _section("Users", _bullets(statements.users))
     yield from _section("How to load", code_block(f'mlflow.pyfunc.load_model("{described.uri}")').splitlines())
     yield from _section("Inputs", _bullets(described.inputs))
     yield from _section("Outputs", _bullets(described.outputs))
@@ -71,9 +71,9 @@ def _body(described: ModelDescription) -> Iterator[str]:
         yield from _section("Parameters of a request", _bullets(described.params))
     yield from _section("Data", _data(described))
     yield from _section("Evaluation", _metrics((*described.metrics, *described.champion_metrics)))
-    yield from _section("Limitations", _bullets(said.limitations))
-    yield from _section("Trade-offs", _bullets(said.tradeoffs))
-    yield from _section("Ethical considerations", _bullets(said.ethical_considerations))
+    yield from _section("Limitations", _bullets(statements.limitations))
+    yield from _section("Trade-offs", _bullets(statements.tradeoffs))
+    yield from _section("Ethical considerations", _bullets(statements.ethical_considerations))
     yield from _section("Training", _table(("parameter", "value"), described.parameters))
     yield from _section("Environment", _environment(described))
     yield from _section("Identity", _table(("", "value"), tuple(_identity(described))))

@@ -15,7 +15,7 @@ from ...command.wording import Wording, option
 from ...core.deploy.canary import NO_TRAFFIC, SharedTraffic
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.inference_manifests import inference_service, storage_of, with_canary
-from ...core.deploy.manifests import MANAGER, PodSpec
+from ...core.deploy.manifests import PodSpec
 from ...core.deploy.running import RUNNING
 from ...core.deploy.settings import InferenceSettings
 from ...core.image.dockerfile import PORT
@@ -23,11 +23,12 @@ from ...core.security.documents import parse_json
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.containers import DEPLOYMENT
-from ...tools.kubernetes.kubectl import Cluster, Kubectl, Object
+from ...tools.kubernetes.kubectl import Cluster, Object
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
+from .kubectl_client import connected
 from .pods import KEYS, condition_of, facts_in, hopeless, image_in, pod_of, require_image, served_facts
 from .target import (
     IMAGE,
@@ -289,11 +290,7 @@ class KServeService:
 def open_target(options: DeploymentOptions, tools: Tools) -> KServeService:
     """See target.OpenTarget."""
     assert isinstance(options.settings, InferenceSettings)  # noqa: S101  # those of its kind
-    cluster = Kubectl(
-        tools.runner, variables=tools.host.variables, namespace=options.settings.namespace, manager=MANAGER
-    )
-    cluster.require_installed()
-    return KServeService(options, cluster, tools)
+    return KServeService(options, connected(options.settings.namespace, tools), tools)
 
 
 def _predictor(service: Object) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from ...command.errors import NotServing, ToolFailed
 from ...command.wording import Wording, option
 from ...core.deploy.difference import DeploymentChange, changes_between
-from ...core.deploy.manifests import MANAGER, PodSpec, service_to, workload
+from ...core.deploy.manifests import PodSpec, service_to, workload
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
 from ...core.deploy.settings import KubernetesSettings
@@ -14,11 +14,12 @@ from ...core.image.dockerfile import PORT
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.containers import DEPLOYMENT, PART
-from ...tools.kubernetes.kubectl import Cluster, Kubectl, Object
+from ...tools.kubernetes.kubectl import Cluster, Object
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
+from .kubectl_client import connected
 from .pods import KEYS, facts_in, hopeless, image_in, pod_of, require_image
 from .target import (
     IMAGE,
@@ -200,11 +201,7 @@ class KubernetesService:
 def open_target(options: DeploymentOptions, tools: Tools) -> KubernetesService:
     """See target.OpenTarget."""
     assert isinstance(options.settings, KubernetesSettings)  # noqa: S101  # those of its kind
-    cluster = Kubectl(
-        tools.runner, variables=tools.host.variables, namespace=options.settings.namespace, manager=MANAGER
-    )
-    cluster.require_installed()
-    return KubernetesService(options, cluster, tools)
+    return KubernetesService(options, connected(options.settings.namespace, tools), tools)
 
 
 def _facts_of(deployment: Object) -> dict[str, str]:

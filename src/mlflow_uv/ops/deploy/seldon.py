@@ -13,18 +13,19 @@ from ...command.wording import Wording, option
 from ...core.deploy.canary import NO_TRAFFIC, SharedTraffic
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.inference_manifests import seldon_deployment, seldon_predictor, storage_of, with_shares
-from ...core.deploy.manifests import CONTAINER, MANAGER
+from ...core.deploy.manifests import CONTAINER
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
 from ...core.deploy.settings import InferenceSettings
 from ...core.image.dockerfile import PORT
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
 from ...tools.engines.containers import DEPLOYMENT, PART
-from ...tools.kubernetes.kubectl import Cluster, Kubectl, Object
+from ...tools.kubernetes.kubectl import Cluster, Object
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
+from .kubectl_client import connected
 from .pods import KEYS, facts_in, hopeless, image_in, is_ready, pod_of, require_image, served_facts
 from .target import (
     IMAGE,
@@ -231,11 +232,7 @@ class SeldonService:
 def open_target(options: DeploymentOptions, tools: Tools) -> SeldonService:
     """See target.OpenTarget."""
     assert isinstance(options.settings, InferenceSettings)  # noqa: S101  # those of its kind
-    cluster = Kubectl(
-        tools.runner, variables=tools.host.variables, namespace=options.settings.namespace, manager=MANAGER
-    )
-    cluster.require_installed()
-    return SeldonService(options, cluster, tools)
+    return SeldonService(options, connected(options.settings.namespace, tools), tools)
 
 
 def _predictors(seen: Object | None) -> tuple[Predictor, ...]:

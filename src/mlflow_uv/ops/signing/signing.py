@@ -112,10 +112,10 @@ def sign_version(audit: Audited, key: SigningKey, registry: RegistryClient) -> S
     )
 
 
-def _answered(asked: Callable[[], T], name: str) -> T:
+def _answered(request: Callable[[], T], name: str) -> T:
     """What a registry answers. Raises ToolFailed."""
     try:
-        return asked()
+        return request()
     except RegistryUnanswered as error:
         host = image_reference(name).host
         fix = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
