@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ FOLDER = Path(sys.argv[1])
 runpy.run_path(str(FOLDER / "__main__.py"))["load_package"](FOLDER)
 fast_path: Any = importlib.import_module("mlflow_uv_serving.protocols.fast_path")
 fast_reading: Any = importlib.import_module("mlflow_uv_serving.protocols.fast_reading")
+json_text: Any = importlib.import_module("mlflow_uv_serving.protocols.json_text")
 scoring: Any = importlib.import_module("mlflow_uv_serving.protocols.scoring")
 requests: Any = runpy.run_path(str(Path(__file__).with_name("scoring_requests.py")))
 
@@ -122,6 +124,18 @@ def spoil(given: Any) -> None:
         given.fill(0)
 
 
+NUMBERS = pd.DataFrame({'100% "a, b"': [0.1, -0.0], "n": [1, -(2**63)], "f": np.array([0.1, 1e-3], dtype="f4")})
+# What Python writes without an exponent, up to both ends, and what it writes with one.
+PLAIN = np.array([[0.1, -0.0, 1 / 3, 5.0], [1e-4, 9999999999999998.0, -12345678.9, 1e15]])
+ANSWERS: "list[Any]" = [
+    NUMBERS, PLAIN, PLAIN.astype("f4"), PLAIN.astype("f2"), PLAIN[0].astype("g"), PLAIN[:0], PLAIN.T,
+    np.array([1, 1e16]), np.array([0.5] * 30 + [1e16, -1e-5, np.nan, 5e-324]), np.full((3, 0), 0.5), np.ones((2, 1, 2)), np.array([1, 1e-5]), np.array(0.5), np.array([2**63], dtype="u8"), NUMBERS[:0],
+    NUMBERS.astype({"n": "Int64"}), NUMBERS.set_axis([1, "1", 2], axis=1), NUMBERS.set_axis(["a", "a", "b"], axis=1),
+    pd.DataFrame({("a", "b"): [1.5]}), pd.Series([1.5, 2.5]), pd.Series([1.5], name="%s"), NUMBERS.assign(s="x"),
+    pd.DataFrame({"x": [1e16, 1.5]}), pd.DataFrame({"x": [True, False]}), np.ma.masked_array([1.5, 2.5], [True, False]),
+]  # fmt: skip
+
+
 class Witness:
     """A model that answers with what it saw, or in another of several ways."""
 
@@ -150,12 +164,18 @@ class Witness:
                 return {np.int64(1): 2}
             case 8:
                 return np.array([[0.1, np.nan], [np.inf, 1e22]])
+            case 9:
+                return given.to_numpy() if isinstance(given, pd.DataFrame) else given
+            case 10:
+                return given.iloc[:, 0] if isinstance(given, pd.DataFrame) else pd.Series([1, 2])
+            case number if number - 11 in range(len(ANSWERS)):
+                return ANSWERS[number - 11]
             case _:
                 return [seen(given), seen(params)]
 
 
 Fault = tuple[Any, str, Any]
-TURNS = 24  # beyond 8 the model answers with what it saw
+TURNS = 48  # beyond 10 and ANSWERS the model answers with what it saw
 
 
 class Bench:
@@ -218,6 +238,23 @@ def float_text(own: Any) -> Any:
     return writing
 
 
+def core_fault(**changed: Any) -> Fault:
+    """A reader and writer of JSON whose functions are changed."""
+    return json_text, "core", lambda own: SimpleNamespace(
+        **{name: changed.get(name, lambda function: function)(getattr(own, name)) for name in ("from_json", "to_json")}
+    )
+
+
+def read_rounded(from_json: Any) -> Any:
+    """A reader of JSON that loses the last digits of floats."""
+
+    def read(data: Any) -> Any:
+        from_json(data)
+        return json.loads(data, parse_float=lambda text: float(f"{float(text):.15g}"))
+
+    return read
+
+
 def shown_frame(own: Any) -> Any:
     """A reading whose two frames are one."""
 
@@ -277,6 +314,15 @@ FAULTS: "dict[str, Fault]" = {
     "the model gets other values": (fast_reading.Columns, "_frames", other_values),
     "parameters are lost": (fast_path, "parsing", without_params),
     "floats are written with 15 digits": (fast_path, "writing", float_text),
+    "floats are read with 15 digits": core_fault(from_json=read_rounded),
+    "small floats are written without an exponent": (json_text, "SMALLEST", lambda _own: 1e-30),
+    "numbers that need an exponent change places": (json_text, "texts", lambda own: lambda numbers: own(numbers)[::-1]),
+    "numbers are written without spaces": (
+        json_text, "array_text", lambda own: lambda numbers: own(numbers).replace(" ", "")
+    ),
+    "the members of a record change places": (
+        json_text, "joined", lambda own: lambda names, parts: own(names[::-1], parts[::-1])
+    ),
 }  # fmt: skip
 
 

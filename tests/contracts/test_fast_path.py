@@ -24,6 +24,7 @@ from tests.waiting import CEILING_S
 
 Corpus = Callable[..., dict[str, Any]]
 CORE, LARGE = 4000, 40_000
+FLOATS, MANY_FLOATS = 200_000, 1_000_000
 SEED = 1
 FAULTS = (
     "float32 columns stay float64",
@@ -39,6 +40,11 @@ FAULTS = (
     "the model gets other values",
     "parameters are lost",
     "floats are written with 15 digits",
+    "floats are read with 15 digits",
+    "small floats are written without an exponent",
+    "numbers that need an exponent change places",
+    "numbers are written without spaces",
+    "the members of a record change places",
 )
 MODEL = """
 import sys
@@ -88,6 +94,15 @@ def corpus(root: Path, mlflow: MlflowInterpreter, serving: Path) -> "Iterator[Co
     yield from conversing(mlflow.python, root / "tests" / "contracts" / "fast_path_corpus.py", serving)
 
 
+def compared_floats(root: Path, mlflow: MlflowInterpreter, serving: Path, count: int, **variables: str) -> Any:
+    """How the server and the standard library of an interpreter read and write floats."""
+    script = root / "tests" / "contracts" / "float_texts.py"
+    isolation = "-s" if variables else "-I"
+    compared = mlflow.run(isolation, script, serving, str(SEED), str(count), cwd=root, **variables)
+    assert 0 == compared.returncode, compared.stderr
+    return json.loads(compared.stdout)
+
+
 def read_fast(result: dict[str, Any]) -> dict[str, int]:
     """How many requests of each model the fast path read."""
     paths = ((*key.split(": ", 1), count) for key, count in result["read"].items())
@@ -133,6 +148,36 @@ def test_older_mlflow_answers_the_same(root: Path, serving: Path, tmp_path: Path
     assert sum(read_fast(result).values()) > CORE / 5
 
 
+def test_floats_are_read_and_written_as_the_standard_library_does(
+    root: Path, mlflow: MlflowInterpreter, serving: Path
+) -> None:
+    """
+    Texts near the middle of two floats, of any length and magnitude, and texts about which parsers of JSON disagree.
+    """
+    result = compared_floats(root, mlflow, serving, FLOATS)
+
+    assert {"version": result["version"], "used": True, "count": FLOATS, "differences": []} == result
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize(
+    ("version", "used"),
+    [("2.10.1", False), *((f"2.{minor}", True) for minor in (14.6, 16.3, 20.1, 27.2, 33.2, 41.5, "46.0", 50.4))],
+)
+def test_each_supported_reader_of_json_has_the_same_floats(
+    root: Path, mlflow: MlflowInterpreter, serving: Path, tmp_path: Path, version: str, *, used: bool
+) -> None:
+    """
+    The oldest and the newest version of pydantic-core that the server uses, some between them, and one that is older.
+    """
+    install = ("uv", "pip", "install", "--quiet", "--python", mlflow.python, "--target", tmp_path, "--no-deps")
+    subprocess.run([*install, f"pydantic-core=={version}"], check=True, timeout=CEILING_S)
+
+    result = compared_floats(root, mlflow, serving, MANY_FLOATS, PYTHONPATH=str(tmp_path))
+
+    assert {"version": version, "used": used, "count": MANY_FLOATS, "differences": []} == result
+
+
 def test_requests_that_hypothesis_looks_for_are_answered_the_same(corpus: Corpus) -> None:
     """
     Where they are not, the smallest such request is shown.
@@ -143,7 +188,7 @@ def test_requests_that_hypothesis_looks_for_are_answered_the_same(corpus: Corpus
     @given(st.sampled_from(sorted(models)), st.randoms(use_true_random=False))
     def compared(model: str, random: Random) -> None:
         body, media = request(random, models[model])
-        result = corpus(given=[[model, 20, body.decode("latin-1"), media]])
+        result = corpus(given=[[model, 40, body.decode("latin-1"), media]])
         assert [] == result["differences"]
 
     compared()

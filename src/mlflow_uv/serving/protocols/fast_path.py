@@ -14,6 +14,7 @@ from typing import Any
 
 from mlflow.pyfunc import scoring_server
 
+from . import json_text
 from .fast_reading import Reader, Reading, reader_of
 
 FAST, OWN = "fast", "mlflow"
@@ -66,7 +67,7 @@ def parsing(own: Any, reader: "Reader | None", handover: Handover, count: Callab
 def decoded(data: Any) -> Any:
     """The request, if it is an object, which MLflow's own function accepts as well; None for anything else."""
     try:
-        request = json.loads(data)
+        request = json_text.loads(data)
     except (ValueError, RecursionError):
         return None
     return request if type(request) is dict else None
@@ -101,11 +102,18 @@ def writing(own: Any) -> Any:
 
     def write(raw_predictions: Any, output: Any, metadata: Any = None) -> None:
         try:
-            predictions = scoring_server._get_jsonable_obj(raw_predictions, pandas_orient="records")  # noqa: SLF001
-            text = json.dumps({"predictions": predictions, **(metadata or {})}, cls=scoring_server.NumpyEncoder)
+            text = answer_text(raw_predictions, metadata)
         except Exception:  # noqa: BLE001 - MLflow says what is wrong with an answer in its own words
             own(raw_predictions, output, metadata)
         else:
             output.write(text)
 
     return write
+
+
+def answer_text(raw_predictions: Any, metadata: Any) -> str:
+    """The JSON of an answer."""
+    if not metadata and (numbers := json_text.numbers_text(raw_predictions)) is not None:
+        return f'{{"predictions": {numbers}}}'
+    predictions = scoring_server._get_jsonable_obj(raw_predictions, pandas_orient="records")  # noqa: SLF001
+    return json.dumps({"predictions": predictions, **(metadata or {})}, cls=scoring_server.NumpyEncoder)

@@ -213,14 +213,14 @@ def array(values: Sequence[Any], plain: Plain) -> Any:
     if not types >= present:
         raise Unclear
     if code == "i4":
-        wide = np.array(values, dtype="i8")
+        wide = flat(cells, "i8", present)
         narrow = wide.astype("i4")
         if (narrow != wide).any():
             raise Unclear
-        return narrow
+        return shaped(narrow, values)
     if code not in EXACT:
-        return np.array(values, dtype=code)
-    numbers = np.array(values, dtype="f8")
+        return shaped(flat(cells, code, present), values)
+    numbers = flat(cells, "f8", present)
     limit = EXACT[code]
     if (
         int in present
@@ -228,4 +228,19 @@ def array(values: Sequence[Any], plain: Plain) -> Any:
         and any(type(cell) is int and abs(cell) > limit for cell in cells)
     ):
         raise Unclear
-    return numbers.astype(code, copy=False)
+    return shaped(numbers.astype(code, copy=False), values)
+
+
+def flat(cells: Sequence[Any], code: str, present: "set[type]") -> Any:
+    """An array of these cells, with NaN for null; numbers without nulls are converted one by one, which is faster."""
+    convert_all = code == "U" or type(None) in present
+    return np.array(cells, dtype=code) if convert_all else np.fromiter(cells, code, len(cells))
+
+
+def shaped(cells: Any, values: Sequence[Any]) -> Any:
+    """The cells of one column as they are, those of several as the rows of an array; Unclear if some are longer."""
+    if type(values[0]) not in {list, tuple}:
+        return cells
+    if len({len(row) for row in values}) != 1:
+        raise Unclear
+    return cells.reshape(len(values), -1)
