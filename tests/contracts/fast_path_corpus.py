@@ -35,6 +35,7 @@ FOLDER = Path(sys.argv[1])
 runpy.run_path(str(FOLDER / "__main__.py"))["load_package"](FOLDER)
 fast_path: Any = importlib.import_module("mlflow_uv_serving.protocols.fast_path")
 fast_reading: Any = importlib.import_module("mlflow_uv_serving.protocols.fast_reading")
+fast_writing: Any = importlib.import_module("mlflow_uv_serving.protocols.fast_writing")
 json_text: Any = importlib.import_module("mlflow_uv_serving.protocols.json_text")
 scoring: Any = importlib.import_module("mlflow_uv_serving.protocols.scoring")
 requests: Any = runpy.run_path(str(Path(__file__).with_name("scoring_requests.py")))
@@ -129,7 +130,8 @@ NUMBERS = pd.DataFrame({'100% "a, b"': [0.1, -0.0], "n": [1, -(2**63)], "f": np.
 PLAIN = np.array([[0.1, -0.0, 1 / 3, 5.0], [1e-4, 9999999999999998.0, -12345678.9, 1e15]])
 ANSWERS: "list[Any]" = [
     NUMBERS, PLAIN, PLAIN.astype("f4"), PLAIN.astype("f2"), PLAIN[0].astype("g"), PLAIN[:0], PLAIN.T,
-    np.array([1, 1e16]), np.array([0.5] * 30 + [1e16, -1e-5, np.nan, 5e-324]), np.full((3, 0), 0.5), np.ones((2, 1, 2)), np.array([1, 1e-5]), np.array(0.5), np.array([2**63], dtype="u8"), NUMBERS[:0],
+    np.array([1, 1e16]), np.array([0.5] * 30 + [1e16, -1e-5, np.nan, 5e-324]), np.full((3, 0), 0.5),
+    np.ones((2, 1, 2)), np.array([1, 1e-5]), np.array(0.5), np.array([2**63], dtype="u8"), NUMBERS[:0],
     NUMBERS.astype({"n": "Int64"}), NUMBERS.set_axis([1, "1", 2], axis=1), NUMBERS.set_axis(["a", "a", "b"], axis=1),
     pd.DataFrame({("a", "b"): [1.5]}), pd.Series([1.5, 2.5]), pd.Series([1.5], name="%s"), NUMBERS.assign(s="x"),
     pd.DataFrame({"x": [1e16, 1.5]}), pd.DataFrame({"x": [True, False]}), np.ma.masked_array([1.5, 2.5], [True, False]),
@@ -168,14 +170,15 @@ class Witness:
                 return given.to_numpy() if isinstance(given, pd.DataFrame) else given
             case 10:
                 return given.iloc[:, 0] if isinstance(given, pd.DataFrame) else pd.Series([1, 2])
-            case number if number - 11 in range(len(ANSWERS)):
-                return ANSWERS[number - 11]
+            case number if number >= ANSWERED:
+                return ANSWERS[number - ANSWERED]
             case _:
                 return [seen(given), seen(params)]
 
 
 Fault = tuple[Any, str, Any]
-TURNS = 48  # beyond 10 and ANSWERS the model answers with what it saw
+TURNS = 24  # beyond 10 the model answers with what it saw
+ANSWERED = 100  # from this turn on it answers with one of ANSWERS
 
 
 class Bench:
@@ -240,8 +243,15 @@ def float_text(own: Any) -> Any:
 
 def core_fault(**changed: Any) -> Fault:
     """A reader and writer of JSON whose functions are changed."""
-    return json_text, "core", lambda own: SimpleNamespace(
-        **{name: changed.get(name, lambda function: function)(getattr(own, name)) for name in ("from_json", "to_json")}
+    return (
+        json_text,
+        "core",
+        lambda own: SimpleNamespace(
+            **{
+                name: changed.get(name, lambda function: function)(getattr(own, name))
+                for name in ("from_json", "to_json")
+            }
+        ),
     )
 
 
@@ -315,10 +325,12 @@ FAULTS: "dict[str, Fault]" = {
     "parameters are lost": (fast_path, "parsing", without_params),
     "floats are written with 15 digits": (fast_path, "writing", float_text),
     "floats are read with 15 digits": core_fault(from_json=read_rounded),
-    "small floats are written without an exponent": (json_text, "SMALLEST", lambda _own: 1e-30),
-    "numbers that need an exponent change places": (json_text, "texts", lambda own: lambda numbers: own(numbers)[::-1]),
+    "small floats are written without an exponent": (fast_writing, "SMALLEST", lambda _own: 1e-30),
+    "numbers that need an exponent change places": (
+        fast_writing, "texts", lambda own: lambda numbers: own(numbers)[::-1]
+    ),
     "numbers are written without spaces": (
-        json_text, "array_text", lambda own: lambda numbers: own(numbers).replace(" ", "")
+        fast_writing, "array_text", lambda own: lambda numbers: own(numbers).replace(" ", "")
     ),
     "the members of a record change places": (
         json_text, "joined", lambda own: lambda names, parts: own(names[::-1], parts[::-1])
@@ -363,6 +375,8 @@ def generated(seed: int, count: int) -> "Iterator[tuple[str, int, bytes, str]]":
     """The kept requests, then as many new ones for each model."""
     for name, turn, body in requests["KEPT"]:
         yield name, turn, json.dumps(body).encode(), requests["JSON"]
+    for number in range(len(ANSWERS)):
+        yield "one column", ANSWERED + number, b'{"inputs": {"x": [1]}}', requests["JSON"]
     random = Random(seed)
     for number in range(count // len(SCHEMAS)):
         for name, (_, described) in SCHEMAS.items():

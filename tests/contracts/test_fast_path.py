@@ -188,7 +188,7 @@ def test_requests_that_hypothesis_looks_for_are_answered_the_same(corpus: Corpus
     @given(st.sampled_from(sorted(models)), st.randoms(use_true_random=False))
     def compared(model: str, random: Random) -> None:
         body, media = request(random, models[model])
-        result = corpus(given=[[model, 40, body.decode("latin-1"), media]])
+        result = corpus(given=[[model, 20, body.decode("latin-1"), media]])
         assert [] == result["differences"]
 
     compared()
@@ -218,7 +218,8 @@ def test_a_version_that_was_not_compared_is_left_alone(corpus: Corpus, version: 
     """
     result = corpus(seed=SEED, requests=0, version=version)
 
-    assert (len(KEPT), {}, []) == (result["requests"], result["read"], result["differences"])
+    assert len(KEPT) <= result["requests"]
+    assert ({}, []) == (result["read"], result["differences"])
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any
 
 from mlflow.pyfunc import scoring_server
 
-from . import json_text
+from . import fast_writing, json_text
 from .fast_reading import Reader, Reading, reader_of
 
 FAST, OWN = "fast", "mlflow"
@@ -113,7 +113,7 @@ def writing(own: Any) -> Any:
 
 def answer_text(raw_predictions: Any, metadata: Any) -> str:
     """The JSON of an answer."""
-    if not metadata and (numbers := json_text.numbers_text(raw_predictions)) is not None:
+    if not metadata and (numbers := fast_writing.numbers_text(raw_predictions)) is not None:
         return f'{{"predictions": {numbers}}}'
     predictions = scoring_server._get_jsonable_obj(raw_predictions, pandas_orient="records")  # noqa: SLF001
     return json.dumps({"predictions": predictions, **(metadata or {})}, cls=scoring_server.NumpyEncoder)
