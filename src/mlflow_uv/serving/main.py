@@ -63,7 +63,7 @@ def bind(host: str, port: int) -> Listener:
 def run(configuration: Settings, listener: Listener) -> int:
     """Serve with one worker in this process, or several in forks of it. Raises CannotLoad and InvalidSetting."""
     variables = dict(os.environ)  # before the model's code, which may change them
-    scoring_server = loading.import_mlflow()
+    scoring_server = loading.import_mlflow(configuration.model)
     if configuration.workers == 1:
         with loading.exit_on_stop_signal():
             model = loading.load(scoring_server, configuration.model)

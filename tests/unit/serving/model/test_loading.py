@@ -2,10 +2,11 @@
 
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from mlflow_uv.serving.model.loading import CannotLoad, fail, run_in_thread
+from mlflow_uv.serving.model.loading import CannotLoad, fail, imported_first, run_in_thread
 
 
 def test_the_thread_that_loaded_has_ended() -> None:
@@ -35,3 +36,30 @@ def test_the_last_line_is_the_reason() -> None:
         fail("The model cannot be served", ValueError("a\n  b"))
 
     assert "The model cannot be served: ValueError: a b" == str(raised.value).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("description", "expected"),
+    [
+        ("flavors:\n  sklearn:\n    code: null\n    serialization_format: skops\n", ("skops.io",)),
+        ("flavors:\n  python_function:\n    code: code\n  sklearn:\n    serialization_format: skops\n", ()),
+        ("flavors:\n  sklearn:\n    serialization_format: cloudpickle\n", ()),
+        ("metadata:\n  note: |\n    serialization_format: skops, once\n", ()),
+    ],
+)
+def test_only_a_library_that_the_model_cannot_replace_is_imported_first(
+    tmp_path: Path, description: str, expected: tuple[str, ...]
+) -> None:
+    """
+    A model with code of its own may have a module with the library's name.
+    """
+    (tmp_path / "MLmodel").write_text(description)
+
+    assert expected == imported_first(tmp_path)
+
+
+def test_a_model_that_cannot_be_read_imports_nothing(tmp_path: Path) -> None:
+    """
+    MLflow says what is wrong with it.
+    """
+    assert () == imported_first(tmp_path)
