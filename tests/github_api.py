@@ -69,8 +69,12 @@ class FakeGithub:
         root = f"{self.prefix}/repos/{REPOSITORY}"
         if parts.path == f"{self.prefix}/user":
             return (200, {"login": self.login}) if self.login else (403, {"message": "Resource not accessible"})
+        if parts.path == f"{root}/pulls":
+            return self._of_pulls(method, parse_qs(parts.query), body)
         if match := re.fullmatch(rf"{root}/pulls/(\d+)", parts.path):
             pull = self.pulls.get(int(match[1]))
+            if method == "PATCH" and pull is not None:
+                pull |= body
             return (200, pull) if pull else (404, {"message": "Not Found"})
         if parts.path == f"{root}/issues":
             return self._of_issues(method, parse_qs(parts.query), body)
@@ -83,6 +87,21 @@ class FakeGithub:
         if match := re.fullmatch(rf"{root}/issues/comments/(\d+)", parts.path):
             return self._of_comment(method, int(match[1]), body)
         return 404, {"message": "Not Found"}
+
+    def _of_pulls(self, method: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        owner = REPOSITORY.split("/", maxsplit=1)[0]
+        if method == "POST":
+            number = 1 + max(self.pulls, default=0)
+            url = f"https://github.test/{REPOSITORY}/pull/{number}"
+            branches = {"head": {"ref": body["head"]}, "base": {"ref": body["base"]}}
+            self.pulls[number] = {"number": number, "state": "open", "html_url": url, **body, **branches}
+            return 201, self.pulls[number]
+        asked = (query["head"][0], query["base"][0], query["state"][0])
+        return 200, [
+            pull
+            for pull in self.pulls.values()
+            if asked == (f"{owner}:{pull['head']['ref']}", pull.get("base", {}).get("ref"), pull["state"])
+        ]
 
     def _of_issue(self, method: str, number: int, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         if number not in {*self.pulls, *(issue["number"] for issue in self.issues)}:

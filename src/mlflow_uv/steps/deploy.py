@@ -42,7 +42,7 @@ from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.selected_requests import requests_to_send
-from ..payloads.messages.deployments import CHANGING, DEPLOYED, REMOVED, RETURNED, DeploymentEntry
+from ..payloads.messages.deployments import CHANGING, DEPLOYED, PROPOSED, REMOVED, RETURNED, DeploymentEntry
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.tags import STATE, TESTED
 from ..tools.project.files import read_project
@@ -168,17 +168,25 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             with suppress(StepError):
                 _record_return(claim, plan.before)
             raise
-        if rollout.returned:
-            _record_return(claim, plan.before)
-        else:
-            # The new version has the traffic and is right: whatever happens to the old one, it is what is deployed.
-            entry = _entry_of(claim, plan, rollout)
-            try:
-                target.settle()
-            finally:
-                claim.record(entry, replaced=entry.before)
+        _end(claim, plan, rollout)
     report = _report(deployment, plan, rollout)
     return replace(report, findings=(*findings, *rollout.findings), chain=checked_links(record, links))
+
+
+def _end(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout) -> None:
+    """Record what was done, and remove what ran before if the new version is deployed."""
+    if rollout.proposed is not None:
+        claim.record(replace(claim.entry, state=PROPOSED, endpoint=rollout.proposed, before=plan.before.version))
+        return
+    if rollout.returned:
+        _record_return(claim, plan.before)
+        return
+    # The new version has the traffic and is right: whatever happens to the old one, it is what is deployed.
+    entry = _entry_of(claim, plan, rollout)
+    try:
+        plan.target.settle()
+    finally:
+        claim.record(entry, replaced=entry.before)
 
 
 def _checked(
@@ -341,9 +349,12 @@ def _report(name: str, plan: RolloutPlan, rollout: Rollout | None) -> Report[Out
     wanted, before, changes = plan.wanted, plan.before, plan.changes
     shown = f"{wanted.model} version {wanted.version}"
     returned = rollout is not None and rollout.returned
+    not_now = returned or (rollout is not None and rollout.proposed is not None)
     endpoint = (before if rollout is None else rollout.after).endpoint
     if rollout is None:
         summary = f"{name} would run {shown}" if changes else f"{name} already runs {shown}"
+    elif rollout.proposed is not None:
+        summary, endpoint = f"{name} runs {shown} once this is merged: {rollout.proposed}", ""
     elif returned:
         again = f"version {before.version} runs again" if before.version else "nothing runs, as before"
         summary, endpoint = f"{shown} does not answer as in training: {again}", ""
@@ -354,11 +365,11 @@ def _report(name: str, plan: RolloutPlan, rollout: Rollout | None) -> Report[Out
     return Report(
         outputs=Outputs(
             model_name=wanted.model,
-            version=wanted.version if not returned else before.version or "",
+            version=before.version or "" if not_now else wanted.version,
             deployed_before=before.version,
             deployment=name,
             endpoint=endpoint or None,
-            deployment_changed=bool(changes) and not returned,
+            deployment_changed=bool(changes) and not not_now,
         ),
         summary=summary,
         tables=(plan_table(f"Plan for {name}", changes),) if changes else (),

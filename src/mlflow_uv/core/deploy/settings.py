@@ -12,6 +12,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicyTable
 from .platform_settings import AzureSettings, DatabricksSettings, SagemakerSettings
 from .plugin_settings import PluginSettings
+from .repository_settings import RepositorySettings
 from .target_settings import CanarySettings, TargetSettings
 
 # Names of networks, containers and objects of Kubernetes are made of it, and all of them accept it.
@@ -108,6 +109,7 @@ KINDS: Mapping[str, type[TargetSettings]] = {
     "mlflow": PluginSettings,
     "kserve": InferenceSettings,
     "seldon": InferenceSettings,
+    "gitops": RepositorySettings,
 }
 
 

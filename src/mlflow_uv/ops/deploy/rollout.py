@@ -17,7 +17,15 @@ from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
 from .settings import DeploymentName
-from .target import NOT_DEPLOYED, DeployedVersion, DeploymentTarget, TrafficSplit, WantedVersion, require_same_model
+from .target import (
+    NOT_DEPLOYED,
+    DeployedVersion,
+    DeploymentTarget,
+    Proposal,
+    TrafficSplit,
+    WantedVersion,
+    require_same_model,
+)
 
 _POLL_S = 1.0
 
@@ -45,13 +53,15 @@ class Rollout:
     """
     What was done: the findings about the new version, what runs after it, and the digest of the live responses.
 
-    `returned` says that a version with findings was taken back.
+    `returned` says that a version with findings was taken back. `proposed` is where somebody has to accept the change,
+    before which nothing else runs.
     """
 
     findings: tuple[Finding, ...] = ()
     after: DeployedVersion = NOT_DEPLOYED
     answers: str = ""
     returned: bool = False
+    proposed: str | None = None
 
 
 @lazy_dataclass
@@ -126,6 +136,9 @@ def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
         if stopped := _shared(plan, expected, checks, tools):
             return Rollout(findings=stopped)
         target.shift()
+        if isinstance(target, Proposal) and target.proposed is not None:
+            say(f"  proposed: {target.proposed}")
+            return Rollout(after=plan.before, proposed=target.proposed)
         say("  the traffic goes to the new version")
     with target.live() as endpoint:
         live = ask_live(endpoint, _to_endpoint(expected, target, endpoint), tools) if endpoint else None

@@ -147,6 +147,14 @@ class TrafficSplit(Protocol):
         """The requests since the last `share`; none where the target does not know them. Raises NotServing."""
 
 
+@runtime_checkable
+class Proposal(Protocol):
+    """What a DeploymentTarget has as well if somebody may have to accept what `shift` did."""
+
+    proposed: str | None
+    """Where it can be accepted, after `shift`; None if it is in effect."""
+
+
 class OpenTarget(Protocol):
     """Opens a target: `open_target` of each module in ops/deploy that is named after a kind of target."""
 

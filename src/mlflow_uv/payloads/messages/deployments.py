@@ -11,12 +11,13 @@ from .request import Request
 from .tags import DEPLOYMENT_PREFIX
 
 # The states of an entry: a run changes the deployment; it runs the version; it runs another one; it returned to what
-# ran before; it was removed.
+# ran before; it was removed; somebody has to accept that it runs the version.
 CHANGING = "changing"
 DEPLOYED = "deployed"
 REPLACED = "replaced"
 RETURNED = "returned"
 REMOVED = "removed"
+PROPOSED = "proposed"
 
 
 @lazy_dataclass

@@ -43,5 +43,8 @@ AUDIT_PREFIX = "mlflow-uv.audit."
 LEASE_PREFIX = "mlflow-uv.turn."
 DEPLOYMENT_PREFIX = "mlflow-uv.deployment."
 
+# Annotation of an object in a repository: the model and the number of its version, MODEL/NUMBER.
+MODEL_VERSION = "mlflow-uv.model-version"
+
 # Prefix of what a plugin of `mlflow.deployments` was told to run, on versions: plugins do not say it.
 PLUGIN_PREFIX = "mlflow-uv.plugin."

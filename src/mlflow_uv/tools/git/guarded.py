@@ -14,7 +14,7 @@ from .bare_repository import bare_repository_at
 from .messages import BARE, path_of
 
 FETCH_S = 120.0
-_UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"} | NETWORK
+UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"} | NETWORK
 _FETCH = (
     "-c", "gc.auto=0", "-c", "maintenance.auto=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
     "--recurse-submodules=no", "--filter=blob:none", "--upload-pack=git-upload-pack",
@@ -57,7 +57,7 @@ class GuardedGit:
 
     def fetch(self, folder: Path, *argv: str, origin: Mapping[str, str]) -> None:
         """Fetch from origin, without blobs and without prompts; failures are ignored, the caller checks the result."""
-        self.run(folder, *_FETCH, *argv, variables={**origin, **_UNATTENDED}, timeout_s=FETCH_S)
+        self.run(folder, *_FETCH, *argv, variables={**origin, **UNATTENDED}, timeout_s=FETCH_S)
 
     def output(self, folder: Path, *argv: str, variables: Mapping[str, str] = _NONE) -> str:
         """The unchanged output of git. Raises ToolFailed, so that a failure is not taken for empty output."""

@@ -1,5 +1,7 @@
 """Reads a pull request and its comments, and writes comments."""
 
+from urllib.parse import quote
+
 from ...core.security.documents import whole_number
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .api import GithubApi, GithubText, malformed
@@ -16,6 +18,16 @@ class PullRequest:
     branch: str
     repository: int
     is_open: bool
+
+
+@lazy_dataclass
+class NewPullRequest:
+    """A pull request that is to be open: its branch, the one that it changes in the same repository, and its text."""
+
+    branch: str
+    base: str
+    title: str
+    body: str
 
 
 class PullRequests:
@@ -40,6 +52,22 @@ class PullRequests:
             )
         except (LookupError, TypeError, ValueError) as error:
             raise malformed() from error
+
+    def propose(self, wanted: NewPullRequest) -> str:
+        """Open a pull request, or give the open one of the same branches this text; its address."""
+        owner = self._api.repository.split("/")[2]
+        head = quote(f"{owner}:{wanted.branch}", safe="")
+        path = f"{self._api.repository}/pulls"
+        found = self._api.get(f"{path}?state=open&head={head}&base={quote(wanted.base, safe='')}")
+        text = {"title": wanted.title, "body": wanted.body}
+        if not found:
+            return self._api.post(path, {**text, "head": wanted.branch, "base": wanted.base})
+        try:
+            number, address = whole_number(found[0]["number"]), str(found[0]["html_url"])
+        except (LookupError, TypeError, ValueError) as error:
+            raise malformed() from error
+        self._api.patch(f"{path}/{number}", text)
+        return address
 
     def own_comments(self, number: int, marker: str) -> tuple[GithubText, ...]:
         """The comments of this token's account whose first line is the marker, oldest first."""

@@ -23,6 +23,7 @@ LOGINS = {"DATABRICKS_HOST": "https://workspace.example.com", "DATABRICKS_TOKEN"
 STORE = Store(uri="http://127.0.0.1:1", kind=StoreKind.SERVER, variables={})
 REGISTRY = SimpleNamespace(project="project", selection=Selection(), client=SimpleNamespace(store=STORE))
 MADE = SimpleNamespace(ours=lambda: "python", project=lambda _project, _selection: "python")
+NEEDED = {"mlflow": {"plugin": "cellar"}, "gitops": {"repository": "https://git.example/o/r", "file": "a.yaml"}}
 OTHERS = {"environments": MADE, "mlflow": None, "registries": None}
 
 
@@ -36,7 +37,7 @@ def test_a_kind_opens_a_target_that_has_every_method(kind: str) -> None:
     tools = cast(
         "Tools", SimpleNamespace(**vars(tools_of_tests()), engines=engines, runner=FakeRunner(), host=host, **OTHERS)
     )
-    needed = {"plugin": "cellar"} if kind == "mlflow" else {}
+    needed = NEEDED.get(kind, {})
     options = DeploymentOptions(
         name="prod",
         settings=KINDS[kind](target=kind, **needed),

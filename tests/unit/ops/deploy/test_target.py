@@ -14,11 +14,13 @@ from tests.console import KeptConsole
 
 from .inference_platforms import INFERENCE_PLATFORMS
 from .platforms import IN_PLACE, PLATFORMS
+from .repositories import repository_world
 from .worlds import EXPECTED, WORLDS, World, digest_of, tools_of_tests, wanted_version
 
 PHASES = ("apply", "wait", "ask", "shift")
 BESIDE = {**WORLDS, **INFERENCE_PLATFORMS, **PLATFORMS}
-PLACES = {**BESIDE, **IN_PLACE}
+REMOVABLE = {**BESIDE, **IN_PLACE}
+PLACES = {**REMOVABLE, "gitops": repository_world}
 # What a version is recognised by: its image, or the model where a platform has servers of its own.
 IDENTITIES: Mapping[str, Callable[[str], str]] = {"image": digest_of, "model digest": "model {}".format}
 
@@ -33,6 +35,12 @@ def world(request: pytest.FixtureRequest) -> World:
 def beside(request: pytest.FixtureRequest) -> World:
     """The same, where a new version is created beside the old one."""
     return BESIDE[request.param]()
+
+
+@pytest.fixture(params=REMOVABLE)
+def removable(request: pytest.FixtureRequest) -> World:
+    """The same, where `deploy` made everything, and removes it."""
+    return REMOVABLE[request.param]()
 
 
 def begin(target: DeploymentTarget, wanted: WantedVersion, *, up_to: str = "shift") -> DeploymentTarget:
@@ -226,16 +234,16 @@ def test_a_wrong_version_is_found_before_it_gets_traffic(beside: World) -> None:
     assert "1" == beside.target().observe().version
 
 
-def test_a_removed_deployment_leaves_nothing(world: World) -> None:
+def test_a_removed_deployment_leaves_nothing(removable: World) -> None:
     """
     A second removal finds nothing to do.
     """
-    deploy(world, "1")
+    deploy(removable, "1")
 
-    world.target().remove()
-    world.target().remove()
+    removable.target().remove()
+    removable.target().remove()
 
-    assert (None, None, ()) == runs(world)
+    assert (None, None, ()) == runs(removable)
 
 
 @pytest.mark.parametrize("where", ["wait", "shift"])

@@ -1,6 +1,8 @@
 """Pull requests and comments on them, through a stand-in of GitHub's API."""
 
-from mlflow_uv.tools.github.pull_requests import PullRequest, PullRequests
+from dataclasses import replace
+
+from mlflow_uv.tools.github.pull_requests import NewPullRequest, PullRequest, PullRequests
 from tests.github_api import FakeGithub
 from tests.unit.tools.github.conftest import MARKER, api
 
@@ -71,3 +73,21 @@ def test_a_comment_on_a_later_page_is_found(github: FakeGithub) -> None:
     ours = github.comment(3, MARKER)
 
     assert [ours] == [comment.id for comment in pulls(github).own_comments(3, MARKER)]
+
+
+def test_a_pull_request_of_the_same_branches_is_opened_once_and_then_updated(github: FakeGithub) -> None:
+    """
+    A closed one, and one to another branch, are left alone.
+    """
+    wanted = NewPullRequest(branch="mlflow-uv/prod", base="main", title="Deploy 1", body="a")
+    first = pulls(github).propose(wanted)
+    again = pulls(github).propose(replace(wanted, title="Deploy 2"))
+    other = pulls(github).propose(replace(wanted, base="stable"))
+    number = int(first.rpartition("/")[2])
+    titles = [github.pulls[number]["title"]]
+    github.pulls[number]["state"] = "closed"
+
+    later = pulls(github).propose(wanted)
+
+    assert (first, ["Deploy 2"]) == (again, titles)
+    assert 3 == len({first, other, later})

@@ -1,0 +1,259 @@
+"""
+Deploys by a commit: a file of a git repository names the image and the version, and something else applies it.
+
+A new version replaces the one before in the file, and is asked once the endpoint says that it has it. Returning is a
+commit with the file as it was.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import unified_diff
+
+from ...command.errors import BadInput, NotServing, ToolFailed
+from ...command.wording import Wording, option, step_call
+from ...core.deploy.difference import DeploymentChange, changes_between
+from ...core.deploy.repository_files import NamedVersion, file_naming, named_version
+from ...core.deploy.repository_settings import RepositorySettings
+from ...core.deploy.running import RUNNING
+from ...core.security.documents import parse_json
+from ...core.security.toml_documents import Unparsable
+from ...tools.git.remote_branch import FileBranch, FileChange, RemoteBranch
+from ...tools.github.api import GithubApi
+from ...tools.github.pull_requests import PERMISSION, NewPullRequest, PullRequests
+from ...tools.system.web import WebRequest, WebUnreachable
+from ...tools.toolbox import Tools
+from ..image.serving_check import Expected, ObservedServer
+from .target import (
+    IMAGE,
+    MODEL,
+    NOT_DEPLOYED,
+    STATE,
+    VERSION,
+    DeployedVersion,
+    DeploymentOptions,
+    WantedVersion,
+    models_of,
+    require_own_model,
+    require_same_model,
+)
+
+_POLL_S = 2.0
+_LONGEST_LINE = 200  # characters of a changed line that are shown
+
+
+class RepositoryDeployment:
+    """See target.DeploymentTarget and target.Proposal."""
+
+    def __init__(
+        self, options: DeploymentOptions, branch: FileBranch, pull_requests: PullRequests | None, tools: Tools
+    ) -> None:
+        """With `pull_requests` a change is proposed, and without it pushed to the branch."""
+        assert isinstance(options.settings, RepositorySettings)  # noqa: S101  # those of its kind
+        self._options = options
+        self._settings = options.settings
+        self._branch = branch
+        self._pull_requests = pull_requests
+        self._tools = tools
+        self._path = str(options.settings.file).replace("{name}", options.name)
+        self._planned: FileChange | None = None
+        self._wanted: NamedVersion | None = None
+        self._pushed = False
+        self.proposed: str | None = None
+
+    def observe(self) -> DeployedVersion:
+        """See DeploymentTarget; what the file says, whatever a cluster has made of it."""
+        data = self._branch.read(self._path).data
+        return NOT_DEPLOYED if data is None else self._deployed(self._named(data))
+
+    def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
+        """See DeploymentTarget; shows the lines of the file that would change."""
+        image = wanted.record.image
+        if image is None or not image.digest:
+            raise BadInput(
+                what=f"the image of {wanted.model} version {wanted.version} is in no registry",
+                why="the repository names it by its digest there",
+                fix=step_call("release", push=True, image="REGISTRY/NAME"),
+            )
+        state = self._branch.read(self._path)
+        if state.data is None:
+            raise BadInput(
+                what=f"{self._path} is not on `{self._settings.branch}` of {self._settings.repository}",
+                why="a file that is there is changed, and none is made",
+                fix="add the manifests of the service to the repository, with an image of any version",
+            )
+        now = self._deployed(self._named(state.data))
+        require_same_model(self._options.name, "in this repository", now, wanted)
+        self._wanted = NamedVersion(model=wanted.model, version=wanted.version, image=wanted.address)
+        after = file_naming(state.data, self._wanted, self._settings, self._path)
+        replaced = f", instead of version {now.version}" if now.version else ""
+        title = f"Deploy {wanted.model} version {wanted.version} as {self._options.name}{replaced}"
+        message = f"{title}\n\n{wanted.address}\n"
+        self._planned = FileChange(path=self._path, before=state.data, after=after, message=message)
+        self._show(state.data, after)
+        facts = {MODEL: wanted.model, VERSION: wanted.version, IMAGE: wanted.address, STATE: RUNNING}
+        return changes_between(now.facts, facts)
+
+    def restore(self, version: str) -> bool:
+        """See DeploymentTarget; by a commit with the file as it was when it named that version."""
+        data = self._branch.read(self._path).data
+        if data is None or self._named(data).version == version:
+            return data is not None
+        back = next((old for old in self._earlier() if self._named(old).version == version), None)
+        if back is None or self._pull_requests is not None:
+            return False
+        self._push(data, back, f"Return {self._options.name} to version {version}\n")
+        return True
+
+    def apply(self, wanted: WantedVersion) -> None:
+        """See DeploymentTarget; there is no place beside what runs."""
+        del wanted  # planned
+
+    def wait(self) -> None:
+        """See DeploymentTarget; nothing has changed yet."""
+
+    def ask_new(self, expected: Expected) -> ObservedServer | None:
+        """See DeploymentTarget; it cannot be asked before it replaced what runs."""
+        del expected
+        return None
+
+    def shift(self) -> None:
+        """See DeploymentTarget; pushes the commit, or opens or updates the pull request."""
+        change = self._change()
+        if self._pull_requests is None:
+            commit = self._branch.push(change, to=self._settings.branch)
+            self._pushed = True
+            self._tools.console.say(f"  commit {commit[:12]} is on `{self._settings.branch}`")
+            return
+        own = f"mlflow-uv/{self._options.name}"
+        self._branch.push(change, to=own)
+        title, _, body = change.message.partition("\n")
+        new = NewPullRequest(branch=own, base=self._settings.branch, title=title, body=body.strip())
+        self.proposed = self._pull_requests.propose(new)
+
+    @contextmanager
+    def live(self) -> Iterator[str]:
+        """See DeploymentTarget; empty without `url`. Raises NotServing if it does not get the version in time."""
+        if self._settings.url is not None:
+            self._await_version(self._settings.url)
+        yield self._settings.url or ""
+
+    def settle(self) -> None:
+        """See DeploymentTarget; whatever applies the file removes what ran before."""
+
+    def undo(self) -> None:
+        """See DeploymentTarget; without a push of this run, to the version before in the history of the file."""
+        data = self._branch.read(self._path).data
+        if self._planned is None or data is None:
+            raise ToolFailed(what="there is nothing to return to", why=f"{self._path} is gone")
+        named, back = self._named(data), self._planned.before
+        if named != self._wanted:  # nothing was pushed, or somebody else has changed it meanwhile
+            if self._pushed and back != data:
+                raise ToolFailed(what=f"{self._path} was changed by somebody else", why="it names another version now")
+            return
+        if back == self._planned.after:
+            found = next((old for old in self._earlier() if self._named(old).version not in ("", named.version)), None)
+            if found is None:
+                raise ToolFailed(what="there is nothing to return to", why="no earlier commit names another version")
+            back = found
+        if self._pull_requests is not None:
+            raise ToolFailed(
+                what=f"a pull request does not return {self._path} at once",
+                why=f"`{self._settings.branch}` names version {named.version}, and only who may merge changes it",
+                fix="revert the merge of the pull request",
+            )
+        self._push(data, back, f"Return {self._options.name} to what was before version {named.version}\n")
+
+    def remove(self) -> None:
+        """See DeploymentTarget; only somebody who removes the manifests removes the service."""
+        now = self.observe()
+        if now == NOT_DEPLOYED:
+            return
+        require_own_model(self._options, now)
+        raise BadInput(
+            what=f"`{self._options.name}` is not removed from {self._settings.repository}",
+            why=f"{self._path} is a part of manifests that others wrote",
+            fix=f"delete what belongs to it in the repository, with {self._path}",
+        )
+
+    # what runs
+
+    def _named(self, data: bytes) -> NamedVersion:
+        return named_version(data, self._settings, self._path)
+
+    def _deployed(self, named: NamedVersion) -> DeployedVersion:
+        if not named.version:  # nobody has deployed to the file yet
+            return NOT_DEPLOYED
+        facts = {MODEL: named.model, VERSION: named.version, IMAGE: named.image, STATE: RUNNING}
+        endpoint = self._settings.url or ""
+        return DeployedVersion(facts=facts, endpoint=endpoint, models=models_of(facts))
+
+    def _earlier(self) -> Iterator[bytes]:
+        """The earlier contents of the file that can be read."""
+        for data in self._branch.earlier(self._path):
+            try:
+                self._named(data)
+            except BadInput:
+                continue
+            yield data
+
+    def _await_version(self, url: str) -> None:
+        """Wait until the metadata of the V2 protocol has the version. Raises NotServing."""
+        assert self._wanted is not None  # noqa: S101  # planned
+        version, until = self._wanted.version, self._tools.clock.now_s() + self._options.deadline_s
+        accepted = {version, f"{self._wanted.model}/{version}"}
+        while not accepted & {*(seen := _versions_at(url, self._wanted.model, self._tools))}:
+            if self._tools.clock.now_s() >= until:
+                raise NotServing(
+                    what=f"{url} does not have version {version} after {self._options.deadline_s:.0f} s",
+                    why=f"its metadata has {', '.join(seen)}" if seen else "its metadata (V2) has no version",
+                    fix=Wording(option("deadline", "SECONDS"), ", or the variable MODEL_VERSION of the container"),
+                )
+            self._tools.clock.wait(_POLL_S)
+
+    # changes
+
+    def _change(self) -> FileChange:
+        assert self._planned is not None  # noqa: S101  # plan made it
+        return self._planned
+
+    def _push(self, before: bytes, after: bytes, message: str) -> None:
+        change = FileChange(path=self._path, before=before, after=after, message=message)
+        self._branch.push(change, to=self._settings.branch)
+
+    def _show(self, before: bytes, after: bytes) -> None:
+        """The changed lines of the file; each begins with a sign, so that none is a command of a workflow."""
+        old, new = before.decode().splitlines(), after.decode().splitlines()
+        for line in unified_diff(old, new, lineterm="", n=0):
+            if not line.startswith(("---", "+++")):
+                self._tools.console.say(f"  {line[:_LONGEST_LINE]}")
+
+
+def open_target(options: DeploymentOptions, tools: Tools) -> RepositoryDeployment:
+    """See target.OpenTarget."""
+    settings, variables = options.settings, tools.host.variables
+    assert isinstance(settings, RepositorySettings)  # noqa: S101  # those of its kind
+    for name, example in (("repository", "https://HOST/OWNER/NAME.git"), ("file", "PATH/kustomization.yaml")):
+        if getattr(settings, name) is None:
+            raise BadInput(
+                what=f"the deployment has no `{name}`",
+                why="the version is written into a file of a repository",
+                fix=f'{name} = "{example}" in the table of the deployment',
+            )
+    address = str(settings.repository)
+    branch = RemoteBranch(tools.runner, variables, address, settings.branch)
+    if not settings.pull_request:
+        return RepositoryDeployment(options, branch, None, tools)
+    owner_and_name = "/".join(address.removesuffix(".git").split("/")[-2:])
+    api = GithubApi(tools.web, tools.clock, {**variables, "GITHUB_REPOSITORY": owner_and_name}, permission=PERMISSION)
+    return RepositoryDeployment(options, branch, PullRequests(api), tools)
+
+
+def _versions_at(url: str, model: str, tools: Tools) -> tuple[str, ...]:
+    """The versions that the metadata of a model has; none where it does not answer."""
+    base = url.rstrip("/").removesuffix("/invocations")
+    try:
+        reply = tools.web.send(WebRequest(url=f"{base}/v2/models/{model}"))
+        found = parse_json(reply.body).get("versions") if reply.status == 200 else None  # noqa: PLR2004
+    except (WebUnreachable, Unparsable, AttributeError):
+        return ()
+    return tuple(map(str, found)) if isinstance(found, list) else ()

@@ -1,0 +1,189 @@
+"""
+Reads a file of a branch of another repository, and pushes a commit that changes it.
+
+Nothing is checked out, so that no filter, hook or attribute of the repository has an effect: a commit is made from
+objects. A push is accepted only by a branch that is still where it was read.
+"""
+
+import base64
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from ...command.errors import BadInput, PlanOutdated, ToolFailed
+from ...command.wording import local
+from ...core.security.git_guard import NETWORK, as_variables
+from ...core.security.masking import mask
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..system.process import Completed, Runner
+from .guarded import FETCH_S, UNATTENDED, GuardedGit
+from .messages import bytes_of
+
+_HISTORY = 200  # commits that are searched for an earlier version
+_ATTEMPTS = 4
+_PUBLIC = "https://github.com"
+_FILE_MODES = ("100644", "100755")
+_FETCH = ("-c", "gc.auto=0", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no")
+_AUTHOR = ("mlflow-uv", "mlflow-uv@localhost")  # where the user's settings have no name
+
+
+@lazy_dataclass
+class FileState:
+    """A file at a commit of a branch; `data` is None where the branch or the file is not there."""
+
+    commit: str
+    data: bytes | None
+
+
+@lazy_dataclass
+class FileChange:
+    """A commit that changes a file: what it was, `before`, what it becomes, and the message."""
+
+    path: str
+    before: bytes
+    after: bytes
+    message: str
+
+
+class FileBranch(Protocol):
+    """A branch of a repository, of which one file at a time is read and changed. Methods raise ToolFailed."""
+
+    def read(self, path: str) -> FileState:
+        """The file now."""
+
+    def earlier(self, path: str) -> Iterator[bytes]:
+        """The contents that the file had before, newest first, each in turn."""
+
+    def push(self, change: FileChange, *, to: str) -> str:
+        """
+        Add a commit to the branch, or to another one `to` that is replaced; returns the commit.
+
+        Raises PlanOutdated if the file is not as it was; a change of other files meanwhile stays.
+        """
+
+
+class RemoteBranch:
+    """See FileBranch. The address has no password: git's own credentials are used, or the token of a job on GitHub."""
+
+    def __init__(self, runner: Runner, variables: Mapping[str, str], address: str, branch: str) -> None:
+        self._git = GuardedGit(runner, variables=variables)
+        self._address = address
+        self._branch = branch
+        self._access = {**UNATTENDED, **as_variables(_settings(address, variables), beside=variables)}
+
+    def read(self, path: str) -> FileState:
+        """See FileBranch."""
+        with self._fetched(1) as (folder, tip):
+            return FileState(commit=tip, data=self._blob(folder, tip, path))
+
+    def earlier(self, path: str) -> Iterator[bytes]:
+        """See FileBranch."""
+        with self._fetched(_HISTORY) as (folder, tip):
+            listed = self._git.output(folder, "rev-list", f"--max-count={_HISTORY}", tip, "--", path)
+            commits = listed.split()
+            for commit in commits[1:]:  # the first one made what the file is now
+                if (data := self._blob(folder, commit, path)) is not None:
+                    yield data
+
+    def push(self, change: FileChange, *, to: str) -> str:
+        """See FileBranch."""
+        for attempt in range(_ATTEMPTS):
+            with self._fetched(1) as (folder, tip):
+                if self._blob(folder, tip, change.path) != change.before:
+                    raise PlanOutdated(
+                        what=f"{change.path} on `{self._branch}` changed after the plan",
+                        why=f"commit {tip[:12]} has another content",
+                        fix="run deploy again",
+                    )
+                commit = self._commit(folder, tip, change)
+                lease = () if to == self._branch else ("--force",)
+                done = self._git.run(
+                    folder,
+                    *("push", "--quiet", "--no-verify", "--recurse-submodules=no", *lease, "--", self._address),
+                    f"{commit}:refs/heads/{to}",
+                    variables={**NETWORK, **self._access},
+                    timeout_s=FETCH_S,
+                )
+                if done.code == 0:
+                    return commit
+                moved = any(word in done.stderr for word in ("non-fast-forward", "fetch first", "cannot lock ref"))
+                if not moved or attempt + 1 == _ATTEMPTS:
+                    raise self._refused(f"cannot push to `{to}` of {self._address}", done)
+        raise AssertionError  # the last attempt returns or raises
+
+    @contextmanager
+    def _fetched(self, depth: int) -> Iterator[tuple[Path, str]]:
+        """A repository of its own with the tip of the branch, as long as the block runs."""
+        with TemporaryDirectory(prefix="mlflow-uv-git-") as scratch:
+            folder = Path(scratch)
+            self._git.output(folder, "init", "--quiet", "--template=", ".")
+            tracked = f"+refs/heads/{self._branch}:refs/remotes/origin/tip"
+            done = self._git.run(
+                folder,
+                *(*_FETCH, f"--depth={depth}", "--upload-pack=git-upload-pack", "--", self._address, tracked),
+                variables={**NETWORK, **self._access},
+                timeout_s=FETCH_S,
+            )
+            if done.code != 0:
+                raise self._refused(f"cannot read the branch `{self._branch}` of {self._address}", done)
+            yield folder, self._git.output(folder, "rev-parse", "--verify", "refs/remotes/origin/tip").strip()
+
+    def _blob(self, folder: Path, commit: str, path: str) -> bytes | None:
+        mode, blob = self._entry(folder, commit, path)
+        if not blob:
+            return None
+        if mode not in _FILE_MODES:
+            raise BadInput(what=f"{path} of {self._address} is not a file", why=f"git has it with the mode {mode}")
+        return bytes_of(self._git.output(folder, "cat-file", "blob", blob))
+
+    def _entry(self, folder: Path, commit: str, path: str) -> tuple[str, str]:
+        """Mode and object of a path, empty without it. A path is taken as it is, without patterns."""
+        line = self._git.output(folder, "--literal-pathspecs", "ls-tree", "-z", "--full-tree", commit, "--", path)
+        mode, _, rest = line.partition(" ")
+        kind, _, rest = rest.partition(" ")
+        return (mode, rest.partition("\t")[0]) if kind else ("", "")
+
+    def _commit(self, folder: Path, tip: str, change: FileChange) -> str:
+        """A commit on the tip, made of objects without a work tree."""
+        mode, _ = self._entry(folder, tip, change.path)
+        (folder / "blob").write_bytes(change.after)
+        blob = self._git.output(folder, "hash-object", "-w", "--no-filters", "--", "blob").strip()
+        self._git.output(folder, "read-tree", tip)
+        self._git.output(folder, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{change.path}")
+        tree = self._git.output(folder, "write-tree").strip()
+        argv = ("commit-tree", tree, "-p", tip, "-m", change.message)
+        return self._git.output(folder, *argv, variables=self._author(folder)).strip()
+
+    def _author(self, folder: Path) -> dict[str, str]:
+        found = {setting.key: setting.value for setting in self._git.settings(folder, r"^user\.(name|email)$")}
+        name, email = (found.get(f"user.{key}") or own for key, own in zip(("name", "email"), _AUTHOR, strict=True))
+        whom = {"NAME": name, "EMAIL": email}
+        return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in whom.items()}
+
+    def _refused(self, what: str, done: Completed) -> ToolFailed:
+        said = [line for line in done.stderr.splitlines() if line.startswith(("fatal:", "error:", "remote:", " !"))]
+        why = mask((said[0] if said else done.last_line).encode(errors="replace").decode(), ())
+        fix = local(
+            "give git a credential helper or an SSH key for it", "set GITHUB_TOKEN to a token that may write to it"
+        )
+        return ToolFailed(what=what, why=why, fix=fix)
+
+
+def _settings(address: str, variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Settings of each call for the network: no redirect, and the token of a job for its own GitHub server alone."""
+    # The credentials of a person must not follow a redirect to another server.
+    strict = (("http.followRedirects", "false"),)
+    server = (variables.get("GITHUB_SERVER_URL") or _PUBLIC).rstrip("/")
+    token = variables.get("GITHUB_TOKEN", "")
+    if not token or _origin(address) != _origin(server) or urlsplit(address).scheme == "ssh":
+        return strict
+    login = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    return (*strict, (f"http.{server}/.extraHeader", f"Authorization: Basic {login}"))
+
+
+def _origin(address: str) -> tuple[str, str]:
+    parts = urlsplit(address)
+    return parts.scheme, parts.netloc.lower()

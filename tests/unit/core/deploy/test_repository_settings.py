@@ -1,0 +1,64 @@
+"""Settings of a repository: addresses, branches and paths that git or a shell would take for something else."""
+
+import json
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.core.deploy.repository_settings import FileFormat, RepositorySettings
+
+from .test_settings import read
+
+
+def text_of(values: dict[str, str]) -> str:
+    """A deployment in a manifest."""
+    lines = (f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
+    return f"[tool.mlflow-uv.deploy.prod]\n{''.join(lines)}"
+
+
+def test_every_setting_is_read() -> None:
+    """
+    An address by SSH has a user.
+    """
+    values = {
+        "target": "gitops",
+        "repository": "ssh://git@git.example:2222/o/r.git",
+        "file": "apps/ü x/{name}.yaml",
+        "format": "helm",
+        "image": "serving.image",
+        "branch": "release/1.2",
+    }
+
+    (settings,) = read(text_of(values)).values()
+
+    assert isinstance(settings, RepositorySettings)
+    assert (FileFormat.HELM, "release/1.2", "apps/ü x/{name}.yaml") == (settings.format, settings.branch, settings.file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("repository", value)
+            for value in (
+                "https://user:password@git.example/o/r",
+                "https://token@git.example/o/r",
+                "file:///srv/r.git",
+                "ext::sh -c id",
+                "/srv/r.git",
+                "--upload-pack=id",
+                "https://git.example/o/../r",
+                "https://git.example/o/r?x",
+                "ssh://-oProxyCommand=id/o/r",
+            )
+        ),
+        *(("file", value) for value in ("../x", "/etc/x", "a/../b", ".git/config", "a\nb", "a//b", "./a", "")),
+        *(("branch", value) for value in ("-x", "a..b", "x.lock", "a//b", "a b", "@{1}", "a:b", "+a")),
+    ],
+)
+def test_what_leads_elsewhere_is_refused(name: str, value: str) -> None:
+    """
+    A login, another protocol, an option, and a path out of the repository.
+    """
+    with pytest.raises(BadInput, match=f"`{name}`"):
+        read(text_of({"target": "gitops", name: value}))
