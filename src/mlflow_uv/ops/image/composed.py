@@ -108,10 +108,8 @@ def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> ArchivedLaye
     """The layer with the bytecode of the base's standard library, a function of the base and the interpreter."""
     with TemporaryDirectory(prefix="mlflow-uv-library-") as folder:
         scratch = Path(folder)
-        interpreter = tools.uv.create(
-            scratch / "environment", python=parts.packages.python, on_line=tools.console.foreign
-        )
-        compiler = Compiler(tools.runner, interpreter)
+        python, on_line = parts.packages.python, tools.console.foreign
+        compiler = Compiler.of(python, scratch / "environment", tools.uv, tools.runner, on_line)
         diff_ids = parts.base.base.config["rootfs"]["diff_ids"]
         key = sha256(canonical(["library", FORMAT, LEVEL, diff_ids, str(parts.python.library), *compiler.identity]))
         cached: CachedLayer | None = cache.find(key)

@@ -110,7 +110,7 @@ def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> Share
     with TemporaryDirectory(prefix="mlflow-uv-libraries-") as folder:
         environment = Path(folder)
         for layer in packages.layers:
-            if any(_is_library(path) for path in layer.files):
+            if any(_is_library(PurePosixPath(path)) for path in layer.files):
                 extract(layer.archive, environment, _place)
         rows = tools.libraries.compare(environment, loader.names, elsewhere=True)
         paths = {

@@ -232,8 +232,8 @@ def composed_inventory(composed: ComposedServingImage, base: ComposableBase) -> 
     Packages and model are read from the archives that are pushed. No module of the base comes before one of a package:
     the environment has no other packages, and the server is started isolated from variables.
     """
-    files = [path for layer in composed.packages.layers for path in layer.files]
-    folders = {path.parent.name for path in files if path.name == "METADATA" and path.parent.suffix == ".dist-info"}
+    files = (path for layer in composed.packages.layers for path in layer.files)
+    folders = {path.split("/")[-2] for path in files if path.endswith(".dist-info/METADATA")}
     pairs = (folder.removesuffix(".dist-info").partition("-") for folder in folders)
     model = composed.archives[composed.image.blobs[-1].digest]
     contents = {

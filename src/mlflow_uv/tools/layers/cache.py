@@ -19,12 +19,14 @@ class CachedLayer:
     """
     A layer, its compressed archive, and the digest of each file that packages brought into it, by absolute path.
 
+    The paths are text: an image has fifteen thousand, and most are only compared.
+
     `replaced` are the paths for which its packages brought different files.
     """
 
     layer: LayerBlob
     archive: Path
-    files: Mapping[PurePosixPath, str]
+    files: Mapping[str, str]
     replaced: tuple[PurePosixPath, ...] = ()
 
 
@@ -56,19 +58,19 @@ class LayerCache:
             layer = LayerBlob(name=described["name"], blob=Blob(**described["blob"]), diff_id=described["diff_id"])
             archive = self._archive(layer.blob.digest)
             _require_digest(archive, layer.blob)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            files = {str(path): str(digest) for path, digest in content["files"].items()}
+            replaced = tuple(map(PurePosixPath, content["replaced"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.changed.append(key)
             description.unlink(missing_ok=True)
             return None
-        files = {PurePosixPath(path): digest for path, digest in content["files"].items()}
-        replaced = tuple(map(PurePosixPath, content["replaced"]))
         return CachedLayer(layer=layer, archive=archive, files=files, replaced=replaced)
 
     def add(
         self,
         key: str,
         write: Callable[[Path], LayerBlob],
-        files: Mapping[PurePosixPath, str],
+        files: Mapping[str, str],
         replaced: Iterable[PurePosixPath] = (),
     ) -> CachedLayer:
         """Write a layer to a file that `write` gets, and keep it. Raises OSError."""
@@ -80,10 +82,9 @@ class LayerCache:
             archive.parent.mkdir(parents=True, exist_ok=True)
             written.replace(archive)
             described = asdict(layer)
-            named = {str(path): digest for path, digest in files.items()}
             twice = sorted(map(str, replaced))
-            digest = sha256(canonical([key, described, named, twice]))
-            content = {"layer": described, "files": named, "replaced": twice, "sha256": digest}
+            digest = sha256(canonical([key, described, files, twice]))
+            content = {"layer": described, "files": dict(files), "replaced": twice, "sha256": digest}
             description = scratch / "description"
             description.write_text(json.dumps(content), encoding="utf-8")
             self._description(key).parent.mkdir(parents=True, exist_ok=True)

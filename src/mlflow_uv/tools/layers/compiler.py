@@ -1,8 +1,9 @@
 """Compiles Python modules with an interpreter of the model, so that the bytecode is the same on every machine."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from ...command.errors import ToolFailed
 from ..system.process import Command, Runner
@@ -11,13 +12,20 @@ from .archive import LayerFile
 INSTALLING = Path(__file__).parents[2] / "installing"
 
 
+class EnvironmentMaker(Protocol):
+    """What creates environments; see `Uv`."""
+
+    def create(self, environment: Path, *, python: str, on_line: Callable[[str], None]) -> Path:
+        """Create an empty environment; return its interpreter. Raises ToolFailed."""
+
+
 class Compiler:
     """An interpreter that compiles modules; see `installing/bytecode.py`."""
 
     def __init__(self, runner: Runner, interpreter: Path) -> None:
         self._runner = runner
         self._interpreter = interpreter
-        self.version = self._run("-I", str(INSTALLING / "probe.py")).strip()
+        self.version = self._run("-I", "-S", str(INSTALLING / "probe.py")).strip()
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -45,6 +53,19 @@ class Compiler:
             }
             for name in groups
         }
+
+    @classmethod
+    def of(
+        cls, python: str, environment: Path, uv: EnvironmentMaker, runner: Runner, on_line: Callable[[str], None]
+    ) -> "Compiler":
+        """
+        The compiler of an interpreter, or of a version that uv finds; an `environment` is created for a version alone.
+
+        The interpreter of an environment compiles as one of an empty environment does: nothing of `site` runs.
+        """
+        if Path(python).is_absolute() and Path(python).is_file():
+            return cls(runner, Path(python))
+        return cls(runner, uv.create(environment, python=python, on_line=on_line))
 
     def _run(self, *argv: str, stdin: str = "") -> str:
         command = Command(

@@ -1,6 +1,6 @@
 """Makes the layers of a lock's packages: uv lays the wheels out, and an interpreter of the model compiles them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -109,19 +109,24 @@ class PackageLayers:
 
     def _layers(self, wanted: WantedPackages) -> PackagesAsLayers:
         with TemporaryDirectory(prefix="mlflow-uv-layers-") as scratch:
-            environment = Path(scratch) / "environment"
-            interpreter = self._uv.create(environment, python=wanted.python, on_line=self._on_line)
-            compiler = Compiler(self._runner, interpreter)
-            keys = {group: self._key(group, wanted, compiler) for group in wanted.groups}
-            known = {group: layer for group, key in keys.items() if (layer := self._cache.find(key))}
+            folder = Path(scratch)
+            compiler = Compiler.of(wanted.python, folder / "compiler", self._uv, self._runner, self._on_line)
+            keys = [self._key(group, wanted, compiler) for group in wanted.groups]
+            cached = self._runner.side_by_side([partial(self._cache.find, key) for key in keys])
+            known = {group: layer for group, layer in zip(wanted.groups, cached, strict=True) if layer is not None}
             absent = [group for group in wanted.groups if group not in known]
             if absent:
-                laying = _Laying(self._uv, wanted, Path(scratch), self._on_line)
+                environment = folder / "environment"
+                self._uv.create(environment, python=wanted.python, on_line=self._on_line)
+                laying = _Laying(self._uv, wanted, folder, self._on_line)
                 packages = laying.lay_out(environment, tuple(chain.from_iterable(g.packages for g in absent)))
-                modules = {name: package.modules() for name, package in packages.items() if name not in wanted.idle}
-                compiled = compiler.compile(modules, Path(scratch) / "bytecode")
+                making = _Making(packages=packages, compiler=compiler, idle=wanted.idle, scratch=folder / "bytecode")
+                # The largest first: at the end, no processor waits for one that has just begun.
+                absent.sort(key=lambda group: sum(packages[n].count for n in group.packages if n in packages))
+                absent.reverse()
+                by_group = dict(zip(wanted.groups, keys, strict=True))
                 made = self._runner.side_by_side(
-                    [partial(self._write, group, keys[group], packages, compiled) for group in absent]
+                    [partial(self._write, group, by_group[group], making) for group in absent]
                 )
                 known |= dict(zip(absent, made, strict=True))
         layers = (known[group] for group in wanted.groups)
@@ -137,48 +142,66 @@ class PackageLayers:
         ours = [FORMAT, LEVEL, *compiler.identity, self._uv.own_version()]
         return sha256(canonical([lines, compiled, wanted.platform, *ours]))
 
-    def _write(
-        self,
-        group: LayerGroup,
-        key: str,
-        packages: Mapping[str, "_Package"],
-        compiled: Mapping[str, Mapping[PurePosixPath, LayerFile]],
-    ) -> CachedLayer:
+    def _write(self, group: LayerGroup, key: str, making: "_Making") -> CachedLayer:
         """A layer; where packages bring the same file, that of the last one by name is in it."""
+        verified = {name: making.packages[name].verified() for name in group.packages if name in making.packages}
+        modules = {name: _modules(files) for name, files in verified.items() if name not in making.idle}
+        compiled = making.compiler.compile(modules, making.scratch)
         files: dict[PurePosixPath, LayerFile] = {}
         digests: dict[PurePosixPath, str] = {}
         replaced: set[PurePosixPath] = set()
-        for name in group.packages:
-            if name in packages:
-                brought = {_HOME / file.path: file.digest for file in packages[name].laid_out.files}
-                changed = {path for path, digest in brought.items() if digests.get(path, digest) != digest}
-                replaced |= changed
+        for name, own in verified.items():
+            brought = {_HOME / file.path: file.digest for file in making.packages[name].laid_out.files}
+            changed = {path for path, digest in brought.items() if digests.get(path, digest) != digest}
+            replaced |= changed
+            if changed:
                 files = {path: file for path, file in files.items() if _module_of(path) not in changed}
-                files |= {_HOME / path: file for path, file in packages[name].files.items()}
-                files |= compiled.get(name, {})
-                digests |= brought
+            files |= {_HOME / path: file for path, file in own.items()}
+            files |= compiled.get(name, {})
+            digests |= brought
+        named = {str(path): digest for path, digest in digests.items()}
         with disk_errors("a layer of the image", self._cache.folder, fix=_SPACE):
-            return self._cache.add(key, lambda out: write_layer(group.name, files, out), digests, replaced)
+            return self._cache.add(key, lambda out: write_layer(group.name, files, out), named, replaced)
 
 
 @lazy_dataclass
 class _Package:
-    """A package that was laid out in an environment and verified."""
+    """A package that was laid out in an environment."""
 
     laid_out: LaidOutPackage
     environment: Path
-    files: Mapping[PurePosixPath, LayerFile]
 
-    def modules(self) -> Iterator[tuple[PurePosixPath, Path]]:
-        """Its Python files, sorted by path: bytecode depends on what a process compiled before."""
-        for path in sorted(self.files):
-            source = self.files[path].source
-            if path.suffix == ".py" and path.parts[0] == "lib" and source is not None:
-                yield _HOME / path, source
+    @property
+    def count(self) -> int:
+        """How many files it has."""
+        return len(self.laid_out.files)
+
+    def verified(self) -> Mapping[PurePosixPath, LayerFile]:
+        """Its files, each with the content that RECORD promises. Raises ToolFailed."""
+        return verified_files(self.environment, self.laid_out, _HOME)
+
+
+@lazy_dataclass
+class _Making:
+    """What layers are made of: the packages that were laid out, and what compiles those that are not `idle`."""
+
+    packages: Mapping[str, _Package]
+    compiler: Compiler
+    idle: frozenset[str]
+    scratch: Path
+
+
+def _modules(files: Mapping[PurePosixPath, LayerFile]) -> list[tuple[PurePosixPath, Path]]:
+    """The Python files of a package, sorted by path: bytecode depends on what a process compiled before."""
+    return [
+        (_HOME / path, source)
+        for path in sorted(files)
+        if path.suffix == ".py" and path.parts[0] == "lib" and (source := files[path].source) is not None
+    ]
 
 
 class _Laying:
-    """Lays packages out, and verifies them."""
+    """Lays packages out."""
 
     def __init__(self, uv: Installer, wanted: WantedPackages, scratch: Path, on_line: Callable[[str], None]) -> None:
         self._uv = uv
@@ -195,13 +218,15 @@ class _Laying:
         packages = self._install(environment, names)
         alone = differing(packages) if len(packages) > 1 else frozenset()
         result = {
-            package.name: self._verified(environment, package) for package in packages if package.name not in alone
+            package.name: _Package(laid_out=package, environment=environment)
+            for package in packages
+            if package.name not in alone
         }
         for name in sorted(alone):
             own = self._scratch / f"alone-{name}"
             self._uv.create(own, python=str(environment / "bin" / "python"), on_line=self._on_line)
             (package,) = self._install(own, (name,))
-            result[name] = self._verified(own, package)
+            result[name] = _Package(laid_out=package, environment=own)
         return {name: result[name] for name in sorted(result)}
 
     def _install(self, environment: Path, names: Sequence[str]) -> tuple[LaidOutPackage, ...]:
@@ -227,11 +252,6 @@ class _Laying:
             )
         return packages
 
-    @staticmethod
-    def _verified(environment: Path, package: LaidOutPackage) -> _Package:
-        files = verified_files(environment, package, _HOME)
-        return _Package(laid_out=package, environment=environment, files=files)
-
 
 def _module_of(path: PurePosixPath) -> PurePosixPath:
     """The module of a bytecode file; the path itself for any other file."""
@@ -242,12 +262,12 @@ def _module_of(path: PurePosixPath) -> PurePosixPath:
 
 def _differing(layers: tuple[CachedLayer, ...]) -> dict[PurePosixPath, frozenset[str]]:
     """The paths for which layers have different content, with the names of these layers."""
-    owners: dict[PurePosixPath, list[CachedLayer]] = {}
+    owners: dict[str, list[CachedLayer]] = {}
     for layer in layers:
         for path in layer.files:
             owners.setdefault(path, []).append(layer)
     return {
-        path: frozenset(layer.layer.name for layer in holding)
+        PurePosixPath(path): frozenset(layer.layer.name for layer in holding)
         for path, holding in owners.items()
         if len({layer.files[path] for layer in holding}) > 1
     }

@@ -47,7 +47,7 @@ def packages_in(folder: Path) -> PackagesAsLayers:
     files = {PurePosixPath(SITE, name): LayerFile(data=b"x") for name in names}
     archive = folder / "layer"
     layer = write_layer("lightgbm", files, archive)
-    cached = CachedLayer(layer=layer, archive=archive, files=dict.fromkeys(files, "d"))
+    cached = CachedLayer(layer=layer, archive=archive, files=dict.fromkeys(map(str, files), "d"))
     return PackagesAsLayers(layers=(cached,), reused=0, python="3.11.7")
 
 

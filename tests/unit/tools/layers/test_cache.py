@@ -1,11 +1,13 @@
 """Layers by what they were made from."""
 
+import json
 import threading
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from mlflow_uv.core.image.composition import LayerBlob
+from mlflow_uv.core.release.digests import canonical, sha256
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import LayerCache
 
@@ -31,7 +33,7 @@ def test_what_was_added_is_found_by_another_process(tmp_path: Path) -> None:
     """
     With everything that is known of it.
     """
-    added = LayerCache(tmp_path / "layers").add(KEY, writer(b"red"), {PATH: "sha256=x"})
+    added = LayerCache(tmp_path / "layers").add(KEY, writer(b"red"), {str(PATH): "sha256=x"})
 
     found = LayerCache(tmp_path / "layers").find(KEY)
 
@@ -45,7 +47,7 @@ def test_a_changed_file_is_found_and_never_used(tmp_path: Path, where: str) -> N
     One bit of an archive, or of what is written about it.
     """
     cache = LayerCache(tmp_path)
-    added = cache.add(KEY, writer(b"red"), {PATH: "sha256=x"})
+    added = cache.add(KEY, writer(b"red"), {str(PATH): "sha256=x"})
     (file,) = files_in(tmp_path / where)
     content = bytearray(file.read_bytes())
     content[-20] ^= 1
@@ -54,7 +56,7 @@ def test_a_changed_file_is_found_and_never_used(tmp_path: Path, where: str) -> N
     found = cache.find(KEY)
 
     assert (None, [KEY]) == (found, cache.changed)
-    assert added == cache.add(KEY, writer(b"red"), {PATH: "sha256=x"}) == cache.find(KEY)
+    assert added == cache.add(KEY, writer(b"red"), {str(PATH): "sha256=x"}) == cache.find(KEY)
 
 
 def test_a_sound_layer_under_another_key_is_found(tmp_path: Path) -> None:
@@ -80,6 +82,20 @@ def test_an_archive_that_is_gone_or_a_link_is_made_again(tmp_path: Path) -> None
     archive.symlink_to(moved)
 
     assert None is cache.find(KEY)
+
+
+def test_a_description_of_another_form_is_not_used(tmp_path: Path) -> None:
+    """
+    Even if its digest is right.
+    """
+    cache = LayerCache(tmp_path)
+    cache.add(KEY, writer(b"red"), {})
+    (description,) = files_in(tmp_path / "keys")
+    content = json.loads(description.read_text()) | {"files": ["/opt/venv/lib/grape.py"]}
+    content["sha256"] = sha256(canonical([KEY, content["layer"], content["files"], content["replaced"]]))
+    description.write_text(json.dumps(content))
+
+    assert (None, [KEY]) == (cache.find(KEY), cache.changed)
 
 
 def test_what_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
@@ -110,7 +126,7 @@ def test_two_processes_that_write_one_layer_do_not_meet(tmp_path: Path) -> None:
         return writer(b"red")(out)
 
     def add() -> None:
-        added.append(LayerCache(tmp_path).add(KEY, write, {PATH: "sha256=x"}))
+        added.append(LayerCache(tmp_path).add(KEY, write, {str(PATH): "sha256=x"}))
 
     threads = [threading.Thread(target=add) for _ in range(2)]
     for thread in threads:

@@ -2,7 +2,9 @@
 
 import platform
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
@@ -57,3 +59,27 @@ def test_an_interpreter_that_fails_is_an_error() -> None:
         Compiler(FakeRunner({"probe.py": completed(stderr="no module named encodings", code=1)}), Path("/python"))
 
     assert "no module named encodings" == raised.value.why
+
+
+@dataclass
+class FakeUv:
+    """Creates environments of the interpreter of this process."""
+
+    created: list[str] = field(default_factory=list)
+
+    def create(self, environment: Path, *, python: str, **_: Any) -> Path:
+        """See Uv."""
+        self.created.append(python)
+        return Path(sys.executable)
+
+
+@pytest.mark.parametrize(("python", "created"), [(sys.executable, []), ("3.11", ["3.11"]), ("/none", ["/none"])])
+def test_an_environment_is_created_for_a_version_alone(tmp_path: Path, python: str, created: list[str]) -> None:
+    """
+    An interpreter that is here compiles as it is.
+    """
+    uv = FakeUv()
+
+    compiler = Compiler.of(python, tmp_path / "environment", uv, SystemRunner(), print)
+
+    assert (created, platform.python_version()) == (uv.created, compiler.version)
