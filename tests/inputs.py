@@ -85,6 +85,7 @@ EXAMPLES = {
     "serve_memory": "512",
     "serve_mounts": "/srv/lookup",
     "signing_key": "release key.pem",
+    "sigstore": "private sigstore.json",
     "spark_master": "spark://spark.example:7077",
     "steps": "check-lock,export",
     "subject": "models:/wine@champion",

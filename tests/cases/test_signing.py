@@ -16,6 +16,7 @@ from mlflow_uv.tools.system.content import digests_in
 from tests.registries import registry
 from tests.sharing import SharedFolder
 from tests.signers import Signers, make_signers
+from tests.sigstores import sigstore
 
 from .consumer import CommandResult
 from .images import BASE, remove_image
@@ -374,3 +375,39 @@ def test_an_image_is_signed_with_its_version(sample: SampleProject, signers: Sig
     assert (1, ["image"]) == (by_digest.code, by_digest.outputs["broken"]), by_digest.stderr  # the tag of its version
     assert {"signature", "image"} == {*removed.outputs["broken"]}
     assert f"the registry, of {name}, has no attestation of wine version 1" in removed.stderr
+
+
+@LATER
+def test_a_version_is_signed_by_a_workflow_without_a_key(
+    sample: SampleProject, signers: Signers, tmp_path: Path
+) -> None:
+    """
+    Another ref of the same repository is not trusted, and what was signed is the version, file by file.
+    """
+    with sigstore(signers.program.python, tmp_path / "sigstore") as folder:
+        pull, main, again = (
+            sample.run(
+                "sign", VERSION, "--sigstore", str(folder / "config.json"),
+                variables={"MLFLOW_UV_IDENTITY_TOKEN": (folder / f"{name}.token").read_text()},
+            )
+            for name in ("pull", "main", "again")
+        )  # fmt: skip
+        token = (folder / "main.token").read_text()
+        root = json.dumps((folder / "trusted_root.json").read_text())
+    settings = 'repositories = ["org/wine"]\nrefs = ["{}"]\n'
+    trusting, others = (
+        {"MLFLOW_UV_TRUST": f"sigstore = {root}\n{settings.format(ref)}"} for ref in ("refs/heads/main", "refs/tags/v*")
+    )
+
+    audited = sample.run("audit", VERSION, variables=trusting)
+    other = sample.run("audit", VERSION, variables=others)
+    rewrite(sample)
+    rewritten = sample.run("audit", VERSION, variables=trusting)
+
+    assert [(0, True), (0, True), (0, False)] == [(one.code, one.outputs["signed"]) for one in (pull, main, again)]
+    assert (0, True) == (audited.code, "signature" in audited.outputs["holds"]), audited.stderr
+    assert (1, ["signature"]) == (other.code, other.outputs["broken"])
+    assert "which is not trusted" in other.stderr
+    assert (1, ["signature"]) == (rewritten.code, rewritten.outputs["broken"])
+    assert "`model` of the release record is not what https://github.com/org/wine/" in rewritten.stderr
+    assert token not in "".join(one.stdout + one.stderr for one in (pull, main, again, audited))

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from sigstore_models import intoto
 from sigstore_models.bundle import v1 as bundle_models
 from sigstore_models.common import v1 as common_models
 
+from .keyless import sign_keyless, signed_files, verified_keyless
 from .keys import (
     UNPARSABLE,
     Refused,
@@ -36,6 +36,7 @@ from .keys import (
 
 _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"
+_NO_STATEMENT = "it has no in-toto statement with one signature"
 # What model-signing leaves out by default, too.
 _IGNORED = (".git", ".gitignore", ".gitattributes", ".github")
 
@@ -75,6 +76,7 @@ def describe_keys(request: Mapping[str, Any]) -> dict[str, Any]:
 
 VERBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "sign": sign_statements,
+    "sign-keyless": lambda request: sign_keyless({**request, "all_ignored": (*_IGNORED, *request["ignored"])}),
     "verify": verify_bundles,
     "describe": describe_keys,
 }
@@ -127,15 +129,9 @@ def _model_signature(request: Mapping[str, Any], key: Any, chain: Sequence[x509.
     """The earlier signature of the model's files if this signer made it of the same files, else a new one."""
     new = _sign_model(request, chain)
     bundle = bundle_models.Bundle.from_json(new)
-    files = _signed_files(_verified_payload(bundle, key.public_key()))
+    files = signed_files(_verified_payload(bundle, key.public_key()))
     earlier = _earlier([request["earlier_model"]], key.public_key(), bundle.verification_material)
-    return next((text for payload, text in earlier if _signed_files(payload) == files), new)
-
-
-def _signed_files(payload: str) -> tuple[Any, ...]:
-    """What a statement says about the files of a model, without the ignored paths, which are in no order."""
-    statement = json.loads(payload)
-    return statement["predicateType"], statement["subject"], statement["predicate"].get("resources")
+    return next((text for payload, text in earlier if signed_files(payload) == files), new)
 
 
 def _sign_model(request: Mapping[str, Any], chain: Sequence[x509.Certificate]) -> str:
@@ -176,8 +172,13 @@ def _result(text: str, trust: Mapping[str, Any]) -> dict[str, Any]:
     if bundle.dsse_envelope is not None:
         result["statement"] = hashlib.sha256(bytes(bundle.dsse_envelope.payload)).hexdigest()
     try:
-        key, result["signer"] = _trusted_key(bundle.verification_material, trust)
-        result["payload"] = _verified_payload(bundle, key)
+        if bundle.verification_material.certificate is not None:
+            kind, result["payload"], result["signer"] = verified_keyless(text, trust)
+            if kind != _PAYLOAD_TYPE:
+                raise Refused(_NO_STATEMENT)
+        else:
+            key, result["signer"] = _trusted_key(bundle.verification_material, trust)
+            result["payload"] = _verified_payload(bundle, key)
     except Refused as refused:
         result["problem"], result["stranger"] = str(refused), isinstance(refused, Stranger)
     except UNPARSABLE as error:
@@ -188,7 +189,7 @@ def _result(text: str, trust: Mapping[str, Any]) -> dict[str, Any]:
 def _verified_payload(bundle: Any, key: Any) -> str:
     envelope = bundle.dsse_envelope
     if envelope is None or envelope.payload_type != _PAYLOAD_TYPE or len(envelope.signatures) != 1:
-        raise Refused("it has no in-toto statement with one signature")
+        raise Refused(_NO_STATEMENT)
     verify(key, envelope.signatures[0].sig, _pae(envelope.payload_type, envelope.payload))
     return bytes(envelope.payload).decode(errors="replace")
 

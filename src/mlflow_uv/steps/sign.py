@@ -8,26 +8,35 @@ from ..command.errors import BadInput
 from ..command.inputs import DryRunInputs, RegistryInputs, SignerName, StrictInputs, VersionInputs, VersionNumber
 from ..command.report import Finding, Report, Severity, counted
 from ..command.step import Doc, OneRun, Step
-from ..command.wording import step_call
+from ..command.wording import option, step_call
 from ..core.release.chain import checked_links, merge_checks, require_unbroken
 from ..ops.lineage.audit import Audited, recomputed
 from ..ops.lineage.link_report import link_findings
 from ..ops.lineage.registry_client import connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
-from ..ops.signing.signing import Signed, sign_version, signing_key, version_statements
+from ..ops.signing.signing import Signed, sign_version, signing_key, version_statements, workflow_signer
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.tags import STATE, TESTED
+from ..tools.signing.signer import SigningKey, WorkflowIdentity
 from ..tools.toolbox import Tools
 
 
 @lazy_dataclass
 class Inputs(RegistryInputs, VersionInputs, StrictInputs, DryRunInputs):
-    """Inputs of sign: the version, and the key; its text may be in the variable MLFLOW_UV_SIGNING_KEY instead."""
+    """Inputs of sign: the version, and the key, whose text may be in MLFLOW_UV_SIGNING_KEY instead, or a Sigstore."""
 
     signing_key: Annotated[
         Path | None,
         OneRun(),
         Doc("File of the private key in PEM (ECDSA or Ed25519); without it `MLFLOW_UV_SIGNING_KEY` holds the key."),
+    ] = None
+    sigstore: Annotated[
+        str | None,
+        OneRun(),
+        Doc(
+            "Sigstore to sign with instead of a key: `public`, or a client trust configuration; the identity is that of"
+            " the job, or a token in `MLFLOW_UV_IDENTITY_TOKEN`."
+        ),
     ] = None
     certificate: Annotated[
         Path | None,
@@ -54,7 +63,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     Raises BadInput, ChainBroken, ToolFailed, StoreUnreachable.
     """
     name, number, alias = parsed_uri(inputs.version_uri)
-    key = None if inputs.dry_run else signing_key(inputs.signing_key, inputs.certificate, tools)
+    signer = None if inputs.dry_run else _signer(inputs, tools)
     registry = connect(inputs, tools)
     version = version_number(registry, name, alias or number, VERSION_URI)
     shown = f"{name} version {version}"
@@ -63,10 +72,10 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         links = merge_checks(require_unbroken(audit.checks))
         _require_tested(audit, shown)
         findings = tuple(link_findings(links, shown, strict=inputs.strict))
-        count = len(version_statements(audit, tools)) if key is None else 0
-        if key is not None and all(finding.severity is not Severity.ERROR for finding in findings):
+        count = len(version_statements(audit, tools)) if signer is None else 0
+        if signer is not None and all(finding.severity is not Severity.ERROR for finding in findings):
             with tools.console.group(f"sign {shown}"):
-                signed = sign_version(audit, key, registry)
+                signed = sign_version(audit, signer, registry)
             count = len(signed.bundles)
     return Report(
         outputs=Outputs(
@@ -80,6 +89,19 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         findings=(*findings, *_unsigned_model(signed)),
         chain=checked_links(audit.record, links),
     )
+
+
+def _signer(inputs: Inputs, tools: Tools) -> SigningKey | WorkflowIdentity:
+    """The key, or the identity if a Sigstore is named. Raises BadInput, ToolFailed."""
+    if inputs.sigstore is None:
+        return signing_key(inputs.signing_key, inputs.certificate, tools)
+    if inputs.signing_key is not None or inputs.certificate is not None:
+        raise BadInput(
+            what="`sigstore` signs without a key",
+            why="a key or a certificate is given, too",
+            fix=option("sigstore", "public"),
+        )
+    return workflow_signer(inputs.sigstore, tools)
 
 
 def _require_tested(audit: Audited, shown: str) -> None:

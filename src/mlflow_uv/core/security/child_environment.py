@@ -13,7 +13,7 @@ _STORE_PREFIXES = ("MLFLOW_", *_CLOUD_PREFIXES, "DATABRICKS_", "BOTO_", "S3_")
 _MLFLOW_STEERING = frozenset({
     "MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_ENV_ROOT", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME",
     "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI",
-    "MLFLOW_UV_COMMAND", "MLFLOW_UV_INPUTS", "MLFLOW_UV_SIGNING_KEY",
+    "MLFLOW_UV_COMMAND", "MLFLOW_UV_IDENTITY_TOKEN", "MLFLOW_UV_INPUTS", "MLFLOW_UV_SIGNING_KEY",
 })  # fmt: skip
 # Variables of stores that are credentials or lead to credentials: by a word in the name, or by the whole name.
 _CREDENTIAL_WORDS = ("TOKEN", "PASSWORD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "ACCESS_KEY", "ACCOUNT_KEY", "API_KEY")
@@ -25,8 +25,10 @@ _STORE_CREDENTIALS = frozenset({
 })  # fmt: skip
 # The private key of the step that signs, which no child gets in its variables.
 SIGNING_KEY = "MLFLOW_UV_SIGNING_KEY"
-# Variables that parts of mlflow-uv pass to each other, and that key.
-_OURS = frozenset({"MLFLOW_UV_COMMAND", "MLFLOW_UV_INPUTS", SIGNING_KEY})
+# The token that says who signs without a key, which no child gets in its variables either.
+IDENTITY_TOKEN = "MLFLOW_UV_IDENTITY_TOKEN"  # noqa: S105  # the name of a variable
+# Variables that parts of mlflow-uv pass to each other, and those two.
+_OURS = frozenset({"MLFLOW_UV_COMMAND", "MLFLOW_UV_INPUTS", SIGNING_KEY, IDENTITY_TOKEN})
 _ENGINE_PREFIXES = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINERS_", "CONTAINER_", "BUILDAH_", "REGISTRY_AUTH_")
 # Variables that lead uv to packages, and may make a lock look as if it was made for another index.
 INDEX_VARIABLES = frozenset(

@@ -12,6 +12,8 @@ from ..policy.table import PolicySource, PolicyTable
 
 TABLE = "trust"
 PEM = "-----BEGIN "
+GITHUB = "https://token.actions.githubusercontent.com"
+_LISTS = ("identities", "issuers", "repositories", "refs", "workflows")
 _DIGESTS = ("revoked", "unsigned")
 _PATHS = ("keys", "authorities")
 _DIGEST = lazy_pattern(r"[0-9a-f]{64}")
@@ -46,6 +48,26 @@ class TrustPolicy:
         tuple[str, ...],
         Doc("Alternative names of certificates that are trusted, each an address, a URI or a host name."),
     ] = ()
+    sigstore: Annotated[
+        str,
+        Doc(
+            "Sigstore whose certificates and log are trusted: `public`, a file in the project with a trusted root or a"
+            " client trust configuration, or the JSON of one."
+        ),
+    ] = ""
+    issuers: Annotated[
+        tuple[str, ...], Doc("Issuers of the identities to which that Sigstore gives certificates; by default GitHub.")
+    ] = (GITHUB,)
+    repositories: Annotated[
+        tuple[str, ...], Doc("Repositories whose workflows are trusted, as OWNER/NAME on GitHub or as URIs.")
+    ] = ()
+    refs: Annotated[
+        tuple[str, ...], Doc("Branches and tags of these repositories, such as `refs/heads/main` or `refs/tags/v*`.")
+    ] = ()
+    workflows: Annotated[
+        tuple[str, ...],
+        Doc("Workflows that may sign, as OWNER/NAME/.github/workflows/FILE with or without `@REF`; by default any."),
+    ] = ()
     revoked: Annotated[
         tuple[str, ...], Doc("Ids of keys whose signatures no longer count, also those of certificates.")
     ] = ()
@@ -57,7 +79,7 @@ class TrustPolicy:
 def read_trust_policy(table: PolicyTable) -> PolicySource[TrustPolicy]:
     """Parse the table. Raises BadInput with the key and its line."""
     rules = table.rules(TrustPolicy)
-    for key in (*_DIGESTS, *_PATHS, "identities"):
+    for key in (*_DIGESTS, *_PATHS, *_LISTS):
         value = rules.get(key)
         if isinstance(value, str):  # PEM has spaces, at which a text would be split
             raise BadInput(what=f"{table.describe(key)} is not a list", why="it is text", fix=f'{key} = ["…"]')
@@ -73,10 +95,10 @@ def _problems(policy: TrustPolicy, table: PolicyTable) -> Iterator[BadInput]:
             if not _DIGEST.fullmatch(value):
                 what = f"{table.describe(key, position)} is not a digest"
                 yield BadInput(what=what, why=f"it is {value!r}, and not 64 hexadecimal digits")
-    if policy.policy is not TrustLevel.OFF and not policy.keys and not policy.authorities:
+    if policy.policy is not TrustLevel.OFF and not (policy.keys or policy.authorities or policy.sigstore):
         yield BadInput(
             what=f"{table.heading} of {table.shown} trusts nobody",
-            why="it names neither `keys` nor `authorities`, so no signature could ever be valid",
+            why="it names neither `keys`, `authorities` nor `sigstore`, so no signature could ever be valid",
             fix='keys = ["FILE.pub"], or policy = "off"',
         )
     if policy.authorities and not policy.identities:
@@ -84,4 +106,23 @@ def _problems(policy: TrustPolicy, table: PolicyTable) -> Iterator[BadInput]:
             what=f"{table.describe('authorities')} trusts everybody to whom it gave a certificate",
             why="`identities` names nobody",
             fix='identities = ["release@example.com"]',
+        )
+    if policy.sigstore and not policy.identities and not policy.repositories:
+        yield BadInput(
+            what=f"{table.describe('sigstore')} trusts everybody to whom it gave a certificate",
+            why="neither `identities` nor `repositories` names anybody",
+            fix='repositories = ["OWNER/NAME"] and refs = ["refs/heads/main"]',
+        )
+    if policy.repositories and not policy.refs:
+        yield BadInput(
+            what=f"{table.describe('repositories')} trusts every branch of them",
+            why="`refs` is missing, so whoever may push any branch, or change its workflows there, could sign",
+            fix='refs = ["refs/heads/main"]',
+        )
+    if not policy.sigstore and (policy.repositories or policy.workflows or policy.refs):
+        key = next(name for name in ("repositories", "workflows", "refs") if getattr(policy, name))
+        yield BadInput(
+            what=f"{table.describe(key)} has no effect",
+            why="only certificates of a Sigstore name repositories, and `sigstore` is missing",
+            fix='sigstore = "public"',
         )

@@ -13,12 +13,12 @@ from ...core.image.sbom import render_sbom
 from ...core.model import model_files
 from ...core.release.digests import ADDED_ON_DOWNLOAD, sha256
 from ...core.release.record import Record, SignatureLink
-from ...core.security.child_environment import SIGNING_KEY
+from ...core.security.child_environment import IDENTITY_TOKEN, SIGNING_KEY
 from ...core.signing.statement import statements
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.project.files import read_project
-from ...tools.signing.signer import KeptSignatures, SigningKey
+from ...tools.signing.signer import PUBLIC_SIGSTORE, KeptSignatures, SigningKey, WorkflowIdentity
 from ...tools.system.content import digests_in
 from ...tools.system.named_file import read_named
 from ...tools.toolbox import Tools
@@ -26,10 +26,12 @@ from ..lineage.audit import Audited
 from ..lineage.publication import publish_again
 from ..lineage.registry_client import RegistryClient
 from .attestations import add_to_store, attach_to_image, in_store, require_kept, with_image
-from .trust import PEM_LIMIT, require_pem
+from .trust import PEM_LIMIT, require_json, require_pem
 from .verification import signing_program
 
 T = TypeVar("T")
+# The audience that Fulcio requires of a token.
+_AUDIENCE = "sigstore"
 
 
 @lazy_dataclass
@@ -65,13 +67,38 @@ def signing_key(file: Path | None, certificates: Path | None, tools: Tools) -> S
     return SigningKey(shown=shown, pem=pem, certificates=chain)
 
 
+def workflow_signer(sigstore: str, tools: Tools) -> WorkflowIdentity:
+    """
+    The token in the variable MLFLOW_UV_IDENTITY_TOKEN, else that of this job of GitHub, for a Sigstore.
+
+    `sigstore` is `public`, or the file of a client trust configuration. Raises BadInput without a token, ToolFailed.
+    """
+    # No other part of signing needs it.
+    from ...tools.cloud.id_token import has_workflow_identity, workflow_identity  # noqa: PLC0415
+
+    config = sigstore
+    if sigstore != PUBLIC_SIGSTORE:
+        config = require_json(read_named(tools.host.folder / sigstore, limit=PEM_LIMIT), f"`{sigstore}`")
+    variables = tools.host.variables
+    if token := variables.get(IDENTITY_TOKEN, "").strip():
+        return WorkflowIdentity(shown=IDENTITY_TOKEN, token=token, sigstore=config)
+    if has_workflow_identity(variables):
+        token = workflow_identity(tools.web, variables, _AUDIENCE)
+        return WorkflowIdentity(shown="this job of GitHub", token=token, sigstore=config)
+    raise BadInput(
+        what="nobody is known who signs without a key",
+        why=f"{IDENTITY_TOKEN} is not set, and this is no job of GitHub with the permission `id-token: write`",
+        fix=local(f"a token for the audience {_AUDIENCE} in {IDENTITY_TOKEN}", "permissions: id-token: write"),
+    )
+
+
 def version_statements(audit: Audited, tools: Tools) -> tuple[str, ...]:
     """The statements about a version: chain, provenance, and the SBOM of its lock if uv can write one."""
     assert audit.record is not None  # noqa: S101  # sign checked it
     return statements(audit.record, digests_in(audit.model), _sbom(audit.record, audit.model, tools))
 
 
-def sign_version(audit: Audited, key: SigningKey, registry: RegistryClient) -> Signed:
+def sign_version(audit: Audited, signer: SigningKey | WorkflowIdentity, registry: RegistryClient) -> Signed:
     """
     Sign the statements about a version, and keep them with its pushed image, beside its record and in it.
 
@@ -84,15 +111,15 @@ def sign_version(audit: Audited, key: SigningKey, registry: RegistryClient) -> S
     image = record.image if record.image is not None and record.image.digest else None
     attached = _answered(lambda: with_image(registry, image), image.tag) if image is not None else ()
     about = version_statements(audit, tools)
-    signed = signing_program(tools).sign(
-        about,
-        key,
-        audit.model,
-        ignored=tuple(sorted(ADDED_ON_DOWNLOAD)),
-        earlier=KeptSignatures(
-            bundles=tuple(dict.fromkeys((*kept.bundles, *attached))), model_signature=kept.model_signature
-        ),
+    ignored = tuple(sorted(ADDED_ON_DOWNLOAD))
+    earlier = KeptSignatures(
+        bundles=tuple(dict.fromkeys((*kept.bundles, *attached))), model_signature=kept.model_signature
     )
+    program = signing_program(tools)
+    if isinstance(signer, SigningKey):
+        signed = program.sign(about, signer, audit.model, ignored=ignored, earlier=earlier)
+    else:
+        signed = program.sign_keyless(about, signer, audit.model, ignored=ignored, earlier=earlier)
     sent = _answered(lambda: attach_to_image(registry, image, signed.bundles), image.tag) if image is not None else 0
     keeping = KeptSignatures(bundles=signed.bundles, model_signature=signed.model_signature)
     stored = add_to_store(registry, audit.description, keeping)

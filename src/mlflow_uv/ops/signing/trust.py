@@ -5,13 +5,14 @@ from pathlib import Path, PurePath
 from ...command.errors import BadInput
 from ...core.lock.toml_lines import key_lines
 from ...core.policy.table import PolicyTable
+from ...core.security.documents import parse_json
 from ...core.security.size_limits import MANIFEST_LIMIT
 from ...core.security.toml_documents import Unparsable, parse_toml
 from ...core.signing.trust_policy import PEM, TABLE, TrustLevel, TrustPolicy, read_trust_policy
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import Project, leads_out, read_project, repository_of
 from ...tools.project.policy_table import policy_table
-from ...tools.signing.signer import TrustedKeys
+from ...tools.signing.signer import PUBLIC_SIGSTORE, TrustedKeys
 from ...tools.system.named_file import read_named
 from ...tools.system.untrusted_file import read_untrusted
 from ...tools.toolbox import Tools
@@ -106,23 +107,51 @@ def _resolved(policy: TrustPolicy, origin: str, project: Project | None) -> Trus
             else tuple(_content(one, f"`authorities` in {origin}", project) for one in policy.authorities),
             identities=policy.identities,
             revoked=policy.revoked,
+            sigstore="" if off else _sigstore(policy.sigstore, origin, project),
+            issuers=policy.issuers,
+            repositories=policy.repositories,
+            refs=policy.refs,
+            workflows=policy.workflows,
         ),
         origin=origin,
     )
+
+
+def _sigstore(value: str, origin: str, project: Project | None) -> str:
+    """The word for the public Sigstore, or the JSON of another one, which may be in a file."""
+    if value in ("", PUBLIC_SIGSTORE) or value.lstrip().startswith("{"):
+        return value
+    what = f"`sigstore` in {origin}"
+    return require_json(read_untrusted(_path(value, what, project), limit=PEM_LIMIT), f"{what}: `{value}`")
+
+
+def require_json(content: bytes, shown: str) -> str:
+    """The text of a file about a Sigstore. Raises BadInput for another one."""
+    try:
+        text = content.decode()
+        parse_json(text)
+    except ValueError as error:
+        raise BadInput(what=f"{shown} is not the JSON of a Sigstore", why=str(error)) from None
+    return text
 
 
 def _content(value: str, what: str, project: Project | None) -> str:
     """The PEM text of a value: the text itself, or the file that it names in the project."""
     if value.lstrip().startswith(PEM):
         return value
+    return _pem(_path(value, what, project), what)
+
+
+def _path(value: str, what: str, project: Project | None) -> Path:
+    """The file that a value names, in the repository of the project. Raises BadInput."""
     if project is None:
         if not Path(value).is_absolute():
-            raise BadInput(what=f"{what} names `{value}`", why="a path is absolute there, or a text in PEM")
-        return _pem(Path(value), what)
+            raise BadInput(what=f"{what} names `{value}`", why="a path is absolute there, or the text itself")
+        return Path(value)
     path = project.folder / value
     if leads_out(path, repository_of(project.folder) or project.root):
         raise BadInput(what=f"{what} names `{value}`", why="it leads out of the repository")
-    return _pem(path, what)
+    return path
 
 
 def _pem(path: Path, what: str) -> str:

@@ -11,10 +11,12 @@ from ...command.errors import BadInput, ToolFailed
 from ...command.host import Host
 from ...core.security.child_environment import for_server
 from ...core.security.documents import parse_json
+from ...core.security.kept_variables import of_machine
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.process import Command, Runner
 
 SIGNING = Path(__file__).parents[2] / "signing"
+PUBLIC_SIGSTORE = "public"
 _TIMEOUT_S = 600.0
 
 
@@ -25,6 +27,19 @@ class SigningKey:
     shown: str
     pem: str = field(repr=False)
     certificates: str = ""
+
+
+@lazy_dataclass
+class WorkflowIdentity:
+    """
+    A token that says who signs, and the Sigstore that gives a certificate for it.
+
+    `sigstore` is `public`, or a client trust configuration as JSON; `shown` is where the token comes from.
+    """
+
+    shown: str
+    token: str = field(repr=False)
+    sigstore: str
 
 
 @lazy_dataclass
@@ -50,12 +65,22 @@ class SignedStatements:
 
 @lazy_dataclass
 class TrustedKeys:
-    """Keys and certificates in PEM, names of signers, and ids of revoked keys."""
+    """
+    Keys and certificates in PEM, names of signers, and ids of revoked keys.
+
+    `sigstore` is `public`, or a trusted root or client trust configuration as JSON; it is empty without one. Its
+    certificates count for the issuers, and for `identities` or the repositories with these refs and workflows.
+    """
 
     keys: tuple[str, ...]
     authorities: tuple[str, ...]
     identities: tuple[str, ...]
     revoked: tuple[str, ...]
+    sigstore: str = ""
+    issuers: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+    refs: tuple[str, ...] = ()
+    workflows: tuple[str, ...] = ()
 
 
 @lazy_dataclass
@@ -108,11 +133,30 @@ class SigningProgram:
             "earlier_model": earlier.model_signature,
         }
         answer = self._ask(request, what=f"{key.shown} cannot sign", secrets=_lines_of(key.pem))
-        return SignedStatements(
-            signer=str(answer["signer"]),
-            bundles=tuple(map(str, answer["bundles"])),
-            model_signature=str(answer["model_signature"]),
-        )
+        return _signed(answer)
+
+    def sign_keyless(
+        self,
+        statements: tuple[str, ...],
+        identity: WorkflowIdentity,
+        model: Path,
+        *,
+        ignored: tuple[str, ...],
+        earlier: KeptSignatures,
+    ) -> SignedStatements:
+        """Sign as `sign` does, with a certificate of Sigstore for an identity. Raises BadInput, ToolFailed."""
+        request = {
+            "verb": "sign-keyless",
+            "token": identity.token,
+            "sigstore": identity.sigstore,
+            "statements": statements,
+            "model": str(model),
+            "ignored": ignored,
+            "earlier": earlier.bundles,
+            "earlier_model": earlier.model_signature,
+        }
+        what = f"the identity of {identity.shown} cannot sign"
+        return _signed(self._ask(request, what=what, secrets=(identity.token, *identity.token.split("."))))
 
     def verify(self, bundles: tuple[str, ...], trusted: TrustedKeys) -> tuple[VerifiedBundle, ...]:
         """Verify bundles, each by itself. Raises BadInput for a trusted key that cannot be read, ToolFailed."""
@@ -123,6 +167,11 @@ class SigningProgram:
             "authorities": trusted.authorities,
             "identities": trusted.identities,
             "revoked": trusted.revoked,
+            "sigstore": trusted.sigstore,
+            "issuers": trusted.issuers,
+            "repositories": trusted.repositories,
+            "refs": trusted.refs,
+            "workflows": trusted.workflows,
         }
         answer = self._ask(request, what="a trusted key cannot be used", secrets=())
         return tuple(
@@ -136,13 +185,18 @@ class SigningProgram:
             for one in answer["results"]
         )
 
+    def _variables(self, request: Mapping[str, object]) -> Mapping[str, str]:
+        """Those of a program without a network, or those of the machine, with its proxies and authorities."""
+        base = for_server(self.host.variables).variables
+        return {**of_machine(self.host.variables), **base} if _online(request) else base
+
     def _ask(self, request: Mapping[str, object], *, what: str, secrets: tuple[str, ...]) -> Mapping[str, Any]:
         with TemporaryDirectory(prefix="mlflow-uv-signing-") as scratch:
             response = Path(scratch) / "response.json"
             command = Command(
                 argv=(str(self.python), "-I", "-B", str(SIGNING), str(response)),
                 folder=Path(scratch),
-                variables=for_server(self.host.variables).variables,
+                variables=self._variables(request),
                 stdin=json.dumps(request),
                 timeout_s=_TIMEOUT_S,
                 secrets=secrets,
@@ -155,6 +209,19 @@ class SigningProgram:
             raise BadInput(what=what, why=str(answer["refused"]))
         value: Mapping[str, Any] = answer["value"]
         return value
+
+
+def _signed(answer: Mapping[str, Any]) -> SignedStatements:
+    return SignedStatements(
+        signer=str(answer["signer"]),
+        bundles=tuple(map(str, answer["bundles"])),
+        model_signature=str(answer["model_signature"]),
+    )
+
+
+def _online(request: Mapping[str, object]) -> bool:
+    """Whether Sigstore is contacted, for a certificate or for the public trusted root."""
+    return request["verb"] == "sign-keyless" or request.get("sigstore") == PUBLIC_SIGSTORE
 
 
 def _lines_of(pem: str) -> tuple[str, ...]:

@@ -41,6 +41,10 @@ def test_who_is_trusted_is_required_by_default() -> None:
         (('authorities = ["ca.crt"]',), "trusts everybody to whom it gave a certificate"),
         (('keys = ["a"]', 'polizy = "off"'), "polizy"),
         (('keys = ["a"]', 'policy = "maybe"'), "policy"),
+        (('sigstore = "public"',), "`sigstore` in [tool.mlflow-uv.trust] (line 2 of pyproject.toml) trusts everybody"),
+        (('sigstore = "public"', 'repositories = ["org/wine"]'), "(line 3 of pyproject.toml) trusts every branch"),
+        (('keys = ["a"]', 'refs = ["refs/heads/main"]'), "(line 3 of pyproject.toml) has no effect"),
+        (('sigstore = "public"', 'repositories = "org/wine"'), "(line 3 of pyproject.toml) is not a list"),
     ],
 )
 def test_settings_that_would_trust_nobody_or_everybody_are_errors(lines: tuple[str, ...], what: str) -> None:

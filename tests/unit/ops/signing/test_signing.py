@@ -1,10 +1,15 @@
 """Tests where a private key is read from."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from mlflow_uv.ops.signing.signing import signing_key
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.ops.signing.signing import signing_key, workflow_signer
+from mlflow_uv.tools.system.web import WebReply, WebRequest
 from mlflow_uv.tools.toolbox import Tools
 
 PEM = "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n"
@@ -28,3 +33,51 @@ def test_a_file_counts_before_the_variable(tmp_path: Path) -> None:
         of_variable.pem, of_variable.certificates, of_variable.shown,
     )  # fmt: skip
     assert "BEGIN PRIVATE" not in repr((of_file, of_variable))
+
+
+class GitHub:
+    """A web in which GitHub gives the identity of a job; it keeps the requests."""
+
+    def __init__(self) -> None:
+        self.requests: list[WebRequest] = []
+
+    def send(self, request: WebRequest) -> WebReply:
+        """See Web."""
+        self.requests.append(request)
+        return WebReply(status=200, body=json.dumps({"value": "header.claims.signature"}).encode(), headers={})
+
+
+def test_the_identity_is_that_of_the_variable_else_of_the_job(tmp_path: Path) -> None:
+    """
+    GitHub is asked for the audience that Fulcio requires; no representation has the token.
+    """
+    (tmp_path / "sigstore.json").write_text('{"mediaType": "m"}')
+    web = GitHub()
+    job = {
+        "ACTIONS_ID_TOKEN_REQUEST_URL": "https://token.example/?api-version=2",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "r",
+    }
+    hosts = (SimpleNamespace(folder=tmp_path, variables=job | more) for more in ({}, {"MLFLOW_UV_IDENTITY_TOKEN": "t"}))
+    of_job, of_variable = (cast("Tools", SimpleNamespace(host=host, web=web)) for host in hosts)
+
+    asked = workflow_signer("public", of_job)
+    given = workflow_signer("sigstore.json", of_variable)
+
+    assert ("header.claims.signature", "public") == (asked.token, asked.sigstore)
+    assert ("t", '{"mediaType": "m"}', "MLFLOW_UV_IDENTITY_TOKEN") == (given.token, given.sigstore, given.shown)
+    assert ["https://token.example/?api-version=2&audience=sigstore"] == [request.url for request in web.requests]
+    assert "claims" not in repr(asked)
+
+
+@pytest.mark.parametrize(("content", "what"), [("{", "is not the JSON of a Sigstore"), ("{}", "nobody is known who")])
+def test_without_a_token_or_a_configuration_nothing_is_signed(tmp_path: Path, content: str, what: str) -> None:
+    """
+    Before anything is asked.
+    """
+    (tmp_path / "sigstore.json").write_text(content)
+    tools = cast("Tools", SimpleNamespace(host=SimpleNamespace(folder=tmp_path, variables={})))
+
+    with pytest.raises(BadInput) as raised:
+        workflow_signer("sigstore.json", tools)
+
+    assert what in raised.value.what

@@ -1,0 +1,25 @@
+"""Starts a Sigstore of the test, which signs and logs on this machine."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROGRAM = Path(__file__).with_name("sigstore_service.py")
+
+
+@contextmanager
+def sigstore(python: Path, folder: Path) -> Iterator[Path]:
+    """A Sigstore whose configuration and tokens are in a folder, which is made; it ends with the block."""
+    folder.mkdir()
+    command = (str(python), "-I", str(PROGRAM), str(folder))
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith("http://127.0.0.1:")
+        yield folder
+    finally:
+        process.stdin.close()
+        process.wait(timeout=30)
+        process.stdout.close()
