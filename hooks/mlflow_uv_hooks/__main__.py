@@ -1,5 +1,6 @@
 """Starts a hook, as pre-commit and prek do: `python -I -m mlflow_uv_hooks HOOK [--flag VALUE …] [FILE …]`."""
 
+import gc
 import os
 import sys
 
@@ -22,6 +23,7 @@ def _run(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    gc.disable()  # until everything is imported: see mlflow_uv/surfaces/collection.py
     try:
         code = _run(sys.argv[1:])
     except KeyboardInterrupt:

@@ -16,6 +16,7 @@ from mlflow_uv.command.settings import KEYS
 from mlflow_uv.command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
 from mlflow_uv.command.wording import CommandLine, suggestion
 from mlflow_uv.steps.catalog import NAMES, step_of, steps
+from mlflow_uv.surfaces.collection import resume_collection
 from mlflow_uv.surfaces.hiding import hide_environment
 from mlflow_uv.surfaces.phrasing import ActionSource
 from mlflow_uv.surfaces.terminal import Terminal, terminal, unforeseen
@@ -42,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     console = _console()
     try:
         call = _parse(sys.argv[1:] if argv is None else argv)
+        resume_collection()
         host = Host.of(os.environ, folder=Path.cwd(), python=Path(sys.executable))
         uv = call.flags.get("uv")
         with locktools(host, console=console, uv=Path(str(uv)) if uv else None) as tools:

@@ -28,6 +28,7 @@ from ..tools.lock_toolbox import LockTools, locktools
 from ..tools.project.checkout import given_layer, settings_layer
 from ..tools.project.files import Project, absolute, read_project, repository_of
 from ..tools.project.policy_table import policy_table, policy_tables
+from .collection import resume_collection
 from .hiding import hide_environment
 from .phrasing import started_as
 from .terminal import Detail, as_json, terminal, unforeseen
@@ -206,7 +207,9 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         what = f"`{name}` is not a step" if name else "the first argument is not a step"
         why = suggestion(name, names) or f"the steps are {', '.join(names)}"
         raise BadInput(what=what, why=why, fix=help_call())
-    namespace, unknown = _parser(arguments).parse_known_args(arguments)
+    parser = _parser(arguments)
+    resume_collection()
+    namespace, unknown = parser.parse_known_args(arguments)
     if unknown:
         raise _unknown(unknown[0].partition("=")[0], namespace.step)
     return namespace
