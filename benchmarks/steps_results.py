@@ -21,11 +21,11 @@ def section(taken: Mapping[str, float], rounds: int) -> str:
         f"rounds on {os.cpu_count()} processors, Python {platform.python_version()}. The aim is {AIM_MS:.0f} ms;",
         f"**bold numbers miss it**: {missed} of {len(ours)}.", "",
         "| step | ms |", "|---|---:|", *rows, "",
-        "What was tried: garbage collection is off until everything is imported, and what is imported is frozen, which",
-        "took 12 ms off the import and 15 ms off the end of the process; dataclasses and patterns are made on first use;",
-        "modules of the standard library that a start does not need are imported later. What is left are some 200 of our",
-        "modules at 0.2 ms each, the standard library (`dataclasses` with `inspect`, `argparse`, `subprocess`, `typing`,",
-        "`pathlib`), and the text of the help itself (15 ms), which only `--help` needs.",
+        "Collection of garbage is off until everything is imported, and what is imported is frozen: that took 12 ms",
+        "off the import and 15 ms off the end of the process. Dataclasses and patterns are made on first use, and",
+        "modules of the standard library that a start does not need are imported later. What is left are some 200 of",
+        "our modules at 0.2 ms each, the standard library (`dataclasses` with `inspect`, `argparse`, `subprocess`,",
+        "`typing`, `pathlib`), and the text of the help (15 ms), which only `--help` needs.",
     ))  # fmt: skip
 
 

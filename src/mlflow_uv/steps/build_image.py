@@ -22,13 +22,12 @@ from ..ops.image.build import (
     ImageRequest,
     building,
     default_base,
+    examine,
     fill,
     image_name,
     inspect_base,
     plan,
     require_exact,
-    require_libraries,
-    require_same,
     unhashed,
     without_image,
 )
@@ -272,8 +271,8 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
         if engine is not None:
             loaded = stack.enter_context(handed_over(composed, engine, scratch))
             image_id, size = loaded.id, loaded.size
-            inventory = require_same(loaded, release.record, needs, engine)
-            findings += require_libraries(loaded, base.described, engine, tools)
+            inventory, found = examine(loaded, base.described, release.record, needs=needs, engine=engine, tools=tools)
+            findings += found
             engine.tag(loaded.id, tag)
         if inputs.push:
             digest = push_composed(tag, images.image, images.archives, tools)
@@ -312,11 +311,9 @@ def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools:
         engine.candidate(build, tag) as candidate,
     ):
         built = candidate.image
-        inventory = require_same(built, release.record, needs, engine)
+        inventory, findings = examine(built, base, release.record, needs=needs, engine=engine, tools=tools)
         pushing = tools if inputs.push else None
-        taken = name_taken(tag, inputs.image, release.record, engine, pushing)
-        findings = (*unhashed(needs), *taken)
-        findings += require_libraries(built, base, engine, tools)
+        findings = (*unhashed(needs), *name_taken(tag, inputs.image, release.record, engine, pushing), *findings)
         engine.tag(built.id, tag)
         digest = candidate.push() if inputs.push else ""
     image = ImageLink(

@@ -198,6 +198,24 @@ def building(planned: ImagePlan, request: ImageRequest, tools: Tools) -> Iterato
         yield Build(context=context, secrets=secrets, platforms=request.platforms, cache=request.cache)
 
 
+def examine(  # noqa: PLR0913  # each is of another source
+    image: BuiltImage, base: BaseImage, record: Record, *, needs: Needs, engine: Engine, tools: Tools
+) -> tuple[str, tuple[Finding, ...]]:
+    """
+    Return the inventory of an image, and what there is to say about its libraries, from two containers side by side.
+
+    Raises as `require_same`, and else as `require_libraries`.
+    """
+    findings: list[Finding] = []
+
+    def libraries() -> str:
+        findings.extend(require_libraries(image, base, engine, tools))
+        return ""
+
+    inventory, _ = tools.runner.side_by_side([lambda: require_same(image, record, needs, engine), libraries])
+    return inventory, tuple(findings)
+
+
 def require_same(image: BuiltImage, record: Record, needs: Needs, engine: Engine) -> str:
     """Return the inventory of an image. Raises ChainBroken unless it has these packages and the recorded model."""
     inventory = engine.run_inside(image.id, f"{VENV}/bin/python", "-I", f"{SERVING}/inventory.py", MODEL)
