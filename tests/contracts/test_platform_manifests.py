@@ -15,6 +15,8 @@ from mlflow_uv.core.deploy.inference_manifests import (
     with_shares,
 )
 from mlflow_uv.core.deploy.manifests import ManifestLabels, PodSpec
+from mlflow_uv.core.deploy.seldon2_manifests import ServedFiles, seldon2_experiment, seldon2_model
+from mlflow_uv.core.deploy.seldon2_settings import Seldon2Settings
 from mlflow_uv.core.deploy.settings import InferenceSettings
 from mlflow_uv.tools.engines.containers import DEPLOYMENT, FACTS, PART
 
@@ -66,10 +68,14 @@ def manifests(storage: str | None) -> dict[str, dict[str, Any]]:
         request_s=60,
         variables=("API_KEY",),
     )
+    own = Seldon2Settings(target="x", max_replicas=4, storage_secret="s", server="mlserver")
+    served = ServedFiles(deployment="prod", slot="blue", storage=storage or "s3://bucket/m", facts={"version": "1"})
     predictors = with_shares((seldon_predictor(pod, storage, KEYS),) * 2, (95, 5))
     return {
         "inferenceservices": with_canary(inference_service(pod, settings, storage, KEYS), 5),
         "seldondeployments": seldon_deployment("prod", predictors, "models", KEYS),
+        "models": seldon2_model(served, own, KEYS),
+        "experiments": seldon2_experiment("prod", [("prod-blue", 95), ("prod-green", 5)], "models", KEYS),
     }
 
 
@@ -80,14 +86,14 @@ def test_every_manifest_is_valid_without_an_unknown_field(storage: str | None) -
     """
     found = {kind: spec_complaints(kind, manifest) for kind, manifest in manifests(storage).items()}
 
-    assert {"inferenceservices": [], "seldondeployments": []} == found
+    assert {"inferenceservices": [], "seldondeployments": [], "models": [], "experiments": []} == found
 
 
 def test_what_is_misspelt_missing_or_of_another_type_is_refused() -> None:
     """
     So the test above can fail: each of these is plausible.
     """
-    service, deployment = manifests(None).values()
+    service, deployment, model, experiment = manifests(None).values()
     predictor = service["spec"]["predictor"]
     predictor["canaryTraffic"] = 5
     predictor["canaryTrafficPercent"] = "5"
@@ -95,7 +101,11 @@ def test_what_is_misspelt_missing_or_of_another_type_is_refused() -> None:
     del deployment["spec"]["predictors"][1]["graph"]
     deployment["spec"]["predictors"][0]["graph"]["type"] = "MODELS"
 
+    model["spec"]["storageURI"] = model["spec"].pop("storageUri")
+    experiment["spec"]["candidates"][0]["weight"] = "95"
+
     found = spec_complaints("inferenceservices", service) + spec_complaints("seldondeployments", deployment)
+    of_models = spec_complaints("models", model) + spec_complaints("experiments", experiment)
 
     assert [
         "spec.predictor.canaryTraffic is unknown",
@@ -103,3 +113,8 @@ def test_what_is_misspelt_missing_or_of_another_type_is_refused() -> None:
         "spec.predictor.containers[0].readinesProbe is unknown",
         "spec.predictors[1] has no graph",
     ] == sorted(found)[:4]
+    assert [
+        "spec has no storageUri",
+        "spec.storageURI is unknown",
+        "spec.candidates[0].weight is not of the type integer",
+    ] == of_models

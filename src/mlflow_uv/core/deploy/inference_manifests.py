@@ -7,6 +7,7 @@ from typing import Any
 from ..image.dockerfile import PORT
 from ..release.record import ModelLink
 from .manifests import CONTAINER, Manifest, ManifestLabels, PodSpec, container, facts_text, pod_template, pull_secrets
+from .seldon2_settings import with_parts
 from .served_containers import USER
 from .settings import InferenceSettings
 
@@ -18,11 +19,7 @@ def storage_of(settings: InferenceSettings, model: ModelLink, name: str, version
     """The address of the files of a version; None where its image runs."""
     if settings.storage_uri is None:
         return None
-    address = settings.storage_uri
-    parts = {"model-id": model.model_id, "run-id": model.run_id, "name": name, "version": version}
-    for part, value in parts.items():
-        address = address.replace(f"{{{part}}}", value)
-    return address
+    return with_parts(settings.storage_uri, model, name, version)
 
 
 def inference_service(

@@ -13,13 +13,13 @@ from ..policy.table import PolicyTable
 from .platform_settings import AzureSettings, DatabricksSettings, SagemakerSettings
 from .plugin_settings import PluginSettings
 from .repository_settings import RepositorySettings
-from .target_settings import CanarySettings, TargetSettings
+from .seldon2_settings import Seldon2Settings
+from .target_settings import LABEL, CanarySettings, TargetSettings
 
 # Names of networks, containers and objects of Kubernetes are made of it, and all of them accept it.
 _NAME = lazy_pattern(r"[a-z](?:-?[a-z0-9]){0,29}")
 NAME_MEANING = "lower-case letters, digits and single hyphens, at most 30, the first a letter"
 _ADDRESS = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}"
-_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123, as Kubernetes requires it
 LOOPBACK = "127.0.0.1"
 
 
@@ -44,7 +44,7 @@ class ClusterSettings(TargetSettings):
     """Settings of what runs pods: of the targets kubernetes, kserve and seldon."""
 
     namespace: Annotated[
-        str, Doc("Namespace of the objects, which must exist."), Matching(_LABEL, "the name of a namespace")
+        str, Doc("Namespace of the objects, which must exist."), Matching(LABEL, "the name of a namespace")
     ] = "default"
     replicas: Annotated[int, Limits(least=1), Doc("Number of pods, with `max-replicas` the smallest number.")] = 2
     max_replicas: Annotated[
@@ -55,12 +55,12 @@ class ClusterSettings(TargetSettings):
     secret: Annotated[
         str | None,
         Doc("Secret whose keys are the variables that the model needs (`serve-env`)."),
-        Matching(_LABEL, "the name of a Secret"),
+        Matching(LABEL, "the name of a Secret"),
     ] = None
     pull_secret: Annotated[
         str | None,
         Doc("Secret with the login for the image's registry."),
-        Matching(_LABEL, "the name of a Secret"),
+        Matching(LABEL, "the name of a Secret"),
     ] = None
 
     @property
@@ -109,6 +109,7 @@ KINDS: Mapping[str, type[TargetSettings]] = {
     "mlflow": PluginSettings,
     "kserve": InferenceSettings,
     "seldon": InferenceSettings,
+    "seldon2": Seldon2Settings,
     "gitops": RepositorySettings,
 }
 

@@ -4,11 +4,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
+from mlflow_uv.core.deploy.seldon2_settings import Seldon2Settings
 from mlflow_uv.core.deploy.settings import InferenceSettings
 from mlflow_uv.ops.deploy.kserve import KServeService
 from mlflow_uv.ops.deploy.seldon import SeldonService
+from mlflow_uv.ops.deploy.seldon2 import Seldon2Service
 from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget
 
 from .worlds import PROXY_IMAGE, KeptCluster, World, digest_of, multiplying, tools_of_tests
@@ -195,4 +199,127 @@ def seldon_world(**settings: Any) -> SeldonWorld:
     return SeldonWorld(cluster=KeptSeldon(), options=_options("seldon", settings))
 
 
-INFERENCE_PLATFORMS: Mapping[str, Callable[[], World]] = {"kserve": kserve_world, "seldon": seldon_world}
+class KeptSeldon2(KeptCluster):
+    """Seldon Core 2, whose servers load at once; `weights` are those of each change. Faults are by the digest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[dict[str, int]] = []
+
+    def apply(self, objects: Sequence[Mapping[str, Any]]) -> None:
+        """See Cluster."""
+        super().apply(objects)
+        for applied in objects:
+            found = self.objects[applied["kind"].lower(), applied["metadata"]["name"]]
+            found["metadata"]["generation"] = 2
+            condition = {"type": "Ready", "status": "True"}
+            if found["kind"] == "Model":
+                fault = self._fault(found)
+                if fault == "swapped":
+                    found["spec"]["storageUri"] = "s3://bucket/other"
+                if fault in ("silent", "ends"):
+                    reason = "ModelFailed" if fault == "ends" else "ModelProgressing"
+                    condition = {"type": "Ready", "status": "False", "reason": reason, "message": "no such file"}
+            else:
+                candidates = found["spec"]["candidates"]
+                assert all(("model", item["name"]) in self.objects for item in candidates)
+                assert 100 == sum(item["weight"] for item in candidates)
+                self.weights.append({item["name"]: item["weight"] for item in candidates})
+            found["status"] = {"observedGeneration": 2, "conditions": [condition]}
+
+    def find(self, kinds: str, label: str) -> tuple[Mapping[str, Any], ...]:
+        """See Cluster."""
+        return super().find(kinds.removesuffix(".mlops.seldon.io"), label)
+
+    def delete(self, kinds: str, label: str) -> None:
+        """See Cluster; a Model that gets requests is not deleted."""
+        kind = kinds.removesuffix(".mlops.seldon.io")
+        super().delete(kind, label)
+        experiment = self.objects.get(("experiment", "prod"))
+        named = [] if experiment is None else [item["name"] for item in experiment["spec"]["candidates"]]
+        assert all(("model", name) in self.objects for name in named)
+
+    @contextmanager
+    def forwarded(self, place: str, port: int) -> Iterator[int]:
+        """See Cluster; the mesh leads a request to the model that its header names."""
+        assert ("service/seldon-mesh", 80) == (place, port)
+        with v2_server(self._factor) as number:
+            yield number
+
+    def _factor(self, name: str) -> float:
+        if name.endswith(".experiment"):
+            experiment = self.objects["experiment", name.removesuffix(".experiment")]
+            name = max(experiment["spec"]["candidates"], key=lambda item: item["weight"])["name"]
+        return 3.0 if self._fault(self.objects["model", name]) == "wrong" else 2.0
+
+    def _fault(self, model: Mapping[str, Any]) -> str:
+        facts = json.loads(model["metadata"]["annotations"]["mlflow-uv.deployment-facts"])
+        return self.faults.get(facts["model digest"], "")
+
+
+@contextmanager
+def v2_server(factor: Callable[[str], float]) -> Iterator[int]:
+    """The port of a server that multiplies in the V2 protocol, by a factor for the name in the header Seldon-Model."""
+
+    class Model(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._send(200, {"name": "prod", "inputs": [], "outputs": []})
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            try:
+                (tensor,) = json.loads(body)["inputs"]
+                values = [value * factor(self.headers["Seldon-Model"]) for value in tensor["data"]]
+            except (ValueError, KeyError):
+                self._send(400, {"error": "malformed"})
+                return
+            output = {"name": "output-0", "datatype": "FP64", "shape": [len(values)], "data": values}
+            self._send(200, {"model_name": "prod", "outputs": [output]})
+
+        def _send(self, status: int, document: Any) -> None:
+            text = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@dataclass
+class Seldon2World:
+    """A namespace with Seldon Core 2."""
+
+    cluster: KeptSeldon2
+    options: DeploymentOptions
+
+    def target(self, model: str = "wine") -> DeploymentTarget:
+        """See World."""
+        return Seldon2Service(replace(self.options, model=model), self.cluster, tools_of_tests())
+
+    def plant(self, version: str, fault: str) -> None:
+        """See World."""
+        self.cluster.faults[f"model {version}"] = fault
+
+
+def seldon2_world(**settings: Any) -> Seldon2World:
+    """A namespace without a deployment."""
+    own = Seldon2Settings(target="seldon2", **{"storage_uri": "s3://bucket/models", **settings})
+    return Seldon2World(cluster=KeptSeldon2(), options=replace(_options("seldon", {}), settings=own))
+
+
+INFERENCE_PLATFORMS: Mapping[str, Callable[[], World]] = {
+    "kserve": kserve_world,
+    "seldon": seldon_world,
+    "seldon2": seldon2_world,
+}

@@ -74,7 +74,8 @@ def wanted_version(version: str, *, model: str = "wine") -> WantedVersion:
     """A released version with an image of its own."""
     digest = digest_of(version)
     image = ImageLink(kind="image", id=digest, tag=f"wine:{version}", base="b", base_digest="d", digest=digest)
-    record = SimpleNamespace(image=image, model=SimpleNamespace(sha256=f"model {version}"))
+    link = SimpleNamespace(sha256=f"model {version}", model_id=f"m-{version}", run_id="r")
+    record = SimpleNamespace(image=image, model=link)
     return WantedVersion(
         model=model,
         version=version,

@@ -1,0 +1,285 @@
+"""
+Deploys to Seldon Core 2: each version is a Model, and an Experiment leads the requests to one, or to two by shares.
+
+The first candidate of the Experiment is the version that runs, whatever its share is, so a run that was killed leaves a
+clear state. Servers of Seldon run the files of the model, not the image of the release.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
+from ...command.wording import Wording, option
+from ...core.deploy.canary import NO_TRAFFIC, SharedTraffic
+from ...core.deploy.difference import DeploymentChange, changes_between
+from ...core.deploy.running import RUNNING
+from ...core.deploy.seldon2_manifests import ServedFiles, seldon2_experiment, seldon2_model
+from ...core.deploy.seldon2_settings import Seldon2Settings, stored_at
+from ...core.deploy.served_containers import SLOTS
+from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...tools.engines.containers import DEPLOYMENT, PART
+from ...tools.kubernetes.kubectl import Cluster, Object
+from ...tools.mlflow.endpoint import Endpoint
+from ...tools.toolbox import Tools
+from ..image.serving_check import Expected, ObservedServer
+from ..verify.endpoint import ask
+from .kubectl_client import connected
+from .pods import KEYS, condition_of, facts_in
+from .target import (
+    MODEL,
+    NOT_DEPLOYED,
+    STATE,
+    VERSION,
+    DeployedVersion,
+    DeploymentOptions,
+    WantedVersion,
+    models_of,
+    require_own_model,
+    require_same_model,
+)
+
+MODELS, EXPERIMENTS = "models.mlops.seldon.io", "experiments.mlops.seldon.io"
+_MESH, _MESH_PORT = "service/seldon-mesh", 80
+_HEADER = "Seldon-Model"
+_DIGEST, _FILES = "model digest", "files"
+_POLL_S = 1.0
+_MOVES_S = 120.0  # within which an Experiment leads the requests
+
+
+@lazy_dataclass
+class _Seen:
+    """The Models by their slots, and the slot that runs, None before an Experiment names one."""
+
+    models: Mapping[str, Object]
+    active: str | None = None
+    experiment: Object | None = None
+
+
+class Seldon2Service:
+    """See target.DeploymentTarget and target.TrafficSplit."""
+
+    def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
+        assert isinstance(options.settings, Seldon2Settings)  # noqa: S101  # those of its kind
+        self._options = options
+        self._settings = options.settings
+        self._cluster = cluster
+        self._tools = tools
+        self._before: str | None = None
+        self._new: dict[str, Any] | None = None
+        self._slot = SLOTS[0]
+        self._applied = False
+
+    def observe(self) -> DeployedVersion:
+        """See DeploymentTarget."""
+        return self._deployed(self._seen())
+
+    def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
+        """See DeploymentTarget."""
+        if wanted.serve_env.names:
+            raise BadInput(
+                what="a Model of Seldon Core 2 has no variables",
+                why=f"the model needs {', '.join(wanted.serve_env.names)}, and servers of Seldon are shared by models",
+                fix="log the model without `serve-env`, or deploy its image to another target",
+            )
+        seen = self._seen()
+        now = self._deployed(seen)
+        require_same_model(self._options.name, "in this namespace", now, wanted)
+        storage = stored_at(self._settings, wanted.record.model, wanted.model, wanted.version)
+        facts = {
+            MODEL: wanted.model,
+            VERSION: wanted.version,
+            _DIGEST: wanted.record.model.sha256,
+            STATE: RUNNING,
+            _FILES: storage,
+            "replicas": f"{self._settings.replicas}",
+            "memory": f"{self._settings.memory} MiB",
+        }
+        self._before = seen.active
+        self._slot = next(slot for slot in SLOTS if slot != seen.active)
+        served = ServedFiles(deployment=self._options.name, slot=self._slot, storage=storage, facts=facts)
+        self._new = seldon2_model(served, self._settings, KEYS)
+        return changes_between(now.facts, facts)
+
+    def restore(self, version: str) -> bool:
+        """See DeploymentTarget; the Model is there until the deployment has settled."""
+        seen, planned = self._seen(), _facts(self._planned())
+        backs = [slot for slot, model in seen.models.items() if _facts(model).get(VERSION) == version]
+        backs.sort(key=lambda slot: _facts(seen.models[slot]) == planned)
+        if not backs:
+            return False
+        self._lead((backs[0], 100))
+        return True
+
+    def apply(self, wanted: WantedVersion) -> None:
+        """See DeploymentTarget; what an interrupted run left in its place is removed first."""
+        del wanted  # planned
+        new = self._planned()
+        if self._slot in self._seen().models:
+            if self._before is not None:
+                self._lead((self._before, 100))
+            self._delete(self._slot)
+        self._applied = True
+        self._cluster.apply((new,))
+        applied = self._seen().models.get(self._slot)
+        found = "nothing" if applied is None else applied["spec"].get("storageUri", "nothing")
+        if found != new["spec"]["storageUri"]:
+            why = f"`{self._name(self._slot)}` has the files {found}, and {new['spec']['storageUri']} were applied"
+            raise ChainBroken("model", why=why)
+
+    def wait(self) -> None:
+        """See DeploymentTarget."""
+        self._ready(MODELS, self._slot, self._options.deadline_s)
+
+    def ask_new(self, expected: Expected) -> ObservedServer | None:
+        """See DeploymentTarget; the Model by its own name, which no client knows."""
+        with self._forwarded(self._name(self._slot)) as endpoint:
+            return ask(endpoint, expected, self._tools)
+
+    def share(self, percent: int) -> None:
+        """See TrafficSplit."""
+        assert self._before is not None  # noqa: S101  # a version ran before
+        self._lead((self._before, 100 - percent), (self._slot, percent))
+
+    def served(self) -> SharedTraffic:
+        """See TrafficSplit; Seldon does not tell."""
+        return NO_TRAFFIC
+
+    def shift(self) -> None:
+        """See DeploymentTarget."""
+        self._lead((self._slot, 100))
+
+    @contextmanager
+    def live(self) -> Iterator[Endpoint]:
+        """See DeploymentTarget; as clients ask it, at `url` or at the mesh of the namespace."""
+        if self._settings.url is not None:
+            yield self._endpoint(self._settings.url.rstrip("/"), f"{self._options.name}.experiment")
+            return
+        with self._forwarded(f"{self._options.name}.experiment") as endpoint:
+            yield endpoint
+
+    def settle(self) -> None:
+        """See DeploymentTarget."""
+        seen = self._seen()
+        if seen.active is not None and len(seen.models) > 1:
+            self._lead((seen.active, 100))
+            self._delete(*(slot for slot in seen.models if slot != seen.active))
+
+    def undo(self) -> None:
+        """See DeploymentTarget; the Model before is still loaded."""
+        seen = self._seen()
+        others = [slot for slot in seen.models if slot != seen.active]
+        # Without `apply`, an earlier run led to what is wrong, and was killed before it removed what ran before.
+        back = self._before if self._applied else next(iter(others), None)
+        if back is None:
+            if not self._applied:
+                raise ToolFailed(what="there is nothing to return to", why="the Model that ran before is gone")
+            self.remove()
+            return
+        self._lead((back, 100))
+        self._delete(*(slot for slot in seen.models if slot != back))
+
+    def remove(self) -> None:
+        """See DeploymentTarget; the Experiment first, since it refers to the Models."""
+        require_own_model(self._options, self.observe())
+        for kind in (EXPERIMENTS, MODELS):
+            self._cluster.delete(kind, self._label)
+
+    # what runs
+
+    @property
+    def _label(self) -> str:
+        return f"{DEPLOYMENT}={self._options.name}"
+
+    def _name(self, slot: str) -> str:
+        return f"{self._options.name}-{slot}"
+
+    def _seen(self) -> _Seen:
+        found = self._cluster.find(MODELS, self._label)
+        models = {str(model["metadata"]["labels"].get(PART)): model for model in found}
+        experiment = next(iter(self._cluster.find(EXPERIMENTS, self._label)), None)
+        candidates = () if experiment is None else experiment["spec"].get("candidates") or ()
+        active = next((slot for slot in models for first in candidates[:1] if first["name"] == self._name(slot)), None)
+        return _Seen(models=models, active=active, experiment=experiment)
+
+    def _deployed(self, seen: _Seen) -> DeployedVersion:
+        names = models_of(*map(_facts, seen.models.values()))
+        leftovers = tuple(f"the Model {self._name(slot)}" for slot in sorted(seen.models) if slot != seen.active)
+        if seen.active is None or seen.experiment is None:
+            return DeployedVersion(leftovers=leftovers, models=names) if leftovers else NOT_DEPLOYED
+        model = seen.models[seen.active]
+        ready = all(condition_of(part, "Ready")[0] == "True" for part in (model, seen.experiment))
+        facts = {
+            **_facts(model),
+            _FILES: str(model["spec"].get("storageUri", "")),
+            STATE: RUNNING if ready else "not ready",
+        }
+        if len(seen.experiment["spec"]["candidates"]) > 1:
+            leftovers = (*leftovers, "a share for another version")
+        return DeployedVersion(facts=facts, endpoint=self._settings.url or "", leftovers=leftovers, models=names)
+
+    def _planned(self) -> dict[str, Any]:
+        assert self._new is not None  # noqa: S101  # plan made it
+        return self._new
+
+    def _endpoint(self, base: str, name: str) -> Endpoint:
+        address = endpoint_address(f"{base}/v2/models/{self._options.name}")
+        return Endpoint(self._tools.web, address, NO_HEADERS, plain={_HEADER: name})
+
+    @contextmanager
+    def _forwarded(self, name: str) -> Iterator[Endpoint]:
+        with self._cluster.forwarded(_MESH, _MESH_PORT) as port:
+            yield self._endpoint(f"http://127.0.0.1:{port}", name)
+
+    # changes
+
+    def _lead(self, *shares: tuple[str, int]) -> None:
+        """Let the Experiment have these shares, the first of the version that runs, and wait until it does."""
+        candidates = [(self._name(slot), share) for slot, share in shares]
+        self._cluster.apply((seldon2_experiment(self._options.name, candidates, self._settings.namespace, KEYS),))
+        self._ready(EXPERIMENTS, None, _MOVES_S)
+
+    def _delete(self, *slots: str) -> None:
+        for slot in slots:
+            self._cluster.delete(MODELS, f"{self._label},{PART}={slot}")
+
+    def _ready(self, kind: str, slot: str | None, seconds: float) -> None:
+        """Wait until an object is ready in its newest generation. Raises NotServing."""
+        label = self._label if slot is None else f"{self._label},{PART}={slot}"
+        until = self._tools.clock.now_s() + seconds
+        while True:
+            found = next(iter(self._cluster.find(kind, label)), None)
+            if found is None:
+                raise NotServing(what=f"{kind} with {label} is gone", why="somebody deleted it")
+            status, shown = found.get("status") or {}, f"`{found['metadata']['name']}`"
+            current = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
+            ready, why = condition_of(found, "Ready")
+            if current and ready == "True":
+                return
+            failure = _failure(found) if current else ""
+            if failure or self._tools.clock.now_s() >= until:
+                raise NotServing(
+                    what=f"{shown} is not ready" + ("" if failure else " in time"),
+                    why=failure or f"after {seconds:.0f} s: {why or 'Seldon gives no reason'}",
+                    fix=Wording(option("deadline", "SECONDS"), " if it only needs longer"),
+                )
+            self._tools.clock.wait(_POLL_S)
+
+
+def open_target(options: DeploymentOptions, tools: Tools) -> Seldon2Service:
+    """See target.OpenTarget."""
+    assert isinstance(options.settings, Seldon2Settings)  # noqa: S101  # those of its kind
+    return Seldon2Service(options, connected(options.settings.namespace, tools), tools)
+
+
+def _facts(model: Object) -> dict[str, str]:
+    return facts_in(model["metadata"].get("annotations"))
+
+
+def _failure(found: Object) -> str:
+    """Why Seldon gave a Model up; empty if it still may become ready, as one that waits for a server."""
+    for condition in (found.get("status") or {}).get("conditions") or ():
+        if condition.get("status") == "False" and condition.get("reason") == "ModelFailed":
+            return f"ModelFailed {condition.get('message') or ''}".strip()[:300]
+    return ""

@@ -1,0 +1,112 @@
+"""Seldon Core 2: Models, the Experiment before them, and which one runs."""
+
+from dataclasses import replace
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput, NotServing, ToolFailed
+from mlflow_uv.core.security.serve_env import ServeVariables
+from mlflow_uv.ops.deploy.rollout import ask_live
+from mlflow_uv.ops.deploy.seldon2 import Seldon2Service
+
+from .inference_platforms import seldon2_world, v2_server
+from .test_target import begin, deploy
+from .worlds import EXPECTED, tools_of_tests, wanted_version
+
+
+def test_the_weights_are_always_a_hundred_and_the_first_candidate_runs() -> None:
+    """
+    Also while it has the smaller one.
+    """
+    world = seldon2_world()
+    deploy(world, "1")
+    world.cluster.weights.clear()
+    target = begin(world.target(), wanted_version("2"), up_to="ask")
+    assert isinstance(target, Seldon2Service)
+
+    target.share(95)
+    during = world.target().observe()
+    target.shift()
+    target.settle()
+
+    assert [{"prod-blue": 5, "prod-green": 95}, {"prod-green": 100}, {"prod-green": 100}] == world.cluster.weights
+    assert ("1", ("the Model prod-green", "a share for another version")) == (during.version, during.leftovers)
+
+
+def test_the_live_version_is_asked_through_the_experiment() -> None:
+    """
+    At the mesh, or at the URL of the settings; a wrong version that has the traffic is found there.
+    """
+    world = seldon2_world()
+    world.plant("1", "wrong")
+    target = begin(world.target(), wanted_version("1"))
+
+    with target.live() as endpoint:
+        wrong = ask_live(endpoint, EXPECTED, tools_of_tests())
+    names: list[str] = []
+
+    def factor(name: str) -> float:
+        names.append(name)
+        return 2.0
+
+    with v2_server(factor) as port, seldon2_world(url=f"http://127.0.0.1:{port}/").target().live() as endpoint:
+        right = ask_live(endpoint, EXPECTED, tools_of_tests())
+
+    assert ["answers-differ"] == [finding.rule for finding in wrong.complaints]
+    assert () == right.complaints
+    assert {"prod.experiment"} == {*names}
+
+
+def test_a_model_that_seldon_gives_up_is_not_waited_for() -> None:
+    """
+    Its own words are the reason; one that is only late has them, too.
+    """
+    world = seldon2_world()
+    world.plant("1", "ends")
+    with pytest.raises(NotServing, match="ModelFailed no such file"):
+        begin(world.target(), wanted_version("1"), up_to="wait")
+    late = seldon2_world()
+    late.plant("1", "silent")
+    with pytest.raises(NotServing, match="not ready in time"):
+        begin(late.target(), wanted_version("1"), up_to="wait")
+
+
+def test_a_status_of_an_older_generation_counts_as_none() -> None:
+    """
+    It is that of the version before.
+    """
+    world = seldon2_world()
+    target = begin(world.target(), wanted_version("1"), up_to="apply")
+    world.cluster.objects["model", "prod-blue"]["metadata"]["generation"] = 3
+
+    with pytest.raises(NotServing, match="in time"):
+        target.wait()
+
+
+def test_a_later_run_returns_to_the_model_that_is_still_there() -> None:
+    """
+    Without one there is nothing to return to.
+    """
+    world = seldon2_world()
+    deploy(world, "1")
+    begin(world.target(), wanted_version("2"))
+    target = world.target()
+    target.plan(wanted_version("2"))
+
+    target.undo()
+
+    assert "1" == world.target().observe().version
+    lone = world.target()
+    lone.plan(wanted_version("1"))
+    with pytest.raises(ToolFailed, match="nothing to return to"):
+        lone.undo()
+
+
+def test_a_model_with_variables_is_refused() -> None:
+    """
+    Servers are shared by models.
+    """
+    wanted = replace(wanted_version("1"), serve_env=ServeVariables({"API_KEY": "x"}))
+
+    with pytest.raises(BadInput, match="has no variables"):
+        seldon2_world().target().plan(wanted)
