@@ -15,9 +15,8 @@ from mlflow_uv.core.deploy.inference_manifests import (
     with_shares,
 )
 from mlflow_uv.core.deploy.manifests import ManifestLabels, PodSpec
-from mlflow_uv.core.deploy.seldon2_manifests import ServedFiles, seldon2_experiment, seldon2_model
-from mlflow_uv.core.deploy.seldon2_settings import Seldon2Settings
-from mlflow_uv.core.deploy.settings import InferenceSettings
+from mlflow_uv.core.deploy.seldon2_manifests import SlotFiles, seldon2_experiment, seldon2_model
+from mlflow_uv.core.deploy.settings import InferenceSettings, Seldon2Settings
 from mlflow_uv.tools.engines.containers import DEPLOYMENT, FACTS, PART
 
 DEFINITIONS = Path(__file__).parent / "definitions"
@@ -69,7 +68,7 @@ def manifests(storage: str | None) -> dict[str, dict[str, Any]]:
         variables=("API_KEY",),
     )
     own = Seldon2Settings(target="x", max_replicas=4, storage_secret="s", server="mlserver")
-    served = ServedFiles(deployment="prod", slot="blue", storage=storage or "s3://bucket/m", facts={"version": "1"})
+    served = SlotFiles(deployment="prod", slot="blue", storage=storage or "s3://bucket/m", facts={"version": "1"})
     predictors = with_shares((seldon_predictor(pod, storage, KEYS),) * 2, (95, 5))
     return {
         "inferenceservices": with_canary(inference_service(pod, settings, storage, KEYS), 5),

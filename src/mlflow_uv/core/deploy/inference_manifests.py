@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...command.errors import BadInput
 from ..image.dockerfile import PORT
 from ..release.record import ModelLink
 from .manifests import CONTAINER, Manifest, ManifestLabels, PodSpec, container, facts_text, pod_template, pull_secrets
-from .seldon2_settings import with_parts
 from .served_containers import USER
-from .settings import InferenceSettings
+from .settings import InferenceSettings, Seldon2Settings
 
 KSERVE_KIND, SELDON_KIND = "InferenceService", "SeldonDeployment"
 _V2 = "v2"
@@ -20,6 +20,25 @@ def storage_of(settings: InferenceSettings, model: ModelLink, name: str, version
     if settings.storage_uri is None:
         return None
     return with_parts(settings.storage_uri, model, name, version)
+
+
+def stored_at(settings: Seldon2Settings, model: ModelLink, name: str, version: str) -> str:
+    """The address of the files of a version. Raises BadInput without one in the settings."""
+    if settings.storage_uri is None:
+        raise BadInput(
+            what="the deployment has no `storage-uri`",
+            why="servers of Seldon Core 2 run the files of a model, and no image",
+            fix='storage-uri = "s3://BUCKET/{model-id}/artifacts" in the table of the deployment',
+        )
+    return with_parts(settings.storage_uri, model, name, version)
+
+
+def with_parts(address: str, model: ModelLink, name: str, version: str) -> str:
+    """An address of files with the parts that differ between versions."""
+    parts = {"model-id": model.model_id, "run-id": model.run_id, "name": name, "version": version}
+    for part, value in parts.items():
+        address = address.replace(f"{{{part}}}", value)
+    return address
 
 
 def inference_service(

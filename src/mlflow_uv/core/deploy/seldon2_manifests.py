@@ -6,13 +6,13 @@ from typing import Any
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .difference import Facts
 from .manifests import ManifestLabels, facts_text
-from .seldon2_settings import Seldon2Settings
+from .settings import Seldon2Settings
 
 _API = "mlops.seldon.io/v1alpha1"
 
 
 @lazy_dataclass
-class ServedFiles:
+class SlotFiles:
     """The files of a version in one of the two slots of a deployment, and its facts."""
 
     deployment: str
@@ -21,7 +21,7 @@ class ServedFiles:
     facts: Facts
 
 
-def seldon2_model(served: ServedFiles, settings: Seldon2Settings, keys: ManifestLabels) -> dict[str, Any]:
+def seldon2_model(served: SlotFiles, settings: Seldon2Settings, keys: ManifestLabels) -> dict[str, Any]:
     """The Model of a version, which a server with the runtime for MLflow loads."""
     spec: dict[str, Any] = {
         "storageUri": served.storage,

@@ -13,13 +13,13 @@ from ..policy.table import PolicyTable
 from .platform_settings import AzureSettings, DatabricksSettings, SagemakerSettings
 from .plugin_settings import PluginSettings
 from .repository_settings import RepositorySettings
-from .seldon2_settings import Seldon2Settings
-from .target_settings import LABEL, CanarySettings, TargetSettings
+from .target_settings import CanarySettings, TargetSettings
 
 # Names of networks, containers and objects of Kubernetes are made of it, and all of them accept it.
 _NAME = lazy_pattern(r"[a-z](?:-?[a-z0-9]){0,29}")
 NAME_MEANING = "lower-case letters, digits and single hyphens, at most 30, the first a letter"
 _ADDRESS = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}"
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123, as Kubernetes requires it
 LOOPBACK = "127.0.0.1"
 
 
@@ -44,7 +44,7 @@ class ClusterSettings(TargetSettings):
     """Settings of what runs pods: of the targets kubernetes, kserve and seldon."""
 
     namespace: Annotated[
-        str, Doc("Namespace of the objects, which must exist."), Matching(LABEL, "the name of a namespace")
+        str, Doc("Namespace of the objects, which must exist."), Matching(_LABEL, "the name of a namespace")
     ] = "default"
     replicas: Annotated[int, Limits(least=1), Doc("Number of pods, with `max-replicas` the smallest number.")] = 2
     max_replicas: Annotated[
@@ -55,12 +55,12 @@ class ClusterSettings(TargetSettings):
     secret: Annotated[
         str | None,
         Doc("Secret whose keys are the variables that the model needs (`serve-env`)."),
-        Matching(LABEL, "the name of a Secret"),
+        Matching(_LABEL, "the name of a Secret"),
     ] = None
     pull_secret: Annotated[
         str | None,
         Doc("Secret with the login for the image's registry."),
-        Matching(LABEL, "the name of a Secret"),
+        Matching(_LABEL, "the name of a Secret"),
     ] = None
 
     @property
@@ -94,6 +94,40 @@ class InferenceSettings(ClusterSettings, CanarySettings):
     url: Annotated[
         str | None,
         Doc("URL at which this machine reaches the service; without it the pods are asked through the API server."),
+        Matching(r"https?://[^\s@]+", "an HTTP address"),
+    ] = None
+
+
+@lazy_dataclass
+class Seldon2Settings(CanarySettings):
+    """Settings of the target seldon2: Models, which servers of Seldon Core 2 load."""
+
+    namespace: Annotated[
+        str, Doc("Namespace of the Models, with servers of Seldon."), Matching(_LABEL, "the name of a namespace")
+    ] = "default"
+    replicas: Annotated[int, Limits(least=1), Doc("Number of servers that load a version.")] = 1
+    max_replicas: Annotated[int | None, Limits(least=1), Doc("Largest number of them, if Seldon scales models.")] = None
+    memory: Annotated[int, Limits(least=6), Doc("Memory in MiB that the model needs on a server.")] = 1024
+    storage_uri: Annotated[
+        str | None,
+        Doc(
+            "Address of the model's files, with `{model-id}`, `{run-id}`, `{name}` and `{version}`, which must be set."
+        ),
+        Matching(r"[a-z][a-z0-9+.-]*://[^\s@\x00-\x1f]+", "an address such as s3://BUCKET/{model-id}/artifacts"),
+    ] = None
+    storage_secret: Annotated[
+        str | None,
+        Doc("Secret with the access to the files, as Seldon reads it."),
+        Matching(_LABEL, "the name of a Secret"),
+    ] = None
+    server: Annotated[
+        str | None,
+        Doc("Server that loads the model; by default one that has the capability `mlflow`."),
+        Matching(_LABEL, "the name of a Server"),
+    ] = None
+    url: Annotated[
+        str | None,
+        Doc("URL at which this machine reaches the mesh of Seldon; without it, it is reached by the API server."),
         Matching(r"https?://[^\s@]+", "an HTTP address"),
     ] = None
 

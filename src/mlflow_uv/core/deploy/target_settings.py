@@ -6,8 +6,6 @@ from ...command.limits import Limits
 from ...command.step import Doc, Matching
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
-LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123, as Kubernetes requires it
-
 
 @lazy_dataclass
 class TargetSettings:

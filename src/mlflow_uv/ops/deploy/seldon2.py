@@ -13,10 +13,11 @@ from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
 from ...command.wording import Wording, option
 from ...core.deploy.canary import NO_TRAFFIC, SharedTraffic
 from ...core.deploy.difference import DeploymentChange, changes_between
+from ...core.deploy.inference_manifests import stored_at
 from ...core.deploy.running import RUNNING
-from ...core.deploy.seldon2_manifests import ServedFiles, seldon2_experiment, seldon2_model
-from ...core.deploy.seldon2_settings import Seldon2Settings, stored_at
+from ...core.deploy.seldon2_manifests import SlotFiles, seldon2_experiment, seldon2_model
 from ...core.deploy.served_containers import SLOTS
+from ...core.deploy.settings import Seldon2Settings
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.containers import DEPLOYMENT, PART
@@ -49,7 +50,7 @@ _MOVES_S = 120.0  # within which an Experiment leads the requests
 
 
 @lazy_dataclass
-class _Seen:
+class _SeenModels:
     """The Models by their slots, and the slot that runs, None before an Experiment names one."""
 
     models: Mapping[str, Object]
@@ -98,7 +99,7 @@ class Seldon2Service:
         }
         self._before = seen.active
         self._slot = next(slot for slot in SLOTS if slot != seen.active)
-        served = ServedFiles(deployment=self._options.name, slot=self._slot, storage=storage, facts=facts)
+        served = SlotFiles(deployment=self._options.name, slot=self._slot, storage=storage, facts=facts)
         self._new = seldon2_model(served, self._settings, KEYS)
         return changes_between(now.facts, facts)
 
@@ -195,15 +196,15 @@ class Seldon2Service:
     def _name(self, slot: str) -> str:
         return f"{self._options.name}-{slot}"
 
-    def _seen(self) -> _Seen:
+    def _seen(self) -> _SeenModels:
         found = self._cluster.find(MODELS, self._label)
         models = {str(model["metadata"]["labels"].get(PART)): model for model in found}
         experiment = next(iter(self._cluster.find(EXPERIMENTS, self._label)), None)
         candidates = () if experiment is None else experiment["spec"].get("candidates") or ()
         active = next((slot for slot in models for first in candidates[:1] if first["name"] == self._name(slot)), None)
-        return _Seen(models=models, active=active, experiment=experiment)
+        return _SeenModels(models=models, active=active, experiment=experiment)
 
-    def _deployed(self, seen: _Seen) -> DeployedVersion:
+    def _deployed(self, seen: _SeenModels) -> DeployedVersion:
         names = models_of(*map(_facts, seen.models.values()))
         leftovers = tuple(f"the Model {self._name(slot)}" for slot in sorted(seen.models) if slot != seen.active)
         if seen.active is None or seen.experiment is None:

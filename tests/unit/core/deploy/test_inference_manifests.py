@@ -6,16 +6,18 @@ from typing import Any, cast
 
 import pytest
 
+from mlflow_uv.command.errors import BadInput
 from mlflow_uv.core.deploy.inference_manifests import (
     inference_service,
     seldon_deployment,
     seldon_predictor,
     storage_of,
+    stored_at,
     with_canary,
     with_shares,
 )
 from mlflow_uv.core.deploy.manifests import ManifestLabels, PodSpec
-from mlflow_uv.core.deploy.settings import InferenceSettings
+from mlflow_uv.core.deploy.settings import InferenceSettings, Seldon2Settings
 from mlflow_uv.core.release.record import ModelLink
 
 KEYS = ManifestLabels(deployment="d", slot="p", facts="f")
@@ -94,3 +96,22 @@ def test_variables_reach_the_model_by_reference(storage: str | None) -> None:
         assert '"secretKeyRef": {"name": "wine-variables", "key": "API_KEY"}' in text
         assert ('"image"' in text) == (storage is None)
         assert (storage or "r.example/wine") in text
+
+
+def test_the_address_of_the_files_has_what_differs_between_versions() -> None:
+    """
+    Another brace stays as it is.
+    """
+    settings = Seldon2Settings(target="seldon2", storage_uri="s3://b/{model-id}/{run-id}/{name}/{version}/{x}")
+
+    assert "s3://b/m-1/r-1/wine/3/{x}" == stored_at(settings, MODEL, "wine", "3")
+
+
+def test_without_an_address_nothing_can_be_served() -> None:
+    """
+    The message has the line to add.
+    """
+    with pytest.raises(BadInput, match="no `storage-uri`") as refused:
+        stored_at(Seldon2Settings(target="seldon2"), MODEL, "wine", "3")
+
+    assert "storage-uri = " in str(refused.value.fix)

@@ -1,11 +1,11 @@
 """Manifests for Seldon Core 2; contracts have the definitions."""
 
 from mlflow_uv.core.deploy.manifests import ManifestLabels
-from mlflow_uv.core.deploy.seldon2_manifests import ServedFiles, seldon2_experiment, seldon2_model
-from mlflow_uv.core.deploy.seldon2_settings import Seldon2Settings
+from mlflow_uv.core.deploy.seldon2_manifests import SlotFiles, seldon2_experiment, seldon2_model
+from mlflow_uv.core.deploy.settings import Seldon2Settings
 
 KEYS = ManifestLabels(deployment="d", slot="s", facts="f")
-SERVED = ServedFiles(deployment="prod", slot="blue", storage="s3://b/m", facts={"version": "1"})
+SERVED = SlotFiles(deployment="prod", slot="blue", storage="s3://b/m", facts={"version": "1"})
 
 
 def test_a_model_has_the_optional_fields_that_are_set_alone() -> None:

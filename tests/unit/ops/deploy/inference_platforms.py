@@ -8,8 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-from mlflow_uv.core.deploy.seldon2_settings import Seldon2Settings
-from mlflow_uv.core.deploy.settings import InferenceSettings
+from mlflow_uv.core.deploy.settings import InferenceSettings, Seldon2Settings
 from mlflow_uv.ops.deploy.kserve import KServeService
 from mlflow_uv.ops.deploy.seldon import SeldonService
 from mlflow_uv.ops.deploy.seldon2 import Seldon2Service
