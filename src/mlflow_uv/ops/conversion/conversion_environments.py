@@ -7,7 +7,7 @@ from ...core.lock.own_group import CONVERSION, RUNTIME, group_pins
 from ...core.release.digests import sha256
 from ...tools.toolbox import Tools
 from ..image.environment import Needs, indexes_for, read_inventory
-from ..image.group_environment import COMPLETE, group_environment, own_lock
+from ..image.group_environment import group_environment, own_lock
 
 _LIST = "mlflow-uv-conversion.txt"
 
@@ -23,9 +23,9 @@ def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tu
     installed = dict(inventory["installed"])
     pins = group_pins(own_lock(tools), CONVERSION, inventory["marker_environment"], without=installed)
     lines = "".join(f"{pin.hashed_line if needs.hashed else pin.line}\n" for pin in pins)
-    folder = tools.environments.serving(sha256(f"{needs.key(str(model_python))} {lines}".encode()))
-    interpreter = folder / "bin" / "python"
-    if not (folder / COMPLETE).is_file():
+    environment = tools.environments.serving(sha256(f"{needs.key(str(model_python))} {lines}".encode()))
+
+    def make(folder: Path) -> None:
         # Beside the model's own list: its wheels are named relative to the folder.
         listed = needs.list.with_name(_LIST)
         listed.write_text(f"{needs.list.read_text(encoding='utf-8').rstrip()}\n{lines}", encoding="utf-8")
@@ -39,11 +39,12 @@ def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tu
                 indexes=indexes_for(needs, tools),
                 on_line=tools.console.foreign,
             )
-        (folder / COMPLETE).touch()
         listed.unlink()
+
+    environment.make_once(make, valid=lambda: True)
     there = {pin.name for pin in pins} | set(installed)
     wanted = ("mlflow", "mlflow-skinny", "numpy", "onnx", "onnxruntime", "pandas", "protobuf")
-    return interpreter, tuple(name for name in wanted if name in there)
+    return environment.python, tuple(name for name in wanted if name in there)
 
 
 def runtime_interpreter(model_python: Path, tools: Tools) -> tuple[Path, str]:

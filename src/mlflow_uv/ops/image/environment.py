@@ -90,8 +90,23 @@ def needs_in(model: Path) -> Needs:
 
 def install(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
     """Create an environment for a model, and return its interpreter and inventory. Raises ToolFailed."""
-    folder = tools.environments.serving(needs.key(python))
-    interpreter = tools.uv.install(
+    environment = tools.environments.serving(needs.key(python))
+    environment.make_anew(lambda folder: _make(folder, needs, tools, python))
+    return environment.python, tools.servers.inventory(environment.python)
+
+
+def restored(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
+    """Reuse an existing environment with an unchanged inventory, else create it, as `install`."""
+    environment = tools.environments.serving(needs.key(python))
+    environment.make_once(
+        lambda folder: _make(folder, needs, tools, python),
+        valid=lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools),
+    )
+    return environment.python, tools.servers.inventory(environment.python)
+
+
+def _make(folder: Path, needs: Needs, tools: Tools, python: str) -> None:
+    tools.uv.install(
         needs.list,
         folder,
         python=python,
@@ -100,20 +115,23 @@ def install(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
         indexes=indexes_for(needs, tools),
         on_line=tools.console.foreign,
     )
-    inventory = tools.servers.inventory(interpreter)
-    (folder / _STAMP).write_text(inventory_digest(inventory), encoding="utf-8")
-    return interpreter, inventory
+    write_stamp(folder, tools)
 
 
-def restored(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
-    """Reuse an existing environment with an unchanged inventory, else create it, as `install`."""
-    folder = tools.environments.serving(needs.key(python))
-    interpreter, stamp = folder / "bin" / "python", folder / _STAMP
-    if interpreter.is_file() and stamp.is_file():
-        inventory = tools.servers.inventory(interpreter)
-        if stamp.read_text(encoding="utf-8") == inventory_digest(inventory):
-            return interpreter, inventory
-    return install(needs, tools, python=python)
+def write_stamp(folder: Path, tools: Tools) -> None:
+    """Keep the digest of the inventory that a new environment has."""
+    (folder / _STAMP).write_text(stamp_of(folder, tools), encoding="utf-8")
+
+
+def stamp_of(folder: Path, tools: Tools) -> str:
+    """Return the digest of the inventory that an environment has now."""
+    return inventory_digest(tools.servers.inventory(folder / "bin" / "python"))
+
+
+def stamp_in(folder: Path) -> str:
+    """Return the digest of the inventory that an environment had when it was made; empty if it has none."""
+    stamp = folder / _STAMP
+    return stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
 
 
 def indexes_for(needs: Needs, tools: Tools) -> Mapping[str, str]:

@@ -10,8 +10,6 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.toolbox import Tools
 from .environment import read_inventory
 
-COMPLETE = "mlflow-uv-complete"
-
 
 @lazy_dataclass
 class GroupEnvironment:
@@ -30,9 +28,9 @@ def group_environment(group: str, python: Path, tools: Tools) -> GroupEnvironmen
     inventory = read_inventory(tools.servers.inventory(python))
     pins = group_pins(own_lock(tools), group, inventory["marker_environment"])
     lines = "".join(f"{pin.hashed_line}\n" for pin in pins)
-    folder = tools.environments.serving(sha256(f"{python} {lines}".encode()))
-    if not (folder / COMPLETE).is_file():
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    environment = tools.environments.serving(sha256(f"{python} {lines}".encode()))
+
+    def make(folder: Path) -> None:
         listed = folder.with_suffix(".txt")
         listed.write_text(lines, encoding="utf-8")
         with tools.console.group(f"environment of {group}"):
@@ -45,9 +43,9 @@ def group_environment(group: str, python: Path, tools: Tools) -> GroupEnvironmen
                 indexes={},
                 on_line=tools.console.foreign,
             )
-        (folder / COMPLETE).touch()
-        listed.unlink(missing_ok=True)  # another process that made it at the same time may have removed it
-    return GroupEnvironment(python=folder / "bin" / "python", pins=pins)
+
+    environment.make_once(make, valid=lambda: True)
+    return GroupEnvironment(python=environment.python, pins=pins)
 
 
 def own_lock(tools: Tools) -> Lockfile:

@@ -1,6 +1,5 @@
 """Unpacks the packages of a composed image into an environment of this machine, where no engine can start the image."""
 
-import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 
@@ -15,10 +14,8 @@ from ...tools.project.files import write_atomically
 from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
 from .composed import ComposedServingImage
-from .environment import inventory_digest
+from .environment import stamp_in, stamp_of, write_stamp
 from .platforms import require_native
-
-_STAMP = "mlflow-uv-inventory"
 
 
 def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -> None:
@@ -29,18 +26,19 @@ def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -
     """
     digests = [layer.layer.blob.digest for layer in composed.packages.layers]
     key = sha256(canonical([python, composed.packages.python, digests]))
-    folder = tools.environments.serving(key)
+    environment = tools.environments.serving(key)
     write_atomically(_pointer(composed.image.id, tools), key.encode())
-    if _stamp(folder) and _stamp(folder) == _held(folder, tools):
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    tools.uv.create(folder, python=python, on_line=tools.console.foreign)
-    try:
-        for layer in composed.packages.layers:
-            _unpack(layer, folder)
-        (folder / _STAMP).write_text(_held(folder, tools), encoding="utf-8")
-    except (OSError, tarfile.TarError) as error:
-        raise ToolFailed(what="the layers of the image cannot be unpacked", why=str(error)) from error
+
+    def make(folder: Path) -> None:
+        tools.uv.create_relocatable(folder, python=python, on_line=tools.console.foreign)
+        try:
+            for layer in composed.packages.layers:
+                _unpack(layer, folder)
+            write_stamp(folder, tools)
+        except (OSError, tarfile.TarError) as error:
+            raise ToolFailed(what="the layers of the image cannot be unpacked", why=str(error)) from error
+
+    environment.make_once(make, valid=lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools))
 
 
 def serving_place(image: ImageLink, tools: Tools) -> ImageLink:
@@ -60,31 +58,22 @@ def serving_place(image: ImageLink, tools: Tools) -> ImageLink:
     except NoEngine as error:
         missing = f"no engine answers ({error.why or error.what})"
     folder = _folder(image.id, tools)
-    if not _stamp(folder):
+    if not stamp_in(folder):
         why = f"{missing}, and its layers were not composed on this machine"
         raise ChainBroken("image", why=why, fix=step_call("build-image"))
     reason = f"{missing}: the packages are those of the layers of the image, unpacked on this machine"
-    return ImageLink(kind="process", id=_stamp(folder), tag=str(folder), base="", base_digest="", reason=reason)
+    return ImageLink(kind="process", id=stamp_in(folder), tag=str(folder), base="", base_digest="", reason=reason)
 
 
 def _folder(image_id: str, tools: Tools) -> Path:
     """The environment of an image; one that does not exist if the image was not composed on this machine."""
     pointer = _pointer(image_id, tools)
     key = pointer.read_text(encoding="utf-8") if pointer.is_file() else image_id.rpartition(":")[2]
-    return tools.environments.serving(key)
+    return tools.environments.serving(key).folder
 
 
 def _pointer(image_id: str, tools: Tools) -> Path:
-    return tools.environments.serving(image_id.rpartition(":")[2]).with_suffix(".packages")
-
-
-def _stamp(folder: Path) -> str:
-    file = folder / _STAMP
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
-
-
-def _held(folder: Path, tools: Tools) -> str:
-    return inventory_digest(tools.servers.inventory(folder / "bin" / "python"))
+    return tools.environments.serving(image_id.rpartition(":")[2]).folder.with_suffix(".packages")
 
 
 def _unpack(layer: CachedLayer, folder: Path) -> None:

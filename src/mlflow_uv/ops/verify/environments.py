@@ -95,26 +95,24 @@ class ModelEnvironments:
         tools, needs = self.registry.tools, self._needs()
         if "pyspark" in _names(needs):
             return ModelEnvironment(python=locked)
-        folder = tools.environments.serving(sha256(f"{needs.key(str(locked))} {PYSPARK}".encode()))
-        complete = folder / "mlflow-uv-complete"
-        interpreter = folder / "bin" / "python"
-        if complete.is_file() and interpreter.is_file():
-            return ModelEnvironment(python=interpreter)
-        indexes = indexes_for(needs, tools)
-        with tools.console.group("environment with PySpark"):
-            tools.uv.install(
-                needs.list,
-                folder,
-                python=str(locked),
-                hashed=needs.hashed,
-                resolved=needs.requirements is not None,
-                indexes=indexes,
-                on_line=tools.console.foreign,
-            )
-            constraints = needs.model / model_files.REQUIREMENTS
-            tools.uv.add(interpreter, PYSPARK, constraints=constraints, indexes=indexes, on_line=tools.console.foreign)
-        complete.touch()
-        return ModelEnvironment(python=interpreter)
+        environment = tools.environments.serving(sha256(f"{needs.key(str(locked))} {PYSPARK}".encode()))
+
+        def make(folder: Path) -> None:
+            indexes, constraints = indexes_for(needs, tools), needs.model / model_files.REQUIREMENTS
+            with tools.console.group("environment with PySpark"):
+                python = tools.uv.install(
+                    needs.list,
+                    folder,
+                    python=str(locked),
+                    hashed=needs.hashed,
+                    resolved=needs.requirements is not None,
+                    indexes=indexes,
+                    on_line=tools.console.foreign,
+                )
+                tools.uv.add(python, PYSPARK, constraints=constraints, indexes=indexes, on_line=tools.console.foreign)
+
+        environment.make_once(make, valid=lambda: True)
+        return ModelEnvironment(python=environment.python)
 
     def _by_mlflow(self, source: EnvironmentSource, python: Path) -> ModelEnvironment:
         tools = self.registry.tools

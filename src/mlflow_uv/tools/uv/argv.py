@@ -16,7 +16,7 @@ def from_mirror(environment: Path) -> tuple[tuple[str, ...], ...]:
     python, pins = str(environment / "bin" / "python"), str(environment.with_suffix(".txt"))
     return (
         ("export", "--frozen", "--only-group", "registry", "--quiet", "--output-file", pins),
-        ("venv", "--no-project", "--no-progress", "--clear", str(environment)),
+        ("venv", "--no-project", "--no-progress", "--clear", "--relocatable", str(environment)),
         ("pip", "install", "--no-progress", "--no-deps", "--require-hashes", "--python", python, "-r", pins),
     )
 
@@ -30,3 +30,8 @@ def selected(project: Project, selection: Selection) -> tuple[str, ...]:
     for group in selection.groups:
         flags += ["--group", group]
     return tuple(flags)
+
+
+def version_flag(version: str | None) -> tuple[str, ...]:
+    """The flag for a version of Python that is known."""
+    return ("--python-version", version) if version else ()

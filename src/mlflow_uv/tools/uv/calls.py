@@ -79,6 +79,11 @@ class UvCalls:
         plain = for_uv(self._variables, respect=False).variables
         self._programs = Programs(runner, variables=plain, named=named, own=own)
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether a mirror of the public index is configured."""
+        return bool(self._mirror)
+
     # permissions
 
     @property

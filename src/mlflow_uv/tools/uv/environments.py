@@ -15,6 +15,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..engines.source_snapshot import restored_sources
 from ..mlflow.store import Store, StoreKind
 from ..project.files import Project, path_from
+from .environment_folder import EnvironmentFolder
 from .uv import Uv
 
 
@@ -103,9 +104,9 @@ class Environments:
             )
         return self.project(project, selection)
 
-    def serving(self, key: str) -> Path:
-        """Folder of the environment that serves a model without a container engine."""
-        return self._host.cache / "serving" / key[:16]
+    def serving(self, key: str) -> EnvironmentFolder:
+        """The environment with this key, of those that serve a model without a container engine, or convert one."""
+        return EnvironmentFolder(folder=self._host.cache / "serving" / key[:16], console=self._console)
 
     def interpreter(self, version: str) -> str:
         """
@@ -129,8 +130,16 @@ class Environments:
         folder = self._host.cache / f"registry-{lock_digest(lock)[:16]}"
         if folder not in self._interpreters:
             with self._console.group("environment of the registry client"):
-                self._interpreters[folder] = self._uv.sync_ours(self._host.ours, folder)
+                self._interpreters[folder] = self._sync_ours(folder)
         return self._interpreters[folder]
+
+    def _sync_ours(self, folder: Path) -> Path:
+        """Let uv sync it, which locks it; from a mirror it is installed, which must be done beside its place."""
+        if not self._uv.mirrored:
+            return self._uv.sync_ours(self._host.ours, folder)
+        environment = EnvironmentFolder(folder=folder, console=self._console)
+        environment.make_once(lambda new: self._uv.sync_ours(self._host.ours, new), valid=lambda: True)
+        return environment.python
 
 
 def _patch_of(interpreter: Path) -> int:

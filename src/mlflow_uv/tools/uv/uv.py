@@ -14,7 +14,7 @@ from ...core.lock.selection import Selection
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..project.files import Project, read_manifest
 from ..system.process import Completed
-from .argv import EXPORT, NEWER, OURS, from_mirror, selected
+from .argv import EXPORT, NEWER, OURS, from_mirror, selected, version_flag
 from .calls import UvCalls
 from .index_logins import refusal_in
 from .inert_python import refused_build
@@ -265,19 +265,26 @@ class Uv(UvCalls):
         on_line: Callable[[str], None],
     ) -> Path:
         """
-        Create an environment with these requirements; return its interpreter.
+        Create an environment with these requirements, which can be moved; return its interpreter.
 
         `resolved` says that they are a complete closure, so nothing else is installed; `hashed` that each has hashes.
         `indexes` are variables that name the indexes of the lock. Raises ToolFailed.
         """
-        interpreter = self.create(environment, python=python, on_line=on_line)
+        interpreter = self.create_relocatable(environment, python=python, on_line=on_line)
         flags = (*(("--no-deps",) if resolved else ()), *(("--require-hashes",) if hashed else ()))
         self._add_all(requirements, interpreter, flags, indexes, on_line)
         return interpreter
 
     def create(self, environment: Path, *, python: str, on_line: Callable[[str], None]) -> Path:
         """Create an empty environment; return its interpreter. Raises ToolFailed."""
-        argv = ("venv", "--no-project", "--no-progress", "--clear", "--python", python, str(environment))
+        return self._create(environment, ("--python", python), on_line)
+
+    def create_relocatable(self, environment: Path, *, python: str, on_line: Callable[[str], None]) -> Path:
+        """Create an empty environment that can be moved; return its interpreter. Raises ToolFailed."""
+        return self._create(environment, ("--relocatable", "--python", python), on_line)
+
+    def _create(self, environment: Path, flags: tuple[str, ...], on_line: Callable[[str], None]) -> Path:
+        argv = ("venv", "--no-project", "--no-progress", "--clear", *flags, str(environment))
         command = (self._programs.satisfying(None), *argv)
         environment.parent.mkdir(parents=True, exist_ok=True)  # the first one in a cache
         done = self._trusting.run(self._command(command, environment.parent, self._anywhere(), on_line=on_line))
@@ -367,7 +374,7 @@ class Uv(UvCalls):
         Raises ToolFailed.
         """
         flags = ("--no-progress", "--no-config", "--no-deps", "--require-hashes", "--only-binary", ":all:")
-        target = (*(("--python-platform", platform) if platform else ()), *_version_flag(version))
+        target = (*(("--python-platform", platform) if platform else ()), *version_flag(version))
         argv = ("pip", "install", *flags, *target, "--python", str(python), "--target", str(folder))
         variables = {**self._for_lock(respect_env=False).variables, **self._mirror, "UV_LINK_MODE": "copy"}
         variables = self.guard.with_indexes(variables, indexes or {})
@@ -383,14 +390,10 @@ class Uv(UvCalls):
         Nothing is installed, and no code of a package is run. Raises ToolFailed with uv's reason.
         """
         flags = ("--no-header", "--no-annotate", "--generate-hashes", "--only-binary", ":all:")
-        argv = ("pip", "compile", *flags, "--python-platform", platform, *_version_flag(version), str(requirements))
+        argv = ("pip", "compile", *flags, "--python-platform", platform, *version_flag(version), str(requirements))
         variables = self.guard.with_indexes({**self._anywhere(), **self._mirror}, indexes)
         command = self._command((self._programs.satisfying(None), *argv), requirements.parent, variables)
         done = self._trusting.run(replace(command, verbatim=True))
         if done.code != 0:
             raise failed("uv pip compile", done)
         return parse_requirements(done.stdout)
-
-
-def _version_flag(version: str | None) -> tuple[str, ...]:
-    return ("--python-version", version) if version else ()

@@ -12,6 +12,7 @@ from packaging.markers import default_environment
 from mlflow_uv.ops.conversion.conversion_environments import conversion_interpreter, runtime_interpreter
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.tools.toolbox import Tools
+from tests.environment_folders import folders_in
 
 PYTHON = Path("/model/bin/python")
 
@@ -24,7 +25,8 @@ class Uv:
 
     def install(self, requirements: Path, environment: Path, *, hashed: bool, **_: Any) -> Path:
         """See Uv."""
-        environment.mkdir(parents=True)
+        (environment / "bin").mkdir(parents=True)
+        (environment / "bin" / "python").touch()
         self.lists.append((requirements.read_text(), hashed))
         return environment / "bin" / "python"
 
@@ -54,7 +56,7 @@ def tools(tmp_path: Path, root: Path) -> Tools:
         "Tools",
         SimpleNamespace(
             servers=SimpleNamespace(inventory=lambda _python: json.dumps(inventory)),
-            environments=SimpleNamespace(serving=lambda key: tmp_path / "cache" / key[:16]),
+            environments=SimpleNamespace(serving=folders_in(tmp_path / "cache")),
             host=SimpleNamespace(ours=root, variables={}),
             uv=Uv(),
             console=Quiet(),

@@ -14,6 +14,7 @@ from mlflow_uv.core.model import model_files
 from mlflow_uv.core.release.record import WheelLink
 from mlflow_uv.ops.image.environment import install, mismatches, needs_in, needs_of, restored
 from mlflow_uv.tools.toolbox import Tools
+from tests.environment_folders import folders_in
 
 SIX = "six==1.17.0 \\\n    --hash=sha256:00\n"
 WHEEL = "mine-1.0-py3-none-any.whl"
@@ -30,7 +31,7 @@ class Fakes:
     def __call__(self) -> Tools:
         """As a step takes them."""
         fakes = SimpleNamespace(
-            environments=SimpleNamespace(serving=lambda key: self.folder / key[:16]),
+            environments=SimpleNamespace(serving=folders_in(self.folder)),
             uv=SimpleNamespace(install=self._install),
             servers=SimpleNamespace(inventory=self._inventory),
             console=SimpleNamespace(foreign=print, group=nullcontext),

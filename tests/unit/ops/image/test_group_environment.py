@@ -1,8 +1,6 @@
 """Tests the environment of a dependency group, with an installer that keeps what it was asked for."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +11,8 @@ from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.core.lock.own_group import SIGNING
 from mlflow_uv.ops.image.group_environment import group_environment
 from mlflow_uv.tools.toolbox import Tools
+from tests.console import KeptConsole
+from tests.environment_folders import folders_in
 
 ROOT = Path(__file__).resolve().parents[4]
 MARKERS = {
@@ -38,15 +38,11 @@ class Machine:
         assert words["hashed"]
         assert words["resolved"]
         self.installed.append(listed.read_text())
-        environment.mkdir(parents=True, exist_ok=True)
+        (environment / "bin").mkdir(parents=True)
+        (environment / "bin" / "python").touch()
         if self.fails:
             self.fails = False
             raise ToolFailed(what="no network")
-
-    @contextmanager
-    def group(self, title: str) -> Iterator[None]:
-        """See Console."""
-        yield
 
     @property
     def tools(self) -> Tools:
@@ -56,9 +52,9 @@ class Machine:
             "Tools",
             SimpleNamespace(
                 servers=SimpleNamespace(inventory=lambda _: inventory),
-                environments=SimpleNamespace(serving=lambda key: self.folder / key[:8]),
+                environments=SimpleNamespace(serving=folders_in(self.folder)),
                 uv=SimpleNamespace(install=self.install),
-                console=SimpleNamespace(group=self.group, foreign=None),
+                console=KeptConsole(),
                 host=SimpleNamespace(ours=ROOT),
             ),
         )

@@ -18,6 +18,7 @@ from mlflow_uv.tools.layers.cache import CachedLayer
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
 from mlflow_uv.tools.toolbox import Tools
 from tests.console import KeptConsole
+from tests.environment_folders import folders_in
 
 INVENTORY = '{"python": "3.12.1", "installed": [["grape", "1.0"]]}'
 CONFIG = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}
@@ -30,7 +31,7 @@ class FakeUv:
     def __init__(self) -> None:
         self.created = 0
 
-    def create(self, environment: Path, **_: Any) -> Path:
+    def create_relocatable(self, environment: Path, **_: Any) -> Path:
         self.created += 1
         (environment / "bin").mkdir(parents=True)
         (environment / "bin" / "python").symlink_to(sys.executable)
@@ -51,7 +52,7 @@ def tools_in(folder: Path, *, engine: bool) -> Tools:
             host=SimpleNamespace(machine="x86_64"),
             console=KeptConsole(),
             engines=SimpleNamespace(available=available),
-            environments=SimpleNamespace(serving=lambda key: folder / key[:16]),
+            environments=SimpleNamespace(serving=folders_in(folder)),
             servers=SimpleNamespace(inventory=lambda python: INVENTORY if python.is_file() else "{}"),
         ),
     )

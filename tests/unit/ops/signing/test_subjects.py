@@ -12,7 +12,6 @@ from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.core.release.digests import tree_digest
 from mlflow_uv.core.signing.statement import statements
 from mlflow_uv.core.signing.trust_policy import TrustPolicy
-from mlflow_uv.ops.image import group_environment
 from mlflow_uv.ops.signing.subjects import checked_image, checked_model
 from mlflow_uv.ops.signing.trust import TrustSettings
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
@@ -65,8 +64,7 @@ def tools_of(signers: Signers, *, answers: bool = False) -> Tools:
     """Tools whose environment for signing is there; the registry has DIGEST under a tag, or does not answer."""
     program = signers.program
     inventory = '{"installed": [], "marker_environment": {"python_full_version": "3.11.7", "sys_platform": "linux"}}'
-    environment = program.python.parents[1]
-    (environment / group_environment.COMPLETE).touch()
+    environment = SimpleNamespace(python=program.python, make_once=lambda *_, **__: None)
 
     def digest_of_tag(_: str) -> str:
         if not answers:

@@ -16,6 +16,7 @@ from mlflow_uv.ops.lineage.registry_client import RegistryClient
 from mlflow_uv.ops.verify.environments import EnvironmentSource, ModelEnvironment, ModelEnvironments
 from mlflow_uv.tools.mlflow.model_commands import ModelCommands, PyenvPython
 from mlflow_uv.tools.system.process import Completed
+from tests.environment_folders import folders_in
 
 LOCKED, UV, VIRTUALENV, CONDA, SPARK = EnvironmentSource
 DONE = Completed(code=0, stdout="", stderr="")
@@ -49,7 +50,7 @@ class Fakes:
         (model / model_files.HASHED).write_text("six==1.17.0 \\\n    --hash=sha256:00\n")
         (model / model_files.PYTHON).write_text("3.12.1\n")
         tools = SimpleNamespace(
-            environments=SimpleNamespace(serving=lambda _key: self.folder / "locked"),
+            environments=SimpleNamespace(serving=lambda _key: folders_in(self.folder)("locked")),
             uv=SimpleNamespace(install=self._install, as_installer=self._as_installer),
             servers=SimpleNamespace(inventory=self._inventory),
             console=SimpleNamespace(foreign=print, group=nullcontext),
@@ -82,7 +83,8 @@ class Fakes:
         self.calls.append("install")
         if self.install_fails:
             raise ToolFailed(what="`uv pip install` failed", why="no wheel of six", fix="mlflow-uv check-targets")
-        folder.mkdir()
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / "python").touch()
         return folder / "bin" / "python"
 
     def _as_installer(self, folder: Path, _indexes: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.tools.system.partial_folders import new_folder, remove_abandoned
+from mlflow_uv.tools.system.partial_folders import new_folder, remove_abandoned, replace_folder
 
 HOLDING = """
 import sys, time
@@ -19,6 +19,16 @@ with new_folder(Path(sys.argv[1])) as folder:
     print(folder.name, flush=True)
     while True:
         time.sleep(60)
+"""
+
+# Says how often a file was missing until standard input ends.
+LOOKING = """
+import os, select, sys
+missed = looks = 0
+print("looking", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    missed, looks = missed + (not os.path.exists(sys.argv[1])), looks + 1
+print(missed)
 """
 
 
@@ -81,3 +91,34 @@ def test_a_folder_that_is_not_locked_yet_and_a_link_are_left_alone(tmp_path: Pat
 
     assert [".new-file", ".new-link"] == names(tmp_path / "cache")
     assert ["kept"] == names(tmp_path / "elsewhere")
+
+
+def folder(path: Path, text: str) -> Path:
+    path.mkdir()
+    (path / "file").write_text(text)
+    return path
+
+
+def test_there_is_always_one_in_the_place(tmp_path: Path) -> None:
+    """
+    Another process that looks all the time never misses it.
+    """
+    place = folder(tmp_path / "place", "0")
+    argv = (sys.executable, "-c", LOOKING, place / "file")
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as looking:
+        assert looking.stdout is not None
+        looking.stdout.readline()
+        for number in range(1, 300):
+            replace_folder(folder(tmp_path / f"new-{number}", str(number)), place, old=tmp_path / f"old-{number}")
+        missed, _ = looking.communicate("\n", timeout=60)
+
+    assert ("0\n", "299", "298") == (missed, (place / "file").read_text(), (tmp_path / "new-299" / "file").read_text())
+
+
+def test_a_folder_is_put_where_none_was(tmp_path: Path) -> None:
+    """
+    Nothing is left at its old place.
+    """
+    replace_folder(folder(tmp_path / "new", "1"), tmp_path / "place", old=tmp_path / "old")
+
+    assert ["place"] == [path.name for path in tmp_path.iterdir()]

@@ -1,0 +1,12 @@
+"""Gives tests the environment folders of a cache, without a console."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mlflow_uv.tools.uv.environment_folder import EnvironmentFolder
+from tests.console import KeptConsole
+
+
+def folders_in(cache: Path) -> Callable[[str], EnvironmentFolder]:
+    """Return what `Environments.serving` is in this cache."""
+    return lambda key: EnvironmentFolder(folder=cache / key[:16], console=KeptConsole())

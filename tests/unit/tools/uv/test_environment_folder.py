@@ -1,0 +1,156 @@
+"""Folders of environments: made by one process at a time, complete as soon as they exist, replaced while in use."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.tools.uv.environment_folder import EnvironmentFolder
+from tests.environment_folders import folders_in
+
+# Makes an environment of two files, and waits between them for a line of standard input.
+MAKING = """
+import sys
+from pathlib import Path
+from mlflow_uv.tools.uv.environment_folder import EnvironmentFolder
+
+class Printing:
+    def say(self, text):
+        print(text, flush=True)
+
+def make(folder):
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").write_text(sys.argv[2])
+    print("half", flush=True)
+    sys.stdin.readline()
+    (folder / "rest").write_text(sys.argv[2])
+
+environment = EnvironmentFolder(folder=Path(sys.argv[1]), console=Printing())
+if sys.argv[3] == "once":
+    environment.make_once(make, valid=lambda: True)
+else:
+    environment.make_anew(make)
+print((environment.folder / "rest").read_text(), flush=True)
+"""
+
+
+def started(environment: EnvironmentFolder, name: str, how: str) -> subprocess.Popen[str]:
+    """A process that makes the environment."""
+    argv = (sys.executable, "-c", MAKING, environment.folder, name, how)
+    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+class Made:
+    """Makes environments, and counts them; `fails` ends it in the middle."""
+
+    def __init__(self, text: str, *, fails: bool = False) -> None:
+        self.text, self.fails, self.count = text, fails, 0
+
+    def __call__(self, folder: Path) -> None:
+        self.count += 1
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / "python").write_text(self.text)
+        if self.fails:
+            raise ValueError(self.text)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> EnvironmentFolder:
+    """Nothing made yet."""
+    return folders_in(tmp_path)("key")
+
+
+@pytest.mark.parametrize("how", ["once", "anew"])
+def test_of_two_processes_one_makes_it_and_the_other_waits_and_takes_it(
+    environment: EnvironmentFolder, how: str
+) -> None:
+    """
+    Nobody sees the half, and the second says why it waits; what it gets was made after it began.
+    """
+    environment.folder.mkdir(parents=True)  # not complete
+    with started(environment, "first", how) as first:
+        half = line(first)
+        with started(environment, "second", how) as second:
+            waits = line(second)
+            there = list(environment.folder.iterdir())
+            made, _ = first.communicate("\n", timeout=60)
+            taken, _ = second.communicate(timeout=60)
+
+    assert ("half", [], "first\n", "first\n") == (half, there, made, taken)
+    assert "waiting for another process that makes the same environment" == waits
+
+
+def test_an_environment_in_use_is_made_anew_only_by_who_began_later(environment: EnvironmentFolder) -> None:
+    """
+    The one that is there is replaced, whole by whole.
+    """
+    environment.make_anew(Made("old"))
+    with started(environment, "new", "anew") as process:
+        half = line(process)
+        meanwhile = environment.python.read_text()
+        process.communicate("\n", timeout=60)
+
+    assert ("half", "old", "new") == (half, meanwhile, environment.python.read_text())
+    assert ["key", "key.lock"] == sorted(path.name for path in environment.folder.parent.iterdir())
+
+
+def test_what_a_killed_process_left_is_nothing_and_the_next_one_makes_it(environment: EnvironmentFolder) -> None:
+    """
+    Its lock ends with it.
+    """
+    with started(environment, "killed", "once") as process:
+        half = line(process)
+        process.send_signal(signal.SIGKILL)
+    left = environment.folder.exists()
+    make = Made("next")
+
+    environment.make_once(make, valid=lambda: True)
+
+    assert ("half", False, 1, "next") == (half, left, make.count, environment.python.read_text())
+
+
+def test_an_environment_that_fails_to_be_made_leaves_the_one_that_is_there(environment: EnvironmentFolder) -> None:
+    """
+    Whoever uses it goes on.
+    """
+    environment.make_anew(Made("old"))
+
+    with pytest.raises(ValueError, match="new"):
+        environment.make_anew(Made("new", fails=True))
+
+    assert ("old", True) == (environment.python.read_text(), environment.complete)
+
+
+def test_it_is_made_again_where_it_is_not_valid_or_lost_its_interpreter(environment: EnvironmentFolder) -> None:
+    """
+    Once otherwise.
+    """
+    make = Made("python")
+
+    counts = []
+    for valid, lost in ((True, False), (True, False), (False, False), (True, True)):
+        if lost:
+            environment.python.unlink()
+        environment.make_once(make, valid=lambda valid=valid: valid)  # type: ignore[misc]
+        counts.append(make.count)
+
+    assert [1, 1, 2, 3] == counts
+
+
+def test_a_folder_without_a_mark_is_replaced(environment: EnvironmentFolder) -> None:
+    """
+    It was made in its place and perhaps not to the end.
+    """
+    (environment.folder / "bin").mkdir(parents=True)
+    environment.python.write_text("half")
+
+    environment.make_once(Made("whole"), valid=lambda: True)
+
+    assert "whole" == environment.python.read_text()
