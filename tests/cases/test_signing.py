@@ -11,7 +11,7 @@ import pytest
 
 from mlflow_uv.core.release.digests import tree_digest
 from mlflow_uv.core.release.record import from_json
-from mlflow_uv.core.signing.statement import CHAIN, PROVENANCE, SBOM, predicate_type
+from mlflow_uv.core.signing.statement import CHAIN, MODEL_CARD, PROVENANCE, SBOM, predicate_type
 from mlflow_uv.tools.system.content import digests_in
 from tests.registries import registry
 from tests.sharing import SharedFolder
@@ -85,7 +85,7 @@ def test_a_model_that_was_rewritten_with_its_record_and_all_tags_is_refused(
 
     key = signing.outputs["signer"]
     reason = f"`model` of the release record is not what {key} signed"
-    assert (3, True, 0) == (signing.outputs["attestation-count"], signing.outputs["signed"], before.code)
+    assert (5, True, 0) == (signing.outputs["attestation-count"], signing.outputs["signed"], before.code)
     assert (0, []) == (without.code, without.outputs["broken"])
     assert [(1, ["signature"])] * 2 == [(one.code, one.outputs["broken"]) for one in (audited, verified)]
     assert (1, ["gate-chain"]) == (promoted.code, promoted.rules)
@@ -116,7 +116,7 @@ def test_what_was_signed_is_not_signed_again_and_its_files_are_valid_for_others(
     )  # fmt: skip
     assert (0, 1) == (valid.returncode, changed.returncode), valid.stderr
     found = signers.program.verify(tuple(attestations.splitlines()), signers.trusting("first"))
-    assert [CHAIN, PROVENANCE, SBOM] == [predicate_type(bundle.payload) for bundle in found]
+    assert [CHAIN, PROVENANCE, SBOM, SBOM, MODEL_CARD] == [predicate_type(bundle.payload) for bundle in found]
 
 
 @LATER
@@ -134,7 +134,7 @@ def test_two_who_sign_at_the_same_time_are_both_kept(sample: SampleProject, sign
 
     assert [0, 0] == [result.code for result in results], results[0].stderr + results[1].stderr
     assert [0, 0] == [result.code for result in verified], verified[0].stderr + verified[1].stderr
-    assert 6 == len(kept(sample, "signature/attestations.jsonl").read_text().splitlines())
+    assert 10 == len(kept(sample, "signature/attestations.jsonl").read_text().splitlines())
 
 
 @LATER
@@ -238,7 +238,7 @@ def test_an_old_signature_is_not_one_of_a_new_version(sample: SampleProject, sig
 
 
 @LATER
-@pytest.mark.parametrize("harm", ["removed", "emptied", "of another kind"])
+@pytest.mark.parametrize("harm", ["removed", "emptied", "of another kind", "sbom", "card", "record"])
 def test_an_attestation_that_is_gone_is_missed(sample: SampleProject, signers: Signers, harm: str) -> None:
     """
     The record still names the signer, which proves nothing.
@@ -247,14 +247,22 @@ def test_an_attestation_that_is_gone_is_missed(sample: SampleProject, signers: S
     attestations = kept(sample, "signature/attestations.jsonl")
     if harm == "removed":
         attestations.unlink()
+    elif harm == "record":
+        kept(sample, "record.json").unlink()
     else:
         lines = attestations.read_text().splitlines()
-        attestations.write_text("" if harm == "emptied" else "\n".join(lines[1:]))
+        left = {"emptied": [], "of another kind": lines[1:], "sbom": [*lines[:2], *lines[3:]], "card": lines[:-1]}
+        attestations.write_text("\n".join(left[harm]))
 
     refused = sample.run("audit", VERSION, variables=trust(signers, "first"))
 
-    assert (1, ["signature"]) == (refused.code, refused.outputs["broken"]), refused.stderr
-    assert "the store has " in refused.stderr
+    assert (1, True) == (refused.code, "signature" in refused.outputs["broken"]), refused.stderr
+    reasons = {
+        "sbom": "the store has no attestation of https://cyclonedx.org/bom as key ",
+        "card": "attestation/model-card/v1 as key ",
+        "record": "has no release record that could be signed",
+    }
+    assert reasons.get(harm, "the store has ") in refused.stderr
 
 
 @LATER

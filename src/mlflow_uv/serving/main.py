@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import settings
-from .model import loading, model_location
+from .model import loading, model_location, signed_files
 from .observability import metrics
 from .older_mlflow import fastapi_compat
 from .process import workers
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         return run(configuration, bind(configuration.host, configuration.port))
     except InvalidSetting as error:
         return end(str(error), INVALID)
-    except (loading.CannotLoad, model_location.UnreadableModel) as error:
+    except (loading.CannotLoad, model_location.UnreadableModel, signed_files.NotSigned) as error:
         return end(str(error), loading.CANNOT_LOAD)
     finally:
         if folder := os.environ.pop(metrics.FOLDER, None):
@@ -61,8 +61,10 @@ def bind(host: str, port: int) -> Listener:
 
 
 def run(configuration: Settings, listener: Listener) -> int:
-    """Serve with one worker in this process, or several in forks of it. Raises CannotLoad and InvalidSetting."""
+    """Serve with one worker in this process, or several in forks. Raises CannotLoad, InvalidSetting, NotSigned."""
     variables = dict(os.environ)  # before the model's code, which may change them
+    if configuration.trust is not None:
+        workers.log(signed_files.require_signed(configuration.model, configuration.trust))
     scoring_server = loading.import_mlflow(configuration.model)
     if configuration.workers == 1:
         with loading.exit_on_stop_signal():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .model import model_location
+from .model import model_location, signed_files
 from .process import cpus
 
 DEFAULT_PORT = "8080"
@@ -44,6 +44,7 @@ class Settings:
     openapi: bool
     fast: bool
     separate: bool
+    trust: "signed_files.SignedModelTrust | None" = None
 
 
 def read(variables: Mapping[str, str]) -> Settings:
@@ -69,6 +70,23 @@ def read(variables: Mapping[str, str]) -> Settings:
         openapi=choice(variables, "OPENAPI", "0", SWITCH),
         fast=choice(variables, "FAST", "1", SWITCH),
         separate=choice(variables, "MLFLOW_UV_APART", "0", SWITCH),
+        trust=trust(variables),
+    )
+
+
+def trust(variables: Mapping[str, str]) -> "signed_files.SignedModelTrust | None":
+    """Whose signature the model needs, if VERIFY names a key."""
+    keys, attestations = (variables.get(name) or "" for name in ("VERIFY", "ATTESTATIONS"))
+    if not keys and not attestations:
+        return None
+    if not keys or not attestations:
+        missing = "ATTESTATIONS" if keys else "VERIFY"
+        raise InvalidSetting(f"{missing} is empty: VERIFY and ATTESTATIONS are needed together to verify a model.")
+    return signed_files.SignedModelTrust(
+        keys=keys,
+        attestations=attestations,
+        name=variables.get("MODEL_NAME") or "",
+        version=variables.get("MODEL_VERSION") or "",
     )
 
 

@@ -72,7 +72,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         links = merge_checks(require_unbroken(audit.checks))
         _require_tested(audit, shown)
         findings = tuple(link_findings(links, shown, strict=inputs.strict))
-        count = len(version_statements(audit, tools)) if signer is None else 0
+        count = len(version_statements(audit, registry)) if signer is None else 0
         if signer is not None and all(finding.severity is not Severity.ERROR for finding in findings):
             with tools.console.group(f"sign {shown}"):
                 signed = sign_version(audit, signer, registry)

@@ -1,6 +1,6 @@
 """Builds the in-toto statements about a version from its release record, and reads the one about its chain."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -9,7 +9,7 @@ from ... import __version__
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..image.reference import image_reference
 from ..release.commit import UNKNOWN
-from ..release.digests import ADDED_ON_DOWNLOAD, canonical, tree_digest
+from ..release.digests import ADDED_ON_DOWNLOAD, canonical, sha256, tree_digest
 from ..release.record import LINKS, OPTIONAL, Record, from_json
 from ..security.documents import parse_json
 
@@ -17,7 +17,8 @@ _HOME = "https://github.com/org/mlflow-uv-action"
 STATEMENT = "https://in-toto.io/Statement/v1"
 CHAIN = f"{_HOME}/attestation/chain/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
-SBOM = "https://cyclonedx.org/bom"
+SBOM = "https://cyclonedx.org/bom"  # also of the ML-BOM, which is a document of the same format
+MODEL_CARD = f"{_HOME}/attestation/model-card/v1"
 # What OpenSSF Model Signing signs, and what it leaves out by default.
 MODEL_FILES = "https://model_signing/signature/v1.0"
 NOT_IN_RESOURCES = (".git", ".gitignore", ".gitattributes", ".github")
@@ -28,10 +29,16 @@ UNSIGNED = OPTIONAL | {"alias"}
 
 @lazy_dataclass
 class SignedChain:
-    """What a statement about a chain says: the record, and the SHA-256 of each file of the model by its path."""
+    """
+    What a statement about a chain says: the record, and the SHA-256 of each file of the model by its path.
+
+    `statements` are the predicate type and the SHA-256 of each other statement that was signed with it; there are none
+    in a statement of an earlier release.
+    """
 
     record: Record
     files: Mapping[str, str]
+    statements: tuple[tuple[str, str], ...] = ()
 
     @property
     def version(self) -> str:
@@ -40,20 +47,26 @@ class SignedChain:
         return f"{version.name} version {version.version}" if version else "a model without a version"
 
 
-def statements(record: Record, files: Iterable[tuple[PurePosixPath, str]], sbom: str) -> tuple[str, ...]:
+def statements(
+    record: Record, files: Iterable[tuple[PurePosixPath, str]], documents: Iterable[tuple[str, Any]]
+) -> tuple[str, ...]:
     """
-    The statements about a version as JSON texts: its chain, its provenance, and its SBOM if there is one.
+    The statements about a version as JSON texts: its chain, its provenance, and documents with their predicate types.
 
-    Each has the model and the image as its subjects. Equal arguments give equal texts.
+    Each has the model and the image as its subjects, and that about the chain lists the others, so that none of them
+    can be missing. Equal arguments give equal texts.
     """
     subjects = _subjects(record)
-    predicates = [(CHAIN, _chain(record, files)), (PROVENANCE, _provenance(record))]
-    if sbom:
-        predicates.append((SBOM, parse_json(sbom)))
-    return tuple(
-        canonical({"_type": STATEMENT, "subject": subjects, "predicateType": kind, "predicate": predicate}).decode()
-        for kind, predicate in predicates
-    )
+
+    def statement(kind: str, predicate: Any) -> str:
+        content = {"_type": STATEMENT, "subject": subjects, "predicateType": kind, "predicate": predicate}
+        return canonical(content).decode()
+
+    predicates = ((PROVENANCE, _provenance(record)), *documents)
+    others = [(kind, statement(kind, predicate)) for kind, predicate in predicates]
+    listed = [{"predicateType": kind, "sha256": sha256(text.encode())} for kind, text in others]
+    chain = {**_chain(record, files), "statements": listed}
+    return (statement(CHAIN, chain), *(text for _, text in others))
 
 
 def predicate_type(statement: str) -> str:
@@ -84,7 +97,19 @@ def read_chain(statement: str) -> SignedChain:
         raise ValueError("its subjects are not the model and the image of its record")
     if tree_digest((PurePosixPath(path), digest) for path, digest in files.items()) != record.model.sha256:
         raise ValueError("the files that it lists do not have the digest of its model")
-    return SignedChain(record=record, files=files)
+    return SignedChain(record=record, files=files, statements=_listed(predicate.get("statements", [])))
+
+
+def missing_statements(chain: SignedChain, found: Collection[str]) -> tuple[str, ...]:
+    """The predicate types of the statements that a chain lists, and whose SHA-256 is not among those found."""
+    return tuple(kind for kind, digest in chain.statements if digest not in found)
+
+
+def _listed(content: Any) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple((str(one["predicateType"]), str(one["sha256"])) for one in content)
+    except (TypeError, KeyError):
+        raise ValueError("it does not list the statements that were signed with it") from None
 
 
 def differing_links(signed: Record, current: Record) -> tuple[str, ...]:

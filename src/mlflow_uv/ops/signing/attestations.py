@@ -36,28 +36,29 @@ def in_store(registry: RegistryClient, version: RegisteredVersion) -> KeptSignat
     if not version.run_id or not version.model_id:
         return KeptSignatures(bundles=(), model_signature="")
     texts = [_downloaded(registry, version, file) for file in (ATTESTATIONS, MODEL_SIGNATURE)]
-    return KeptSignatures(bundles=bundles_in(texts[0]), model_signature=texts[1])
+    return KeptSignatures(bundles=bundles_in(texts[0]), model_signature=texts[1].strip())
 
 
 def add_to_store(registry: RegistryClient, version: RegisteredVersion, signed: KeptSignatures) -> int:
     """
     Add signatures to those that the store has at this moment; return the number of bytes that were written.
 
+    The signature of the model is replaced, by an empty file if the signer made none: it is that of the last signer.
     Raises StoreUnreachable, ToolFailed, and BadInput for files that are too large.
     """
     kept = in_store(registry, version)
-    model_signature = signed.model_signature or kept.model_signature
-    if {*signed.bundles} <= {*kept.bundles} and model_signature == kept.model_signature:
+    if {*signed.bundles} <= {*kept.bundles} and signed.model_signature == kept.model_signature:
         return 0
     bundles = (*(bundle for bundle in kept.bundles if bundle not in signed.bundles), *signed.bundles)
-    contents = {ATTESTATIONS: "".join(f"{bundle}\n" for bundle in bundles), MODEL_SIGNATURE: model_signature}
+    contents = {ATTESTATIONS: "".join(f"{bundle}\n" for bundle in bundles)}
+    if signed.model_signature != kept.model_signature:
+        contents[MODEL_SIGNATURE] = signed.model_signature or "\n"  # some stores do not take an empty file
     with TemporaryDirectory(prefix="mlflow-uv-signature-") as scratch:
         for name, content in contents.items():
-            if content:
-                file = Path(scratch) / name
-                file.write_text(content, encoding="utf-8")
-                path = signature_artifact(version, name)
-                registry.client.log_record(str(version.run_id), file=file, path=path)
+            file = Path(scratch) / name
+            file.write_text(content, encoding="utf-8")
+            path = signature_artifact(version, name)
+            registry.client.log_record(str(version.run_id), file=file, path=path)
     return sum(len(content.encode()) for content in contents.values())
 
 

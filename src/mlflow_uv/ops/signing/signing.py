@@ -1,10 +1,10 @@
 """Signs a version whose chain holds, and keeps the attestations with its image, its model and its record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ...command.errors import BadInput, StepError, ToolFailed
 from ...command.wording import local, option
@@ -14,7 +14,8 @@ from ...core.model import model_files
 from ...core.release.digests import ADDED_ON_DOWNLOAD, sha256
 from ...core.release.record import Record, SignatureLink
 from ...core.security.child_environment import IDENTITY_TOKEN, SIGNING_KEY
-from ...core.signing.statement import statements
+from ...core.security.documents import parse_json
+from ...core.signing.statement import MODEL_CARD, SBOM, statements
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.project.files import read_project
@@ -32,6 +33,8 @@ from .verification import signing_program
 T = TypeVar("T")
 # The audience that Fulcio requires of a token.
 _AUDIENCE = "sigstore"
+# The alias whose metrics the documents have, which is the default of model-card.
+_CHAMPION = "champion"
 
 
 @lazy_dataclass
@@ -92,10 +95,28 @@ def workflow_signer(sigstore: str, tools: Tools) -> WorkflowIdentity:
     )
 
 
-def version_statements(audit: Audited, tools: Tools) -> tuple[str, ...]:
-    """The statements about a version: chain, provenance, and the SBOM of its lock if uv can write one."""
+def version_statements(audit: Audited, registry: RegistryClient) -> tuple[str, ...]:
+    """The statements about a version: chain, provenance, the SBOM of its lock if uv can write one, and its card."""
     assert audit.record is not None  # noqa: S101  # sign checked it
-    return statements(audit.record, digests_in(audit.model), _sbom(audit.record, audit.model, tools))
+    return statements(audit.record, digests_in(audit.model), tuple(_documents(audit, audit.record, registry)))
+
+
+def _documents(audit: Audited, record: Record, registry: RegistryClient) -> Iterator[tuple[str, Any]]:
+    """The SBOM, the ML-BOM and the model card with their predicate types; each says why if it cannot be written."""
+    # Modules of the steps that describe a version, which no other part of signing needs.
+    from ...core.card.ml_bom import render_ml_bom  # noqa: PLC0415
+    from ...core.card.readme import render_readme  # noqa: PLC0415
+    from ..card.described_version import describe_audited  # noqa: PLC0415
+
+    if sbom := _sbom(record, audit.model, registry.tools):
+        yield SBOM, parse_json(sbom)
+    try:
+        described = describe_audited(audit, registry, champion=_CHAMPION)
+    except BadInput as error:
+        registry.tools.console.say(f"  no model card is signed: {error}")
+        return
+    yield SBOM, parse_json(render_ml_bom(described))
+    yield MODEL_CARD, {"mediaType": "text/markdown", "content": render_readme(described)}
 
 
 def sign_version(audit: Audited, signer: SigningKey | WorkflowIdentity, registry: RegistryClient) -> Signed:
@@ -110,7 +131,7 @@ def sign_version(audit: Audited, signer: SigningKey | WorkflowIdentity, registry
     kept = in_store(registry, audit.description)
     image = record.image if record.image is not None and record.image.digest else None
     attached = _answered(lambda: with_image(registry, image), image.tag) if image is not None else ()
-    about = version_statements(audit, tools)
+    about = version_statements(audit, registry)
     ignored = tuple(sorted(ADDED_ON_DOWNLOAD))
     earlier = KeptSignatures(
         bundles=tuple(dict.fromkeys((*kept.bundles, *attached))), model_signature=kept.model_signature

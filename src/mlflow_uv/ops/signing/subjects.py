@@ -22,7 +22,7 @@ from ..lineage.registry_client import RegistryClient
 from ..lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from .attestations import BUNDLE_TYPE, BUNDLES_LIMIT, bundles_in
 from .trust import TrustSettings
-from .verification import LINK, SignedVersion, from_signature, read_chains, signing_program, some_of
+from .verification import LINK, SignedVersion, absent_statement, from_signature, read_chains, signing_program, some_of
 
 
 @lazy_dataclass
@@ -110,7 +110,8 @@ def _subject(
         reason = "; ".join(problems) or f"there is no attestation of {shown}"
         check = LinkCheck(link=LINK, state=LinkState.BROKEN, reason=reason)
         return SubjectChecks(shown=shown, checks=(check,), record=None, signers=())
-    differences = [difference(chain) for _, chain in chains]
+    place = "the file or the registry"
+    differences = [difference(pair[1]) or absent_statement(place, (pair,), verified) for pair in chains]
     at = differences.index("") if "" in differences else len(differences) - 1
     state = LinkState.BROKEN if differences[at] else LinkState.HOLDS
     checks = (

@@ -14,6 +14,7 @@ from ...core.signing.statement import (
     differing_files,
     differing_links,
     differing_resources,
+    missing_statements,
     read_chain,
 )
 from ...core.signing.trust_policy import TrustLevel
@@ -167,9 +168,11 @@ def place_problem(place: str, found: tuple[VerifiedBundle, ...], version: Signed
     """What is wrong with the attestations in one place; empty if one of them is valid and about this version."""
     if not found:
         return f"{place} has no attestation of {version.shown}"
-    differences = [_difference(chain, bundle, version) for bundle, chain in read_chains(found)]
+    chains = tuple(read_chains(found))
+    differences = [_difference(chain, bundle, version) for bundle, chain in chains]
     if "" in differences:
-        return _lost_statement(place, found, version)
+        about = tuple(pair for pair, differs in zip(chains, differences, strict=True) if not differs)
+        return _lost_statement(place, found, version) or absent_statement(place, about, found)
     if differences:
         return differences[-1]
     untrusted = [bundle.problem for bundle in found if bundle.problem]
@@ -187,6 +190,18 @@ def read_chains(found: tuple[VerifiedBundle, ...]) -> Iterator[tuple[VerifiedBun
                 yield bundle, read_chain(bundle.payload)
             except ValueError:  # a statement of another kind, or one that contradicts itself
                 continue
+
+
+def absent_statement(
+    place: str, chains: tuple[tuple[VerifiedBundle, SignedChain], ...], found: tuple[VerifiedBundle, ...]
+) -> str:
+    """Say which statement was signed with the chain and is not there; empty if one of the chains has all of its own."""
+    trusted = {bundle.statement for bundle in found if not bundle.problem}
+    absent = [(bundle, missing_statements(chain, trusted)) for bundle, chain in chains]
+    if not all(kinds for _, kinds in absent):
+        return ""
+    bundle, kinds = absent[-1]
+    return f"{place.rstrip(',')} has no attestation of {', '.join(kinds)} as {bundle.signer} signed it with the chain"
 
 
 def _lost_statement(place: str, found: tuple[VerifiedBundle, ...], version: SignedVersion) -> str:

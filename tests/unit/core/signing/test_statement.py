@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.release.digests import tree_digest
+from mlflow_uv.core.release.digests import sha256, tree_digest
 from mlflow_uv.core.release.record import Record, SignatureLink
 from mlflow_uv.core.signing.statement import (
     CHAIN,
@@ -15,6 +15,7 @@ from mlflow_uv.core.signing.statement import (
     SBOM,
     differing_files,
     differing_links,
+    missing_statements,
     predicate_type,
     read_chain,
     statements,
@@ -37,9 +38,11 @@ def test_the_chain_its_provenance_and_its_sbom_are_signed_about_model_and_image(
     """
     The record is in the first one as a file of it, without what differs each time; equal versions give equal texts.
     """
-    texts = statements(record(), (*FILES, ADDED), '{"bomFormat": "CycloneDX"}')
+    documents = ((SBOM, {"bomFormat": "CycloneDX"}),)
+    texts = statements(record(), (*FILES, ADDED), documents)
 
-    again = statements(replace(record(), timings=(), signature=SignatureLink(signer="k", statement="s")), FILES, "{}")
+    unmeasured = replace(record(), timings=(), signature=SignatureLink(signer="k", statement="s"))
+    again = statements(unmeasured, FILES, documents)
     subjects = [json.loads(text)["subject"] for text in texts]
     assert [CHAIN, PROVENANCE, SBOM] == [predicate_type(text) for text in texts]
     assert [subjects[0]] * 3 == subjects
@@ -47,8 +50,11 @@ def test_the_chain_its_provenance_and_its_sbom_are_signed_about_model_and_image(
         "models:/wine/7": record().model.sha256,
         "docker.io/library/wine": "5" * 64,
     } == {subject["name"]: subject["digest"]["sha256"] for subject in subjects[0]}
-    assert texts[:2] == again[:2]
+    assert texts == again
     chain = read_chain(texts[0])
+    others = [sha256(text.encode()) for text in texts[1:]]
+    assert ((PROVENANCE, others[0]), (SBOM, others[1])) == chain.statements
+    assert (SBOM,) == missing_statements(chain, {others[0], "0" * 64})
     assert (replace(record(), timings=()), {str(path): digest for path, digest in FILES}) == (chain.record, chain.files)
 
 
@@ -56,7 +62,7 @@ def test_a_provenance_names_what_the_release_was_made_of() -> None:
     """
     Commit, lock, requirements, wheels and base image, each with its digest.
     """
-    predicate = json.loads(statements(record(), FILES, "")[1])["predicate"]
+    predicate = json.loads(statements(record(), FILES, ())[1])["predicate"]
 
     materials = predicate["buildDefinition"]["resolvedDependencies"]
     assert {
@@ -70,7 +76,7 @@ def test_a_provenance_names_what_the_release_was_made_of() -> None:
 
 def changed(**parts: Any) -> str:
     """The statement of the chain with other parts."""
-    content = json.loads(statements(record(), FILES, "")[0])
+    content = json.loads(statements(record(), FILES, ())[0])
     return json.dumps({**content, **parts})
 
 

@@ -176,4 +176,16 @@ def test_signatures_that_are_there_are_not_written_again() -> None:
     client = registry(Store())
     add_to_store(client, VERSION, KeptSignatures(bundles=("a", "b"), model_signature="s"))
 
-    assert 0 == add_to_store(client, VERSION, KeptSignatures(bundles=("a",), model_signature=""))
+    assert 0 == add_to_store(client, VERSION, KeptSignatures(bundles=("a",), model_signature="s"))
+
+
+def test_a_signer_without_a_signature_of_the_model_removes_a_spoilt_one() -> None:
+    """
+    It is that of the last signer, and one with Ed25519 makes none.
+    """
+    client = registry(Store())
+    add_to_store(client, VERSION, KeptSignatures(bundles=("a",), model_signature="garbage"))
+
+    add_to_store(client, VERSION, KeptSignatures(bundles=("a",), model_signature=""))
+
+    assert KeptSignatures(bundles=("a",), model_signature="") == in_store(client, VERSION)

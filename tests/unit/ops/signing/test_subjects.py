@@ -10,7 +10,7 @@ import pytest
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.core.release.digests import tree_digest
-from mlflow_uv.core.signing.statement import statements
+from mlflow_uv.core.signing.statement import SBOM, statements
 from mlflow_uv.core.signing.trust_policy import TrustPolicy
 from mlflow_uv.ops.signing.subjects import checked_image, checked_model
 from mlflow_uv.ops.signing.trust import TrustSettings
@@ -48,7 +48,7 @@ def attestations(signers: Signers, model: Path, tmp_path: Path) -> Path:
     link = replace(WHOLE.model, sha256=tree_digest(digests_in(model)))
     assert WHOLE.image is not None
     image = replace(WHOLE.image, kind="image", digest=DIGEST)
-    texts = statements(replace(WHOLE, model=link, image=image), digests_in(model), "{}")
+    texts = statements(replace(WHOLE, model=link, image=image), digests_in(model), ((SBOM, {}),))
     signed = signers.sign(signers.private("first"), model, *texts)
     file = tmp_path / "attestations.jsonl"
     file.write_text("".join(f"{bundle}\n" for bundle in signed.bundles))
@@ -126,3 +126,22 @@ def test_a_registry_that_does_not_answer_is_not_an_image_without_attestations(si
         checked_image("wine:7", None, trusting(signers, "first"), tools_of(signers))
 
     assert "nobody answers" == raised.value.why
+
+
+def test_a_statement_that_was_taken_away_is_missed(signers: Signers, model: Path, attestations: Path) -> None:
+    """
+    The chain lists what was signed with it; another SBOM of the same signer does not take the place of it.
+    """
+    chain, provenance, sbom = attestations.read_text().splitlines()
+    tools = tools_of(signers)
+    (other,) = signers.sign(signers.private("first"), model, statements(WHOLE, (), ((SBOM, {"a": 1}),))[2]).bundles
+    reasons = []
+
+    for lines in ((chain, provenance), (chain, provenance, other), (chain, provenance, sbom)):
+        attestations.write_text("".join(f"{line}\n" for line in lines))
+        found = checked_model(model, attestations, trusting(signers, "first"), tools)
+        reasons.append([check.reason for check in found.checks if check.state is LinkState.BROKEN])
+
+    absent = "has no attestation of https://cyclonedx.org/bom as key "
+    assert [1, 1, 0] == [len(found) for found in reasons]
+    assert all(absent in found[0] for found in reasons[:2]), reasons

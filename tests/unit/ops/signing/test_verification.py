@@ -46,8 +46,14 @@ def version(tmp_path: Path) -> SignedVersion:
 def signed(version: SignedVersion, *, problem: str = "") -> VerifiedBundle:
     """The attestation of the chain of a version, as it is now."""
     assert version.record is not None
-    payload = statements(version.record, digests_in(version.model), "")[0]
+    payload = statements(version.record, digests_in(version.model), ())[0]
     return bundle_of(payload, problem=problem)
+
+
+def provenance(version: SignedVersion) -> VerifiedBundle:
+    """The attestation that is signed with the chain of a version."""
+    assert version.record is not None
+    return bundle_of(statements(version.record, digests_in(version.model), ())[1])
 
 
 def bundle_of(payload: str, *, signer: str = "key 1", problem: str = "", stranger: bool = False) -> VerifiedBundle:
@@ -66,10 +72,13 @@ def test_one_valid_attestation_among_others_is_enough(version: SignedVersion) ->
     Statements of other kinds, and those of signers who are not trusted any more, do not count.
     """
     assert version.record is not None
-    other = VerifiedBundle(payload=statements(version.record, (), "")[1], signer="key 1", problem="")
+    other = VerifiedBundle(payload=statements(version.record, (), ())[1], signer="key 1", problem="")
     revoked = signed(version, problem="the key 2 is revoked")
 
-    assert "" == place_problem("the store", (other, revoked, signed(version)), version)
+    assert "" == place_problem("the store", (other, revoked, signed(version), provenance(version)), version)
+    assert "the store has no attestation of https://slsa.dev/provenance/v1 as key 1 signed it with the chain" == (
+        place_problem("the store", (revoked, signed(version)), version)
+    )
 
 
 def test_an_attestation_that_is_missing_or_of_a_stranger_is_named(version: SignedVersion) -> None:
@@ -78,7 +87,7 @@ def test_an_attestation_that_is_missing_or_of_a_stranger_is_named(version: Signe
     """
     stranger = signed(version, problem="the key 2 is not trusted")
     assert version.record is not None
-    other = VerifiedBundle(payload=statements(version.record, (), "")[1], signer="key 1", problem="")
+    other = VerifiedBundle(payload=statements(version.record, (), ())[1], signer="key 1", problem="")
 
     assert "the store has no attestation of wine version 7" == place_problem("the store", (), version)
     assert "the store has no attestation of wine version 7 that is trusted: the key 2 is not trusted" == (
@@ -139,9 +148,10 @@ def test_the_record_leads_to_the_statement(version: SignedVersion) -> None:
     assert version.record is not None
     attestation = signed(version)
     right = SignatureLink(signer="key 1", statement=sha256(attestation.payload.encode()))
+    both = (attestation, provenance(version))
 
     found = [
-        place_problem("the store", (attestation,), replace(version, record=replace(version.record, signature=link)))
+        place_problem("the store", both, replace(version, record=replace(version.record, signature=link)))
         for link in (right, replace(right, statement="0" * 64))
     ]
 
@@ -151,7 +161,7 @@ def test_the_record_leads_to_the_statement(version: SignedVersion) -> None:
     rotated = replace(version, record=replace(added, signature=replace(right, statement=later.statement)))
     lost = "the release record names a statement of which the store has no attestation"
     assert ["", lost] == found
-    assert "" == place_problem("the store", (attestation, later), rotated)
+    assert "" == place_problem("the store", (*both, later), rotated)
 
 
 def test_the_signer_is_the_one_whose_signature_was_verified(version: SignedVersion) -> None:
