@@ -103,14 +103,14 @@ def test_a_package_without_a_wheel_for_one_platform_is_named_before_anything_is_
     tiny: TinyRelease, host: str
 ) -> None:
     """
-    With the platform, and the way it came in.
+    With the platform, and the way it came in; its source distribution would be built for this machine's platform.
     """
     machine = next(name for name, architecture in ARCHITECTURES.items() if architecture == HERE)
     wheel = f'{{ url = "https://example.invalid/plum-1-py3-none-manylinux_2_17_{machine}.whl", hash = "{HASH}" }}'
     lock = tiny.release.model / LOCK
     package = (
         '[[package]]\nname = "plum"\nversion = "1"\nsource = { registry = "https://example.invalid/simple" }\n'
-        f"wheels = [{wheel}]\n"
+        f'sdist = {{ url = "https://example.invalid/plum-1.tar.gz", hash = "{HASH}" }}\nwheels = [{wheel}]\n'
     )
     lock.write_text(f'{lock.read_text()}dependencies = [{{ name = "plum" }}]\n\n{package}')
     (tiny.release.model / "mlflow-uv" / "requirements.txt").write_text(f"plum==1 --hash={HASH}\n")

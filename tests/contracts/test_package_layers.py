@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import os
 import stat
 import sys
@@ -63,18 +64,31 @@ def wheel(
     return path
 
 
+def digest_of(file: Path) -> str:
+    """The hash of a file, as a lock writes it."""
+    return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+
+
 @dataclass(frozen=True)
 class Machine:
     """A machine's folders: caches of uv and of layers, and one for temporary files."""
 
     folder: Path
 
-    def layers(self, *wheels: Path, together: bool = False, order: int = 1) -> tuple[CachedLayer, ...]:
-        """The layers of wheels, one for each, or one for all `together`."""
+    def layers(
+        self,
+        *wheels: Path,
+        together: bool = False,
+        order: int = 1,
+        built: tuple[str, ...] = (),
+        builds: bool = False,
+        hashed: Path | None = None,
+    ) -> tuple[CachedLayer, ...]:
+        """The layers of wheels, one for each, or one for all `together`; `hashed` is the file that the lock has."""
         names = [wheel.name.partition("-")[0] for wheel in wheels]
         groups = (tuple(sorted(names)),) if together else tuple((name,) for name in sorted(names))
         lines = {
-            name: (f"{name} @ {wheel.as_uri()} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}",)
+            name: (f"{name} @ {wheel.as_uri()} --hash={digest_of(hashed or wheel)}",)
             for name, wheel in list(zip(names, wheels, strict=True))[::order]
         }
         work = self.folder / "work"
@@ -87,6 +101,8 @@ class Machine:
             python=sys.executable,
             platform=PLATFORM,
             indexes={},
+            built=frozenset(built),
+            builds=builds,
         )
         variables = {**os.environ, "UV_CACHE_DIR": str(self.folder / "uv cache"), "UV_OFFLINE": "1"}
         host = Host.of(variables, folder=work, python=Path(sys.executable))
@@ -270,3 +286,93 @@ def test_names_that_differ_in_case_alone_are_two_files(machine: Machine, tmp_pat
     (layer,) = machine.layers(wheel(tmp_path, "grape", {"grape/Red.py": b"1\n", "grape/red.py": b"2\n"}))
 
     assert {"1\n", "2\n"} == {text for path, (_, text) in entries(layer).items() if path.lower().endswith("/red.py")}
+
+
+BACKEND = """
+import base64, hashlib, subprocess, sysconfig, tarfile, zipfile
+from pathlib import Path
+
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    files = {"pear.py": Path("pear.py").read_bytes()}
+    tag = "py3-none-any"
+    if Path("pear.c").is_file():
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", "pear_c.so", "pear.c", "-lm"], check=True)
+        files["pear_c.so"] = Path("pear_c.so").read_bytes()
+        tag = "py3-none-" + sysconfig.get_platform().replace("-", "_")
+    info = "pear-1.0.dist-info"
+    files[info + "/METADATA"] = b"Metadata-Version: 2.1\\nName: pear\\nVersion: 1.0\\n"
+    files[info + "/WHEEL"] = f"Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: {tag}\\n".encode()
+    rows = ""
+    for path, data in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        rows += f"{path},sha256={digest},{len(data)}\\n"
+    files[info + "/RECORD"] = (rows + info + "/RECORD,,\\n").encode()
+    name = f"pear-1.0-{tag}.whl"
+    with zipfile.ZipFile(Path(folder, name), "w") as archive:
+        for path, data in files.items():
+            archive.writestr(path, data)
+    return name
+"""
+
+
+def sdist(folder: Path, **more: str) -> Path:
+    """A source distribution whose build needs nothing but Python, and a compiler if it has C."""
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: pear\nVersion: 1.0\n",
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n\n'
+        '[project]\nname = "pear"\nversion = "1.0"\n',
+        "backend.py": BACKEND,
+        "pear.py": "colour = 'green'\n",
+        **{name.replace("_", "."): text for name, text in more.items()},
+    }
+    folder.mkdir(parents=True)
+    path = folder / "pear-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(f"pear-1.0/{name}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return path
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["pure", "compiled"])
+def test_a_source_distribution_is_built_and_has_a_layer_like_a_wheel(
+    machine: Machine, tmp_path: Path, *, compiled: bool
+) -> None:
+    """
+    Only if that is allowed; once, after which the layer is known also where nothing is built.
+    """
+    source = "#include <math.h>\ndouble pear(double x) { return pow(x, x); }\n"
+    archive = sdist(tmp_path / "sources", **({"pear_c": source} if compiled else {}))
+
+    with pytest.raises(ToolFailed) as refused:
+        machine.layers(archive, built=("pear",))
+    (layer,) = machine.layers(archive, built=("pear",), builds=True)
+    (again,) = machine.layers(archive, built=("pear",))
+
+    assert "pear" in refused.value.why
+    assert layer == again
+    with tarfile.open(layer.archive) as tar:
+        names = [Path(entry.name).name for entry in tar if entry.isfile()]
+    assert ("pear.py" in names, "pear_c.so" in names) == (True, compiled)
+    assert any(name.startswith("pear.cpython-") for name in names)
+
+
+def test_another_source_distribution_than_that_of_the_lock_is_not_built(machine: Machine, tmp_path: Path) -> None:
+    """
+    Its hash is compared before any of its code runs.
+    """
+    archive = sdist(tmp_path / "sources")
+    trace = tmp_path / "trace"
+    other = sdist(tmp_path / "others", backend_py=f"open({str(trace)!r}, 'w').close()\n{BACKEND}")
+
+    with pytest.raises(ToolFailed, match="uv pip install"):
+        machine.layers(other, hashed=archive, built=("pear",), builds=True)
+    machine.layers(other, built=("pear",), builds=True)
+    ran = trace.exists()
+    trace.unlink()
+    with pytest.raises(ToolFailed, match="uv pip install"):
+        Machine(tmp_path / "fresh").layers(other, hashed=archive, built=("pear",), builds=True)
+
+    assert (True, False) == (ran, trace.exists())

@@ -31,6 +31,7 @@ LOAD_S = 240
 # Runtime libraries of GCC, which are backward compatible and have symbol versions: any copy that is not older fits.
 LINKABLE = ("libgomp.so.1", "libgfortran.so.5", "libquadmath.so.0")
 VERSIONS = re.compile(rb"\0((?:GOMP|OMP|OACC|GOACC|GFORTRAN|QUADMATH)_[0-9.]+)(?=\0)")
+GLIBC = re.compile(rb"\0GLIBC_([0-9]{1,4}(?:\.[0-9]{1,4})+)(?=\0)")
 # Provided by a driver when the container starts.
 OF_DRIVERS = ("libcuda.", "libnvidia-", "libnvcuvid.", "libamdhip")
 # The error messages of the loaders of glibc and musl.
@@ -64,6 +65,9 @@ def main(arguments: "list[str]") -> None:
         within = Path(arguments[1] if "--elsewhere" in arguments[2:] else "/")
         json.dump({"lacking": compared(Path(arguments[1]), set(json.load(sys.stdin)), within)}, sys.stdout)
         return
+    if arguments[0] == "--glibc":
+        json.dump({"needed": needed_glibc(Path(arguments[1]))}, sys.stdout)
+        return
     environment, *model = arguments
     missing = lacking(Path(environment))
     required = required_by(model[0]) if missing and model else ""
@@ -95,6 +99,17 @@ def compared(environment: Path, here: "set[str]", within: Path) -> "list[list[st
         versions = set(VERSIONS.findall(library.strings))
         copy = next(sources_of(environment, name, versions), None) if name in LINKABLE else None
         rows.append([owner(environment, library.path), library.path.name, name, copy.name if copy else ""])
+    return sorted(rows)
+
+
+def needed_glibc(environment: Path) -> "list[list[str]]":
+    """The rows of `--glibc`: package, file, and the newest version of the GNU C library that it is linked with."""
+    rows = []
+    for library in libraries_in(environment):
+        versions = [tuple(map(int, version.split(b"."))) for version in GLIBC.findall(library.strings)]
+        if versions:
+            newest = ".".join(map(str, max(versions)))
+            rows.append([owner(environment, library.path), library.path.name, newest])
     return sorted(rows)
 
 

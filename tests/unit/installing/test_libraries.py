@@ -177,3 +177,26 @@ def test_a_configuration_that_includes_itself_ends(tmp_path: Path) -> None:
     file.write_text(f"# comment\n/opt/lib\ninclude {tmp_path}/*.conf\n")
 
     assert {"/opt/lib"} == set(libraries.configured_in(file))
+
+
+def test_the_newest_c_library_that_each_file_needs_is_listed(tmp_path: Path) -> None:
+    """
+    By number, not as text; a file that names none, and versions of other libraries, are left out.
+    """
+    versions = ("GLIBC_2.2.5", "GLIBC_2.100", "GLIBC_2.36", "GLIBCXX_3.4.200", "GLIBC_PRIVATE")
+    put(tmp_path, "pear", **{"pear.so": elf.library("libc.so.6", words=versions), "pure.so": elf.library("libc.so.6")})
+
+    assert [["pear", "pear.so", "2.100"]] == libraries.needed_glibc(tmp_path)
+
+
+def test_a_real_library_names_the_c_library_that_it_needs(tmp_path: Path) -> None:
+    """
+    A module of this interpreter, or the interpreter itself.
+    """
+    source = Path(_ctypes.__file__)
+    put(tmp_path, "ctypes", **{"_ctypes.so": source.read_bytes()})
+
+    ((package, _, version),) = libraries.needed_glibc(tmp_path)
+
+    assert "ctypes" == package
+    assert (2, 2) <= tuple(map(int, version.split("."))) <= tuple(map(int, platform.libc_ver()[1].split(".")))

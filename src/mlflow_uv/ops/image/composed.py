@@ -19,6 +19,7 @@ from ...tools.layers.package_layers import FORMAT, PackageLayers, PackagesAsLaye
 from ...tools.layers.saved_image import BasePython, SavedImage
 from ...tools.toolbox import Tools
 from .composed_libraries import SharedLibraries, library_links, shared_libraries
+from .composed_sources import BuiltPackage
 
 ArchivedLayer = tuple[LayerBlob, Path]
 
@@ -44,7 +45,7 @@ class ComposedServingImage:
     """
     A composed image, the archives of its layers by their digests, and the layers of its packages.
 
-    `own_layers` is the number of layers above those of the base.
+    `own_layers` is the number of layers above those of the base, and `built` are packages that came from source.
     """
 
     image: ComposedImage
@@ -52,6 +53,7 @@ class ComposedServingImage:
     packages: PackagesAsLayers
     libraries: SharedLibraries = field(default_factory=SharedLibraries)
     own_layers: int = 0
+    built: tuple[BuiltPackage, ...] = ()
 
 
 def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedServingImage:

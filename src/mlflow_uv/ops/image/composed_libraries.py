@@ -111,7 +111,7 @@ def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> Share
         environment = Path(folder)
         for layer in packages.layers:
             if any(_is_library(PurePosixPath(path)) for path in layer.files):
-                extract(layer.archive, environment, _place)
+                extract(layer.archive, environment, environment_place)
         rows = tools.libraries.compare(environment, loader.names, elsewhere=True)
         paths = {
             copy: str(PurePosixPath(VENV) / min(environment.rglob(copy)).relative_to(environment))
@@ -128,8 +128,8 @@ def _is_library(path: PurePosixPath) -> bool:
     return ".so" in path.name
 
 
-def _place(name: str) -> PurePosixPath | None:
-    """Where a member of a layer goes: shared libraries, and the lists of files that name their packages."""
+def environment_place(name: str) -> PurePosixPath | None:
+    """Return where a member of a layer goes: shared libraries, and the lists of files that name their packages."""
     path = PurePosixPath("/", name)
     kept = PurePosixPath(VENV) in path.parents and (_is_library(path) or path.name == "RECORD")
     return path.relative_to(VENV) if kept else None

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ...command.errors import BadInput, StepError, ToolFailed
@@ -39,6 +40,7 @@ from ..lineage.recompute import RecomputedRelease
 from .build import provenance_of
 from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from .composed_base import ComposableBase
+from .composed_sources import built_packages, is_built_here, source_findings
 from .environment import Needs, indexes_for
 from .layers import parts_of
 
@@ -50,13 +52,14 @@ class Composition:
     """
     What is composed: the needs of the served model, the base image, and the facts in its labels.
 
-    `python` is the interpreter that compiles, or its version.
+    `python` is the interpreter that compiles, or its version. Only if it `builds`, packages are built from source.
     """
 
     needs: Needs
     base: ComposableBase
     provenance: BuildProvenance
     python: str
+    builds: bool = False
 
 
 @lazy_dataclass
@@ -98,7 +101,7 @@ def compose_release(
     a package without a wheel, before anything is composed, NoSpace.
     """
     needs = compositions[0].needs
-    lock = _require_composable(needs, release, [composition.base for composition in compositions])
+    lock, built = _require_composable(needs, release, [composition.base for composition in compositions], tools)
     lines = _lines(needs)
     sizes = {package.name: package for package in sized(lock.packages)}
     groups = grouped(sizes.get(name, SizedPackage(name=name, size=0)) for name in lines)
@@ -112,7 +115,7 @@ def compose_release(
         shutil.copytree(wheels, work / model_files.WHEELS, copy_function=shutil.copyfile)
     own = own_layers(context, scratch)
     images = []
-    for at, composition in enumerate(compositions):
+    for at, (composition, sources) in enumerate(zip(compositions, built, strict=True)):
         base, folder = composition.base, scratch / f"platform-{at}"
         folder.mkdir()
         packages = WantedPackages(
@@ -123,6 +126,8 @@ def compose_release(
             python=composition.python,
             platform=base.platform,
             indexes=indexes_for(needs, tools),
+            built=sources,
+            builds=composition.builds,
         )
         parts = ImageParts(
             base=base.image,
@@ -132,7 +137,8 @@ def compose_release(
             own=own,
             labels=image_labels(release.record, composition.provenance),
         )
-        images.append(compose_image(parts, folder, tools))
+        image = compose_image(parts, folder, tools)
+        images.append(replace(image, built=built_packages(image.packages, sources, base, tools)))
     return tuple(images)
 
 
@@ -145,6 +151,7 @@ def composition_of(
         base=base,
         provenance=provenance_of(release, base.described, serving, tools),
         python=model_python(release, needs, tools),
+        builds=True,
     )
 
 
@@ -250,6 +257,7 @@ def composed_inventory(composed: ComposedServingImage, base: ComposableBase) -> 
 def composed_findings(composed: ComposedServingImage, base: ComposableBase) -> Iterator[Finding]:
     """Yield the findings about the base, and a notice if packages brought different files for one path."""
     yield from base.findings
+    yield from source_findings(composed.built, base)
     if replaced := [str(path) for path in composed.packages.replaced]:
         yield Finding(
             rule="image-files-differ",
@@ -299,8 +307,10 @@ def _lines(needs: Needs) -> dict[str, tuple[str, ...]]:
     return lines
 
 
-def _require_composable(needs: Needs, release: RecomputedRelease, bases: Sequence[ComposableBase]) -> Lockfile:
-    """The lock of the model, if all its packages are wheels with hashes on every base."""
+def _require_composable(
+    needs: Needs, release: RecomputedRelease, bases: Sequence[ComposableBase], tools: Tools
+) -> tuple[Lockfile, tuple[frozenset[str], ...]]:
+    """The lock of the model, and what is built from source for each base, if the rest are wheels with hashes."""
     lock_file = release.model / model_files.LOCK
     if needs.requirements is None or not lock_file.is_file():
         raise BadInput(
@@ -310,16 +320,20 @@ def _require_composable(needs: Needs, release: RecomputedRelease, bases: Sequenc
         )
     lock = read_lockfile(lock_file.read_bytes())
     names = {pin.name for pin in needs.requirements.pins}
-    for placement in (placement for base in bases for placement in _placed(lock, release, base)):
-        if placement.verdict in NOT_WHEELS and placement.package.name in names:
-            raise without_wheel(placement)
+    built = []
+    for base in bases:
+        sources = [each for each in _placed(lock, release, base) if each.verdict in NOT_WHEELS]
+        sources = [each for each in sources if each.package.name in names]
+        if refused := next((each for each in sources if not is_built_here(each, tools)), None):
+            raise without_wheel(refused)
+        built.append(frozenset(each.package.name for each in sources))
     if lacking := [pin.name for pin in needs.requirements.pins if not pin.hashes]:
         raise BadInput(
             what="an image can only be composed from packages with hashes",
             why=f"the lock has none for {', '.join(lacking)}",
             fix=Wording(_ENGINE_BUILDS, ", or install them from an index, then uv lock"),
         )
-    return lock
+    return lock, tuple(built)
 
 
 def without_wheel(placement: Placement) -> ToolFailed:

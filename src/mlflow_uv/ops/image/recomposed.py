@@ -1,6 +1,6 @@
 """Composes the image of a version again, and compares it with the one in the registry, without pulling that."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -112,6 +112,9 @@ def _compared(
     if (image.digest or image.id) in {expected.digest, *ids}:
         return LinkCheck(link="image", state=LinkState.HOLDS)
     different = tuple(_all_differences(images, image, tools))
+    if _is_another_build(composed, different):
+        names = listed(sorted({package.name for each in composed for package in each.built}))
+        return _unverified(f"{names} was built from source, and another build gives other bytes")
     reason = f"composed again, it has the digest {expected.digest[7:19]}; it differs in {listed(different)}"
     changed = _changed(recorded, composition_link(release, compositions, composed, tools))
     if not changed or (
@@ -119,6 +122,16 @@ def _compared(
     ):
         return LinkCheck(link="image", state=LinkState.BROKEN, reason=reason)
     return _unverified(f"it was composed with {listed(changed)}, and what is here gives another image")
+
+
+def _is_another_build(composed: Sequence[ComposedServingImage], different: Sequence[str]) -> bool:
+    """Whether only layers differ whose packages were built from source."""
+    parts = {part.partition(" for ")[0] for part in different} - {_UNSHOWN}
+    return bool(parts) and parts <= {_layer(name) for each in composed for name in each.packages.built}
+
+
+def _layer(name: str) -> str:
+    return f"the layer `{name}`"
 
 
 def _as_built(release: RecomputedRelease, recorded: CompositionLink) -> RecomputedRelease:
@@ -161,7 +174,7 @@ def differences(composed: ComposedServingImage, held: PulledImage | None) -> Ite
     expected = [blob.digest for blob in composed.image.blobs[1:]]
     own = expected[-composed.own_layers :]
     digests = [blob.digest for blob in held.layers]
-    absent = [f"the layer `{name}`" for name, digest in zip(names, own, strict=True) if digest not in digests]
+    absent = [_layer(name) for name, digest in zip(names, own, strict=True) if digest not in digests]
     base = expected[: -composed.own_layers]
     lowest = list(takewhile(lambda digest: digest not in own, digests))
     if lowest[: len(base)] != base or len(lowest) - len(base) > len(absent):

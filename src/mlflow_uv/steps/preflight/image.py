@@ -17,6 +17,7 @@ from ...core.lock.placement import Placement
 from ...ops.image.build import PYTHONS, BaseImage, default_base, inspect_base
 from ...ops.image.composed_base import base_in_layout, unreadable_base
 from ...ops.image.composed_release import without_wheel
+from ...ops.image.composed_sources import is_built_here
 from ...ops.image.environment import Needs
 from ...ops.image.platforms import ARCHITECTURES
 from ...tools.engines.build_errors import unbuildable
@@ -66,7 +67,7 @@ def base_image(context: PreflightContext) -> str | tuple[Problem, ...]:
 
 
 def sources(context: PreflightContext) -> str | tuple[Problem, ...]:
-    """Check that the base image can build the packages without a wheel; a composed image has none."""
+    """Check that the base image can build the packages without a wheel, or this machine those of a composed image."""
     container_engine, version = _engine_here(context), context.python()[0]
     if context.lock_is_bad or not version or (container_engine is None and not _pushes_composed(context)):
         return ""
@@ -79,7 +80,7 @@ def sources(context: PreflightContext) -> str | tuple[Problem, ...]:
             if placement.verdict in _SOURCES and (names is None or placement.package.name in names)
         ]
         if inputs.builder is Builder.COMPOSE:
-            problems += map(without_wheel, lacking)
+            problems += (without_wheel(each) for each in lacking if not is_built_here(each, context.tools))
             continue
         if lacking and not inputs.platforms and container_engine and _compiler(context, container_engine, version):
             continue

@@ -38,6 +38,15 @@ class LibraryScanner:
             (str(package), str(file), str(library), str(copy)) for package, file, library, copy in answer["lacking"]
         )
 
+    def needed_glibc(self, folder: Path) -> tuple[tuple[str, str, str], ...]:
+        """
+        The version of the GNU C library that each shared library of the packages in a folder needs at least.
+
+        Each is package, file and version; a library that is linked without one is left out. Raises ToolFailed.
+        """
+        answer = parse_json(self._run("--glibc", str(folder)))
+        return tuple((str(package), str(file), str(version)) for package, file, version in answer["needed"])
+
     def _run(self, *arguments: str, stdin: str = "") -> str:
         argv = (str(self._host.python), "-I", "-B", str(PROGRAM), *arguments)
         variables = for_server(self._host.variables).variables

@@ -1,10 +1,11 @@
 """Makes the layers of a lock's packages: uv lays the wheels out, and an interpreter of the model compiles them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
+from platform import libc_ver
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
@@ -32,16 +33,17 @@ class Installer(Protocol):
     def create(self, environment: Path, *, python: str, on_line: Callable[[str], None]) -> Path:
         """Create an empty environment; return its interpreter. Raises ToolFailed."""
 
-    def lay_out(
+    def lay_out(  # noqa: PLR0913  # see Uv
         self,
         requirements: Path,
         interpreter: Path,
         *,
         platform: str,
+        built: Iterable[str] = (),
         indexes: Mapping[str, str],
         on_line: Callable[[str], None],
     ) -> None:
-        """Install the wheels of complete pins with hashes for a platform. Raises ToolFailed."""
+        """Install complete pins with hashes for a platform: wheels, and `built` ones from source. Raises ToolFailed."""
 
     def own_version(self) -> str | None:
         """Its version, on which the files that it writes depend."""
@@ -54,7 +56,8 @@ class WantedPackages:
 
     `lines` are the requirements of each name, with hashes; the wheels that they name are relative to `folder`. `idle`
     packages get no bytecode. `python` is an interpreter or its version, as uv takes it, `platform` a target of uv, and
-    `indexes` are the variables that name the indexes of the lock.
+    `indexes` are the variables that name the indexes of the lock. `built` packages have no wheel for the platform, and
+    are built from source only if that is allowed (`builds`), because it runs their code.
     """
 
     groups: tuple[LayerGroup, ...]
@@ -64,6 +67,8 @@ class WantedPackages:
     python: str
     platform: str
     indexes: Mapping[str, str]
+    built: frozenset[str] = frozenset()
+    builds: bool = False
 
 
 @lazy_dataclass
@@ -72,13 +77,15 @@ class PackagesAsLayers:
     The layers in their order, lowest first, and how many of them were in the cache.
 
     `python` is the version of the interpreter that compiled them. `replaced` are the paths for which packages brought
-    different files: the image has that of the package whose layer is higher, or whose name is later.
+    different files: the image has that of the package whose layer is higher, or whose name is later. `built` are the
+    names of layers with a package that was built from source, whose bytes another build may not give again.
     """
 
     layers: tuple[CachedLayer, ...]
     reused: int
     python: str
     replaced: tuple[PurePosixPath, ...] = ()
+    built: tuple[str, ...] = ()
 
 
 class PackageLayers:
@@ -134,12 +141,15 @@ class PackageLayers:
             layers=tuple(layer for layer in layers if layer.files),
             reused=sum(bool(layer.files) for group, layer in known.items() if group not in absent),
             python=compiler.version,
+            built=tuple(group.name for group in wanted.groups if not wanted.built.isdisjoint(group.packages)),
         )
 
     def _key(self, group: LayerGroup, wanted: WantedPackages, compiler: Compiler) -> str:
         lines = [sorted(wanted.lines[name]) for name in group.packages]
         compiled = [name not in wanted.idle for name in group.packages]
-        ours = [FORMAT, LEVEL, *compiler.identity, self._uv.own_version()]
+        ours: list[object] = [FORMAT, LEVEL, *compiler.identity, self._uv.own_version()]
+        if built := sorted(wanted.built.intersection(group.packages)):
+            ours += [built, *libc_ver()]  # what is compiled is linked against the C library of this machine
         return sha256(canonical([lines, compiled, wanted.platform, *ours]))
 
     def _write(self, group: LayerGroup, key: str, making: "_Making") -> CachedLayer:
@@ -239,6 +249,7 @@ class _Laying:
             requirements,
             environment / "bin" / "python",
             platform=self._wanted.platform,
+            built=sorted(self._wanted.built.intersection(names)) if self._wanted.builds else (),
             indexes=self._wanted.indexes,
             on_line=self._on_line,
         )

@@ -1,7 +1,7 @@
 """Runs uv to check, write and export a lock and to create environments."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -292,22 +292,23 @@ class Uv(UvCalls):
             raise failed("uv venv", done)
         return environment / "bin" / "python"
 
-    def lay_out(
+    def lay_out(  # noqa: PLR0913  # what uv is told about packages
         self,
         requirements: Path,
         interpreter: Path,
         *,
         platform: str,
+        built: Iterable[str] = (),
         indexes: Mapping[str, str],
         on_line: Callable[[str], None],
     ) -> None:
         """
         Install the wheels of complete pins with hashes for a `--python-platform`, which may be another machine's.
 
-        Raises ToolFailed, also for a package that has no such wheel.
+        Packages in `built` come from source distributions. Raises ToolFailed, also for another without such a wheel.
         """
-        flags = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-platform", platform)
-        self._add_all(requirements, interpreter, flags, indexes, on_line)
+        only = ("--only-binary", ":all:", *(f"--no-binary={name}" for name in built), "--python-platform", platform)
+        self._add_all(requirements, interpreter, ("--no-deps", "--require-hashes", *only), indexes, on_line)
 
     def own_version(self) -> str | None:
         """The version of the uv that works outside of a project, None if it prints none. Raises ToolMissing."""

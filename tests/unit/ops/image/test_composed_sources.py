@@ -1,0 +1,103 @@
+"""Packages of a composed image that were built from source."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from platform import libc_ver
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from mlflow_uv.command.errors import BaseImageUnfit
+from mlflow_uv.core.lock.installable import InstallMethod
+from mlflow_uv.core.lock.placement import Placement
+from mlflow_uv.ops.image.composed_base import ComposableBase
+from mlflow_uv.ops.image.composed_sources import BuiltPackage, built_packages, is_built_here, source_findings
+from mlflow_uv.tools.layers.archive import LayerFile, write_layer
+from mlflow_uv.tools.layers.cache import CachedLayer
+from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
+from mlflow_uv.tools.toolbox import Tools
+
+Rows = tuple[tuple[str, str, str], ...]
+SITE = "/opt/venv/lib/python3.11/site-packages"
+BASE = cast("ComposableBase", SimpleNamespace(glibc=(2, 36), described=SimpleNamespace(name="python:3.11-slim")))
+
+
+@dataclass
+class FakeScanner:
+    """Says which C library is needed by what it was shown."""
+
+    rows: Rows
+    shown: tuple[str, ...] = ()
+
+    def needed_glibc(self, folder: Path) -> Rows:
+        """See LibraryScanner."""
+        self.shown = tuple(sorted(path.name for path in folder.rglob("*") if path.is_file()))
+        return self.rows
+
+
+def examined(folder: Path, scanner: FakeScanner, *names: str) -> tuple[BuiltPackage, ...]:
+    layers = []
+    for name in ("pear", "plum"):
+        files = {PurePosixPath(SITE, f"{name}_c.so"): LayerFile(data=b"x"), PurePosixPath(SITE, "x.py"): LayerFile()}
+        layer = write_layer(name, files, folder / name)
+        layers.append(CachedLayer(layer=layer, archive=folder / name, files={}))
+    packages = PackagesAsLayers(layers=tuple(layers), reused=0, python="3.11.7", built=("pear",))
+    return built_packages(packages, names, BASE, cast("Tools", SimpleNamespace(libraries=scanner)))
+
+
+def test_what_is_linked_against_a_newer_c_library_than_that_of_the_base_is_refused(tmp_path: Path) -> None:
+    """
+    2.100 is newer than 2.36, which a comparison of texts would not see.
+    """
+    scanner = FakeScanner((("pear", "pear_c.so", "2.100"),))
+
+    with pytest.raises(BaseImageUnfit) as refused:
+        examined(tmp_path, scanner, "pear")
+
+    assert "`pear_c.so` is linked against the GNU C library 2.100, and the base has 2.36" == refused.value.why
+    assert "--builder engine" in str(refused.value.fix)
+
+
+def test_the_newest_version_that_a_package_needs_is_reported(tmp_path: Path) -> None:
+    """
+    Of the layers with a package that was built, and of its shared libraries alone.
+    """
+    scanner = FakeScanner((("pear", "a.so", "2.2.5"), ("pear", "b.so", "2.36"), ("wheel", "c.so", "2.99")))
+
+    found = examined(tmp_path, scanner, "pear", "pure")
+
+    assert (BuiltPackage(name="pear", glibc="2.36"), BuiltPackage(name="pure", glibc="")) == found
+    assert ("pear_c.so",) == scanner.shown
+    reasons = [finding.why for finding in source_findings(found, BASE)]
+    assert ["it is linked against the GNU C library 2.36, and the base has 2.36", "it has no compiled code"] == reasons
+
+
+def test_without_such_a_package_nothing_is_unpacked(tmp_path: Path) -> None:
+    """
+    Nor is any file of the image read.
+    """
+    scanner = FakeScanner((("pear", "pear_c.so", "2.100"),))
+
+    assert ((), ()) == (examined(tmp_path, scanner), scanner.shown)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "machine", "expected"),
+    [
+        (InstallMethod.BUILT, "x86_64", libc_ver()[0] == "glibc"),
+        (InstallMethod.BUILT, "aarch64", False),
+        (InstallMethod.GIT, "x86_64", False),
+        (InstallMethod.IMPOSSIBLE, "x86_64", False),
+    ],
+)
+def test_only_source_distributions_for_this_platform_are_built(
+    verdict: InstallMethod, machine: str, *, expected: bool
+) -> None:
+    """
+    Nothing is cross-compiled, and what git has carries no hash.
+    """
+    placement = cast("Placement", SimpleNamespace(verdict=verdict, target=SimpleNamespace(machine=machine)))
+    tools = cast("Tools", SimpleNamespace(host=SimpleNamespace(machine="x86_64")))
+
+    assert expected is is_built_here(placement, tools)
