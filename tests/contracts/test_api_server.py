@@ -18,7 +18,7 @@ from typing import Any, Self, cast
 import pytest
 
 from mlflow_uv.command.errors import ChainBroken, NotServing, PlanOutdated, ToolFailed
-from mlflow_uv.core.deploy.manifests import MANAGER
+from mlflow_uv.core.deploy.manifests import manager_of
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.core.deploy.settings import InferenceSettings, KubernetesSettings
 from mlflow_uv.ops.deploy.kserve import KServeService
@@ -125,8 +125,10 @@ class ScriptedControllers:
 class KubectlWithoutPods(Kubectl):
     """Kubectl, whose forwarded ports lead to servers of this process that answer as the image would."""
 
-    def __init__(self, controllers: ScriptedControllers, variables: Mapping[str, str]) -> None:
-        super().__init__(SystemRunner(), variables=variables, namespace=controllers.namespace, manager=MANAGER)
+    def __init__(self, controllers: ScriptedControllers, variables: Mapping[str, str], model: str) -> None:
+        super().__init__(
+            SystemRunner(), variables=variables, namespace=controllers.namespace, manager=manager_of(model)
+        )
         self._controllers = controllers
 
     def apply(self, objects: Sequence[Mapping[str, Any]]) -> None:
@@ -158,8 +160,8 @@ class RealWorld:
         self.controllers = controllers
         self.kubectl = kubectl
 
-    def target(self, token: str | None = None) -> DeploymentTarget:
-        """A target as a new run opens it, with the login of the administrator, or with another one."""
+    def target(self, token: str | None = None, *, model: str = "wine") -> DeploymentTarget:
+        """A target as a new run for a model opens it, with the login of the administrator, or with another one."""
         server, namespace = self.controllers.server, self.controllers.namespace
         shape = KubernetesSettings if self.kind == "kubernetes" else InferenceSettings
         options = DeploymentOptions(
@@ -169,9 +171,9 @@ class RealWorld:
             proxy_image=PROXY_IMAGE,
             deadline_s=20,
             answer_s=60,
-            model="wine",
+            model=model,
         )
-        cluster = KubectlWithoutPods(self.controllers, server.variables(token or server.admin, self.kubectl))
+        cluster = KubectlWithoutPods(self.controllers, server.variables(token or server.admin, self.kubectl), model)
         tools = SimpleNamespace(clock=SystemClock(), console=KeptConsole(), web=Web({}))
         opened: DeploymentTarget = TARGETS[self.kind](options, cluster, cast("Tools", tools))
         return opened
@@ -301,6 +303,21 @@ def test_a_field_of_somebody_else_is_not_overwritten(world: RealWorld) -> None:
         begin(world.target(), wanted_version("2"))
 
     assert "conflict" in str(caught.value)
+
+
+def test_a_deployment_that_another_model_made_after_the_plan_is_refused_by_the_server(world: RealWorld) -> None:
+    """
+    In the call that would change it: nothing was there when it was planned, and the last look is over.
+    """
+    cats = world.target(model="cats")
+    cats.plan(wanted_version("2", model="cats"))
+    begin(world.target(), wanted_version("1")).settle()
+    before = world.target().observe()
+
+    with pytest.raises(PlanOutdated, match="mlflow-uv/wine"):
+        cats.apply(wanted_version("2", model="cats"))
+
+    assert before == world.target().observe()
 
 
 def test_a_login_that_may_not_deploy_changes_nothing(world: RealWorld, server: ApiServer) -> None:

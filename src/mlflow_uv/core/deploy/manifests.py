@@ -7,13 +7,15 @@ from typing import Any
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..image.dockerfile import PORT
+from ..release.digests import sha256
 from .difference import Facts
 from .served_containers import DRAIN_S, USER
 from .settings import ClusterSettings, KubernetesSettings
 
 Manifest = Mapping[str, Any]
 CONTAINER = "model"
-MANAGER = "mlflow-uv"  # the owner of the fields that are applied
+_MANAGER = "mlflow-uv"  # with the model, the owner of the fields that are applied
+_LONGEST_MANAGER = 128  # characters, as the API server accepts
 PROBE = "/ping"
 _STARTUP_PERIOD_S = 2
 # Endpoints of a Service are removed while the pod ends: until all nodes know it, the server must still answer.
@@ -50,6 +52,17 @@ class ManifestLabels:
     deployment: str
     slot: str
     facts: str
+
+
+def manager_of(model: str) -> str:
+    """
+    The owner of the fields of a model's deployments, by its name.
+
+    Two models have different owners, so the server itself refuses what one would change of the other's deployment.
+    """
+    name = f"{_MANAGER}/{model}"
+    plain = len(name) <= _LONGEST_MANAGER and name.isprintable()
+    return name if plain else f"{_MANAGER}/{sha256(model.encode(errors='surrogateescape'))}"
 
 
 def workload(pod: PodSpec, settings: KubernetesSettings, keys: ManifestLabels) -> tuple[Manifest, ...]:

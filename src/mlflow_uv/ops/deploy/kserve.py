@@ -290,7 +290,7 @@ class KServeService:
 def open_target(options: DeploymentOptions, tools: Tools) -> KServeService:
     """See target.OpenTarget."""
     assert isinstance(options.settings, InferenceSettings)  # noqa: S101  # those of its kind
-    return KServeService(options, connected(options.settings.namespace, tools), tools)
+    return KServeService(options, connected(options, options.settings.namespace, tools), tools)
 
 
 def _predictor(service: Object) -> Mapping[str, Any]:

@@ -201,7 +201,7 @@ class KubernetesService:
 def open_target(options: DeploymentOptions, tools: Tools) -> KubernetesService:
     """See target.OpenTarget."""
     assert isinstance(options.settings, KubernetesSettings)  # noqa: S101  # those of its kind
-    return KubernetesService(options, connected(options.settings.namespace, tools), tools)
+    return KubernetesService(options, connected(options, options.settings.namespace, tools), tools)
 
 
 def _facts_of(deployment: Object) -> dict[str, str]:

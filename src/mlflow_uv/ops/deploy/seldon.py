@@ -232,7 +232,7 @@ class SeldonService:
 def open_target(options: DeploymentOptions, tools: Tools) -> SeldonService:
     """See target.OpenTarget."""
     assert isinstance(options.settings, InferenceSettings)  # noqa: S101  # those of its kind
-    return SeldonService(options, connected(options.settings.namespace, tools), tools)
+    return SeldonService(options, connected(options, options.settings.namespace, tools), tools)
 
 
 def _predictors(seen: Object | None) -> tuple[Predictor, ...]:

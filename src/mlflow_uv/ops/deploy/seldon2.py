@@ -271,7 +271,7 @@ class Seldon2Service:
 def open_target(options: DeploymentOptions, tools: Tools) -> Seldon2Service:
     """See target.OpenTarget."""
     assert isinstance(options.settings, Seldon2Settings)  # noqa: S101  # those of its kind
-    return Seldon2Service(options, connected(options.settings.namespace, tools), tools)
+    return Seldon2Service(options, connected(options, options.settings.namespace, tools), tools)
 
 
 def _facts(model: Object) -> dict[str, str]:

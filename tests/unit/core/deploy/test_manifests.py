@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.deploy.manifests import ManifestLabels, PodSpec, pod_template, service_to, workload
+from mlflow_uv.core.deploy.manifests import ManifestLabels, PodSpec, manager_of, pod_template, service_to, workload
 from mlflow_uv.core.deploy.served_containers import DRAIN_S
 from mlflow_uv.core.deploy.settings import KubernetesSettings
 
@@ -102,3 +102,16 @@ def test_an_autoscaler_owns_the_number_of_pods(most: int | None, kinds: int) -> 
     assert (most is None) == ("replicas" in objects[0]["spec"])
     if most is not None:
         assert (3, max(3, most)) == (objects[2]["spec"]["minReplicas"], objects[2]["spec"]["maxReplicas"])
+
+
+def test_every_model_is_an_owner_of_its_own() -> None:
+    """
+    Also if its name is too long for the server, or not printable.
+    """
+    names = ["wine", "cats", "x" * 127, "x" * 128, "a\nb", "a\rb"]
+
+    managers = [manager_of(name) for name in names]
+
+    assert len(names) == len({*managers})
+    assert "mlflow-uv/wine" == managers[0]
+    assert all(len(manager) <= 128 and manager.isprintable() for manager in managers)
