@@ -131,12 +131,15 @@ def caches() -> Iterator[tuple[str, dict[str, Any]]]:
 def test_a_pull_request_writes_no_cache() -> None:
     """
     It reads what the default branch wrote; the action that does both is not used, because it always writes.
+
+    Events that write are listed: `pull_request_target` and `workflow_run` run with the cache of the default branch.
     """
+    writers = '&& contains(fromJSON(\'["push", "schedule", "workflow_dispatch"]\'), github.event_name) &&'
     uses = {re.sub(r"@.*", "", step["uses"]) for _, step in caches()}
     guilty = [
         name
         for name, step in caches()
-        if "/save@" in step["uses"] and "github.event_name != 'pull_request'" not in step.get("if", "")
+        if "/save@" in step["uses"] and (writers not in step.get("if", "") or "||" in step["if"])
     ]
 
     assert ({"actions/cache/restore", "actions/cache/save"}, []) == (uses, guilty)
@@ -157,11 +160,20 @@ def test_the_cache_of_a_check_depends_on_this_program() -> None:
     """
     A new version of this program makes another environment: with the old key it would be made again in each run.
     """
-    (key,) = (step["with"]["key"] for name, step in caches() if name == ".github/restore-cache/action.yml")
+    keys = [step["with"]["key"] for name, step in caches() if name == ".github/restore-cache/action.yml"]
 
-    assert ["hashFiles('**/uv.lock')", "steps.program.outputs.hash"] == sorted(
-        re.findall(r"\{ (\S+(?:hash|\))) \}", key)
-    )
+    parts = [sorted(re.findall(r"\{ (\S+(?:hash|\))) \}", key)) for key in keys]
+    assert [["hashFiles('**/uv.lock')", "steps.program.outputs.hash"]] * 2 == parts
+
+
+def test_layers_are_cached_for_exactly_what_they_were_made_for() -> None:
+    """
+    No other key is restored, and a path that is saved is one that is restored.
+    """
+    layers = [step["with"] for _, step in caches() if "layers" in step["with"]["path"]]
+
+    assert ["~/.cache/mlflow-uv/layers"] * 2 == [each["path"] for each in layers]
+    assert [False, False] == ["restore-keys" in each for each in layers]
 
 
 def test_artifacts_of_a_matrix_have_names_of_their_own() -> None:

@@ -1,5 +1,6 @@
 """The layers of packages, with an installer that lays out what a test says, and the interpreter of this process."""
 
+import json
 import os
 import sys
 import tarfile
@@ -223,3 +224,28 @@ def test_files_that_packages_bring_with_other_content_are_known(
     assert (0, len(groups)) == (made.reused, cached.reused)
     assert [["colour.py"], ["colour.py"]] == [[path.name for path in layers.replaced] for layers in (made, cached)]
     assert made.replaced == cached.replaced
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["changed", "swapped"])
+def test_a_poisoned_layer_is_made_again_before_anything_is_composed(
+    maker: Maker, tmp_path: Path, *, swapped: bool
+) -> None:
+    """
+    A byte of it that changed, or the whole layer of another package under its key; sound ones are kept.
+    """
+    uv = FakeUv({"grape": {"grape.py": b"red"}, "plum": {"plum.py": b"blue"}})
+    request = wanted(tmp_path, ("grape",), ("plum",))
+    before = maker.make(uv, request).layers
+    grape, plum = before
+    if swapped:
+        keys = maker.folder / "cache" / "keys"
+        by_name = {json.loads(path.read_text())["layer"]["name"]: path for path in keys.iterdir()}
+        by_name["grape"].write_bytes(by_name["plum"].read_bytes())
+    else:
+        grape.archive.write_bytes(grape.archive.read_bytes()[:-1] + b"\xff")
+
+    after = maker.make(uv, request)
+
+    assert (before, 1) == (after.layers, after.reused)
+    assert [["grape", "plum"], ["grape"]] == uv.installed
+    assert plum.archive.read_bytes() != grape.archive.read_bytes() == after.layers[0].archive.read_bytes()
