@@ -1,11 +1,12 @@
 """
-Measures what each step costs before it does its work.
+Measures what each step costs before it does its work, and what steps about a version cost beyond their requests.
 
-    uv run benchmarks/steps.py [--rounds 30] [--write]
+    uv run benchmarks/steps.py [--rounds 30] [--store-rounds 5] [--write]
 
 Every step is started with `--help` in turns with Python alone, which subtracts what no program can avoid. Results are
-medians of processor time, which other programs on the machine change less than wall-clock time. With `--write` the
-table goes to docs/benchmarks.md.
+medians of processor time, which other programs on the machine change less than wall-clock time. `--store-rounds 0`
+leaves out the steps that talk to a tracking server: see store_calls.py. With `--write` the tables go to
+docs/benchmarks.md.
 """
 
 import argparse
@@ -13,11 +14,14 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import page
+import store_calls
 from race import PYTHON, VARIABLES, WINE
-from steps_results import ALONE, section
+from steps_results import ALONE, section, store_section
 
 from mlflow_uv.steps.catalog import NAMES, RELEASE_NAME
 
@@ -26,11 +30,16 @@ def main() -> None:
     """Measure and print, or write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--store-rounds", type=int, default=5)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     commands = {ALONE: (sys.executable, "-I", "-c", "pass")}
     commands |= {name: (*PYTHON, "mlflow_uv", name, "--help") for name in (*NAMES, RELEASE_NAME)}
     text = section(medians(commands, options.rounds), options.rounds)
+    if options.store_rounds:
+        with tempfile.TemporaryDirectory() as scratch:
+            measured = list(store_calls.measured(Path(scratch), options.store_rounds))
+        text += "\n\n" + store_section(measured, options.store_rounds)
     if options.write:
         page.write("steps.py", text)
     else:

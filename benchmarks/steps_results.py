@@ -2,10 +2,49 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 AIM_MS = 100.0
 ALONE = "Python alone"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Seconds of one run, and the seconds of processor time of its processes."""
+
+    elapsed_s: float
+    used_s: float
+
+
+@dataclass(frozen=True)
+class StoreStep:
+    """A step about a store beside a program that imports MLflow and sends the same requests."""
+
+    name: str
+    calls: int
+    by_hand: Taken
+    step: Taken
+
+
+def store_section(steps: Sequence[StoreStep], rounds: int) -> str:
+    """What goes to the page about steps that talk to a server."""
+    rows = [
+        f"| `{one.name}` | {one.calls} | {one.by_hand.elapsed_s:.2f} s | {one.step.elapsed_s:.2f} s |"
+        f" {one.by_hand.used_s:.2f} s | {one.step.used_s:.2f} s | {one.step.used_s - one.by_hand.used_s:+.2f} s |"
+        for one in steps
+    ]
+    return "\n".join((
+        "### Steps about a version in a tracking server", "",
+        "Each step beside a program that imports mlflow-skinny and sends the HTTP requests that the step sent, byte",
+        "for byte, which is the least that anybody could write. The server and its SQLite are on the same machine,",
+        f"and no part of the processor time. Medians of {rounds} rounds in alternation. A step has one process with",
+        "MLflow, however much it asks; beyond the requests it reads the lock and git, and asks uv whether the lock is",
+        "fresh and the client's environment complete.", "",
+        "| step | requests | by hand | step | by hand, CPU | step, CPU | more CPU |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+        *rows,
+    ))  # fmt: skip
 
 
 def section(taken: Mapping[str, float], rounds: int) -> str:

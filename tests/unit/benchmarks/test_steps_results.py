@@ -1,4 +1,4 @@
-"""The benchmark of starts subtracts Python's own, and says which steps miss the aim."""
+"""The benchmark of steps subtracts what no program can avoid, and says which steps miss the aim."""
 
 from benchmarks import steps_results as steps
 
@@ -11,3 +11,19 @@ def test_a_step_that_misses_the_aim_is_bold_and_counted() -> None:
 
     assert "| `audit` | 100 |\n| `release` | **101** |" in text
     assert "**bold numbers miss it**: 1 of 2." in text
+
+
+def test_a_step_is_compared_with_its_own_requests() -> None:
+    """
+    Its processor time beyond them may be more or less.
+    """
+    steps_taken = [
+        steps.StoreStep("audit", 30, steps.Taken(1.5, 0.9), steps.Taken(1.75, 1.0)),
+        steps.StoreStep("promote", 52, steps.Taken(2.0, 1.0), steps.Taken(1.0, 0.75)),
+    ]
+
+    text = steps.store_section(steps_taken, rounds=5)
+
+    assert "| `audit` | 30 | 1.50 s | 1.75 s | 0.90 s | 1.00 s | +0.10 s |" in text
+    assert "| `promote` | 52 | 2.00 s | 1.00 s | 1.00 s | 0.75 s | -0.25 s |" in text
+    assert "Medians of 5 rounds" in text
