@@ -77,8 +77,8 @@ Why targets are missed, and what was done:
   package, which it always imports, 0.1 s and 5 MB were saved; that is not done, because MLflow may use it.
 - One worker holds what the import of MLflow, pandas and the model's library needs, and shares it with no other process.
   Two or more workers load it once; only memory that a worker writes to is its own. Settings of the C library
-  (`MALLOC_ARENA_MAX`, `MALLOC_TRIM_THRESHOLD_`), `malloc_trim` and a collection after loading changed it by 3 MB at most:
-  the memory is in use, by the code and the descriptions of 2,900 modules.
+  (`MALLOC_ARENA_MAX`, `MALLOC_TRIM_THRESHOLD_`), `malloc_trim` and a collection after loading changed it by 3 MB at
+  most: the memory is in use, by the code and the descriptions of 2,900 modules.
 
 ### Builds, sizes, start-up
 
