@@ -71,8 +71,8 @@ class Ours(Side):
 
     def build_image(self, project: Project, model: Logged, base: str, name: str) -> None:  # the record knows
         """See Side."""
-        flags = ("--engine", "docker", "--serving", self.name, "--base-image", base, "--image", name)
-        project.step("build-image", *flags)
+        flags = ("--builder", "engine", "--engine", "docker", "--serving", self.name, "--base-image", base)
+        project.step("build-image", *flags, "--image", name)
 
 
 STOCK_SIDE, LOCKED, SLIM = Stock(), Ours("locked"), Ours("slim")

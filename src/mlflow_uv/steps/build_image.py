@@ -1,10 +1,9 @@
 """Builds the serving image, or an environment without an engine, and verifies the packages that it holds."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -27,9 +26,16 @@ from ..ops.image.build import (
     image_name,
     inspect_base,
     plan,
-    require_exact,
     unhashed,
     without_image,
+)
+from ..ops.image.builders import (
+    Builder,
+    NotComposable,
+    built_instead,
+    may_compose,
+    require_alternative,
+    require_composing_inputs,
 )
 from ..ops.image.composed_platforms import (
     compose_platforms,
@@ -38,8 +44,7 @@ from ..ops.image.composed_platforms import (
     require_layers,
     wanted_bases,
 )
-from ..ops.image.composed_release import composed_sizes, composition_link, handed_over, model_python, push_composed
-from ..ops.image.environment import Needs, install, inventory_digest
+from ..ops.image.composed_release import composed_sizes, composition_link, handed_over, process_link, push_composed
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import layer_sizes, write_sbom
@@ -54,18 +59,11 @@ from ..tools.system.disk_errors import disk_errors
 from ..tools.toolbox import Tools
 from .register import version_tags
 
-# Upper-case letters of our own image names are converted to lower case.
+# Our own image names are converted to lower case.
 _NAME = rf"{IMAGE_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{IMAGE_TAG}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 # Inputs of a build by an engine.
 _OF_ENGINES = ("cache_from", "cache_to", "print_dockerfile", "context")
-
-
-class Builder(Enum):
-    """What makes the image: the container engine installs the packages, or its layers are computed from wheels."""
-
-    ENGINE = "engine"
-    COMPOSE = "compose"
 
 
 @lazy_dataclass
@@ -91,10 +89,11 @@ class ImageInputs(RecordInputs, EngineInputs):
     builder: Annotated[
         Builder,
         Doc(
-            "How the image is made: `engine` installs the packages in a build of the container engine, `compose`"
-            " computes its layers from the wheels of the lock and needs no engine to push it."
+            "How the image is made: `compose` computes its layers from the wheels of the lock and needs no engine to"
+            " push it, `engine` installs the packages in a build of the container engine, `auto` composes where"
+            " possible."
         ),
-    ] = Builder.ENGINE
+    ] = Builder.AUTO
     base_layout: Annotated[
         Path | None,
         OneRun(),
@@ -165,11 +164,18 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             if inputs.engine is not Choice.AUTO:
                 raise
             engine, reason = None, error.why or error.what
-        if inputs.builder is Builder.COMPOSE and (engine or inputs.push or inputs.oci_layout):
-            return _composed(inputs, release, engine, tools)
+        refused: NotComposable | None = None
+        if may_compose(inputs.builder, has_use=bool(engine or inputs.push or inputs.oci_layout)):
+            try:
+                return _composed(inputs, release, engine, tools)
+            except NotComposable as error:
+                require_alternative(error, inputs.builder, needs_composing=_needs_composing(inputs))
+                refused = error
         if engine is None:
-            return _in_process(inputs, release, reason, tools)
-        return _in_image(inputs, release, engine, tools)
+            return _in_process(inputs, release, reason if refused is None else f"{reason}; {refused.what}", tools)
+        report = _in_image(inputs, release, engine, tools)
+        notices = () if refused is None else (built_instead(refused, engine.name),)
+        return replace(report, findings=(*notices, *report.findings))
 
 
 def require_consistent(inputs: Inputs) -> None:
@@ -180,38 +186,37 @@ def require_consistent(inputs: Inputs) -> None:
         if platform not in _PLATFORMS:
             supported = ", ".join(_PLATFORMS)
             raise BadInput(what=f"`{platform}` is not a supported platform", why=f"supported are {supported}")
-    composes = inputs.builder is Builder.COMPOSE
     if len(inputs.platforms) > 1 and not inputs.push and inputs.oci_layout is None:
         raise BadInput(
             what="a multi-platform image must be pushed",
             why=f"`platforms` are {', '.join(inputs.platforms)}",
             fix=Wording(option("push"), ", or one platform"),
         )
-    if inputs.oci_layout is not None and not composes:
+    if _needs_composing(inputs) and inputs.builder is Builder.ENGINE:
+        written = inputs.oci_layout is not None
+        what = "can be written as an OCI layout" if written else "takes its base from an OCI layout"
         raise BadInput(
-            what="only a composed image can be written as an OCI layout",
-            why="an engine keeps the image that it builds",
+            what=f"only a composed image {what}",
+            why="an engine keeps the image that it builds" if written else "an engine has the base, or pulls it",
             fix=option("builder", "compose"),
         )
-    if inputs.base_layout is not None and not composes:
-        raise BadInput(
-            what="only a composed image takes its base from an OCI layout",
-            why="an engine takes it from its own store, or from a registry",
-            fix=option("builder", "compose"),
-        )
-    given = next((name.replace("_", "-") for name in _OF_ENGINES if getattr(inputs, name)), "")
-    if composes and given:
-        raise BadInput(
-            what=f"`{given}` has no effect on a composed image",
-            why="it is an input of a build by an engine",
-            fix=Wording(option("builder", "engine"), f", or no `{given}`"),
-        )
+    if inputs.builder is Builder.COMPOSE or _needs_composing(inputs):
+        require_composing_inputs(_given(inputs, _OF_ENGINES))
     if inputs.push and "/" not in (inputs.image or ""):
         raise BadInput(
             what="there is no registry to push the image to",
             fix=option("image", "REGISTRY/NAME"),
             why="the image name contains none",
         )
+
+
+def _needs_composing(inputs: Inputs) -> bool:
+    """Whether an input has no meaning for an image that an engine builds."""
+    return inputs.oci_layout is not None or inputs.base_layout is not None
+
+
+def _given(inputs: Inputs, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name.replace("_", "-") for name in names if getattr(inputs, name))
 
 
 def _request(inputs: Inputs) -> ImageRequest:
@@ -240,7 +245,8 @@ def _build_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> 
 
 
 def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None, tools: Tools) -> Report[Outputs]:
-    """Compose the image, verify it in the engine if there is one, and write and push it."""
+    """Compose, verify, write and push the image. Raises NotComposable before anything is written, loaded or pushed."""
+    require_composing_inputs(_given(inputs, _OF_ENGINES))
     if inputs.oci_layout is not None:
         require_new_folder(inputs.oci_layout, "oci-layout")
     needs, tag = needs_for(release, inputs.serving), image_name(inputs.image, release.record)
@@ -338,19 +344,10 @@ def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools:
 
 def _in_process(inputs: Inputs, release: RecomputedRelease, reason: str, tools: Tools) -> Report[Outputs]:
     needs = needs_for(release, inputs.serving)
-    image = _process(needs, release, reason, tools)
+    image = process_link(needs, release, reason, tools)
     path = _recorded(inputs, release, replace(image, serving=inputs.serving.value), tools)
     findings = (without_image(reason, requested=inputs.engine is Choice.NONE), *unhashed(needs))
     return Report(outputs=_outputs(path, image), summary=f"no image: {reason}", findings=findings)
-
-
-def _process(needs: Needs, release: RecomputedRelease, reason: str, tools: Tools) -> ImageLink:
-    python = model_python(release, needs, tools)
-    with tools.console.group("environment that serves the model"):
-        interpreter, inventory = install(needs, tools, python=python)
-    require_exact(needs, inventory)
-    folder = str(interpreter.parents[1])
-    return ImageLink(kind="process", id=inventory_digest(inventory), tag=folder, base="", base_digest="", reason=reason)
 
 
 def _recorded(inputs: Inputs, release: RecomputedRelease, image: ImageLink, tools: Tools) -> Path:

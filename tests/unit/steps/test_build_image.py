@@ -12,8 +12,9 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
 from mlflow_uv.ops.image.build import require_exact, require_model, unhashed
+from mlflow_uv.ops.image.builders import Builder
 from mlflow_uv.ops.image.environment import Needs
-from mlflow_uv.steps.build_image import Builder, Inputs, _not_pushed, require_consistent
+from mlflow_uv.steps.build_image import Inputs, _not_pushed, require_consistent
 
 REQUIREMENTS = parse_requirements("six==1.17.0\n")
 RECORD = Record(
@@ -135,12 +136,16 @@ def test_an_image_that_is_gone_with_its_runner_is_told_when_it_is_built(
 @pytest.mark.parametrize(
     ("inputs", "what"),
     [
-        (Inputs(oci_layout=Path("layout")), "only a composed image can be written as an OCI layout"),
-        (Inputs(base_layout=Path("base")), "only a composed image takes its base from an OCI layout"),
+        (Inputs(builder=Builder.ENGINE, oci_layout=Path("x")), "only a composed image can be written as an OCI layout"),
+        (
+            Inputs(builder=Builder.ENGINE, base_layout=Path("x")),
+            "only a composed image takes its base from an OCI layout",
+        ),
         (Inputs(builder=Builder.COMPOSE, cache_from="x"), "`cache-from` has no effect on a composed image"),
         (Inputs(builder=Builder.COMPOSE, context=Path("x")), "`context` has no effect on a composed image"),
+        (Inputs(oci_layout=Path("x"), cache_to="y"), "`cache-to` has no effect on a composed image"),
     ],
-    ids=["layout", "base layout", "cache", "context"],
+    ids=["layout", "base layout", "cache", "context", "layout and cache"],
 )
 def test_inputs_of_the_other_builder_are_refused(inputs: Inputs, what: str) -> None:
     """
@@ -153,6 +158,14 @@ def test_inputs_of_the_other_builder_are_refused(inputs: Inputs, what: str) -> N
     assert "--builder " in refused.value.fix
 
 
+def test_a_build_cache_is_no_error_where_an_engine_may_build() -> None:
+    """
+    The step then lets the engine build, and says why.
+    """
+    require_consistent(Inputs(cache_from="x", cache_to="y"))
+    require_consistent(Inputs(print_dockerfile=True))
+
+
 def test_images_for_several_platforms_are_pushed_or_written() -> None:
     """
     An engine holds one of them only; a layout holds all, of a composed image.
@@ -162,5 +175,6 @@ def test_images_for_several_platforms_are_pushed_or_written() -> None:
         with pytest.raises(BadInput, match="a multi-platform image must be pushed"):
             require_consistent(Inputs(builder=builder, platforms=several))
 
+    require_consistent(Inputs(platforms=several, oci_layout=Path("layout")))
     require_consistent(Inputs(builder=Builder.COMPOSE, platforms=several, oci_layout=Path("layout")))
     require_consistent(Inputs(builder=Builder.COMPOSE, platforms=several, push=True, image="r.example/wine"))

@@ -9,8 +9,8 @@ from .layers import artifacts_of, large_packages
 
 # A package whose wheel has this many bytes gets a layer of its own: what a release sends again is then that package.
 OWN_BYTES = 1_000_000
-# Limits of a whole image: engines accept 127 layers, and the base, the server and the model need some of them.
-MOST_OWN, SHARED = 64, 16
+# Engines accept 127 layers, and the base needs some of them.
+MOST_LAYERS, MOST_OWN, SHARED = 127, 64, 16
 
 
 @lazy_dataclass

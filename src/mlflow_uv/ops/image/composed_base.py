@@ -24,6 +24,7 @@ from ...tools.oci.registries import RegistryImage
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
 from .build import BaseImage, default_base, require_fit, without_python
+from .builders import BaseNotComposable, BaseUnread
 from .environment import Needs
 from .platforms import ARCHITECTURES
 
@@ -141,7 +142,7 @@ def _composable(name: str, needs: Needs, read: _ReadBase) -> ComposableBase:
         )
     architecture = str(image.base.config.get("architecture"))
     if glibc is None or glibc[0] != 2 or glibc[1] < _UV_GLIBC[0] or architecture not in ARCHITECTURES.values():  # noqa: PLR2004
-        raise BaseImageUnfit(
+        raise BaseNotComposable(
             what=f"no image can be composed on the base image `{name}`",
             why=f"it has no GNU C library of version 2.{_UV_GLIBC[0]} or newer, for x86-64 or ARM",
             fix=joined(", or ", (option("base-image", default_base(needs)), option("builder", "engine"))),
@@ -231,12 +232,10 @@ def _absent(name: str, layout: Path, architecture: str) -> BaseImageMissing:
     )
 
 
-def unreadable_base(name: str, why: str) -> BaseImageMissing:
+def unreadable_base(name: str, why: str) -> BaseUnread:
     """Return the error for a base image that its registry does not return, where no engine has it."""
     what = f"the base image `{name}` cannot be read from its registry"
-    return BaseImageMissing(
-        what=what, why=why, fix=Wording(option("base-image", "NAME"), ", of a registry that answers")
-    )
+    return BaseUnread(what=what, why=why, fix=Wording(option("base-image", "NAME"), ", of a registry that answers"))
 
 
 def _saved(local_image: BuiltImage, engine: Engine, scratch: Path, tools: Tools) -> _ReadBase:

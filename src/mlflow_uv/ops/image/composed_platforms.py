@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...command.errors import BadInput
 from ...command.inputs import Serving
 from ...command.report import Finding
 from ...command.wording import joined, option
@@ -12,6 +11,7 @@ from ...tools.engines.engine import Engine
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from .build import default_base, require_exact, require_model
+from .builders import ModelNotComposable
 from .composed_base import WantedBase, read_base
 from .composed_libraries import unexamined_libraries
 from .composed_release import (
@@ -41,7 +41,7 @@ def require_kept(bases: Sequence[WantedBase], engine: Engine | None, tools: Tool
     """Raise BadInput for an image that is neither written nor pushed if this machine cannot start it."""
     here = architecture_here(engine, tools)
     if here not in {base.architecture for base in bases}:
-        raise BadInput(
+        raise ModelNotComposable(
             what="an image for another platform must be pushed, or written as an OCI layout",
             why=f"it is for linux/{bases[0].architecture}, and this machine is linux/{here}",
             fix=joined(", or ", (option("push"), option("oci-layout", "FOLDER"))),

@@ -1,4 +1,4 @@
-"""Composes the serving image of a release from the wheels of its lock, and hands it to an engine."""
+"""Composes the serving image of a release from the wheels of its lock, or installs them for a process without one."""
 
 import json
 import shutil
@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from ...command.errors import BadInput, StepError, ToolFailed
+from ...command.errors import StepError, ToolFailed
 from ...command.inputs import Serving
 from ...command.report import Finding, Severity, Table, TableKind
 from ...command.wording import Wording, joined, local, option
 from ...core.image.composition import ComposedImage, ImageIndex, indexed
 from ...core.image.dockerfile import MODEL
 from ...core.image.labels import BuildProvenance, image_labels
-from ...core.image.layer_grouping import SizedPackage, grouped, sized
+from ...core.image.layer_grouping import MOST_LAYERS, LayerGroup, SizedPackage, grouped, sized
 from ...core.image.reference import image_reference
 from ...core.lock.closure import selected_roots
 from ...core.lock.install_findings import NOT_WHEELS, listed, needed_by
@@ -24,7 +24,7 @@ from ...core.lock.placement import Placement, Uncovered, place
 from ...core.lock.targets import System, Target
 from ...core.model import model_files
 from ...core.model.model_files import ServedFiles, hashed_lines
-from ...core.release.record import CompositionLink
+from ...core.release.record import CompositionLink, ImageLink
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine
@@ -37,14 +37,17 @@ from ...tools.project.files import read_manifest, table_of
 from ...tools.system.content import digests_in_archive
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
-from .build import provenance_of
+from .build import provenance_of, require_exact
+from .builders import BaseNotComposable, ModelNotComposable, PackageNotComposable
 from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from .composed_base import ComposableBase
 from .composed_sources import built_packages, is_built_here, source_findings
-from .environment import Needs, indexes_for
+from .environment import Needs, indexes_for, install, inventory_digest
 from .layers import parts_of
 
 _ENGINE_BUILDS = option("builder", "engine")
+# Of the base's bytecode, the environment, links to shared libraries, the server and the model.
+_OTHER_LAYERS = 5
 
 
 @lazy_dataclass
@@ -105,6 +108,8 @@ def compose_release(
     lines = _lines(needs)
     sizes = {package.name: package for package in sized(lock.packages)}
     groups = grouped(sizes.get(name, SizedPackage(name=name, size=0)) for name in lines)
+    for composition in compositions:
+        _require_few_layers(groups, composition.base)
     idle = parts_of(needs, release, layered=False)[0].idle
     needs.list.unlink(missing_ok=True)  # not a file of the model
     context, work = scratch / "context", scratch / "work"
@@ -180,6 +185,16 @@ def model_python(release: RecomputedRelease, needs: Needs, tools: Tools) -> str:
     if release.project is None:
         return tools.environments.interpreter(needs.minor)
     return str(tools.environments.project(release.project, release.record.selection))
+
+
+def process_link(needs: Needs, release: RecomputedRelease, reason: str, tools: Tools) -> ImageLink:
+    """Return the environment as the record names it, with the reason why there is no image. Raises ChainBroken."""
+    python = model_python(release, needs, tools)
+    with tools.console.group("environment that serves the model"):
+        interpreter, inventory = install(needs, tools, python=python)
+    require_exact(needs, inventory)
+    folder = str(interpreter.parents[1])
+    return ImageLink(kind="process", id=inventory_digest(inventory), tag=folder, base="", base_digest="", reason=reason)
 
 
 @contextmanager
@@ -313,7 +328,7 @@ def _require_composable(
     """The lock of the model, and what is built from source for each base, if the rest are wheels with hashes."""
     lock_file = release.model / model_files.LOCK
     if needs.requirements is None or not lock_file.is_file():
-        raise BadInput(
+        raise ModelNotComposable(
             what="an image can only be composed for a model that was logged with its lock",
             why="the requirements of this model were inferred by MLflow",
             fix=joined(", or ", (option("requirements", "lock"), _ENGINE_BUILDS)),
@@ -328,7 +343,7 @@ def _require_composable(
             raise without_wheel(refused)
         built.append(frozenset(each.package.name for each in sources))
     if lacking := [pin.name for pin in needs.requirements.pins if not pin.hashes]:
-        raise BadInput(
+        raise ModelNotComposable(
             what="an image can only be composed from packages with hashes",
             why=f"the lock has none for {', '.join(lacking)}",
             fix=Wording(_ENGINE_BUILDS, ", or install them from an index, then uv lock"),
@@ -336,10 +351,21 @@ def _require_composable(
     return lock, tuple(built)
 
 
-def without_wheel(placement: Placement) -> ToolFailed:
+def _require_few_layers(groups: Sequence[LayerGroup], base: ComposableBase) -> None:
+    """Raise BaseNotComposable for a base whose layers, with all of ours, are more than engines accept."""
+    below = len(base.image.base.layers)
+    if below + len(groups) + _OTHER_LAYERS > MOST_LAYERS:
+        raise BaseNotComposable(
+            what=f"the base image `{base.described.name}` has too many layers to compose an image on it",
+            why=f"it has {below} of the {MOST_LAYERS} that engines accept, and the packages need {len(groups)}",
+            fix=Wording(_ENGINE_BUILDS, ", or ", option("base-image", "NAME"), " with fewer layers"),
+        )
+
+
+def without_wheel(placement: Placement) -> PackageNotComposable:
     """Return the error for a package that has no wheel for the base image."""
     package = placement.package
-    return ToolFailed(
+    return PackageNotComposable(
         what=f"`{package.name}` has no wheel for {placement.target}, so no image can be composed",
         why=f"it would be {placement.verdict.value}; needed by {needed_by(placement)}",
         fix=Wording(_ENGINE_BUILDS, f", or uv lock --upgrade-package {package.name} to one that has a wheel"),

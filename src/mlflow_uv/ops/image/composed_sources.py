@@ -5,7 +5,6 @@ from pathlib import Path
 from platform import libc_ver
 from tempfile import TemporaryDirectory
 
-from ...command.errors import BaseImageUnfit
 from ...command.report import Finding, Severity
 from ...command.wording import joined, option
 from ...core.lock.installable import InstallMethod
@@ -15,6 +14,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.layers.package_layers import PackagesAsLayers
 from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
+from .builders import BaseNotComposable
 from .composed_base import ComposableBase
 from .composed_libraries import environment_place
 
@@ -39,7 +39,7 @@ def built_packages(
     """
     Return what was built from source. Nothing of it is loaded: the versions are read from its shared libraries.
 
-    Raises BaseImageUnfit if one was linked against a newer C library than the base has, ToolFailed, OSError.
+    Raises BaseNotComposable if one was linked against a newer C library than the base has, ToolFailed, OSError.
     """
     built = sorted(names)
     if not built:
@@ -70,8 +70,8 @@ def source_findings(built: Iterable[BuiltPackage], base: ComposableBase) -> Iter
         )
 
 
-def _too_new(name: str, file: str, version: str, base: ComposableBase) -> BaseImageUnfit:
-    return BaseImageUnfit(
+def _too_new(name: str, file: str, version: str, base: ComposableBase) -> BaseNotComposable:
+    return BaseNotComposable(
         what=f"`{name}`, built from source on this machine, does not load on the base image `{base.described.name}`",
         why=f"`{file}` is linked against the GNU C library {version}, and the base has {_version(base.glibc)}",
         fix=joined(", or ", (option("builder", "engine"), option("base-image", "NAME"))),

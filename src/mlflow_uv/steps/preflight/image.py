@@ -15,6 +15,7 @@ from ...core.lock.installable import InstallMethod
 from ...core.lock.lockfile import Package
 from ...core.lock.placement import Placement
 from ...ops.image.build import PYTHONS, BaseImage, default_base, inspect_base
+from ...ops.image.builders import Builder, may_compose, not_pushed
 from ...ops.image.composed_base import base_in_layout, unreadable_base
 from ...ops.image.composed_release import without_wheel
 from ...ops.image.composed_sources import is_built_here
@@ -24,7 +25,7 @@ from ...tools.engines.build_errors import unbuildable
 from ...tools.engines.client import base_missing
 from ...tools.engines.engine import Engine
 from ...tools.oci.repository import RegistryUnanswered
-from ..build_image import Builder, require_consistent
+from ..build_image import require_consistent
 from .context import PreflightContext, Problem
 
 # The compilers of Debian, and the names that build backends look for first.
@@ -79,8 +80,13 @@ def sources(context: PreflightContext) -> str | tuple[Problem, ...]:
             for placement in context.placed(target)
             if placement.verdict in _SOURCES and (names is None or placement.package.name in names)
         ]
-        if inputs.builder is Builder.COMPOSE:
-            problems += (without_wheel(each) for each in lacking if not is_built_here(each, context.tools))
+        if may_compose(inputs.builder, has_use=True):
+            lacking = [placement for placement in lacking if not is_built_here(placement, context.tools)]
+        if inputs.builder is Builder.COMPOSE or inputs.base_layout is not None:
+            problems += map(without_wheel, lacking)
+            continue
+        if container_engine is None:
+            problems += (not_pushed(without_wheel(placement)) for placement in lacking)
             continue
         if lacking and not inputs.platforms and container_engine and _compiler(context, container_engine, version):
             continue
@@ -128,7 +134,7 @@ def _engine_here(context: PreflightContext) -> Engine | None:
 def _pushes_composed(context: PreflightContext) -> bool:
     """Whether an image is composed and pushed, which needs no engine."""
     inputs = context.inputs.build_image
-    return inputs.builder is Builder.COMPOSE and inputs.push
+    return may_compose(inputs.builder, has_use=inputs.push)
 
 
 def _in_registry(name: str, container_engine: Engine | None, context: PreflightContext) -> str | tuple[Problem, ...]:

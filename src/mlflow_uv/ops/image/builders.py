@@ -1,0 +1,83 @@
+"""Decides what makes an image: it is composed wherever that is possible, and else a container engine builds it."""
+
+from collections.abc import Collection
+from enum import Enum
+
+from ...command.errors import BadInput, BaseImageMissing, BaseImageUnfit, StepError, ToolFailed
+from ...command.report import Finding, Severity
+from ...command.wording import Wording, option
+
+
+class Builder(Enum):
+    """What makes the image: its layers are computed from wheels, an engine installs the packages, or either."""
+
+    AUTO = "auto"
+    COMPOSE = "compose"
+    ENGINE = "engine"
+
+
+class NotComposable(StepError):
+    """An image cannot be composed, and an engine could build it; each subclass has the exit code of its other base."""
+
+
+class BaseNotComposable(NotComposable, BaseImageUnfit):
+    """Wheels cannot be put on the base image."""
+
+
+class BaseUnread(NotComposable, BaseImageMissing):
+    """The files of the base image cannot be read without starting it."""
+
+
+class PackageNotComposable(NotComposable, ToolFailed):
+    """A package of the lock has no wheel for the base image."""
+
+
+class ModelNotComposable(NotComposable, BadInput):
+    """The model, or an input, does not determine the layers of an image."""
+
+
+def may_compose(builder: Builder, *, has_use: bool) -> bool:
+    """
+    Whether an image is composed, unless it turns out that it cannot be.
+
+    `has_use` says that something gets it: an engine, a registry or an OCI layout.
+    """
+    return builder is not Builder.ENGINE and has_use
+
+
+def require_composing_inputs(given: Collection[str]) -> None:
+    """Raise ModelNotComposable for inputs (`cache-from`) of a build by an engine."""
+    for name in given:
+        raise ModelNotComposable(
+            what=f"`{name}` has no effect on a composed image",
+            why="it is an input of a build by an engine",
+            fix=Wording(option("builder", "engine"), f", or no `{name}`"),
+        )
+
+
+def require_alternative(refused: NotComposable, builder: Builder, *, needs_composing: bool) -> None:
+    """Raise the refusal again, unless an engine or a process may take the place of composing."""
+    if builder is not Builder.AUTO or needs_composing:
+        raise refused
+
+
+def built_instead(refused: NotComposable, engine: str) -> Finding:
+    """Return the notice that an engine builds an image that cannot be composed."""
+    return Finding(
+        rule="image-not-composed",
+        severity=Severity.NOTICE,
+        what=f"{engine} builds the image, because it cannot be composed: {refused.what}",
+        why=refused.why,
+        fix=refused.fix,
+    )
+
+
+def not_pushed(refused: NotComposable) -> Finding:
+    """Return the warning that a process serves the model, because without an engine an image can only be composed."""
+    return Finding(
+        rule="image-not-composed",
+        severity=Severity.WARNING,
+        what=f"no image would be pushed: {refused.what}",
+        why=f"{refused.why}, and no engine builds it",
+        fix=refused.fix,
+    )
