@@ -14,12 +14,29 @@ _IMPORT = lazy_pattern(r"^[ \t]*(?:import|from)[ \t]+mlflow\b", re.MULTILINE)
 _LOGS = lazy_pattern(r"\bmlflow(?:\.(?P<flavor>[a-z_]+))?\.(?P<call>log_model|autolog)\s*\(")
 _MAIN = lazy_pattern(r"^if\s+__name__\s*==\s*['\"]__main__['\"]", re.MULTILINE)
 _AT_TOP = lazy_pattern(r"^(?:with\s+)?mlflow\.", re.MULTILINE)  # a script without a `__main__` block
+# A statement of a script without functions; settings of libraries are in modules, too.
+_STATEMENT = lazy_pattern(
+    r"^(?!(?:load_dotenv|logging|warnings|sys|os|matplotlib|plt|random|np|torch|print)\b)[A-Za-z_][\w.]*\(",
+    re.MULTILINE,
+)
 _RELATIVE = lazy_pattern(r"^[ \t]*from[ \t]+\.", re.MULTILINE)
 _TRAINS = lazy_pattern(r"(?:^|_)(?:train|training|fit)(?:_|$)")
 _OTHER = lazy_pattern(
     r"(?:^|_)(?:predict|serve|serving|inference|infer|evaluate|eval|deploy|register|app|api|demo|utils?)(?:_|$)"
 )
-_RUN = lazy_pattern(r"\bpython3?[ \t]+(?:-m[ \t]+)?([\w./-]+)")
+_RUN = lazy_pattern(
+    r"\b(?:python3?(?:[ \t]+-u)?[ \t]+(?:-m[ \t]+)?|uv[ \t]+run[ \t]+(?:-m[ \t]+|(?=[\w./-]+\.py\b)))"
+    r"([\w./-]+)([^\n;&|`#]*)"
+)
+_PLACEHOLDER = frozenset("${}<>[]*\\\"'")  # in a command that cannot be run as it is written
+# Calls that declare an argument of a command line; longer ones are not read.
+_ARGUMENT = lazy_pattern(
+    r"\b(add_argument|click\.option|click\.argument|typer\.Option|typer\.Argument)"
+    r"\(([^()]{0,400}(?:\([^()]{0,200}\)[^()]{0,200}){0,3})\)"
+)
+_FLAGS = lazy_pattern(r"\s*(?:\.\.\.|['\"]([^'\"]*)['\"](?:\s*,\s*['\"](--[^'\"]*)['\"])?)")
+_OPTIONAL = lazy_pattern(r"\bnargs\s*=\s*['\"][?*]|\bdefault\s*=|\brequired\s*=\s*False")
+_REQUIRED = lazy_pattern(r"\brequired\s*=\s*True")
 _IMPORTED = lazy_pattern(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import|import[ \t]+([\w.]+))", re.MULTILINE)
 _DOCUMENTED = 2  # for a script that a command of the project's documents runs
 _APART = frozenset({"docs", "doc", "examples", "example", "notebooks", "scratch", "archive", "old", "benchmarks"})
@@ -30,40 +47,110 @@ class TrainingScript:
     """
     A script that may train, and how much speaks for it; `flavor` is empty if it names none.
 
-    `relative` says that it imports modules of its own package by relative names.
+    `relative` says that it imports modules of its own package by relative names. `entry` is the command of
+    `[project.scripts]` that runs it, `required` what its command line must have, and `arguments` those with which a
+    document runs it, where some are required.
     """
 
     path: str
     score: int
     flavor: str
     relative: bool
+    entry: str = ""
+    required: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """The required arguments for which no document has a value."""
+        return () if self.arguments else self.required
 
 
-def training_scripts(files: Iterable[tuple[str, str]], documents: Iterable[str] = ()) -> tuple[TrainingScript, ...]:
+def training_scripts(
+    files: Iterable[tuple[str, str]], documents: Iterable[str] = (), entries: Mapping[str, object] | None = None
+) -> tuple[TrainingScript, ...]:
     """
     Return the scripts of a project that can be run and train, by their paths and texts, the most likely first.
 
     A script logs a model itself, or is named after training in a project that uses MLflow elsewhere, or is run by a
-    command of the `documents`, such as a Makefile, and imports a module that logs one. A call of `log_model` says more
-    than `autolog`; then the name, such a command, a `__main__` block and a short path count.
+    command of the `documents`, such as a Makefile, and imports a module that logs one. `entries` are those of
+    `[project.scripts]`: one that is named after training runs its module. A call of `log_model` says more than
+    `autolog`; then the name, such a command, a `__main__` block and a short path count. If there is none, all scripts
+    that import a module that logs a model are equally likely.
     """
     texts = dict(files)
     if not any(_IMPORT.search(text) for text in texts.values()):
         return ()
     commands = _run_by(documents)
+    modules = _trained_by(entries or {})
     logging = frozenset(path for path, text in texts.items() if _IMPORT.search(text) and _LOGS.search(text))
     found = []
     for path, text in texts.items():
-        documented = not commands.isdisjoint(_names_of(path))
-        script = _script(path, text, documented=documented and _reaches(path, texts, logging))
+        names = _names_of(path)
+        run_with = [arguments for name in names for arguments in commands.get(name, ())]
+        entry = next((modules[name] for name in sorted(names) if name in modules), "")
+        known = bool(run_with or entry or _is_training_script(path, text)) and (
+            path in logging or _reaches(path, texts, logging)
+        )
+        script = _script(path, text, documented=known, entry=entry)
         if script is not None:
-            found.append(replace(script, score=script.score + _DOCUMENTED * documented))
+            required = required_arguments(text)
+            arguments = next((words for words in run_with if words), ()) if required else ()
+            score = script.score + _DOCUMENTED * bool(run_with or entry)
+            found.append(replace(script, score=score, required=required, arguments=arguments))
+    if not found:
+        found = [
+            replace(script, score=0, required=required_arguments(texts[path]))
+            for path in texts
+            if not _is_apart(path) and (script := _script(path, texts[path], documented=True, entry="")) is not None
+            if _reaches(path, texts, logging)
+        ]
     return tuple(sorted(found, key=lambda script: (-script.score, script.path)))
 
 
-def _run_by(documents: Iterable[str]) -> frozenset[str]:
-    """The files and modules that commands of these texts run with Python."""
-    return frozenset(name.removeprefix("./") for text in documents for name in _RUN.findall(text))
+def _is_training_script(path: str, text: str) -> bool:
+    """Whether a script is named after training, and does its work outside of functions."""
+    return bool(_TRAINS.search(posixpath.basename(path).removesuffix(".py").lower()) and _STATEMENT.search(text))
+
+
+def required_arguments(text: str) -> tuple[str, ...]:
+    """The arguments that a script with argparse, click or typer cannot be run without."""
+    return tuple(
+        (flags[2] or flags[1] or "an argument")
+        for call, words in _ARGUMENT.findall(text)
+        if (flags := _FLAGS.match(words)) and _is_required(call, flags[1] or "", words)
+    )
+
+
+def _is_required(call: str, name: str, words: str) -> bool:
+    if call.startswith("typer"):
+        return words.lstrip().startswith("...")
+    positional = call == "click.argument" or (call == "add_argument" and not name.startswith("-"))
+    return bool(_REQUIRED.search(words)) or (positional and not _OPTIONAL.search(words))
+
+
+def _is_apart(path: str) -> bool:
+    *folders, name = path.lower().split("/")
+    return bool(_APART & set(folders)) or bool(_OTHER.search(name.removesuffix(".py")))
+
+
+def _trained_by(entries: Mapping[str, object]) -> dict[str, str]:
+    """The modules that entries run which are named after training, each with its command."""
+    targets = ((command, *target.partition(":")[::2]) for command, target in entries.items() if isinstance(target, str))
+    return {
+        module: command
+        for command, module, function in targets
+        if any(_TRAINS.search(name.replace("-", "_").lower()) for name in (command, function))
+    }
+
+
+def _run_by(documents: Iterable[str]) -> dict[str, list[tuple[str, ...]]]:
+    """The files and modules that commands of these texts run with Python, and the arguments of each command."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for name, rest in (match for text in documents for match in _RUN.findall(text)):
+        arguments = () if _PLACEHOLDER & set(rest) else tuple(rest.split())
+        found.setdefault(name.removeprefix("./"), []).append(arguments)
+    return found
 
 
 def _names_of(path: str) -> frozenset[str]:
@@ -89,11 +176,12 @@ def _reaches(path: str, texts: Mapping[str, str], logging: frozenset[str]) -> bo
     return False
 
 
-def _script(path: str, text: str, *, documented: bool) -> TrainingScript | None:
+def _script(path: str, text: str, *, documented: bool, entry: str) -> TrainingScript | None:
     *folders, name = path.split("/")
     stem = name.removesuffix(".py").lower()
     calls = [(match["call"], match["flavor"] or "") for match in _LOGS.finditer(text)] if _IMPORT.search(text) else []
-    runs = bool(_MAIN.search(text)) or stem == "__main__"
+    runs = bool(_MAIN.search(text)) or stem == "__main__" or (bool(entry) and documented)
+    runs |= documented and _is_training_script(path, text)
     trains = calls or _TRAINS.search(stem) or documented
     if is_test(path) or not (runs or (calls and _AT_TOP.search(text))) or not trains:
         return None
@@ -105,7 +193,11 @@ def _script(path: str, text: str, *, documented: bool) -> TrainingScript | None:
     score -= 4 if _APART & {folder.lower() for folder in folders} else 0
     flavors = [flavor for _, flavor in sorted(calls, reverse=True) if flavor]
     return TrainingScript(
-        path=path, score=score, flavor=flavors[0] if flavors else "", relative=bool(_RELATIVE.search(text))
+        path=path,
+        score=score,
+        flavor=flavors[0] if flavors else "",
+        relative=bool(_RELATIVE.search(text)),
+        entry=entry if documented else "",
     )
 
 
@@ -116,6 +208,12 @@ def training_command(script: TrainingScript, paths: frozenset[str], scripts: Map
     `paths` are all files of the project. A module of a package is run by its name, so that its imports work.
     """
     module = _module(script.path, paths)
+    return shlex.join((*shlex.split(_program(script, module, scripts)), *script.arguments))
+
+
+def _program(script: TrainingScript, module: str, scripts: Mapping[str, object]) -> str:
+    if script.entry:
+        return script.entry
     for command, target in scripts.items():
         if module and isinstance(target, str) and target.partition(":")[0] == module:
             return command

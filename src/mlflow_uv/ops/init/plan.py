@@ -24,7 +24,10 @@ TEMPLATES = {"check.yml": "mlflow-uv-check.yml", "comment.yml": "mlflow-uv-comme
              "call-release.yml": "mlflow-uv-release.yml"}  # fmt: skip
 _MOST_FILES = 20_000
 # Files with commands that people and machines run; of each the beginning is read.
-_DOCUMENTS = ("Makefile", "justfile", "README.md", "README.rst", "dvc.yaml", "Taskfile.yml", "noxfile.py")
+_DOCUMENTS = ("Makefile", "justfile", "README.md", "README.rst", "dvc.yaml", "Taskfile.yml", "noxfile.py", "MLproject",
+              "mise.toml", "poe_tasks.toml", "run.sh", "train.sh")  # fmt: skip
+# Tables of a manifest with commands: those of poe, PDM, taskipy and hatch.
+_TASKS = (("poe", "tasks"), ("pdm", "scripts"), ("taskipy", "tasks"), ("hatch", "envs"))
 _LONGEST = 200_000  # characters
 _MARK = "\ufeff"
 _HEADER = lazy_pattern(
@@ -66,13 +69,15 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str, br
     texts = ((path, files.text(posixpath.join(project, path))) for path in below[:_MOST_FILES] if path.endswith(".py"))
     documents = (files.text(posixpath.join(project, name)) for name in _DOCUMENTS)
     workflows = (files.text(path) for path in paths if path.startswith(f"{WORKFLOWS}/"))
-    scripts = training_scripts(
-        ((path, text) for path, text in texts if text is not None),
-        [text[:_LONGEST] for text in (*documents, *workflows) if text is not None],
-    )
     manifest_path = posixpath.join(project, "pyproject.toml")
     manifest = _whole(files, manifest_path)
     table = _parsed(manifest)
+    tasks = (task for names in _TASKS for task in _texts_in(table_of(table, "tool", *names)))
+    scripts = training_scripts(
+        ((path, text) for path, text in texts if text is not None),
+        [text[:_LONGEST] for text in (*documents, *tasks, *workflows) if text is not None],
+        table_of(table, "project", "scripts"),
+    )
     settings = table_of(table, "tool", "mlflow-uv")
     train = _train(scripts, below, table, files.text(posixpath.join(project, "MLproject")))
     planned: list[PlannedFile] = []
@@ -82,6 +87,9 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str, br
         train = {key: str(settings[key]) for key in ("train", "entry-point", "function", "model") if key in settings}
     else:
         planned.append(PlannedFile(path=manifest_path, before=manifest, after=_with_settings(manifest, train, name)))
+        if "train" in train and scripts[0].lacks:
+            words = ", ".join(f"`{argument}`" for argument in scripts[0].lacks)
+            notes.append(f"{scripts[0].path} requires {words}: add values to `train` in [tool.mlflow-uv]")
     planned += (
         replace(file, after=file.after.replace(_BRANCHES, f"branches: [{_pattern(branch)}]"))
         for file in _workflows(files, paths, project, notes)
@@ -104,9 +112,18 @@ def _train(
     """The setting that says how the project trains; empty if several scripts are equally likely, or there is none."""
     if mlproject and _MAIN.search(mlproject) and "parameters:" not in mlproject:
         return {"entry-point": "main"}
-    if not scripts or (len(scripts) > 1 and scripts[1].score == scripts[0].score):
+    if not scripts or scripts[0].score < 0 or (len(scripts) > 1 and scripts[1].score == scripts[0].score):
         return {}
     return {"train": training_command(scripts[0], frozenset(below), table_of(table, "project", "scripts"))}
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """The texts in tables and arrays of a manifest, in their order."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(part)
 
 
 def _whole(files: CheckedFolder, path: str) -> str:

@@ -51,7 +51,7 @@ def test_a_command_of_a_makefile_decides(command: str) -> None:
 
 def test_a_script_that_is_run_and_reaches_a_log_is_found() -> None:
     """
-    Through other modules of the project, also in a circle; a script that reaches none, or that nothing runs, is not.
+    Through other modules of the project, also in a circle; without a command all that reach one are equally likely.
     """
     files = [
         ("src/wine/track.py", LIBRARY),
@@ -62,9 +62,89 @@ def test_a_script_that_is_run_and_reaches_a_log_is_found() -> None:
     ]
     readme = "python scripts/run.py\npython scripts/other.py\npython -m wine.loop\n"
 
-    assert [["scripts/run.py"], []] == [
-        [script.path for script in training_scripts(files, documents)] for documents in ([readme], [])
-    ]
+    found, guessed = (training_scripts(files, documents) for documents in ([readme], []))
+
+    assert ["scripts/run.py"] == [script.path for script in found]
+    assert [("scripts/run.py", 0), ("scripts/same.py", 0)] == [(script.path, script.score) for script in guessed]
+
+
+def test_an_entry_that_is_named_after_training_runs_its_module() -> None:
+    """
+    Without a `__main__` block; an entry of another name says nothing, and one whose module logs nothing neither.
+    """
+    files = [("src/wine/cli.py", "from wine.track import keep\n"), ("src/wine/track.py", LIBRARY)]
+
+    commands = []
+    for entries in (
+        {"wine-train": "wine.cli:main"},
+        {"wine": "wine.cli:train_all"},
+        {"wine": "wine.cli:main"},
+        {"train": "wine.other:main"},
+        {"train": 1},
+    ):
+        scripts = training_scripts(files, (), entries)
+        commands.append([training_command(script, frozenset(), entries) for script in scripts])
+
+    assert [["wine-train"], ["wine"], [], [], []] == commands
+
+
+def test_a_script_without_functions_is_one_if_it_is_named_after_training() -> None:
+    """
+    What it imports logs the model; a module that only sets libraries up, and a script of another name, train nothing.
+    """
+    begin = "from wine.track import keep\n"
+    run = f"{begin}model = keep(1)\nmodel.train()\n"
+    files = {
+        "train_wine.py": run,
+        "src/wine/train.py": f"{begin}load_dotenv()\nlogging.basicConfig()\ndef train():\n    keep(1)\n",
+        "make_wine.py": run,
+        "src/wine/track.py": LIBRARY,
+    }
+
+    assert ["train_wine.py"] == [script.path for script in training_scripts(files.items())]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "required"),
+    [
+        ('parser.add_argument("data", type=Path)', ("data",)),
+        ('parser.add_argument("-d", "--data", required=True, type=partial(f, 1))', ("--data",)),
+        ('parser.add_argument("data", nargs="?")', ()),
+        ('parser.add_argument("--data", default="a")\nadd_argument("--b", required=False)', ()),
+        ('@click.option("--data", required=True)\n@click.argument("out")', ("--data", "out")),
+        ('@click.argument("out", required=False)', ()),
+        ("x: str = typer.Option(...)\ny: str = typer.Option('b')", ("an argument",)),
+    ],
+)
+def test_arguments_that_a_script_requires_are_known(arguments: str, required: tuple[str, ...]) -> None:
+    """
+    With argparse, click and typer; a default makes one optional.
+    """
+    (script,) = training_scripts([("train.py", f"{LOGS}{arguments}\n{GUARD}")])
+
+    assert (required, required) == (script.required, script.lacks)
+
+
+@pytest.mark.parametrize(
+    ("document", "command"),
+    [
+        ("train:\n\tuv run python train.py --data data/a.csv # all\n", "python train.py --data data/a.csv"),
+        ("uv run train.py --data a.csv && echo", "python train.py --data a.csv"),
+        ("python -u train.py\npython train.py --data b.csv", "python train.py --data b.csv"),
+        ("python train.py --data <file>", "python train.py"),
+        ("python train.py --data $(DATA)", "python train.py"),
+        ("python other.py --data b.csv", "python train.py"),
+    ],
+)
+def test_required_arguments_are_those_of_a_documented_command(document: str, command: str) -> None:
+    """
+    Unless they are placeholders. A script that requires none is run without any.
+    """
+    required = f'{LOGS}parser.add_argument("--data", required=True)\n{GUARD}'
+    found, plain = (training_scripts([("train.py", text)], [document])[0] for text in (required, LOGS + GUARD))
+
+    assert (command, command == "python train.py") == (training_command(found, frozenset(), {}), bool(found.lacks))
+    assert "python train.py" == training_command(plain, frozenset(), {})
 
 
 def test_many_blank_lines_take_no_time() -> None:
@@ -117,8 +197,14 @@ def test_a_module_of_a_package_is_run_by_its_name(path: str, text: str, command:
     assert command == training_command(script, every, {"wine-fit": "wine.fit:main"})
 
 
-@pytest.mark.parametrize("unit", ["\n", " ", "\t", "\n ", "x", ".", "from ", "import mlflow.", "python -m ", "if "])
-@pytest.mark.parametrize("start", ["", "import mlflow\n", "from", "mlflow.log_model", "mlflow.x", "if", "python"])
+@pytest.mark.parametrize(
+    "unit",
+    ["\n", " ", "\t", "\n ", "x", ".", "from ", "import mlflow.", "python -m ", "if ", "add_argument(", "(", "uv run "],
+)
+@pytest.mark.parametrize(
+    "start",
+    ["", "add_argument('a'", "uv run", "import mlflow\n", "from", "mlflow.log_model", "mlflow.x", "if", "python"],
+)
 def test_each_character_of_a_file_is_read_a_few_times(start: str, unit: str) -> None:
     """
     Blank lines, spaces or one long line of a megabyte take no more than linear work, in a script and a document.

@@ -154,6 +154,27 @@ def test_an_entry_point_without_parameters_is_the_training(plan, mlproject: str,
     assert (train, f'entry-point = "{train}"' in found.files[0].after) == (found.train, bool(train))
 
 
+def test_a_task_of_the_manifest_names_the_training_and_what_is_required_is_told(plan) -> None:
+    """
+    Of two scripts that are equally likely, the one that a task runs; no document has a value of its argument.
+    """
+    train = f'{TRAIN}parser.add_argument("--data", required=True)\n'
+    tasks = '[tool.poe.tasks.train]\nsequence = [{cmd = "python train_b.py"}]\n'
+    found = plan({"pyproject.toml": f"{MANIFEST}\n{tasks}", "train_a.py": TRAIN, "train_b.py": train, "uv.lock": LOCK})
+
+    notice = "train_b.py requires `--data`: add values to `train` in [tool.mlflow-uv]"
+    assert ("python train_b.py", (notice,)) == (found.train, found.notes)
+
+
+def test_a_script_with_more_against_it_than_for_it_is_not_taken(plan) -> None:
+    """
+    It is named, and the choice is left to the user.
+    """
+    found = plan({"pyproject.toml": MANIFEST, "notebooks/part6.ab_serving.py": TRAIN})
+
+    assert ("", ["notebooks/part6.ab_serving.py"]) == (found.train, [script.path for script in found.scripts])
+
+
 def test_a_manifest_to_which_no_table_can_be_added_is_refused(plan) -> None:
     """
     `tool` as an inline table ends there; the file stays as it is.
