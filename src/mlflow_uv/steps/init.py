@@ -69,9 +69,9 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
             setup_files=tuple(file.path for file in plan.files),
         ),
         summary=f"{counted(len(plan.files), 'file')} {verb}; the project trains with `{plan.train or '…'}`",
-        result="".join(_difference(file) for file in plan.files) or None,
+        result=("".join(_difference(file) for file in plan.files) or None) if inputs.dry_run else None,
         findings=tuple(_findings(plan, folder)),
-        advice=plan.notes,
+        advice=(*(() if inputs.dry_run else (f"wrote {file.path}" for file in plan.files)), *plan.notes),
     )
 
 

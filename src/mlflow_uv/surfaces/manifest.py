@@ -16,6 +16,7 @@ from ..core.lint.settings import LintSettings
 from ..core.model.budgets import Budgets
 from ..core.policy.policy import LockPolicy
 from ..core.promotion.promote_policy import PromotePolicy
+from ..core.security.yaml_scalars import quoted_yaml, single_quoted_yaml
 from ..core.signing.trust_policy import TrustPolicy
 from ..steps.catalog import RELEASE_NAME, all_steps, step_of
 from .cli import SARIF
@@ -61,16 +62,16 @@ def main(argv: Sequence[str]) -> int:
 
 def _action(step: Step[Any, Any, Any], *, up: str) -> str:
     title = "mlflow-uv" if step.name == RELEASE_NAME else f"mlflow-uv {step.name}"
-    lines = [f"# {NOTE}", f"name: {title}", f"description: {_quoted(step.summary)}", "author: mlflow-uv-action"]
+    lines = [f"# {NOTE}", f"name: {title}", f"description: {quoted_yaml(step.summary)}", "author: mlflow-uv-action"]
     lines += ["branding:", "  icon: package", "  color: blue", "", "inputs:"]
     for field in fields_of(step.inputs):
-        lines += [f"  {field.kebab}:", f"    description: {_quoted(_described(field))}", "    required: false"]
-        lines.append(f"    default: {_quoted('.' if field.name == 'project' else '')}")
-    lines += ["  sarif:", f"    description: {_quoted(SARIF)}", "    required: false", '    default: ""']
+        lines += [f"  {field.kebab}:", f"    description: {quoted_yaml(_described(field))}", "    required: false"]
+        lines.append(f"    default: {quoted_yaml('.' if field.name == 'project' else '')}")
+    lines += ["  sarif:", f"    description: {quoted_yaml(SARIF)}", "    required: false", '    default: ""']
     lines += ["", "outputs:"]
     for field in fields_of(step.outputs):
         value = f"${{{{ steps.run.outputs.{field.kebab} }}}}"
-        lines += [f"  {field.kebab}:", f"    description: {_quoted(field.doc)}", f"    value: {value}"]
+        lines += [f"  {field.kebab}:", f"    description: {quoted_yaml(field.doc)}", f"    value: {value}"]
     lines += [
         "",
         "runs:",
@@ -104,7 +105,7 @@ def _type(field: Field) -> tuple[str, ...]:
         case FieldKind.NUMBER:
             return ("type: integer",) if field.whole else ("type: float",)
         case FieldKind.CHOICE:
-            return ("type: enum", "allowed-values:", *(f"  - {_quoted(choice)}" for choice in field.choices))
+            return ("type: enum", "allowed-values:", *(f"  - {quoted_yaml(choice)}" for choice in field.choices))
         case FieldKind.LIST:
             return ("type: list", "separator: ','", "list-item:", "  type: string")
     return ("type: string",)
@@ -128,11 +129,11 @@ def _hooks() -> str:
 def _hook(name: str, title: str, summary: str, files: str) -> tuple[str, ...]:
     return (
         f"- id: {name}",
-        f"  name: {_quoted(title)}",
-        f"  description: {_quoted(summary)}",
+        f"  name: {quoted_yaml(title)}",
+        f"  description: {quoted_yaml(summary)}",
         f"  entry: python -I -m mlflow_uv_hooks {name}",
         "  language: python",
-        f"  files: {_single(files)}",
+        f"  files: {single_quoted_yaml(files)}",
         "  require_serial: true",
         "  minimum_pre_commit_version: 3.2.0",
     )
@@ -158,7 +159,7 @@ def _settings() -> str:
 
 
 def _frozenset(name: str, words: Iterable[str]) -> tuple[str, ...]:
-    return ("", f"{name} = frozenset(", "    {", *(f"        {_quoted(word)}," for word in words), "    }", ")")
+    return ("", f"{name} = frozenset(", "    {", *(f"        {json.dumps(word)}," for word in words), "    }", ")")
 
 
 def _reference() -> str:
@@ -264,14 +265,6 @@ def _codes() -> Iterator[str]:
         if kind is not errors.StepError:
             yield f"| {kind.exit_code} | `{kind.__name__}` | {kind.meaning} |\n"
     yield "| 130, 143 | | cancelled by Ctrl-C, by SIGTERM |\n"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _single(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 if __name__ == "__main__":

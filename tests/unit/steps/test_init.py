@@ -39,7 +39,12 @@ def init(folder: Path, *, dry_run: bool = False) -> Report[Outputs]:
 
 @pytest.mark.parametrize(
     ("branch", "origin", "written"),
-    [("trunk", "", "[trunk]"), ("topic", "master", "[master]"), ("c++", "", '["c\\\\+\\\\+"]')],
+    [
+        ("trunk", "", "[trunk]"),
+        ("topic", "master", "[master]"),
+        ("c++", "", '["c\\\\+\\\\+"]'),
+        ("true", "", '["true"]'),
+    ],
 )
 def test_the_branch_that_is_released_is_the_default_one(project: Path, branch: str, origin: str, written: str) -> None:
     """
@@ -69,6 +74,7 @@ def test_a_dry_run_prints_a_patch_and_writes_nothing(project: Path) -> None:
     written = init(project)
 
     assert ("python train.py", "sklearn") == (written.outputs.training, written.outputs.flavor)
+    assert (None, [f"wrote {name}" for name in applied]) == (written.result, list(written.advice[: len(applied)]))
     assert applied == {name: (project / name).read_bytes() for name in written.outputs.setup_files}
     assert () == init(project).outputs.setup_files
 

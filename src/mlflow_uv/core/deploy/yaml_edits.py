@@ -4,7 +4,6 @@ Changes single values of a YAML file, and keeps every other byte: comments, orde
 A value is found by its keys; its place in the text is what the parser says.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 
 from ruamel.yaml import YAML
@@ -14,6 +13,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ...command.errors import BadInput
 from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..security.yaml_scalars import quoted_yaml, single_quoted_yaml
 
 LIMIT = 1 << 20  # bytes of a file
 _DEEPEST = 60  # of the keys of a file
@@ -149,10 +149,10 @@ def _child(node: Node | None, key: str) -> Node | None:
 
 def _scalar(value: str, style: str) -> str:
     if style == "'":
-        return "'" + value.replace("'", "''") + "'"
+        return single_quoted_yaml(value)
     if not style and _PLAIN.fullmatch(value):
         return value
-    return json.dumps(value)
+    return quoted_yaml(value)
 
 
 def _require_shallow(document: Node) -> None:

@@ -13,6 +13,7 @@ from ...core.init.training_scripts import TrainingScript, training_command, trai
 from ...core.lint.locked_packages import locked_packages
 from ...core.security.size_limits import MANIFEST_LIMIT
 from ...core.security.toml_documents import Unparsable, parse_toml
+from ...core.security.yaml_scalars import quoted_yaml, yaml_scalar
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import table_of
 from ..lint.folder import CheckedFolder
@@ -34,7 +35,6 @@ _HEADER = lazy_pattern(
     r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*[\"']?mlflow-uv[\"']?[ \t]*\][ \t]*(#[^\r\n]*)?(\r?\n|\Z)", re.MULTILINE
 )
 _BRANCHES = "branches: [main]"  # in the templates
-_PLAIN = lazy_pattern(r"[A-Za-z][A-Za-z0-9_./-]*")
 _MAIN = lazy_pattern(r"^ +main:", re.MULTILINE)  # an entry point of an MLproject
 
 
@@ -172,14 +172,14 @@ def _workflows(files: CheckedFolder, paths: tuple[str, ...], project: str, notes
             continue
         text = template(source)
         if project:
-            text = text.replace("    with:\n", f"    with:\n      project: {json.dumps(project, ensure_ascii=False)}\n")
+            text = text.replace("    with:\n", f"    with:\n      project: {quoted_yaml(project)}\n")
         yield PlannedFile(path=path, before=None, after=text)
 
 
 def _pattern(branch: str | None) -> str:
     """A branch as a filter of GitHub in YAML, in which `+` and a leading `!` have a meaning."""
     name = branch or "main"
-    return name if _PLAIN.fullmatch(name) else json.dumps(re.sub(r"[+!]", r"\\\g<0>", name), ensure_ascii=False)
+    return yaml_scalar(re.sub(r"[+!]", r"\\\g<0>", name))
 
 
 def _hooks(files: CheckedFolder, notes: list[str]) -> Iterator[PlannedFile]:
