@@ -1,5 +1,6 @@
 """Tests that the server itself refuses a mounted model that is not the one that a trusted key signed."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,9 @@ def test_a_swapped_file_of_a_mounted_model_is_refused_before_it_is_loaded(
     start: Starter, shared: SharedFolder, tmp_path: Path
 ) -> None:
     """
-    The model as it was signed is served; with one file exchanged, the process ends with the name of it.
+    The model as it was signed is served under the name that was signed.
+
+    With one file exchanged, or with another name in the file that nobody signs, the process ends with the name of it.
     """
     signers = make_signers(shared)
     model = scripted_model(tmp_path / "model")
@@ -33,7 +36,20 @@ def test_a_swapped_file_of_a_mounted_model_is_refused_before_it_is_loaded(
     }
 
     with start(model, **settings) as served:
-        served.ready()
+        named = json.loads(served.ready().ask("GET", "/v2/models/wine/versions/7")[2])
+    note = model / "registered_model_meta"
+    note.write_text("model_name: payroll\nmodel_version: '99'\n")
+    with start(model, **settings) as served:
+        misnamed = (served.end(), served.last_line())
+    note.write_bytes(b"model_name: caf\xe9\n")
+    with start(model, **settings) as served:
+        broken = (served.end(), served.last_line())
+    note.unlink()
+    forged = model / "a\nmlflow: the model is signed."
+    forged.touch()
+    with start(model, **settings) as served:
+        added = (served.end(), served.last_line())
+    forged.unlink()
     with start(model, VERIFY=settings["VERIFY"]) as served:
         incomplete = (served.end(), served.last_line())
     script = model / "code" / "scripted_loader.py"
@@ -41,6 +57,10 @@ def test_a_swapped_file_of_a_mounted_model_is_refused_before_it_is_loaded(
     with start(model, **settings) as served:
         swapped = (served.end(), served.last_line())
 
+    assert ("wine", ["7"]) == (named["name"], named["versions"])
+    assert (3, True) == (misnamed[0], "signed wine version 7, and not payroll version 99" in misnamed[1]), misnamed
+    assert (3, True) == (broken[0], "registered_model_meta cannot be read: it is not UTF-8" in broken[1]), broken
+    assert (3, True) == (added[0], "signed it: a\\nmlflow: the model is signed.." in added[1]), added
     assert (2, True) == (incomplete[0], incomplete[1].startswith("ATTESTATIONS is empty"))
     assert (3, True) == (swapped[0], script.name in swapped[1]), swapped
     assert "is not wine version 7 as the key" in swapped[1]

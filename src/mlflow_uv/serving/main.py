@@ -5,6 +5,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from . import settings
@@ -13,6 +14,7 @@ from .observability import metrics
 from .older_mlflow import fastapi_compat
 from .process import workers
 from .process.listener import PAUSE_S, Listener
+from .process.log import log
 from .settings import InvalidSetting, Settings
 
 INVALID = 2
@@ -32,7 +34,9 @@ def main(arguments: Sequence[str]) -> int:
         return run(configuration, bind(configuration.host, configuration.port))
     except InvalidSetting as error:
         return end(str(error), INVALID)
-    except (loading.CannotLoad, model_location.UnreadableModel, signed_files.NotSigned) as error:
+    except loading.CannotLoad as error:
+        return end_unloaded(error)
+    except (model_location.UnreadableModel, signed_files.NotSigned) as error:
         return end(str(error), loading.CANNOT_LOAD)
     finally:
         if folder := os.environ.pop(metrics.FOLDER, None):
@@ -41,8 +45,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def end(sentence: str, code: int) -> int:
     """Log the last line and return the exit status."""
-    workers.log(sentence)
+    log(sentence)
     return code
+
+
+def end_unloaded(error: loading.CannotLoad) -> int:
+    """Log why the model cannot be served, with the traceback before it, and return the exit status."""
+    log(str(error), error.trace.removesuffix("\n"))
+    return loading.CANNOT_LOAD
 
 
 def bind(host: str, port: int) -> Listener:
@@ -64,7 +74,9 @@ def run(configuration: Settings, listener: Listener) -> int:
     """Serve with one worker in this process, or several in forks. Raises CannotLoad, InvalidSetting, NotSigned."""
     variables = dict(os.environ)  # before the model's code, which may change them
     if configuration.trust is not None:
-        workers.log(signed_files.require_signed(configuration.model, configuration.trust))
+        signed = signed_files.require_signed(configuration.model, configuration.trust)
+        log(str(signed))
+        configuration = replace(configuration, name=signed.name, version=signed.version)
     scoring_server = loading.import_mlflow(configuration.model)
     if configuration.workers == 1:
         with loading.exit_on_stop_signal():
@@ -80,21 +92,21 @@ def run(configuration: Settings, listener: Listener) -> int:
         try:
             return serve(scoring_server, loading.load(scoring_server, configuration.model), configuration, listener)
         except loading.CannotLoad as error:
-            return end(str(error), loading.CANNOT_LOAD)
+            return end_unloaded(error)
 
     if configuration.separate:
         return workers.supervise(load_and_serve, configuration.workers, configuration.drain_timeout, listener)
     before = workers.unshareable()
     model = loading.run_in_thread(lambda: loading.load(scoring_server, configuration.model))
     if opened := workers.unshareable_since(before):
-        workers.log(f"Each worker loads the model by itself: loading opened what a fork cannot share: {opened}.")
+        log(f"Each worker loads the model by itself: loading opened what a fork cannot share: {opened}.")
         os.execve(sys.executable, sys.orig_argv, {**variables, "MLFLOW_UV_APART": "1"})  # noqa: S606
 
     def serve_loaded() -> int:
         try:
             return serve(scoring_server, model, configuration, listener)
         except loading.CannotLoad as error:
-            return end(str(error), loading.CANNOT_LOAD)
+            return end_unloaded(error)
 
     return workers.supervise(serve_loaded, configuration.workers, configuration.drain_timeout, listener)
 

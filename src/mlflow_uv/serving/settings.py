@@ -54,7 +54,7 @@ def read(variables: Mapping[str, str]) -> Settings:
     name, version = model_location.name_and_version(model, variables)
     return Settings(
         model=model,
-        name=name,
+        name=name or "model",
         version=version,
         host=variables.get("HOST") or "0.0.0.0",  # noqa: S104 - a container is accessed from outside
         port=port(variables),
@@ -70,24 +70,19 @@ def read(variables: Mapping[str, str]) -> Settings:
         openapi=choice(variables, "OPENAPI", "0", SWITCH),
         fast=choice(variables, "FAST", "1", SWITCH),
         separate=choice(variables, "MLFLOW_UV_APART", "0", SWITCH),
-        trust=trust(variables),
+        trust=trust(variables, name, version),
     )
 
 
-def trust(variables: Mapping[str, str]) -> "signed_files.SignedModelTrust | None":
-    """Whose signature the model needs, if VERIFY names a key."""
+def trust(variables: Mapping[str, str], name: str, version: str) -> "signed_files.SignedModelTrust | None":
+    """Whose signature the model needs, if VERIFY names a key, and the name and version that must be signed."""
     keys, attestations = (variables.get(name) or "" for name in ("VERIFY", "ATTESTATIONS"))
     if not keys and not attestations:
         return None
     if not keys or not attestations:
         missing = "ATTESTATIONS" if keys else "VERIFY"
         raise InvalidSetting(f"{missing} is empty: VERIFY and ATTESTATIONS are needed together to verify a model.")
-    return signed_files.SignedModelTrust(
-        keys=keys,
-        attestations=attestations,
-        name=variables.get("MODEL_NAME") or "",
-        version=variables.get("MODEL_VERSION") or "",
-    )
+    return signed_files.SignedModelTrust(keys=keys, attestations=attestations, name=name, version=version)
 
 
 def connections() -> int:

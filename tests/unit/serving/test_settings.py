@@ -30,6 +30,16 @@ def test_without_variables_the_machine_decides(model: dict[str, str]) -> None:
     assert min(found.workers, found.threads, found.connections) >= 1
 
 
+def test_without_a_name_it_is_the_model(model: dict[str, str]) -> None:
+    """
+    With a key to verify it by, any name and version may be signed.
+    """
+    found = settings.read(model | {"VERIFY": "key.pub", "ATTESTATIONS": "attestations.jsonl"})
+
+    assert found.trust is not None
+    assert ("model", "", "", "") == (found.name, found.version, found.trust.name, found.trust.version)
+
+
 def test_an_empty_variable_is_none(model: dict[str, str]) -> None:
     """
     Kubernetes and Compose set empty ones.

@@ -26,7 +26,11 @@ REQUIREMENT_CHECK = "warn_dependency_requirement_mismatches"  # of mlflow.pyfunc
 
 
 class CannotLoad(Exception):
-    """The model cannot be served; the last line of the message is the reason."""
+    """The model cannot be served; the message is one sentence, and `trace` the traceback of its reason."""
+
+    def __init__(self, sentence: str, trace: str) -> None:
+        super().__init__(sentence)
+        self.trace = trace
 
 
 def import_mlflow(model: Path) -> Any:
@@ -143,10 +147,9 @@ def run_in_thread(work: Callable[[], Any]) -> Any:
 
 def fail(what: str, error: BaseException) -> NoReturn:
     """
-    Raise CannotLoad with the traceback of `error` and the reason in the last line.
+    Raise CannotLoad with the traceback of `error` and the reason.
 
-    Both are one message, written at once: several workers may fail at the same time, and the first that ends stops the
-    others.
+    Both are written at once: several workers may fail at the same time, and the first that ends stops the others.
     """
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    raise CannotLoad(f"{trace}{what}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    raise CannotLoad(f"{what}: {type(error).__name__}: {' '.join(str(error).split())}", trace) from error

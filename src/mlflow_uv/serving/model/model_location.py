@@ -2,17 +2,20 @@
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 IMAGE_MODEL = Path("/opt/model")
 SAGEMAKER = Path("/opt/ml/model")
 DEEPEST = 4
+REGISTERED = "registered_model_meta"  # which MLflow writes into a model that it downloads by name
+REGISTERED_LIMIT = 64 << 10  # bytes
 NAMED = re.compile(r"^(model_name|model_version): *['\"]?([^'\"\n]+?)['\"]? *$", re.MULTILINE)
 
 
 class UnreadableModel(Exception):
-    """The server's user has no permission to read the mounted model; the message is one sentence."""
+    """The model, or the file with its name and version, cannot be read; the message is one sentence."""
 
 
 def model_folder(variables: Mapping[str, str], *, sagemaker: Path = SAGEMAKER, image: Path = IMAGE_MODEL) -> Path:
@@ -47,10 +50,32 @@ def find_mlmodel(root: Path) -> "Path | None":
 
 
 def name_and_version(model: Path, variables: Mapping[str, str]) -> "tuple[str, str]":
-    """Name and version in the V2 protocol: from the variables, else from the registry's file in the model."""
+    """
+    Name and version of the model, each empty if nothing says it: from the variables, else from the registry's file.
+
+    The file is not read if both variables are set. Raises UnreadableModel.
+    """
+    name, version = (variables.get(variable) or "" for variable in ("MODEL_NAME", "MODEL_VERSION"))
+    if name and version:
+        return name, version
+    registered = dict(NAMED.findall(_registered_text(model / REGISTERED)))
+    return name or registered.get("model_name", ""), version or registered.get("model_version", "")
+
+
+def _registered_text(path: Path) -> str:
+    """The text of the registry's file; empty if there is none. Raises UnreadableModel."""
     try:
-        registered = dict(NAMED.findall((model / "registered_model_meta").read_text(encoding="utf-8")))
-    except OSError:
-        registered = {}
-    name = variables.get("MODEL_NAME") or registered.get("model_name", "model")
-    return name, variables.get("MODEL_VERSION") or registered.get("model_version", "")
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
+            raise ValueError("it is not a file")
+        with path.open("rb") as file:
+            content = file.read(REGISTERED_LIMIT + 1)
+        if len(content) > REGISTERED_LIMIT:
+            raise ValueError(f"it has more than {REGISTERED_LIMIT >> 10} KB")
+        return content.decode()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", error)
+        raise UnreadableModel(
+            f"{path} cannot be read: {reason}. Remove the file, or set MODEL_NAME and MODEL_VERSION."
+        ) from error

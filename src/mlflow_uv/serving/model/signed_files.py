@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .model_location import REGISTERED
 from .public_keys import EdwardsKey, EllipticKey, InvalidKey, key_id, public_keys
 
 CHAIN = "https://github.com/org/mlflow-uv-action/attestation/chain/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-ADDED_ON_DOWNLOAD = frozenset({"registered_model_meta"})  # by MLflow, to a model that is downloaded
+ADDED_ON_DOWNLOAD = frozenset({REGISTERED})  # nobody signs it: what it says is compared with what was signed
 LIMIT = 64 << 20  # bytes of the file with attestations
 SHOWN = 3
 PEM = "-----BEGIN "
@@ -26,7 +27,11 @@ class NotSigned(Exception):
 
 @dataclass(frozen=True)
 class SignedModelTrust:
-    """Public keys in PEM or the file of them, the file with attestations, and the version that is expected, if any."""
+    """
+    Public keys in PEM or the file of them, the file with attestations, and the version that must have been signed.
+
+    An empty name or version is that of any signed one.
+    """
 
     keys: str
     attestations: str
@@ -34,9 +39,23 @@ class SignedModelTrust:
     version: str
 
 
-def require_signed(folder: Path, trust: SignedModelTrust) -> str:
+@dataclass(frozen=True)
+class SignedModel:
+    """Which version a model in a folder is, according to the key that signed it."""
+
+    folder: Path
+    name: str
+    version: str
+    signer: str
+
+    def __str__(self) -> str:
+        """One sentence about it."""
+        return f"The model in {self.folder} is {self.name} version {self.version}, as the key {self.signer} signed it."
+
+
+def require_signed(folder: Path, trust: SignedModelTrust) -> SignedModel:
     """
-    Compare every file in a folder with what one of the keys signed; return a sentence about it.
+    Compare every file in a folder, and its name and version, with what one of the keys signed.
 
     Raises NotSigned, also for keys and attestations that cannot be read.
     """
@@ -55,12 +74,16 @@ def require_signed(folder: Path, trust: SignedModelTrust) -> str:
     for signer, name, version, signed in chains:
         shown = f"{name} version {version}"
         if (trust.name or name, trust.version or version) != (name, version):
-            problem = f"The key {signer} signed {shown}, which is not what MODEL_NAME and MODEL_VERSION say."
+            expected = f"{trust.name or 'any name'} version {trust.version or 'any'}"
+            problem = (
+                f"The key {signer} signed {shown}, and not {expected}, as MODEL_NAME and MODEL_VERSION or the model's"
+                f" {REGISTERED} say."
+            )
         elif differing := sorted(path for path in {*signed, *files} if signed.get(path) != files.get(path)):
             some = ", ".join((*differing[:SHOWN], *("…" for _ in differing[SHOWN : SHOWN + 1])))
             problem = f"The model in {folder} is not {shown} as the key {signer} signed it: {some}."
         else:
-            return f"The model in {folder} is {shown}, as the key {signer} signed it."
+            return SignedModel(folder=folder, name=name, version=version, signer=signer)
     raise NotSigned(problem)
 
 

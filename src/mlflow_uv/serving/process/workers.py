@@ -17,6 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from .log import log
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE_S = 5.0  # for a worker to end after it has drained, or after another one died
 ENDING_S = 0.3  # for threads that are stopping
@@ -173,9 +175,3 @@ def send_signal(workers: "set[int]", number: signal.Signals) -> None:
     for worker in workers:
         with suppress(ProcessLookupError):
             os.kill(worker, number)
-
-
-def log(sentence: str) -> None:
-    """Write a line to the log on standard error."""
-    sys.stderr.write(sentence + "\n")
-    sys.stderr.flush()

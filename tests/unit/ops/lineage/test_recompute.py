@@ -222,7 +222,7 @@ def test_a_model_that_is_served_says_which_version_it_is(model: Path) -> None:
     nameless = model_location.name_and_version(model, {})
     note_version(VersionLink(name="wine of 2026", version="7", model_id="m-1"), model)
 
-    assert (("model", ""), ("wine of 2026", "7")) == (nameless, model_location.name_and_version(model, {}))
+    assert (("", ""), ("wine of 2026", "7")) == (nameless, model_location.name_and_version(model, {}))
     assert digest == tree_digest(digests_in(model))
 
 

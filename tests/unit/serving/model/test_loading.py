@@ -1,4 +1,4 @@
-"""The model is loaded in a thread that ends, and a failure is one message whose last line is the reason."""
+"""The model is loaded in a thread that ends, and a failure is one sentence with the traceback of its reason."""
 
 import sys
 import threading
@@ -28,14 +28,15 @@ def test_an_error_of_the_thread_is_raised_here() -> None:
         run_in_thread(lambda: sys.exit(7))
 
 
-def test_the_last_line_is_the_reason() -> None:
+def test_a_failure_is_one_sentence_with_a_traceback() -> None:
     """
-    The lines of a message with several become one, after the traceback.
+    The lines of a message with several become one.
     """
     with pytest.raises(CannotLoad) as raised:
         fail("The model cannot be served", ValueError("a\n  b"))
 
-    assert "The model cannot be served: ValueError: a b" == str(raised.value).splitlines()[-1]
+    assert "The model cannot be served: ValueError: a b" == str(raised.value)
+    assert "ValueError: a\n  b\n" == raised.value.trace
 
 
 @pytest.mark.parametrize(

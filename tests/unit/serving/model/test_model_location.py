@@ -1,5 +1,6 @@
 """Which model is served, and what it is called, where several platforms have their say."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ def test_a_mounted_model_comes_before_the_images_own(
 @pytest.mark.parametrize(
     ("noted", "variables", "expected"),
     [
-        (None, {}, ("model", "")),
+        (None, {}, ("", "")),
+        ("model_name: 'it''s'\nmodel_version: '3'\n", {}, ("", "3")),
         ("model_name: wine\nmodel_version: '3'\n", {}, ("wine", "3")),
         ("model_version: 3\nmodel_name: red wine\n", {}, ("red wine", "3")),
         ("model_name: wine\nmodel_version: '3'\n", {"MODEL_NAME": "other"}, ("other", "3")),
@@ -59,3 +61,34 @@ def test_a_model_is_called_as_its_registry_noted(
     named = model_location.name_and_version(tmp_path, variables)
 
     assert expected == named
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [("bytes", "it is not UTF-8"), ("large", "it has more than 64 KB"), ("pipe", "it is not a file"),
+     ("folder", "it is not a file"), ("loop", "Too many levels of symbolic links")],
+)  # fmt: skip
+def test_a_note_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path, harm: str, reason: str) -> None:
+    """
+    Whoever names the model needs no note.
+    """
+    note = tmp_path / "registered_model_meta"
+    match harm:
+        case "bytes":
+            note.write_bytes(b"model_name: caf\xe9\n")
+        case "large":
+            note.write_text(f"model_name: {'a' * (64 << 10)}\n")
+        case "pipe":
+            os.mkfifo(note)
+        case "folder":
+            note.mkdir()
+        case _:
+            note.symlink_to(note)
+
+    with pytest.raises(model_location.UnreadableModel) as raised:
+        model_location.name_and_version(tmp_path, {"MODEL_NAME": "wine"})
+    named = model_location.name_and_version(tmp_path, {"MODEL_NAME": "wine", "MODEL_VERSION": "7"})
+
+    fix = "Remove the file, or set MODEL_NAME and MODEL_VERSION."
+    assert f"{note} cannot be read: {reason}. {fix}" == str(raised.value)
+    assert ("wine", "7") == named

@@ -55,7 +55,7 @@ def test_a_model_that_a_trusted_key_signed_is_loaded(signers: Signers, model: Pa
     trust = trusting(signers, model, key=key, by=key)
     (model.parent / "keys.pub").write_text(signers.text("second.pub") + trust.keys)
 
-    said = [require_signed(model, one) for one in (trust, replace(trust, keys=str(model.parent / "keys.pub")))]
+    said = [str(require_signed(model, one)) for one in (trust, replace(trust, keys=str(model.parent / "keys.pub")))]
 
     identifier = hashlib.sha256(trust.keys.encode()).hexdigest()
     assert [f"The model in {model} is wine version 7, as the key {identifier} signed it."] * 2 == said
@@ -102,7 +102,8 @@ def test_another_signer_another_version_and_changed_attestations_are_refused(sig
     Path(stranger.attestations).write_text("\n".join(lines))
     cases = {
         "No key in VERIFY signed": replace(trust, keys=signers.text("second.pub")),
-        "which is not what MODEL_NAME and MODEL_VERSION say": replace(trust, version="8"),
+        "wine version 7, and not any name version 8, as MODEL_NAME": replace(trust, version="8"),
+        "wine version 7, and not vine version any, as MODEL_NAME": replace(trust, name="vine"),
         "No key in VERIFY signed a model": replace(trust, attestations=str(forged)),
         "cannot be read": replace(trust, attestations="/nowhere"),
         "cannot be used": replace(trust, keys="-----BEGIN CERTIFICATE-----"),
@@ -115,4 +116,5 @@ def test_another_signer_another_version_and_changed_attestations_are_refused(sig
         messages.append(str(raised.value))
 
     assert [True] * len(cases) == [text in message for text, message in zip(cases, messages, strict=True)], messages
-    assert require_signed(model, replace(trust, name="wine", version="7"))
+    signed = require_signed(model, replace(trust, name="wine", version="7"))
+    assert ("wine", "7") == (signed.name, signed.version)
