@@ -2,13 +2,25 @@
 
 from collections.abc import Callable
 
-from ruamel.yaml.nodes import MappingNode, Node
+from ruamel.yaml.nodes import MappingNode
 
 from ...command.errors import BadInput
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import MODEL_VERSION
 from .repository_settings import FileFormat, RepositorySettings
-from .yaml_edits import YamlText, mappings_in, named_item, parsed_yaml, text_at, value_at, with_mapping, with_values
+from .yaml_difference import YamlSource, YamlValue, same_values
+from .yaml_documents import (
+    YamlPath,
+    YamlText,
+    mappings_in,
+    named_items,
+    node_at,
+    parsed_yaml,
+    require_unmerged,
+    text_at,
+    value_at,
+)
+from .yaml_edits import value_of, with_values
 
 _VALUES_KEY = "modelVersion"  # in values of Helm, where a template cannot refer to a key with a dot
 _CONTAINERS = ("containers", "initContainers")
@@ -23,12 +35,27 @@ class NamedVersion:
     image: str
 
 
+@lazy_dataclass
+class _Places:
+    """Where a file names a version; without `digest` the image has it, and `name` is read where there is no image."""
+
+    image: YamlPath
+    digest: YamlPath | None
+    version: YamlPath
+    name: YamlPath | None = None
+
+    @property
+    def all(self) -> tuple[YamlPath, ...]:
+        """The places of the values that are written."""
+        return tuple(path for path in (self.image, self.digest, self.version) if path is not None)
+
+
 def named_version(data: bytes, settings: RepositorySettings, shown: str) -> NamedVersion:
     """What a file names. Raises BadInput for one in which the place of the image is not found."""
-    parsed = parsed_yaml(data, shown)
-    text, image = _READERS[settings.format](parsed, settings, shown)
-    model, _, version = text.rpartition("/")
-    return NamedVersion(model=model, version=version if model else "", image=image)
+    parsed, places = _opened(data, settings, shown)
+    image = _text(parsed, places.image) or _text(parsed, places.name)
+    digest, (model, _, version) = _text(parsed, places.digest), _text(parsed, places.version).rpartition("/")
+    return NamedVersion(model=model, version=version if model else "", image=f"{image}@{digest}" if digest else image)
 
 
 def file_naming(data: bytes, wanted: NamedVersion, settings: RepositorySettings, shown: str) -> bytes:
@@ -37,100 +64,104 @@ def file_naming(data: bytes, wanted: NamedVersion, settings: RepositorySettings,
 
     Raises BadInput for a file that cannot be changed without a change elsewhere.
     """
-    text = _WRITERS[settings.format](data, wanted, settings, shown)
-    changed = text.encode()
-    if named_version(changed, settings, shown) != wanted:
-        raise BadInput(
-            what=f"{shown} would not name the version after a change",
-            why="a value in it is written in a way that is not understood",
-            fix="write the image and its digest as single values",
+    parsed, places = _opened(data, settings, shown)
+    values: dict[YamlPath, YamlValue] = {places.version: f"{wanted.model}/{wanted.version}"}
+    if places.digest is None:
+        values[places.image] = wanted.image
+    else:
+        name, _, digest = wanted.image.partition("@")
+        values |= {places.image: name, places.digest: digest}
+    return with_values(parsed, values, shown).text.encode()
+
+
+def names_the_same(one: bytes, other: bytes, settings: RepositorySettings, shown: str) -> bool:
+    """Whether two contents of a file have the same values where a version is named. Raises BadInput."""
+    (ours, places), (theirs, others) = _opened(one, settings, shown), _opened(other, settings, shown)
+    pairs = zip(places.all, others.all, strict=True)
+    return all(same_values((ours, path), (theirs, other_path)) for path, other_path in pairs)
+
+
+def file_naming_as(data: bytes, source: bytes, settings: RepositorySettings, shown: str) -> bytes:
+    """
+    The file with what an earlier content of it has where a version is named; every other byte stays.
+
+    Raises BadInput for a file that cannot be changed without a change elsewhere.
+    """
+    (parsed, places), (earlier, others) = _opened(data, settings, shown), _opened(source, settings, shown)
+    values: dict[YamlPath, YamlValue] = {}
+    for path, earlier_path in zip(places.all, others.all, strict=True):
+        value, parent = value_of(earlier, earlier_path), node_at(parsed, path[:-1])
+        # A mapping that was made for the version goes with it.
+        made = (
+            node_at(earlier, earlier_path[:-1]) is None and isinstance(parent, MappingNode) and len(parent.value) == 1
         )
-    return changed
+        if made and node_at(parsed, path) is not None:
+            values[path[:-1]] = YamlSource(node=None)
+        else:
+            values[path] = value
+    return with_values(parsed, values, shown).text.encode()
 
 
-# one image in a Kustomization
+# where the formats name a version
 
 
-def _read_kustomization(parsed: YamlText, settings: RepositorySettings, shown: str) -> tuple[str, str]:
+def _kustomization(parsed: YamlText, settings: RepositorySettings, shown: str) -> _Places:
     root = _only(parsed, shown)
-    item = _kustomize_image(root, settings, shown)
-    name = text_at(item, "newName") or text_at(item, "name")
-    return text_at(root, "commonAnnotations", MODEL_VERSION), _at(name, text_at(item, "digest"))
+    found = named_items(value_at(root, ("images",)), settings.image)
+    if len(found) != 1:
+        count = "no item" if not found else f"{len(found)} items"
+        raise _no_image(shown, settings, f"`images` has {count} with `name: {settings.image}`")
+    item: YamlPath = (0, "images", *found)
+    version: YamlPath = (0, "commonAnnotations", MODEL_VERSION)
+    return _Places(image=(*item, "newName"), digest=(*item, "digest"), version=version, name=(*item, "name"))
 
 
-def _write_kustomization(data: bytes, wanted: NamedVersion, settings: RepositorySettings, shown: str) -> str:
-    name, _, digest = wanted.image.partition("@")
-    parsed = parsed_yaml(data, shown)
-    item = _kustomize_image(_only(parsed, shown), settings, shown)
-    text = with_values(parsed, item, (("newName", name), ("digest", digest)), shown)
-    parsed = parsed_yaml(text.encode(), shown)
-    return _marked(parsed, _only(parsed, shown), "commonAnnotations", wanted, shown)
-
-
-def _kustomize_image(root: Node, settings: RepositorySettings, shown: str) -> MappingNode:
-    item = named_item(value_at(root, ("images",)), settings.image)
-    if item is None:
-        raise _no_image(shown, settings, f"`images` has no item with `name: {settings.image}`")
-    return item
-
-
-# the container of a manifest
-
-
-def _read_manifest(parsed: YamlText, settings: RepositorySettings, shown: str) -> tuple[str, str]:
-    root, container = _container(parsed, settings, shown)
-    return text_at(root, "metadata", "annotations", MODEL_VERSION), text_at(container, "image")
-
-
-def _write_manifest(data: bytes, wanted: NamedVersion, settings: RepositorySettings, shown: str) -> str:
-    parsed = parsed_yaml(data, shown)
-    _, container = _container(parsed, settings, shown)
-    text = with_values(parsed, container, (("image", wanted.image),), shown)
-    parsed = parsed_yaml(text.encode(), shown)
-    root, _ = _container(parsed, settings, shown)
-    metadata = value_at(root, ("metadata",))
-    if not isinstance(metadata, MappingNode):
-        raise _no_image(shown, settings, "the object with the container has no `metadata`")
-    return _marked(parsed, metadata, "annotations", wanted, shown)
-
-
-def _container(parsed: YamlText, settings: RepositorySettings, shown: str) -> tuple[Node, MappingNode]:
-    """The object with the container, and the container; exactly one must have its name."""
-    found: list[tuple[Node, MappingNode]] = []
-    for document in parsed.documents:
-        for mapping in mappings_in(document):
-            lists = (value_at(mapping, (key,)) for key in _CONTAINERS)
-            found += [(document, item) for items in lists if (item := named_item(items, settings.image)) is not None]
+def _manifest(parsed: YamlText, settings: RepositorySettings, shown: str) -> _Places:
+    """Exactly one container must have the name."""
+    found: list[YamlPath] = []
+    for number, document in enumerate(parsed.documents):
+        for path, mapping in mappings_in(document):
+            for key in _CONTAINERS:
+                items = named_items(value_at(mapping, (key,)), settings.image)
+                found += [(number, *path, key, item) for item in items]
     if len(found) != 1:
         count = "no container" if not found else f"{len(found)} containers"
         raise _no_image(shown, settings, f"it has {count} with `name: {settings.image}`")
-    return found[0]
+    version: YamlPath = (found[0][0], "metadata", "annotations", MODEL_VERSION)
+    if not isinstance(node_at(parsed, version[:2]), MappingNode):
+        raise _no_image(shown, settings, "the object with the container has no `metadata`")
+    return _Places(image=(*found[0], "image"), digest=None, version=version)
 
 
-# values of Helm
-
-
-def _read_values(parsed: YamlText, settings: RepositorySettings, shown: str) -> tuple[str, str]:
-    image = _helm_image(parsed, settings, shown)
-    return text_at(image, _VALUES_KEY), _at(text_at(image, "repository"), text_at(image, "digest"))
-
-
-def _write_values(data: bytes, wanted: NamedVersion, settings: RepositorySettings, shown: str) -> str:
-    name, _, digest = wanted.image.partition("@")
-    parsed = parsed_yaml(data, shown)
-    image = _helm_image(parsed, settings, shown)
-    values = (("repository", name), ("digest", digest), (_VALUES_KEY, f"{wanted.model}/{wanted.version}"))
-    return with_values(parsed, image, values, shown)
-
-
-def _helm_image(parsed: YamlText, settings: RepositorySettings, shown: str) -> MappingNode:
-    found = value_at(_only(parsed, shown), settings.image.split("."))
-    if not isinstance(found, MappingNode):
+def _values(parsed: YamlText, settings: RepositorySettings, shown: str) -> _Places:
+    keys = settings.image.split(".")
+    if not isinstance(value_at(_only(parsed, shown), keys), MappingNode):
         raise _no_image(shown, settings, f"it has no mapping `{settings.image}`")
-    return found
+    place: YamlPath = (0, *keys)
+    return _Places(image=(*place, "repository"), digest=(*place, "digest"), version=(*place, _VALUES_KEY))
+
+
+_Find = Callable[[YamlText, RepositorySettings, str], _Places]
+_FINDERS: dict[FileFormat, _Find] = {
+    FileFormat.KUSTOMIZE: _kustomization,
+    FileFormat.MANIFEST: _manifest,
+    FileFormat.HELM: _values,
+}
 
 
 # what all formats have
+
+
+def _opened(data: bytes, settings: RepositorySettings, shown: str) -> tuple[YamlText, _Places]:
+    parsed = parsed_yaml(data, shown)
+    places = _FINDERS[settings.format](parsed, settings, shown)
+    for path in places.all:
+        require_unmerged(parsed, path, shown)
+    return parsed, places
+
+
+def _text(parsed: YamlText, path: YamlPath | None) -> str:
+    return "" if path is None else text_at(node_at(parsed, path))
 
 
 def _only(parsed: YamlText, shown: str) -> MappingNode:
@@ -139,37 +170,9 @@ def _only(parsed: YamlText, shown: str) -> MappingNode:
     return parsed.documents[0]
 
 
-def _marked(parsed: YamlText, parent: MappingNode, key: str, wanted: NamedVersion, shown: str) -> str:
-    """The text with the annotation that names the version below `key`, which is added where it is missing."""
-    values, found = ((MODEL_VERSION, f"{wanted.model}/{wanted.version}"),), value_at(parent, (key,))
-    if found is None:
-        return with_mapping(parsed, parent, key, values)
-    if not isinstance(found, MappingNode):
-        raise BadInput(what=f"{shown}: `{key}` is not a mapping", why="the model's version is written into it")
-    return with_values(parsed, found, values, shown)
-
-
-def _at(name: str, digest: str) -> str:
-    return f"{name}@{digest}" if digest else name
-
-
 def _no_image(shown: str, settings: RepositorySettings, why: str) -> BadInput:
     return BadInput(
         what=f"{shown} has no place for the image `{settings.image}`",
         why=why,
         fix="write the first image there by hand, or change `image` or `format` of the deployment",
     )
-
-
-_Read = Callable[[YamlText, RepositorySettings, str], tuple[str, str]]
-_Write = Callable[[bytes, NamedVersion, RepositorySettings, str], str]
-_READERS: dict[FileFormat, _Read] = {
-    FileFormat.KUSTOMIZE: _read_kustomization,
-    FileFormat.MANIFEST: _read_manifest,
-    FileFormat.HELM: _read_values,
-}
-_WRITERS: dict[FileFormat, _Write] = {
-    FileFormat.KUSTOMIZE: _write_kustomization,
-    FileFormat.MANIFEST: _write_manifest,
-    FileFormat.HELM: _write_values,
-}

@@ -1,9 +1,17 @@
 """Files that name an image: what changes in them, and what is refused."""
 
+import json
+
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.core.deploy.repository_files import NamedVersion, file_naming, named_version
+from mlflow_uv.core.deploy.repository_files import (
+    NamedVersion,
+    file_naming,
+    file_naming_as,
+    named_version,
+    names_the_same,
+)
 from mlflow_uv.core.deploy.repository_settings import FileFormat, RepositorySettings
 
 DIGEST = f"sha256:{'1' * 64}"
@@ -92,6 +100,7 @@ def test_a_model_of_any_name_is_read_back(model: str) -> None:
     ("own", "text", "message"),
     [
         (settings("kustomize", "wine"), "images:\n- name: cats\n", "no item with `name: wine`"),
+        (settings("kustomize", "wine"), "images: [{name: wine}, {name: wine}]\n", "2 items"),
         (settings("kustomize", "wine"), "images: []\n---\na: 1\n", "is not one mapping"),
         (settings("kustomize", "wine"), "commonAnnotations: 1\nimages:\n- name: wine\n", "is not a mapping"),
         (settings("manifest", "m"), "containers: [{name: m}]\n---\ncontainers: [{name: m}]\n", "2 containers"),
@@ -104,6 +113,21 @@ def test_a_model_of_any_name_is_read_back(model: str) -> None:
         (settings("helm", "image"), "image:\n  digest: &d x\nb: *d\n", "is not a value of its own"),
         (settings("helm", "image"), "image:\n  digest: [x]\n", "is not a value of its own"),
         (settings("helm", "image"), "image:\n  digest: |\n    x\n", "several lines"),
+        (settings("helm", "image"), "image: {digest: d, digest: e}\n", "is there twice"),
+        (settings("helm", "image"), "image: {}\nimage: {}\n", "is there twice"),
+        (settings("helm", "image"), "other: {a: 1, a: 2}\nimage: {}\n", "is there twice"),
+        (settings("helm", "s.image"), "s: {image: &i {digest: d}}\nt: {image: *i}\n", "cannot be changed alone"),
+        (settings("helm", "s.image"), "s: {image: &i {digest: d}}\nt: {<<: *i}\n", "cannot be changed alone"),
+        (settings("helm", "s.image"), "s: &s {image: {digest: d}}\nt: {u: [*s]}\n", "cannot be changed alone"),
+        (settings("helm", "image"), "base: &b {digest: d}\nimage: *b\n", "cannot be changed alone"),
+        (settings("helm", "image"), "base: &b {digest: d}\nimage: {<<: *b}\n", "comes from a merge"),
+        (settings("helm", "s.image"), "b: &b {image: {}}\ns: {<<: *b, image: {}}\n", "comes from a merge"),
+        (settings("helm", "image"), "image: {digest, repository: x}\n", "has no value"),
+        (settings("helm", "image"), "image: {x: 1, digest}\n", "has no value"),
+        (settings("kustomize", "wine"), "images: [&w {name: wine}, {<<: *w, name: a}]\n", "cannot be changed alone"),
+        (settings("kustomize", "wine"), "commonAnnotations: &a {}\nl: *a\nimages:\n- name: wine\n", "changed alone"),
+        (settings("manifest", "m"), "metadata: &m {}\nx: *m\ncontainers: [{name: m}]\n", "cannot be changed alone"),
+        (settings("manifest", "m"), "metadata: {}\ncontainers: &c [{name: m}]\nx: *c\n", "cannot be changed alone"),
         (settings("helm", "image"), "a: " + "[" * 70 + "]" * 70, "levels deep"),
         (settings("helm", "image"), "#" * (1 << 20) + "\n", "too large"),
     ],
@@ -114,6 +138,49 @@ def test_a_file_that_cannot_be_changed_alone_is_refused(own: RepositorySettings,
     """
     with pytest.raises(BadInput, match=message):
         file_naming(text.encode(), WANTED, own, "f.yaml")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_a_file_named_before_is_written_back(case: str) -> None:
+    """
+    Whatever was there, and wherever nothing was: every byte is as before, and a line of others stays.
+    """
+    own, before, _ = CASES[case]
+    after = file_naming(before.encode(), WANTED, own, "f.yaml")
+    theirs = after + f"{'---' if own.format is FileFormat.MANIFEST else ''}\nz: [{{of: others}}]\n".encode()
+
+    returned = file_naming_as(theirs, before.encode(), own, "f.yaml")
+
+    assert before == file_naming_as(after, before.encode(), own, "f.yaml").decode()
+    assert before + theirs[len(after) :].decode() == returned.decode()
+    assert (False, True) == (
+        names_the_same(after, before.encode(), own, "f.yaml"),
+        names_the_same(returned, before.encode(), own, "f.yaml"),
+    )
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    ("own", "document"),
+    [
+        (settings("kustomize", "wine"), {"images": [{"name": "wine", "digest": None}], "a": "\u00fc"}),
+        (settings("manifest", "m"), {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "m", "image": "y"}]}}),
+        (settings("manifest", "m"), {"metadata": {}, "containers": [{"name": "m"}]}),
+        (settings("helm", "a.image"), {"a": {"image": {}}}),
+    ],
+)
+def test_json_stays_json(own: RepositorySettings, document: dict[str, object], indent: int | None) -> None:
+    """
+    It is YAML, too, but whoever reads the file may not know: keys and values are quoted.
+    """
+    before = json.dumps(document, indent=indent).encode()
+
+    after = file_naming(before, WANTED, own, "f.json")
+    back = file_naming_as(after, before, own, "f.json")
+
+    assert WANTED == named_version(after, own, "f.json")
+    assert {*document} <= {*json.loads(after)}
+    assert document == json.loads(back)
 
 
 def test_references_that_multiply_do_not_take_long() -> None:

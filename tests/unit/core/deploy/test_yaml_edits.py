@@ -1,42 +1,11 @@
-"""Values of a YAML text: found by their keys, each once."""
+"""Changes of single values of a YAML text."""
 
-from ruamel.yaml.nodes import MappingNode
+import pytest
 
-from mlflow_uv.core.deploy.yaml_edits import mappings_in, named_item, parsed_yaml, text_at, value_at, with_values
-
-TEXT = """a: {b: [{name: x, c: 1}, {name: y, c: &c 2}], d: *c}
-e:
-- &f {name: z}
-- *f
-"""
-
-
-def test_values_are_found_by_their_keys() -> None:
-    """
-    What is not there is empty, and a mapping has no text.
-    """
-    (root,) = parsed_yaml(TEXT.encode(), "f").documents
-
-    item = named_item(value_at(root, ("a", "b")), "y")
-
-    assert ("2", "2", "", "", None) == (
-        text_at(item, "c"),
-        text_at(root, "a", "d"),
-        text_at(root, "a"),
-        text_at(root, "a", "d", "x"),
-        named_item(value_at(root, ("a", "b")), "z"),
-    )
-
-
-def test_a_mapping_that_is_referred_to_is_listed_once() -> None:
-    """
-    In the order of the text.
-    """
-    (root,) = parsed_yaml(TEXT.encode(), "f").documents
-
-    names = [text_at(found, "name") for found in mappings_in(root)]
-
-    assert ["", "", "x", "y", "z"] == names
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.core.deploy.yaml_difference import YamlSource
+from mlflow_uv.core.deploy.yaml_documents import parsed_yaml
+from mlflow_uv.core.deploy.yaml_edits import value_of, with_values
 
 
 def test_a_value_that_is_the_same_already_is_left_as_it_is_written() -> None:
@@ -44,7 +13,26 @@ def test_a_value_that_is_the_same_already_is_left_as_it_is_written() -> None:
     Its quotes stay.
     """
     parsed = parsed_yaml(b"a: 'x'\nb: \"y\"\n", "f")
-    (root,) = parsed.documents
-    assert isinstance(root, MappingNode)
 
-    assert "a: 'x'\nb: \"z 1\"\n" == with_values(parsed, root, (("a", "x"), ("b", "z 1")), "f")
+    assert "a: 'x'\nb: \"z 1\"\n" == with_values(parsed, {(0, "a"): "x", (0, "b"): "z 1"}, "f").text
+
+
+def test_a_value_is_taken_as_another_text_of_the_file_writes_it() -> None:
+    """
+    A number stays a number, and what that text has not is taken out.
+    """
+    old, new = parsed_yaml(b"a: 0x1f # c\nb:\n", "f"), parsed_yaml(b'd: "u"\na: "z" # c\nb: y\n', "f")
+    places = ((0, "d"), (0, "a"), (0, "b"))
+
+    back = with_values(new, {place: value_of(old, place) for place in places}, "f").text
+
+    assert "a: 0x1f # c\nb:\n" == back
+
+
+@pytest.mark.parametrize("text", ["x: 1\na: 2\n", "a: 1 # why\nb: 2\n", "a: 1\n# next\nb: 2\n"])
+def test_a_key_is_not_taken_out_with_what_others_wrote(text: str) -> None:
+    """
+    It is the last one, or a comment is after it.
+    """
+    with pytest.raises(BadInput, match="cannot be taken out"):
+        with_values(parsed_yaml(text.encode(), "f"), {(0, "a"): YamlSource(node=None)}, "f")
