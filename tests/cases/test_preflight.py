@@ -213,7 +213,7 @@ def test_a_login_that_may_not_push_stops_a_release_before_it_trains(site: Callab
     with serving(FakeRegistry(rule=lambda _asked: refusal(403, "DENIED"))) as registry:
         result = wine.release("--push", "--image", f"{registry.host}/team/wine")
 
-    (problem,) = told(result)
+    problem = result.answer["error"]
     assert (FAILED, False) == (result.code, wine.trained.exists()), result.stderr
     assert f"`{registry.host}/team/wine` cannot be pushed" == problem["what"]
     assert f"docker login {registry.host}" == problem["fix"]
@@ -260,7 +260,7 @@ def test_a_lock_that_cannot_be_served_stops_a_release_before_it_trains(
     """
     wine = site(*dependencies)
 
-    result = wine.release("--engine", "docker")
+    result = wine.release("--engine", "docker", "--builder", "engine")
 
     (problem,) = told(result)
     assert (code, False) == (result.code, wine.trained.exists()), result.stderr
@@ -275,11 +275,11 @@ def test_the_package_in_place_of_one_that_needs_a_compiler_is_what_the_fix_adds(
     """
     wine = site("mlflow", "psycopg2")
 
-    refused = wine.release("--preflight", "--engine", "docker")
+    refused = wine.release("--preflight", "--engine", "docker", "--builder", "engine")
     (problem,) = told(refused)
     line = problem["fix"].rpartition(" or ")[2]
     subprocess.run(line, shell=True, cwd=wine.folder, check=True, capture_output=True)  # as a person would
-    again = wine.release("--preflight", "--engine", "docker")
+    again = wine.release("--preflight", "--engine", "docker", "--builder", "engine")
 
     assert (FAILED, "uv remove psycopg2 && uv add psycopg2-binary") == (refused.code, line)
     assert 0 == again.code, again.stderr
@@ -310,8 +310,8 @@ def test_a_source_that_may_be_python_alone_is_a_warning_when_only_the_question_i
     """
     wine = site("mlflow", "must==1.0")
 
-    alone = wine.release("--preflight", "--engine", "docker")
-    result = wine.release("--engine", "docker")
+    alone = wine.release("--preflight", "--engine", "docker", "--builder", "engine")
+    result = wine.release("--engine", "docker", "--builder", "engine")
 
     assert (0, ["preflight-source"]) == (alone.code, alone.rules), alone.stderr
     assert (FAILED, False) == (result.code, wine.trained.exists()), result.stderr
