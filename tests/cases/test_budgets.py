@@ -58,6 +58,7 @@ def test_a_server_within_its_budgets_has_figures_in_the_record(sample: SamplePro
     names = ["ready-seconds", "p50-milliseconds", "p95-milliseconds", "requests-per-second", "memory-mib"]
     assert [*names, "memory-growth-mib"] == [name for name, _ in record["figures"]]
     assert all(value > 0 for name, value in record["figures"] if name in names)
+    assert 0 < sum(number for _, number in record["latencies"]) <= 20_000
 
 
 def test_a_slow_start_a_slow_and_a_leaking_model_are_each_named(sample: SampleProject) -> None:

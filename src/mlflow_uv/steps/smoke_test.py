@@ -31,7 +31,7 @@ from ..core.release.record import AliasLink, AnswersLink, ImageLink, Record
 from ..core.security.endpoint_address import endpoint_address, endpoint_headers
 from ..core.security.serve_env import ServeVariables, require_recorded, serve_variables
 from ..ops.image.environment import inventory_digest
-from ..ops.image.load_check import budgets_of, measure
+from ..ops.image.load_check import budgets_of, measure, with_load
 from ..ops.image.lookup import require_image
 from ..ops.image.platforms import untested_platforms
 from ..ops.image.serving_check import Expected, ObservedServer, show_log
@@ -152,7 +152,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             assert release.record.answers is not None  # noqa: S101  # _server_plan checked it
             answers = replace(release.record.answers, observed=answers_digest(observed.answers))
             link = _tested(inputs, image, settings, answers)
-            record = replace(release.record, answers=link, figures=figures.recorded if figures else ())
+            record = with_load(replace(release.record, answers=link), figures)
             record = _mark_tested(inputs, replace(release, record=record), tools)
             publish(record, path, release.client, tools)
             _log_record(release, path)

@@ -1,7 +1,9 @@
 """Parses what was measured of a server under load, and shows it as figures and a histogram."""
 
 import math
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from ...command.report import Table
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -10,6 +12,16 @@ from ..security.documents import parse_json
 MIB = 1 << 20
 MOST_REQUESTS = 20_000
 _BAR = 30  # characters of the longest bar
+# Upper bounds of latencies in milliseconds, from 0.1 ms to 1000 s: the preferred numbers R10 of ISO 3. A longer
+# latency counts in the last range.
+BOUNDS = (
+    *(
+        float(f"{factor}e{exponent}")
+        for exponent in range(-1, 6)
+        for factor in ("1", "1.25", "1.6", "2", "2.5", "3.15", "4", "5", "6.3", "8")
+    ),
+    1e6,
+)
 _SIZES = 3  # before, highest, after
 
 
@@ -54,29 +66,37 @@ class LoadFigures:
         )
 
     @property
+    def histogram(self) -> tuple[tuple[float, int], ...]:
+        """The latencies for the record, see `latency_histogram`."""
+        return latency_histogram(self.milliseconds)
+
+    @property
     def tables(self) -> tuple[Table, ...]:
         """The figures, and a histogram of the latencies if there are any."""
         rows = tuple((name, f"{value:g}") for name, value in self.recorded)
         figures = Table(title="Figures of the server", columns=("figure", "value"), rows=rows)
         if not self.milliseconds:
             return (figures,)
-        histogram = Table(title="Latencies", columns=("up to ms", "requests", ""), rows=tuple(self._histogram()))
+        histogram = Table(title="Latencies", columns=("up to ms", "requests", ""), rows=tuple(self._histogram_rows()))
         return figures, histogram
 
-    def _histogram(self) -> Iterator[tuple[str, str, str]]:
-        counts: dict[float, int] = {}
-        for value in self.milliseconds:
-            counts[_bound(value)] = counts.get(_bound(value), 0) + 1
-        highest = max(counts.values())
-        for bound in sorted(counts):
-            yield f"{bound:g}", str(counts[bound]), "█" * max(1, round(_BAR * counts[bound] / highest))
+    def _histogram_rows(self) -> Iterator[tuple[str, str, str]]:
+        highest = max(number for _, number in self.histogram)
+        for bound, number in self.histogram:
+            yield f"{bound:g}", str(number), "█" * max(1, round(_BAR * number / highest))
 
 
-def _bound(value: float) -> float:
-    """The smallest of 0.1, 0.2, 0.5, 1, 2, 5, 10, … that is not below a value."""
-    exponent = math.floor(math.log10(max(value, 0.1)))
-    bounds = (factor * 10.0**exponent for factor in (1, 2, 5, 10))
-    return next(bound for bound in bounds if value <= bound or math.isclose(value, bound))
+def latency_histogram(milliseconds: Iterable[float]) -> tuple[tuple[float, int], ...]:
+    """The upper bound of each range that occurs, in ascending order, with its number of latencies."""
+    counts = Counter(BOUNDS[min(bisect_left(BOUNDS, value), len(BOUNDS) - 1)] for value in milliseconds)
+    return tuple(sorted(counts.items()))
+
+
+def without_gaps(histogram: Iterable[tuple[float, int]]) -> tuple[tuple[float, int], ...]:
+    """The histogram with the ranges in which no latency was, from its first range to its last."""
+    counts = dict(histogram)
+    between = {bound for bound in BOUNDS if min(counts) <= bound <= max(counts)} if counts else set()
+    return tuple((bound, counts.get(bound, 0)) for bound in sorted(between | counts.keys()))
 
 
 def percentile(milliseconds: Sequence[float], percent: int) -> float:

@@ -13,6 +13,8 @@ from .commit import Commit
 from .digests import canonical, sha256
 
 SCHEMA = 1
+_MOST_RANGES = 100  # of the latencies
+MEASURED = frozenset({"timings", "figures", "latencies"})  # parts that differ each time, and identify nothing
 IMAGE_WAYS = frozenset({"image", "image-v2"})  # the ways of serving whose result depends on the image
 
 
@@ -233,7 +235,8 @@ class Record:
     """
     The release record, begun by log-model, with one object for each link; None for a link not made yet.
 
-    `figures` were measured of the tested server, if there are budgets.
+    `figures` and `latencies`, a histogram by upper bound in milliseconds, were measured of the tested server, if there
+    are budgets.
     """
 
     release_key: str
@@ -251,11 +254,12 @@ class Record:
     signature: SignatureLink | None = None
     timings: tuple[tuple[str, float], ...] = ()
     figures: tuple[tuple[str, float], ...] = ()
+    latencies: tuple[tuple[float, int], ...] = ()
 
     @property
     def sha256(self) -> str:
-        """SHA-256 over every link, in hex; timings and figures, which differ each time, are left out."""
-        return sha256(canonical(_plain(replace(self, timings=(), figures=()))))
+        """SHA-256 over every link, in hex, without what was MEASURED, which differs each time."""
+        return sha256(canonical(_plain(replace(self, timings=(), figures=(), latencies=()))))
 
     def with_verification(self, earlier: "VerificationLink | None") -> "Record":
         """The record with earlier results of verify, if they are about the same model, answers and image."""
@@ -318,10 +322,11 @@ def from_json(data: object) -> Record:
     missing = [name for name in ("commit", "lock", "selection", "requirements", "model") if links[name] is None]
     if missing or not isinstance(data.get("release_key"), str):
         raise ValueError(f"it lacks {', '.join(missing) or 'release_key'}")
-    if unknown := data.keys() - LINKS.keys() - {"schema", "mlflow-uv", "release_key", "timings", "figures"}:
+    if unknown := data.keys() - LINKS.keys() - {"schema", "mlflow-uv", "release_key"} - MEASURED:
         raise ValueError(f"it has unknown parts: {', '.join(sorted(unknown))}")
     timings, figures = (_numbers(name, data.get(name, [])) for name in ("timings", "figures"))
-    record = Record(release_key=data["release_key"], timings=timings, figures=figures, **links)
+    latencies = _histogram(data.get("latencies", []))
+    record = Record(release_key=data["release_key"], timings=timings, figures=figures, latencies=latencies, **links)
     if record.answers is not None and not _is_size(record.answers.tolerance or 0):
         raise ValueError(f"its tolerance is {record.answers.tolerance}")
     ways = record.verification.ways if record.verification else ()
@@ -340,6 +345,22 @@ def _numbers(name: str, raw: object) -> tuple[tuple[str, float], ...]:
     return numbers
 
 
+def _histogram(raw: object) -> tuple[tuple[float, int], ...]:
+    """Read latencies. Raises ValueError for anything but ascending bounds with numbers of at least 1."""
+    try:
+        pairs = tuple((float(bound), number) for bound, number in raw)  # type: ignore[attr-defined]  # refused
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"its latencies are not pairs of a bound and a number: {error}") from None
+    if len(pairs) > _MOST_RANGES:
+        raise ValueError(f"its latencies have {len(pairs)} ranges")
+    bounds = [bound for bound, _ in pairs]
+    if any(type(number) is not int or number < 1 for _, number in pairs):
+        raise ValueError("its latencies have a number of requests that cannot be")
+    if not all(0 < bound < math.inf for bound in bounds) or bounds != sorted(set(bounds)):
+        raise ValueError("its latencies have bounds that are not ascending")
+    return pairs
+
+
 def _is_size(number: float) -> bool:
     """Whether a number is finite and not negative."""
     return 0 <= number < math.inf
@@ -351,8 +372,9 @@ def _link(name: str, kind: type, raw: object) -> Any:
 
 def _plain(record: Record) -> dict[str, Any]:
     links = {name: value for name, value in asdict(record).items() if value is not None or name not in OPTIONAL}
-    if not record.figures:
-        del links["figures"]
+    for name in ("figures", "latencies"):  # added later, see _ADDED
+        if not links[name]:
+            del links[name]
     for name, added in _ADDED.items():
         if links[name] is not None:
             links[name] = _without_empty(links[name], added)

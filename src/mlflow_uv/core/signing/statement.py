@@ -10,7 +10,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..image.reference import image_reference
 from ..release.commit import UNKNOWN
 from ..release.digests import ADDED_ON_DOWNLOAD, canonical, sha256, tree_digest
-from ..release.record import LINKS, OPTIONAL, Record, from_json
+from ..release.record import LINKS, MEASURED, OPTIONAL, Record, from_json
 from ..security.documents import parse_json
 
 _HOME = "https://github.com/org/mlflow-uv-action"
@@ -159,7 +159,7 @@ def _subjects(record: Record) -> list[dict[str, Any]]:
 def _chain(record: Record, files: Iterable[tuple[PurePosixPath, str]]) -> dict[str, Any]:
     listed = {path.as_posix(): digest for path, digest in files if path.as_posix() not in ADDED_ON_DOWNLOAD}
     unsigned = replace(record, signature=None).to_json()  # the same statement when it is signed again
-    content = {name: value for name, value in unsigned.items() if name not in ("timings", "figures")}
+    content = {name: value for name, value in unsigned.items() if name not in MEASURED}
     return {"record": content, "files": listed}
 
 

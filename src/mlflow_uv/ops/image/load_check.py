@@ -1,12 +1,14 @@
 """Measures a started server against the budgets in [tool.mlflow-uv.smoke-test]."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ...command.report import Finding
 from ...core.model.budgets import Budgets, exceeded, read_budgets
 from ...core.model.load_figures import LoadFigures, load_figures
 from ...core.policy.table import PolicySource
+from ...core.release.record import Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import StartedServer
 from ...tools.mlflow.model_requests import LoadPlan
@@ -24,6 +26,15 @@ class LoadResult:
 
     figures: LoadFigures
     findings: tuple[Finding, ...]
+
+
+def with_load(record: Record, figures: LoadFigures | None) -> Record:
+    """The record with what was measured of the server, instead of what an earlier test measured."""
+    return replace(
+        record,
+        figures=figures.recorded if figures else (),
+        latencies=figures.histogram if figures else (),
+    )
 
 
 def budgets_of(project: Project | None, *, where: Path) -> PolicySource[Budgets] | None:

@@ -11,6 +11,7 @@ from ...core.security.masking import mask
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 LIMIT = 300_000  # bytes of the file
+_LOWEST = 1.5  # share of a column that is not empty
 _TEXT = 300  # characters of one value
 _ROWS = (400, 100, 20, 5, 0)  # rows that are shown of a table: the first number with which the page is small enough
 
@@ -50,6 +51,15 @@ class BarChart:
 
 
 @lazy_dataclass
+class Histogram:
+    """Columns under a title, the highest as high as the picture, and a sentence about all of them."""
+
+    title: str
+    note: str
+    columns: tuple[Bar, ...]
+
+
+@lazy_dataclass
 class ReportPage:
     """
     Everything that the page shows, from the verdict to the details.
@@ -64,6 +74,7 @@ class ReportPage:
     chain: tuple[PageLink, ...]
     champion: str
     changes: tuple[Table, ...]
+    histograms: tuple[Histogram, ...]
     charts: tuple[BarChart, ...]
     tables: tuple[Table, ...]
     facts: tuple[PageFact, ...]
@@ -74,9 +85,18 @@ class ReportPage:
 
 def bar_chart(title: str, sizes: Sequence[tuple[str, float, str]]) -> BarChart:
     """A chart of labels, numbers of at least 0, and the numbers as text."""
+    return BarChart(title=title, bars=_bars(sizes))
+
+
+def histogram(title: str, note: str, sizes: Sequence[tuple[str, float, str]]) -> Histogram:
+    """A histogram of labels, numbers of at least 0, and the numbers as text; a number above 0 has a visible column."""
+    columns = (bar if bar.share == 0 else replace(bar, share=max(bar.share, _LOWEST)) for bar in _bars(sizes))
+    return Histogram(title=title, note=note, columns=tuple(columns))
+
+
+def _bars(sizes: Sequence[tuple[str, float, str]]) -> tuple[Bar, ...]:
     largest = max((size for _, size, _ in sizes), default=0) or 1
-    bars = (Bar(label=label, value=text, share=round(100 * size / largest, 2)) for label, size, text in sizes)
-    return BarChart(title=title, bars=tuple(bars))
+    return tuple(Bar(label=label, value=text, share=round(100 * size / largest, 2)) for label, size, text in sizes)
 
 
 def render_page(page: ReportPage, *, secrets: tuple[str, ...]) -> bytes:

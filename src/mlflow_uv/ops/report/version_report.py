@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from ...command.errors import StepError
 from ...command.report import ChainLink, Table
+from ...core.model.load_figures import without_gaps
 from ...core.release import verdict
 from ...core.release.chain import LinkCheck, LinkState, checked_links, merge_checks
 from ...core.release.record import Record
@@ -20,10 +21,11 @@ from ..lineage.audit import Audited
 from ..lineage.pages import pages_about
 from ..lineage.registry_client import RegistryClient
 from ..versions.comparison import ChampionComparison
-from .page import BarChart, PageFact, PageLink, ReportPage, bar_chart
+from .page import BarChart, Histogram, PageFact, PageLink, ReportPage, bar_chart, histogram
 
 _LAYERS = 8  # of an image that are shown, the largest
 _SIZE = 1e6
+_MILLISECONDS = "-milliseconds"
 
 
 @lazy_dataclass
@@ -58,6 +60,7 @@ def version_report(audit: Audited, comparison: ChampionComparison | None, regist
         chain=tuple(PageLink(link=link, reason=check.reason) for link, check in zip(chain, links, strict=True)),
         champion=comparison.champion if comparison else "",
         changes=comparison.tables if comparison else (),
+        histograms=tuple(_histograms(record)) if record else (),
         charts=tuple(_charts(record, tools)) if record else (),
         tables=tuple(_tables(audit)),
         facts=tuple(_facts(audit)),
@@ -68,11 +71,33 @@ def version_report(audit: Audited, comparison: ChampionComparison | None, regist
     return VersionReport(page=page, links=links, chain=chain)
 
 
+def _latencies(record: Record) -> list[tuple[str, float]]:
+    """Return the figures of the tested server in milliseconds."""
+    return [(name, value) for name, value in record.figures if name.endswith(_MILLISECONDS)]
+
+
+def _histograms(record: Record) -> Iterator[Histogram]:
+    """Yield the latencies of the tested server, with the percentiles that the record has of them."""
+    if not record.latencies:
+        return
+    requests = sum(number for _, number in record.latencies)
+    note = "; ".join(
+        (
+            f"{requests} {'request' if requests == 1 else 'requests'}",
+            *(f"{name.removesuffix(_MILLISECONDS)} {value:g} ms" for name, value in _latencies(record)),
+        )
+    )
+    ranges = without_gaps(record.latencies)
+    columns = [(f"{bound:g}", number, f"{number} up to {bound:g} ms") for bound, number in ranges]
+    yield histogram(
+        "Latency under load", f"{note}. Each column is a range of latencies up to its number in ms.", columns
+    )
+
+
 def _charts(record: Record, tools: Tools) -> Iterator[BarChart]:
-    """Yield the figures of the tested server in milliseconds, the layers of the image, and the times of the steps."""
-    latencies = [(name, value, f"{value:g} ms") for name, value in record.figures if name.endswith("-milliseconds")]
-    if latencies:
-        yield bar_chart("Latency under load", latencies)
+    """Yield the latencies where no histogram has them, the layers of the image, and the times of the steps."""
+    if (latencies := _latencies(record)) and not record.latencies:
+        yield bar_chart("Latency under load", [(name, value, f"{value:g} ms") for name, value in latencies])
     if layers := _layers(record, tools):
         yield bar_chart("Layers of the image", layers)
     if record.timings:
@@ -100,7 +125,7 @@ def _tables(audit: Audited) -> Iterator[Table]:
             results = recorded_results(record.verification.ways)
             yield result_matrix(results)
             yield result_table(results)
-    figures = [pair for pair in record.figures if not pair[0].endswith("-milliseconds")] if record else []
+    figures = [pair for pair in record.figures if not pair[0].endswith(_MILLISECONDS)] if record else []
     if figures:
         yield Table(title="figures of the server", columns=("figure", "value"),
                     rows=tuple((name, f"{value:g}") for name, value in figures))  # fmt: skip

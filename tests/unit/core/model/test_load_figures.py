@@ -4,8 +4,10 @@ import json
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mlflow_uv.core.model.load_figures import MIB, LoadFigures, load_figures
+from mlflow_uv.core.model.load_figures import BOUNDS, MIB, LoadFigures, latency_histogram, load_figures, without_gaps
 
 MEASURED = {
     "milliseconds": [1.0, 2.0, 3.0, 100.0],
@@ -33,7 +35,7 @@ def test_a_histogram_has_a_row_for_each_range_that_occurs() -> None:
     """
     _, histogram = load_figures(json.dumps({**MEASURED, "milliseconds": [1.0, 1.5, 1.6, 40.0]}), ready_s=0).tables
 
-    assert [("1", "1", 15), ("2", "2", 30), ("50", "1", 15)] == [
+    assert [("1", "1", 15), ("1.6", "2", 30), ("40", "1", 15)] == [
         (bound, count, len(bar)) for bound, count, bar in histogram.rows
     ]
 
@@ -60,3 +62,30 @@ def test_without_answers_a_percentile_is_infinite() -> None:
     So that no budget holds.
     """
     assert math.inf == LoadFigures(ready_s=1, failed=3).percentile(50)
+
+
+def test_a_latency_counts_in_the_smallest_range_that_has_it() -> None:
+    """
+    A bound belongs to its own range; what is shorter or longer than all ranges is in the first or the last.
+    """
+    assert ((0.1, 2), (1.0, 1), (1.25, 2), (1e6, 1)) == latency_histogram([1.01, 0.0, 1.0, 1.25, 0.1, 5e9])
+
+
+@given(st.lists(st.floats(min_value=0, max_value=1e12), max_size=200))
+def test_no_latency_is_lost_and_the_size_is_bounded(milliseconds: list[float]) -> None:
+    """
+    The numbers add up, and the bounds ascend.
+    """
+    histogram = latency_histogram(milliseconds)
+
+    assert len(milliseconds) == sum(number for _, number in histogram)
+    assert len(histogram) <= len(BOUNDS)
+    assert histogram == tuple(sorted(dict(histogram).items()))
+
+
+def test_ranges_without_a_latency_are_shown_between_the_first_and_the_last() -> None:
+    """
+    Also next to a bound of another program, which stays.
+    """
+    assert ((1.0, 2), (1.25, 0), (1.3, 4), (1.6, 1)) == without_gaps([(1.0, 2), (1.3, 4), (1.6, 1)])
+    assert () == without_gaps([])

@@ -1,6 +1,7 @@
 """A release record is unchanged after it was written to JSON and read again."""
 
 import json
+import math
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ WHOLE = replace(
     exports=ExportsLink(models=(EXPORTED,)),
     signature=SignatureLink(signer="key 1", statement="e" * 64),
     timings=(("log-model", 12.5),),
+    figures=(("p95-milliseconds", 7.9),),
+    latencies=((6.3, 20), (8.0, 1)),
 )
 
 
@@ -109,11 +112,27 @@ def test_the_file_says_which_schema_and_which_program() -> None:
 
 def test_how_long_it_took_is_not_identity() -> None:
     """
-    Timings are carried, not digested.
+    Timings and what was measured of the server are carried, not digested.
     """
-    slower = replace(WHOLE, timings=(("log-model", 99.0),))
+    slower = replace(WHOLE, timings=(("log-model", 99.0),), figures=(("p95-milliseconds", 9.0),), latencies=())
 
     assert WHOLE.sha256 == slower.sha256
+
+
+@pytest.mark.parametrize(
+    "latencies",
+    [
+        None, 1, "ab", [1], [[1, 2, 3]], [["x", 1]], [[1, 0]], [[1, -1]], [[1, 1.5]], [[1, True]], [[1, "1"]],
+        [[0, 1]], [[-1, 1]], [[math.inf, 1]], [[math.nan, 1]], [[2, 1], [1, 1]], [[1, 1], [1, 1]], [[10**400, 1]],
+        [[bound, 1] for bound in range(1, 102)],
+    ],
+)  # fmt: skip
+def test_latencies_that_cannot_be_are_refused(latencies: Any) -> None:
+    """
+    Whoever can write to the store can write a record.
+    """
+    with pytest.raises(ValueError, match="its latencies"):
+        from_json(as_file(WHOLE) | {"latencies": latencies})
 
 
 def test_a_record_from_before_a_part_was_added_keeps_its_digest() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow_uv.command.report import ChainLink, Mark, Table, WebLink
-from mlflow_uv.ops.report.page import LIMIT, PageFact, PageLink, ReportPage, bar_chart, render_page
+from mlflow_uv.ops.report.page import LIMIT, PageFact, PageLink, ReportPage, bar_chart, histogram, render_page
 
 CHANGED = Table(title="packages that differ", columns=("package", "candidate"), rows=(("numpy", "2.4.1"),))
 PAGE = ReportPage(
@@ -20,6 +20,7 @@ PAGE = ReportPage(
     ),
     champion="3",
     changes=(CHANGED,),
+    histograms=(histogram("Latency", "3 requests", [("1", 1, "1 up to 1 ms"), ("1.25", 0, "0"), ("1.6", 2, "2")]),),
     charts=(bar_chart("Times of the release", [("export", 1.0, "1.0 s"), ("log-model", 4.0, "4.0 s")]),),
     tables=(Table(title="history", columns=("when", "who"), rows=(("2026-11-26", "ada"),)),),
     facts=(PageFact(name="run", value="r1"),),
@@ -72,6 +73,7 @@ def page_of(text: str) -> ReportPage:
         ),
         champion=f"3{text}",
         changes=(table,),
+        histograms=(histogram(text, text, [(text, 1, text), (text, 0, text), (text, 2, text)]),),
         charts=(bar_chart(text, [(text, 1.0, text), (text, 4.0, text)]),),
         tables=(table,),
         facts=(PageFact(name=text, value=text),),
@@ -92,11 +94,16 @@ def test_the_page_has_everything_in_its_order() -> None:
         "✓ wine version 4 is what was released", "Release report: wine version 4", "Version 4",
         "✓", "lock", "0dae706", "?", "image", "it was not pushed",
         "Changed since the champion, version 3", "packages that differ", "package", "candidate", "numpy", "2.4.1",
+        "Latency", "3 requests", "1", "1.25", "1.6",
         "Times of the release", "export", "1.0 s", "log-model", "4.0 s",
         "Results", "history", "when", "who", "2026-11-26", "ada",
         "Lineage", "run", "r1", "Commands", "load it", "mlflow.pyfunc.load_model('models:/wine/4')",
     ] == texts[:-1]  # fmt: skip
-    assert ["25.0", "100.0"] == [attributes["width"] for tag, attributes in seen.tags if tag == "rect"]
+    rectangles = [attributes for tag, attributes in seen.tags if tag == "rect"]
+    assert [("50.0", "50.0"), ("100.0", "0.0"), ("0.0", "100.0")] == [
+        (column["y"], column["height"]) for column in rectangles[:3]
+    ]
+    assert ["25.0", "100.0"] == [bar["width"] for bar in rectangles[3:]]
     assert ["holds", "unverified"] == [attributes["class"] for tag, attributes in seen.tags if tag == "li"]
 
 

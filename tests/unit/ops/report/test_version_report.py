@@ -25,6 +25,7 @@ IMAGE = ImageLink(kind="image", id="sha256:1", tag="ghcr.io/acme/wine:4", base="
                   engine="docker", digest="sha256:" + "ab" * 32)  # fmt: skip
 RECORD = replace(
     WHOLE, image=IMAGE, timings=(("export", 0.5),), figures=(("p95-milliseconds", 7.9), ("memory-mib", 200.0)),
+    latencies=((6.3, 20), (10.0, 1)),
     verification=replace(WHOLE.verification, ways=(WAY,)) if WHOLE.verification else None,
 )  # fmt: skip
 ENTRY = AliasEntry(action="promotion", alias="champion", before="3", after="4", previous="3", who="ada",
@@ -80,7 +81,6 @@ def test_a_report_has_what_the_record_and_the_registry_know() -> None:
     page = report.page
     assert ("3", True) == (page.champion, page.ok)
     assert {
-        "Latency under load": [("p95-milliseconds", "7.9 ms")],
         "Layers of the image": [
             ("large packages", "656.0 MB"),
             ("packages", "57.0 MB"),
@@ -91,11 +91,26 @@ def test_a_report_has_what_the_record_and_the_registry_know() -> None:
         ],
         "Times of the release": [("export", "0.5 s")],
     } == {chart.title: [(bar.label, bar.value) for bar in chart.bars] for chart in page.charts}
+    (latency,) = page.histograms
+    assert [("6.3", 100.0), ("8", 0.0), ("10", 5.0)] == [(column.label, column.share) for column in latency.columns]
+    assert latency.note.startswith("21 requests; p95 7.9 ms. ")
     assert ["Ways of serving by environment", "Ways of serving", "figures of the server", "history"] == [
         table.title for table in page.tables
     ]
     assert page.tables[-1].rows[0][-1] == "✓ accuracy 0.98"
     assert f"docker run --rm --publish 8080:8080 ghcr.io/acme/wine@{IMAGE.digest}" == page.commands[0].value
+
+
+def test_a_record_without_a_histogram_still_shows_its_latencies() -> None:
+    """
+    Earlier releases recorded percentiles alone.
+    """
+    page = version_report(audit_of(HOLDS, record=replace(RECORD, latencies=())), None, registry_with(None)).page
+
+    assert () == page.histograms
+    assert ("Latency under load", [("p95-milliseconds", "7.9 ms")]) in [
+        (chart.title, [(bar.label, bar.value) for bar in chart.bars]) for chart in page.charts
+    ]
 
 
 def test_a_broken_link_is_in_the_verdict_with_its_reason_in_the_chain() -> None:
