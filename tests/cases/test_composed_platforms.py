@@ -13,7 +13,8 @@ from mlflow_uv.core.image.composition import ImageIndex, indexed
 from mlflow_uv.core.model.model_files import LOCK
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.ops.image.composed_platforms import require_kept, require_layers, wanted_bases
-from mlflow_uv.ops.image.composed_release import ReleaseImages, push_composed
+from mlflow_uv.ops.image.composed_push import push_composed
+from mlflow_uv.ops.image.composed_release import ReleaseImages
 from mlflow_uv.ops.image.recomposed import from_parts
 from mlflow_uv.tools.oci.image_layout import write_layout
 from tests.registries import digest_in, platforms_in, registry

@@ -13,7 +13,8 @@ import pytest
 from mlflow_uv.command.errors import ChainBroken, NoSpace, ToolFailed
 from mlflow_uv.core.model.model_files import LOCK
 from mlflow_uv.ops.image.build import require_exact, require_model
-from mlflow_uv.ops.image.composed_release import composed_inventory, push_composed
+from mlflow_uv.ops.image.composed_push import push_composed
+from mlflow_uv.ops.image.composed_release import composed_inventory
 from mlflow_uv.tools.oci.image_layout import write_layout
 from tests.registries import digest_in, registry
 

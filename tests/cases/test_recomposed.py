@@ -14,7 +14,8 @@ from mlflow_uv.core.image.dockerfile import VENV
 from mlflow_uv.core.release.chain import LinkCheck, LinkState
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase, read_base
-from mlflow_uv.ops.image.composed_release import compose_release, push_composed
+from mlflow_uv.ops.image.composed_push import push_composed
+from mlflow_uv.ops.image.composed_release import compose_release
 from mlflow_uv.ops.image.recomposed import from_parts
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from tests.registries import registry

@@ -44,7 +44,8 @@ from ..ops.image.composed_platforms import (
     require_layers,
     wanted_bases,
 )
-from ..ops.image.composed_release import composed_sizes, composition_link, handed_over, process_link, push_composed
+from ..ops.image.composed_push import push_composed, require_push
+from ..ops.image.composed_release import composed_sizes, composition_link, handed_over, process_link
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import layer_sizes, write_sbom
@@ -256,6 +257,8 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
     ]
     if not inputs.push and inputs.oci_layout is None:
         require_kept(bases, engine, tools)
+    if inputs.push:
+        require_push(tag, tools, engine=engine)
     with (
         TemporaryDirectory(prefix="mlflow-uv-compose-") as folder,
         disk_errors("the image", Path(folder), fix="free space there, or set TMPDIR to a larger disk"),

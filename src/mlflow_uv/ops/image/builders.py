@@ -32,6 +32,14 @@ class PackageNotComposable(NotComposable, ToolFailed):
     """A package of the lock has no wheel for the base image."""
 
 
+class PythonNotComposable(NotComposable, ToolFailed):
+    """No Python of the model's version is on this machine, so nothing compiles the packages."""
+
+
+class RegistryNotReached(NotComposable, ToolFailed):
+    """The registry to which the image is pushed does not respond to this program; an engine may be set up for it."""
+
+
 class ModelNotComposable(NotComposable, BadInput):
     """The model, or an input, does not determine the layers of an image."""
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
-from ...command.errors import BaseImageMissing, BaseImageUnfit
+from ...command.errors import BaseImageMissing, BaseImageUnfit, ToolFailed
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, joined, option
-from ...core.image.composition import digest_of
+from ...core.image.composition import BaseLayers, digest_of
 from ...core.image.dockerfile import MODEL, SERVING, VENV
 from ...core.image.file_tree import EntryKind
 from ...core.image.reference import image_reference
@@ -18,7 +18,15 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.base_cache import BaseCache, BaseFacts
 from ...tools.layers.loader import Loader, loader_of
-from ...tools.layers.saved_image import BasePython, SavedImage, glibc_of, python_of, read_pulled, read_saved
+from ...tools.layers.saved_image import (
+    BasePython,
+    SavedImage,
+    glibc_of,
+    known_image,
+    python_of,
+    read_pulled,
+    read_saved,
+)
 from ...tools.oci.layout_reader import read_layout
 from ...tools.oci.registries import RegistryImage
 from ...tools.oci.repository import RegistryUnanswered
@@ -97,7 +105,7 @@ def read_base(wanted: WantedBase, needs: Needs, scratch: Path, tools: Tools) -> 
     Read a base image and check that it fits; its layers are unpacked to `scratch`.
 
     An image of a registry is downloaded from there by the digest that the engine has, so that its layers, and the
-    digest of what is composed on them, are the same everywhere. Raises BaseImageMissing, BaseImageUnfit, ToolFailed.
+    digest of what is composed on them, are the same everywhere. Raises BaseImageMissing, BaseImageUnfit.
     """
     return _composable(wanted.name, needs, _read(wanted, scratch, tools))
 
@@ -108,15 +116,15 @@ def read_recorded_base(
     """
     Read the base of a composed image again, by its digest, from where its layers were read.
 
-    Raises BaseImageMissing, NoEngine, ToolFailed.
+    Raises BaseImageMissing, NoEngine.
     """
     place = image.base.partition("@")[0]
     name = f"{place}@{image.base_digest}"
     if image.composition is None or image.composition.layers_of_base == LayerOrigin.REGISTRY.value:
         try:
             read = _pulled(name, architecture, scratch, tools)
-        except RegistryUnanswered as error:
-            raise unreadable_base(image.base, str(error)) from error
+        except (RegistryUnanswered, ToolFailed) as error:
+            raise unreadable_base(image.base, _reason(error)) from error
         if read is None:
             raise unreadable_base(image.base, f"its registry does not have {image.base_digest} for {architecture}")
         return _composable(image.base, needs, read)
@@ -179,8 +187,8 @@ def _read(wanted: WantedBase, scratch: Path, tools: Tools) -> _ReadBase:
     reason = f"its registry has no such image for {architecture}"
     try:
         pulled = _pulled(name if local_image is None else f"{place}@{local_image.digest}", architecture, scratch, tools)
-    except RegistryUnanswered as error:
-        pulled, reason = None, str(error)
+    except (RegistryUnanswered, ToolFailed) as error:
+        pulled, reason = None, _reason(error)
     if pulled is not None:
         return pulled
     if engine is None or not usable:
@@ -238,8 +246,27 @@ def unreadable_base(name: str, why: str) -> BaseUnread:
     return BaseUnread(what=what, why=why, fix=Wording(option("base-image", "NAME"), ", of a registry that answers"))
 
 
+def _reason(error: RegistryUnanswered | ToolFailed) -> str:
+    return error.why if isinstance(error, ToolFailed) else str(error)
+
+
 def _saved(local_image: BuiltImage, engine: Engine, scratch: Path, tools: Tools) -> _ReadBase:
-    """The image as the engine has it; it is saved once for each id. Raises ToolFailed."""
+    """The image as the engine has it; it is saved once for each id. Raises BaseUnread."""
+    name = next(iter(local_image.tags), local_image.id)
+    try:
+        image, facts = _saved_once(local_image, engine, scratch, tools)
+    except ToolFailed as error:
+        raise BaseUnread(
+            what=f"the files of the base image `{name}` cannot be read", why=error.why, fix=option("base-image", "NAME")
+        ) from error
+    return _ReadBase(image=image, facts=facts, digest=local_image.digest, origin=LayerOrigin.ENGINE)
+
+
+def _saved_once(local_image: BuiltImage, engine: Engine, scratch: Path, tools: Tools) -> tuple[SavedImage, BaseFacts]:
+    if local_image.empty:  # Docker saves none without a layer
+        config = {"architecture": local_image.architecture, "rootfs": {"type": "layers", "diff_ids": []}}
+        image = known_image(BaseLayers(config=config, layers=()), {}, scratch)
+        return image, _facts_of(image)
     cache = BaseCache(tools.host.cache)
     known = cache.find(local_image.id, scratch)
     if known is None:
@@ -252,8 +279,7 @@ def _saved(local_image: BuiltImage, engine: Engine, scratch: Path, tools: Tools)
             archive.unlink()
         facts = _facts_of(image)
         known = cache.add(local_image.id, image, facts), facts
-    image, facts = known
-    return _ReadBase(image=image, facts=facts, digest=local_image.digest, origin=LayerOrigin.ENGINE)
+    return known
 
 
 def _facts_of(image: SavedImage) -> BaseFacts:

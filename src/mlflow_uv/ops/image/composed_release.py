@@ -10,12 +10,11 @@ from pathlib import Path, PurePosixPath
 from ...command.errors import StepError, ToolFailed
 from ...command.inputs import Serving
 from ...command.report import Finding, Severity, Table, TableKind
-from ...command.wording import Wording, joined, local, option
+from ...command.wording import Wording, joined, option
 from ...core.image.composition import ComposedImage, ImageIndex, indexed
 from ...core.image.dockerfile import MODEL
 from ...core.image.labels import BuildProvenance, image_labels
 from ...core.image.layer_grouping import MOST_LAYERS, LayerGroup, SizedPackage, grouped, sized
-from ...core.image.reference import image_reference
 from ...core.lock.closure import selected_roots
 from ...core.lock.install_findings import NOT_WHEELS, listed, needed_by
 from ...core.lock.lockfile import Lockfile, read_lockfile
@@ -31,14 +30,13 @@ from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.package_layers import WantedPackages
 from ...tools.layers.program import program_identity
 from ...tools.oci.image_layout import write_archive
-from ...tools.oci.pushed_blobs import PushedBlobs
-from ...tools.oci.repository import RegistryUnanswered
 from ...tools.project.files import read_manifest, table_of
 from ...tools.system.content import digests_in_archive
 from ...tools.toolbox import Tools
+from ...tools.uv.messages import InterpreterMissing, SourceNotBuilt
 from ..lineage.recompute import RecomputedRelease
 from .build import provenance_of, require_exact
-from .builders import BaseNotComposable, ModelNotComposable, PackageNotComposable
+from .builders import BaseNotComposable, ModelNotComposable, PackageNotComposable, PythonNotComposable
 from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from .composed_base import ComposableBase
 from .composed_sources import built_packages, is_built_here, source_findings
@@ -142,7 +140,8 @@ def compose_release(
             own=own,
             labels=image_labels(release.record, composition.provenance),
         )
-        image = compose_image(parts, folder, tools)
+        with _made_here(needs):
+            image = compose_image(parts, folder, tools)
         images.append(replace(image, built=built_packages(image.packages, sources, base, tools)))
     return tuple(images)
 
@@ -150,12 +149,14 @@ def compose_release(
 def composition_of(
     release: RecomputedRelease, needs: Needs, base: ComposableBase, serving: Serving, tools: Tools
 ) -> Composition:
-    """Return what is composed for a model of this checkout."""
+    """Return what is composed for a model of this checkout. Raises NotComposable, ToolFailed."""
+    with _made_here(needs):
+        python = model_python(release, needs, tools)
     return Composition(
         needs=needs,
         base=base,
         provenance=provenance_of(release, base.described, serving, tools),
-        python=model_python(release, needs, tools),
+        python=python,
         builds=True,
     )
 
@@ -231,22 +232,6 @@ def _load(composed: ComposedServingImage, engine: Engine, archive: Path, *, held
         archive.unlink()
 
 
-def push_composed(tag: str, image: ComposedImage | ImageIndex, archives: Mapping[str, Path], tools: Tools) -> str:
-    """Push images, without an engine, and return the digest in the registry. Raises ToolFailed."""
-    reference, known = image_reference(tag), PushedBlobs(tools.host.cache)
-    host = reference.host
-    try:
-        pushed = tools.registries.push(tag, image, archives, known.sources(host))
-    except RegistryUnanswered as error:
-        login = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
-        fix = login if error.denied else f"reach {host} from here"
-        raise ToolFailed(what=f"`{tag}` cannot be pushed", why=str(error), fix=fix) from error
-    known.add(host, reference.repository, (blob.digest for each in image.images for blob in each.blobs))
-    mounted = f", {pushed.mounted / 1e6:.1f} MB are from other repositories there" if pushed.mounted else ""
-    tools.console.say(f"sent {pushed.sent / 1e6:.1f} MB to {host}{mounted}")
-    return pushed.digest
-
-
 def composed_inventory(composed: ComposedServingImage, base: ComposableBase) -> str:
     """
     Return what is in an image as serving/inventory.py prints it there, from its layers alone.
@@ -298,6 +283,25 @@ def composed_sizes(composed: ComposedServingImage, base: ComposableBase) -> Tabl
     }
     rows = tuple((name, f"{sum(blob.size for blob in blobs) / 1e6:.1f} MB") for name, blobs in sizes.items())
     return Table(title="Image", columns=("layer", "compressed size"), rows=rows, kind=TableKind.DETAILS)
+
+
+@contextmanager
+def _made_here(needs: Needs) -> Iterator[None]:
+    """Raise what this machine lacks, and a base image or its engine may have, as NotComposable."""
+    try:
+        yield
+    except SourceNotBuilt as error:
+        raise PackageNotComposable(
+            what=f"`{error.package}` has no wheel and cannot be built on this machine, so no image can be composed",
+            why=error.why,
+            fix=Wording("install here what its build needs, or ", _ENGINE_BUILDS),
+        ) from error
+    except InterpreterMissing as error:
+        raise PythonNotComposable(
+            what=f"there is no Python {needs.minor} on this machine, so no image can be composed",
+            why=error.why,
+            fix=Wording(f"uv python install {needs.minor}, or ", _ENGINE_BUILDS),
+        ) from error
 
 
 def _target(base: ComposableBase) -> Target:

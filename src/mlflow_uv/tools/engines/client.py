@@ -84,6 +84,7 @@ class Client(ABC):
             tags=tuple(details.get("RepoTags") or ()),
             architecture=details.get("Architecture", ""),
             variables=frozenset(variable.partition("=")[0] for variable in details["Config"].get("Env") or ()),
+            empty="RootFS" in details and not details["RootFS"].get("Layers"),
         )
 
     @abstractmethod

@@ -76,7 +76,7 @@ class BuiltImage:
     An image in the local store of the engine; `size` in bytes, `architecture` as the engine writes it (`amd64`).
 
     `shared` is true for an image that was pulled from or pushed to a registry. `digest` is then that of its manifest,
-    else its id. `variables` are the names of the environment variables that it sets.
+    else its id. `variables` are the names of the environment variables that it sets. `empty` says that it has no layer.
     """
 
     id: str
@@ -87,6 +87,7 @@ class BuiltImage:
     architecture: str = ""
     shared: bool = False
     variables: frozenset[str] = frozenset()
+    empty: bool = False
 
 
 @lazy_dataclass

@@ -13,6 +13,8 @@ from ..system.process import Completed
 from .index_logins import REFUSALS
 from .lock_check import RESOLVED
 
+_NO_INTERPRETER = r"No interpreter found|^error: Failed to inspect Python"
+_PYTHON_DOWNLOAD = "/python-build-standalone/"
 _NO_SPACE = "(os error 28)"  # ENOSPC of Linux, as uv writes it
 
 
@@ -62,7 +64,7 @@ _PATTERNS: tuple[tuple[str, LockState, Cause], ...] = (
     (r"Distribution not found at: file:|does not appear to be a Python project", LockState.UNREADABLE, Cause.SOURCE),
     (r"^  cause: Failed to parse entry: `", LockState.UNREADABLE, Cause.SOURCE),
     (
-        r"No interpreter found|^error: Failed to inspect Python|incompatible with the project's Python requirement",
+        rf"{_NO_INTERPRETER}|incompatible with the project's Python requirement",
         LockState.UNVERIFIABLE,
         Cause.INTERPRETER,
     ),
@@ -80,6 +82,10 @@ _SHOWN = 10
 _REFUSED = "Required uv version"
 _RESOLVED = lazy_pattern(rf"^{RESOLVED}(\d+ packages? )?in ", _LINES)
 _CHANGE = lazy_pattern(r"(Add|Update|Remove) ")
+# A file that is not the one of the lock is named as the cause of a failed build, too.
+_BUILDING = lazy_pattern(
+    r"^error: Failed to build `([\w.-]+)[^\n]*\n(?!  cause: Hash mismatch)(.*?)(?:\n\nhint: |\Z)", _LINES | re.DOTALL
+)
 _APART = lazy_pattern(r"are incompatible with the (?:declared )?conflicts: \{([^}]*)\}")
 NOT_IN_LOCK = r"(Group|Extra|Package) `[^`]+` (is not|not found)|not found in|does not have a member"
 
@@ -163,6 +169,18 @@ class HashesMissing(ToolFailed):
     """A pylock.toml requires a hash for every file; the lock lacks some, and the files could not be downloaded."""
 
 
+class InterpreterMissing(ToolFailed):
+    """uv found no Python of the requested version on this machine, and could not download one."""
+
+
+class SourceNotBuilt(ToolFailed):
+    """uv could not build a `package` from its source distribution."""
+
+    def __init__(self, package: str, *, what: str, why: str) -> None:
+        super().__init__(what=what, why=why)
+        self.package = package
+
+
 def refused_selection(done: Completed) -> BadInput | None:
     """The error for a selection that is not in the lock or has conflicts; None if uv failed for another reason."""
     if re.search(NOT_IN_LOCK, done.stderr):
@@ -201,6 +219,11 @@ def failed(what: str, done: Completed) -> ToolFailed | NoSpace:
         why = f"{complaint(done).partition(': ')[2] or complaint(done)}: its certificate is not trusted"
         fix = "set SSL_CERT_FILE to a file with the certificates of your network"
         return ToolFailed(what=f"`{what}` failed", why=why, fix=fix)
+    if building := _BUILDING.search(done.stderr):
+        printed = [line.strip() for line in building[2].splitlines() if line.startswith("    ") and line.strip()]
+        return SourceNotBuilt(building[1], what=f"`{what}` failed", why=": ".join((complaint(done), *printed[-1:])))
+    if re.search(_NO_INTERPRETER, done.stderr, _LINES) or _PYTHON_DOWNLOAD in done.stderr:
+        return InterpreterMissing(what=f"`{what}` failed", why=complaint(done))
     return ToolFailed(what=f"`{what}` failed", why=complaint(done))
 
 

@@ -23,6 +23,8 @@ from mlflow_uv.ops.image.builders import (
     ModelNotComposable,
     NotComposable,
     PackageNotComposable,
+    PythonNotComposable,
+    RegistryNotReached,
     built_instead,
     may_compose,
     not_pushed,
@@ -31,11 +33,18 @@ from mlflow_uv.ops.image.builders import (
 )
 from mlflow_uv.ops.image.composed_base import ComposableBase, unreadable_base
 from mlflow_uv.ops.image.composed_platforms import require_kept, wanted_bases
-from mlflow_uv.ops.image.composed_release import _require_composable, _require_few_layers
+from mlflow_uv.ops.image.composed_push import require_push
+from mlflow_uv.ops.image.composed_release import _made_here, _require_composable, _require_few_layers
 from mlflow_uv.ops.image.composed_sources import _too_new
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
+from mlflow_uv.tools.engines.engine import Engine
+from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
+from mlflow_uv.tools.uv.messages import InterpreterMissing, SourceNotBuilt
+from tests.unit.tools.layers.test_saved_image import saved
+
+from .test_composed_base import FILES, MUSL, FakeEngine, FakeRegistries, read
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 HASH = f"sha256:{'0' * 64}"
@@ -103,18 +112,45 @@ def unread() -> None:
     raise unreadable_base("base:1", "it does not answer")
 
 
-@pytest.mark.parametrize(
-    ("refuse", "kind", "of"),
-    [
-        (lambda: require_composing_inputs(("cache-from",)), ModelNotComposable, BadInput),
-        (for_another_machine, ModelNotComposable, BadInput),
-        (unread, BaseUnread, BaseImageMissing),
-        (linked_too_new, BaseNotComposable, BaseImageUnfit),
-        (lambda: _require_few_layers(groups(80), with_layers(43)), BaseNotComposable, BaseImageUnfit),
-    ],
-    ids=["cache", "another machine", "unread base", "newer C library", "layers"],
-)
-def test_reasons_in_inputs_and_base(refuse: Callable[[], None], kind: type[StepError], of: type[StepError]) -> None:
+def not_reached() -> None:
+    """A registry that an engine may reach."""
+
+    def refuse(_name: str) -> None:
+        raise RegistryUnanswered("it does not answer")
+
+    tools = SimpleNamespace(registries=SimpleNamespace(require_push=refuse))
+    require_push("r.example/wine:1", cast("Tools", tools), engine=cast("Engine", SimpleNamespace()))
+
+
+def lacking_here(error: ToolFailed) -> Callable[[], None]:
+    """What uv says of this machine while an image is composed."""
+
+    def refuse() -> None:
+        with _made_here(Needs(model=Path("model"), requirements=None, wheels=(), python="3.12.1")):
+            raise error
+
+    return refuse
+
+
+UNBUILT = SourceNotBuilt("plum", what="`uv pip install` failed", why="no cc")
+NO_PYTHON = InterpreterMissing(what="`uv venv` failed", why="No interpreter found")
+# For each reason, what raises it, its class, and the class whose exit code it has.
+REASONS: dict[str, tuple[Callable[[], None], type[NotComposable], type[StepError]]] = {
+    "cache": (lambda: require_composing_inputs(("cache-from",)), ModelNotComposable, BadInput),
+    "another machine": (for_another_machine, ModelNotComposable, BadInput),
+    "unread base": (unread, BaseUnread, BaseImageMissing),
+    "newer C library": (linked_too_new, BaseNotComposable, BaseImageUnfit),
+    "layers": (lambda: _require_few_layers(groups(80), with_layers(43)), BaseNotComposable, BaseImageUnfit),
+    "no compiler": (lacking_here(UNBUILT), PackageNotComposable, ToolFailed),
+    "no interpreter": (lacking_here(NO_PYTHON), PythonNotComposable, ToolFailed),
+    "registry": (not_reached, RegistryNotReached, ToolFailed),
+}
+
+
+@pytest.mark.parametrize(("refuse", "kind", "of"), REASONS.values(), ids=REASONS)
+def test_reasons_in_inputs_base_and_machine(
+    refuse: Callable[[], None], kind: type[StepError], of: type[StepError]
+) -> None:
     """
     Each has the exit code of the error that it is where only composing was wanted.
     """
@@ -123,6 +159,52 @@ def test_reasons_in_inputs_and_base(refuse: Callable[[], None], kind: type[StepE
 
     assert (of.exit_code, of.__name__) == (refused.value.exit_code, refused.value.kind)
     assert isinstance(refused.value, NotComposable)
+
+
+@pytest.mark.parametrize(
+    ("files", "kind", "of"),
+    [(MUSL, BaseNotComposable, BaseImageUnfit), (None, BaseUnread, BaseImageMissing)],
+    ids=["no GNU C library", "not saved"],
+)
+def test_reasons_in_the_files_of_a_base(
+    tmp_path: Path, files: dict[str, object] | None, kind: type[StepError], of: type[StepError]
+) -> None:
+    """
+    One with musl, and one that only an engine has and does not save.
+    """
+    if files is not None:
+        saved(tmp_path / "base", files)
+
+    with pytest.raises(kind) as refused:
+        read(tmp_path, FakeRegistries(None), FakeEngine(tmp_path / "base" / "image.tar"))
+
+    assert (of.exit_code, of.__name__) == (refused.value.exit_code, refused.value.kind)
+    with pytest.raises(BaseImageMissing):
+        read(tmp_path, FakeRegistries(None), name="absent:1")
+    saved(tmp_path / "fit", FILES)
+    fit = FakeEngine(tmp_path / "fit" / "image.tar", id="sha256:fit")
+    assert "fit:1" == read(tmp_path, FakeRegistries(None), fit, name="fit:1").described.name
+
+
+def test_what_another_program_fails_with_is_no_reason() -> None:
+    """
+    A hash that differs, an index that denies access or a full disk stays an error: an engine would ignore none.
+    """
+    error = ToolFailed(what="`uv pip install` failed", why="Hash mismatch for `plum==1`")
+
+    with pytest.raises(ToolFailed) as refused:
+        lacking_here(error)()
+
+    assert refused.value is error
+
+
+def test_every_class_of_reasons_is_tested_here() -> None:
+    """
+    Each is raised by a test above or below.
+    """
+    tested = {kind for _, kind, _ in REASONS.values()}
+
+    assert set(NotComposable.__subclasses__()) == tested
 
 
 def test_an_image_may_have_as_many_layers_as_engines_accept() -> None:

@@ -3,14 +3,16 @@
 import json
 import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BaseImageMissing, BaseImageUnfit
+from mlflow_uv.command.errors import BaseImageMissing, BaseImageUnfit, ToolFailed
+from mlflow_uv.core.image.composition import ZSTD_TYPE
+from mlflow_uv.ops.image.builders import BaseNotComposable, BaseUnread, NotComposable
 from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase, read_base
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.tools.engines.engine import BuiltImage, Engine
@@ -42,20 +44,26 @@ class FakeEngine:
 
     archive: Path
     shared: bool = False
+    pulled: bool = True
     name: str = "docker"
     id: str = "sha256:id"
     saves: int = 0
+    empty: bool = False
 
-    def image(self, _name: str) -> BuiltImage:
-        return BuiltImage(id=self.id, labels={}, size=1, digest=DIGEST, shared=self.shared)
+    def image(self, name: str) -> BuiltImage | None:
+        return self.fetch(name) if self.pulled else None
 
-    fetch = image
+    def fetch(self, _name: str) -> BuiltImage:
+        image = BuiltImage(id=self.id, labels={}, size=1, digest=DIGEST, shared=self.shared)
+        return replace(image, architecture="amd64", empty=self.empty)
 
     def architecture(self) -> str:
         return "amd64"
 
     def save(self, _image: str, target: Path) -> None:
         self.saves += 1
+        if not self.archive.is_file():
+            raise ToolFailed(what="the engine cannot save the image", why="empty export - not implemented")
         target.write_bytes(self.archive.read_bytes())
 
 
@@ -219,6 +227,73 @@ def test_an_unfit_base_is_refused(tmp_path: Path, files: dict[str, Any], why: st
 
     with pytest.raises(BaseImageUnfit, match=why):
         read(tmp_path, FakeRegistries(saved(tmp_path / "base", files)))
+
+
+def test_a_base_without_layers_has_no_python(tmp_path: Path) -> None:
+    """
+    Docker cannot save such an image, and is not asked to; no build by an engine could use it either.
+    """
+    engine = FakeEngine(tmp_path / "absent.tar", empty=True)
+
+    with pytest.raises(BaseImageUnfit, match="has no Python") as refused:
+        read(tmp_path, FakeRegistries(None), engine)
+
+    assert (0, False) == (engine.saves, isinstance(refused.value, NotComposable))
+
+
+def test_a_base_that_an_engine_cannot_save_is_left_to_its_build(tmp_path: Path) -> None:
+    """
+    With its reason, and the exit code of a base that is missing.
+    """
+    with pytest.raises(BaseUnread) as refused:
+        read(tmp_path, FakeRegistries(None), FakeEngine(tmp_path / "absent.tar"))
+
+    assert ("BaseImageMissing", "empty export - not implemented") == (refused.value.kind, refused.value.why)
+
+
+def test_a_base_on_another_c_library_is_left_to_the_engine(tmp_path: Path) -> None:
+    """
+    Python fits, so that a build by an engine may work; where Python is missing, it may not.
+    """
+    with pytest.raises(BaseNotComposable, match="no image can be composed on the base image `alpine:1`"):
+        read(tmp_path, FakeRegistries(saved(tmp_path / "base", MUSL)), name="alpine:1")
+
+    with pytest.raises(BaseImageUnfit) as unfit:
+        read(tmp_path, FakeRegistries(saved(tmp_path / "bare", {"lib/ld-musl-x86_64.so.1": b""})), name="alpine:1")
+    assert not isinstance(unfit.value, NotComposable)
+
+
+@pytest.mark.parametrize("compressed", ["gzip", "zstd"])
+def test_layers_that_cannot_be_read_are_taken_from_the_engine(tmp_path: Path, compressed: str) -> None:
+    """
+    An engine compresses its copy again; without one, the reason names the type of the layers.
+    """
+    image = saved(tmp_path / "base", FILES)
+    if compressed == "zstd":
+        layers = tuple(replace(blob, media_type=ZSTD_TYPE) for blob in image.base.layers)
+        image = replace(image, base=replace(image.base, layers=layers))
+    archive = tmp_path / "base" / "image.tar"
+
+    base = read(tmp_path, FakeRegistries(image), FakeEngine(archive, shared=True))
+
+    why = [finding.why.partition(";")[0] for finding in base.findings]
+    reason = f"a layer has the type {ZSTD_TYPE}, which is not supported"
+    assert ([reason] if compressed == "zstd" else []) == why
+    if compressed == "zstd":
+        with pytest.raises(BaseUnread, match=r"cannot be read from its registry") as refused:
+            read(tmp_path, FakeRegistries(image))
+        assert reason == refused.value.why
+
+
+def test_a_base_that_only_the_engine_can_download_is_taken_from_it(tmp_path: Path) -> None:
+    """
+    It may have a mirror, or take a registry without TLS; the image was not on this machine before.
+    """
+    saved(tmp_path / "base", FILES)
+
+    base = read(tmp_path, FakeRegistries(None), FakeEngine(tmp_path / "base" / "image.tar", shared=True, pulled=False))
+
+    assert ["base-from-engine"] == [finding.rule for finding in base.findings]
 
 
 def test_a_base_of_an_engine_is_saved_once(tmp_path: Path) -> None:

@@ -13,12 +13,9 @@ from mlflow_uv.command.report import Severity, TableKind
 from mlflow_uv.core.image.composition import BaseLayers, composed
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.composed_base import ComposableBase
-from mlflow_uv.ops.image.composed_release import composed_findings, composed_sizes, handed_over, push_composed
+from mlflow_uv.ops.image.composed_release import composed_findings, composed_sizes, handed_over
 from mlflow_uv.tools.engines.engine import BuiltImage, Engine
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
-from mlflow_uv.tools.oci.repository import RegistryUnanswered
-from mlflow_uv.tools.toolbox import Tools
-from tests.console import KeptConsole
 
 
 @dataclass
@@ -140,21 +137,3 @@ def test_the_sizes_of_layers_are_details(image: ComposedServingImage) -> None:
 
     assert TableKind.DETAILS is table.kind
     assert ("all", "0.0 MB") == table.rows[-1]
-
-
-@pytest.mark.parametrize(("denied", "fix"), [(True, "docker login r.example"), (False, "reach r.example from here")])
-def test_a_refused_push_names_the_fix(tmp_path: Path, image: ComposedServingImage, denied: bool, fix: str) -> None:
-    """
-    A login, or the way to the registry.
-    """
-
-    def push(*_: object) -> None:
-        raise RegistryUnanswered("it says no", denied=denied)
-
-    host = SimpleNamespace(cache=tmp_path)
-    tools = cast("Tools", SimpleNamespace(registries=SimpleNamespace(push=push), console=KeptConsole(), host=host))
-
-    with pytest.raises(ToolFailed, match="it says no") as refused:
-        push_composed("r.example/wine:1", image.image, image.archives, tools)
-
-    assert fix == str(refused.value.fix)

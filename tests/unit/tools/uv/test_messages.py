@@ -8,8 +8,10 @@ from mlflow_uv.command.errors import BadInput, NoSpace, ToolFailed
 from mlflow_uv.core.freshness.causes import Cause
 from mlflow_uv.tools.system.process import Completed
 from mlflow_uv.tools.uv.messages import (
+    InterpreterMissing,
     LockState,
     LockVerdict,
+    SourceNotBuilt,
     complaint,
     drift_in,
     failed,
@@ -263,3 +265,58 @@ def test_a_failure_quotes_uv_and_a_certificate_has_a_fix() -> None:
         distrusted.why.endswith("UnknownIssuer: its certificate is not trusted"),
         distrusted.fix,
     )
+
+
+NO_COMPILER = """\
+Resolved 1 package in 8ms
+error: Failed to build `pear-c @ https://example.invalid/pear_c-1.0.tar.gz`
+  cause: The build backend returned an error
+  cause: Call to `setuptools.build_meta.build_wheel` failed (exit status: 1)
+
+         [stderr]
+         warning: build_py: byte-compiling is disabled, skipping.
+
+         error: [Errno 2] No such file or directory: 'cc'
+
+hint: Build failures usually indicate a problem with the package or the build environment
+"""
+OTHER_FILE = """\
+error: Failed to build `pear==1.0`
+  cause: Hash mismatch for `pear==1.0`
+
+         Expected:
+           sha256:00
+"""
+DOWNLOAD = "https://github.com/astral-sh/python-build-standalone/releases/download/1/cpython-3.9.tar.gz"
+
+
+def test_a_source_distribution_that_cannot_be_built_is_named_with_its_last_line() -> None:
+    """
+    Another file than that of the lock is no such failure: nothing else may build it either.
+    """
+    unbuilt = failed("uv pip install", of_uv(NO_COMPILER))
+
+    assert isinstance(unbuilt, SourceNotBuilt)
+    assert ("pear-c", "ToolFailed") == (unbuilt.package, unbuilt.kind)
+    assert unbuilt.why.endswith(": error: [Errno 2] No such file or directory: 'cc'")
+    assert ToolFailed is type(failed("uv pip install", of_uv(OTHER_FILE)))
+    assert ToolFailed is type(failed("uv pip install", of_uv("error: a\n  cause: Failed to build `x`\n")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "error: No interpreter found for Python 3.9 in managed installations or search path\n",
+        "error: No interpreter found at path `/nonexistent/python`\n",
+        "error: Failed to inspect Python interpreter from first executable in the search path at `/shims/python3.7`\n",
+        f"error: Request failed after 3 retries in 11.6s\n  cause: Failed to download `{DOWNLOAD}`\n",
+    ],
+    ids=["none", "path", "shim", "download"],
+)
+def test_a_missing_interpreter_is_an_error_of_its_own(text: str) -> None:
+    """
+    Also one that could not be downloaded; a package that could not be is another failure.
+    """
+    assert InterpreterMissing is type(failed("uv venv", of_uv(text)))
+    other = "error: Request failed after 3 retries\n  cause: Failed to download `https://index.invalid/plum-1.whl`\n"
+    assert ToolFailed is type(failed("uv venv", of_uv(other)))

@@ -1,0 +1,53 @@
+"""Pushes composed images to their registry, without an engine, and tries that before an image is composed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...command.errors import ToolFailed
+from ...command.wording import local
+from ...core.image.composition import ComposedImage, ImageIndex
+from ...core.image.reference import image_reference
+from ...tools.engines.engine import Engine
+from ...tools.oci.pushed_blobs import PushedBlobs
+from ...tools.oci.repository import RegistryUnanswered
+from ...tools.toolbox import Tools
+from .builders import RegistryNotReached
+
+
+def require_push(tag: str, tools: Tools, *, engine: Engine | None) -> None:
+    """
+    Begin an upload to the registry of an image and cancel it, before the image is composed.
+
+    Raises ToolFailed if the registry denies access or, without an engine, gives no response; else RegistryNotReached.
+    """
+    try:
+        tools.registries.require_push(tag)
+    except RegistryUnanswered as error:
+        if error.denied or engine is None:
+            raise _push_refused(tag, error) from error
+        raise RegistryNotReached(
+            what=f"`{tag}` cannot be pushed without an engine",
+            why=str(error),
+            fix=f"reach {image_reference(tag).host} from here by HTTPS, with the certificates in SSL_CERT_FILE",
+        ) from error
+
+
+def _push_refused(tag: str, error: RegistryUnanswered) -> ToolFailed:
+    host = image_reference(tag).host
+    login = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
+    fix = login if error.denied else f"reach {host} from here"
+    return ToolFailed(what=f"`{tag}` cannot be pushed", why=str(error), fix=fix)
+
+
+def push_composed(tag: str, image: ComposedImage | ImageIndex, archives: Mapping[str, Path], tools: Tools) -> str:
+    """Push images, without an engine, and return the digest in the registry. Raises ToolFailed."""
+    reference, known = image_reference(tag), PushedBlobs(tools.host.cache)
+    host = reference.host
+    try:
+        pushed = tools.registries.push(tag, image, archives, known.sources(host))
+    except RegistryUnanswered as error:
+        raise _push_refused(tag, error) from error
+    known.add(host, reference.repository, (blob.digest for each in image.images for blob in each.blobs))
+    mounted = f", {pushed.mounted / 1e6:.1f} MB are from other repositories there" if pushed.mounted else ""
+    tools.console.say(f"sent {pushed.sent / 1e6:.1f} MB to {host}{mounted}")
+    return pushed.digest
