@@ -20,7 +20,7 @@ def test_a_swapped_file_of_a_mounted_model_is_refused_before_it_is_loaded(
     start: Starter, shared: SharedFolder, tmp_path: Path
 ) -> None:
     """
-    The model as it was signed is served under the name that was signed.
+    The model as it was signed is served under the name that was signed, without bytecode beside its code.
 
     With one file exchanged, or with another name in the file that nobody signs, the process ends with the name of it.
     """
@@ -32,11 +32,11 @@ def test_a_swapped_file_of_a_mounted_model_is_refused_before_it_is_loaded(
     settings = {
         "VERIFY": signers.text("first.pub"),
         "ATTESTATIONS": str(tmp_path / "bundles.jsonl"),
-        "PYTHONDONTWRITEBYTECODE": "1",  # as in an image: no file is added to the model
     }
 
     with start(model, **settings) as served:
         named = json.loads(served.ready().ask("GET", "/v2/models/wine/versions/7")[2])
+    bytecode = [*model.rglob("*.pyc")]
     note = model / "registered_model_meta"
     note.write_text("model_name: payroll\nmodel_version: '99'\n")
     with start(model, **settings) as served:
@@ -57,7 +57,7 @@ def test_a_swapped_file_of_a_mounted_model_is_refused_before_it_is_loaded(
     with start(model, **settings) as served:
         swapped = (served.end(), served.last_line())
 
-    assert ("wine", ["7"]) == (named["name"], named["versions"])
+    assert ("wine", ["7"], []) == (named["name"], named["versions"], bytecode)
     assert (3, True) == (misnamed[0], "signed wine version 7, and not payroll version 99" in misnamed[1]), misnamed
     assert (3, True) == (broken[0], "registered_model_meta cannot be read: it is not UTF-8" in broken[1]), broken
     assert (3, True) == (added[0], "signed it: a\\nmlflow: the model is signed.." in added[1]), added

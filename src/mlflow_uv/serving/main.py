@@ -74,6 +74,9 @@ def run(configuration: Settings, listener: Listener) -> int:
     """Serve with one worker in this process, or several in forks. Raises CannotLoad, InvalidSetting, NotSigned."""
     variables = dict(os.environ)  # before the model's code, which may change them
     if configuration.trust is not None:
+        # Bytecode would be a file that nobody signed, and end the next start. Programs of the model inherit this.
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         signed = signed_files.require_signed(configuration.model, configuration.trust)
         log(str(signed))
         configuration = replace(configuration, name=signed.name, version=signed.version)
