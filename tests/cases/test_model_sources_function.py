@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput, TrainingFailed
+from mlflow_uv.command.report import Severity
 
 from .in_process import InProcessProject
 from .model_functions import add_model_functions
@@ -19,14 +20,16 @@ def _model_functions(project: InProcessProject) -> None:
 @pytest.mark.extended
 def test_a_tree_loads_again_and_is_of_the_run_of_its_function(project: InProcessProject) -> None:
     """
-    scikit-learn's trees are logged in a format that loads, in the run that holds the function's numbers.
+    scikit-learn's trees are logged in a format that loads, with a notice, in the run with the function's numbers.
     """
     report = project.log(function="model_functions:tree")
 
     run = project.ask("describe-run", run_id=report.outputs.run_id)
     record = json.loads(project.sample.consumer.record.read_text())
-    assert ((), {"depth": 2.0}, "FINISHED") == (report.findings, run["metrics"], run["status"])
-    assert "wine" == record["model"]["name"]
+    (finding,) = report.findings
+    assert ({"depth": 2.0}, "FINISHED", "wine") == (run["metrics"], run["status"], record["model"]["name"])
+    assert ("serialization-format", Severity.NOTICE) == (finding.rule, finding.severity)
+    assert "sklearn.tree._tree.Tree" in finding.why
 
 
 @pytest.mark.extended
@@ -39,8 +42,9 @@ def test_a_model_without_an_example_is_asked_with_a_file(project: InProcessProje
     without = project.log(function="model_functions:bare")
     proved = project.log(function="model_functions:bare", input_example=Path("rows.csv"))
 
-    assert ["no-input-example", "no-signature"] == [finding.rule for finding in without.findings]
-    assert (["no-signature"], True) == ([finding.rule for finding in proved.findings], proved.ok)
+    kept = "serialization-format"
+    assert [kept, "no-input-example", "no-signature"] == [finding.rule for finding in without.findings]
+    assert ([kept, "no-signature"], True) == ([finding.rule for finding in proved.findings], proved.ok)
 
 
 @pytest.mark.extended

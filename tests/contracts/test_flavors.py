@@ -151,8 +151,24 @@ def test_a_class_is_logged_by_its_flavor_and_answers(
 CHOOSING = textwrap.dedent("""
     import pandas as pd
     from sklearn.linear_model import LinearRegression
+    from sklearn.tree import DecisionTreeRegressor
 
     X = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
+
+    class Twice(LinearRegression):
+        pass  # a class of the project, which skops trusts only if it is told to
+
+    def tree():
+        return DecisionTreeRegressor(random_state=7).fit(X, X["x"])
+
+    def rejected():
+        return tree(), X
+
+    def trusted():
+        return tree(), X, {"skops_trusted_types": ["sklearn.tree._tree.Tree"]}
+
+    def own():
+        return Twice().fit(X, 2 * X["x"]), X
 
     def line():
         return LinearRegression().fit(X, 2 * X["x"])
@@ -175,18 +191,23 @@ CHOOSING = textwrap.dedent("""
 
 
 @pytest.mark.parametrize(
-    ("function", "serialization"),
+    ("function", "serialization", "rejected"),
     [
-        pytest.param("as_it_is", "cloudpickle", marks=pytest.mark.extended),
-        ("chosen", "skops"),
-        pytest.param("without_example", "pickle", marks=pytest.mark.extended),
+        pytest.param("as_it_is", "skops", "", marks=pytest.mark.extended),
+        ("rejected", "cloudpickle", "sklearn.tree._tree.Tree"),
+        pytest.param("trusted", "skops", "", marks=pytest.mark.extended),
+        pytest.param("own", "cloudpickle", "choosing.Twice", marks=pytest.mark.extended),
+        ("chosen", "skops", ""),
+        pytest.param("without_example", "pickle", "", marks=pytest.mark.extended),
     ],
 )
 def test_a_function_chooses_how_its_model_is_kept(
-    local_store: MlflowInterpreter, tmp_path: Path, function: str, serialization: str
+    local_store: MlflowInterpreter, tmp_path: Path, function: str, serialization: str, rejected: str
 ) -> None:
     """
-    Beside the model stands what its flavor is told; without a word it is what loads again whatever the model is.
+    MLflow's default format where it loads the model again, else cloudpickle with the type that was rejected.
+
+    The function may choose the format, or trust the type. The model that is logged loads again in each case.
     """
     (tmp_path / "choosing.py").write_text(CHOOSING)
 
@@ -195,6 +216,11 @@ def test_a_function_chooses_how_its_model_is_kept(
 
     mlmodel = (tmp_path / "model" / "MLmodel").read_text()
     assert (True, function == "chosen") == (f"serialization_format: {serialization}\n" in mlmodel, "by: us" in mlmodel)
+    assert (serialization if rejected else "", True) == (made["saved_as"], rejected in made["reason"]), made
+    if function not in ("without_example", "own"):
+        requests = local_store.ask("describe-cases", model=str(tmp_path / "model"))["requests"]
+        (body,) = local_store.ask("answer", model=str(tmp_path / "model"), requests=requests)["answers"]
+        assert 3 == len(body["predictions"])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...command.errors import BadInput, TrainingFailed
-from ...command.report import Finding
+from ...command.report import Finding, Severity
 from ...command.wording import Wording, step_call
 from ...core.image.system_libraries import machine_fix
 from ...core.model.error_hints import untrusted_fix
@@ -19,7 +19,7 @@ from ...core.release.commit import Commit
 from ...core.release.record import LockLink
 from ...core.security.child_environment import for_training
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...payloads.messages.models import CallFunction, FindModels, FoundModels, LoggedModelId
+from ...payloads.messages.models import CallFunction, FindModels, FoundModels, FunctionModel
 from ...payloads.messages.tags import ATTEMPT, COMMIT, DIRTY, LOCK_DIGEST, UV_VERSION
 from ...tools.engines.source_snapshot import without_empty_folder
 from ...tools.mlflow.mlflow import PAYLOADS, Mlflow
@@ -98,7 +98,7 @@ def train(job: Job, name: str, tools: Tools) -> Trained:
         try:
             _prepare_experiment(job)
             identity_before = identity_before or database_identity(job.store)
-            model_id = _make(job, name, tags, watch, tools)
+            made = _make(job, name, tags, watch, tools)
             if replaced := database_identity(job.store) != identity_before:
                 tools.mlflow.close()  # an open connection would still use the deleted file
             close_attempt(attempt, job.client, "FINISHED")
@@ -113,7 +113,8 @@ def train(job: Job, name: str, tools: Tools) -> Trained:
             logged = _registered(job, watch).client.find_models(FindModels(tag=(ATTEMPT, attempt.id)))
     findings: tuple[Finding, ...] = (followed(job.store, job.project),) if job.store is watch.own else ()
     findings += (database_replaced(job.store, job.project),) if replaced and job.store is not watch.own else ()
-    models = tuple(model for model in logged.models if model_id in (None, model.model_id))
+    findings += saved_otherwise(made) if made is not None else ()
+    models = tuple(model for model in logged.models if made is None or made.model_id == model.model_id)
     return Trained(found=replace(logged, models=models), store=job.store, findings=findings)
 
 
@@ -127,8 +128,22 @@ def _used(job: Job, watch: StoreWatch) -> tuple[Job, ...]:
     return (job,) if watch.own is None else (job, replace(job, store=watch.own))
 
 
-def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> str | None:
-    """Run the model source, and return the id of the model if it is known by then."""
+def saved_otherwise(model: FunctionModel) -> tuple[Finding, ...]:
+    """Report a model that is not in MLflow's default format, and why."""
+    if not model.saved_as:
+        return ()
+    finding = Finding(
+        rule="serialization-format",
+        severity=Severity.NOTICE,
+        what=f"the model is saved with {model.saved_as}, which is not MLflow's default format",
+        why=model.reason,
+        fix='return options after the example: {"skops_trusted_types": [TYPE]} or {"serialization_format": FORMAT}',
+    )
+    return (finding,)
+
+
+def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> FunctionModel | None:
+    """Run the model source, and return the model if it is known by then."""
     match job.source.kind:
         case ModelSourceKind.TRAIN:
             _run(job, tags, job.source.words, watch, tools)
@@ -152,7 +167,7 @@ def _make(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
             with progress_of(tools.console, f"uploading {folder.name}", folder):
                 model_id = job.client.log_folder(folder, name=folder.name, run_id=run_id)
             job.client.end_run(run_id, status="FINISHED")
-            return model_id
+            return FunctionModel(model_id=model_id)
 
 
 def _prepare_experiment(job: Job) -> None:
@@ -178,7 +193,7 @@ def _mlflow_run(job: Job, run_id: str) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> str:
+def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools: Tools) -> FunctionModel:
     """Call a function of the project with a payload in the project's environment, which logs the model it returns."""
     request = CallFunction(function=job.source.word, folder=str(job.project.folder), name=name)
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
@@ -192,7 +207,7 @@ def _call(job: Job, name: str, tags: Mapping[str, str], watch: StoreWatch, tools
         if not answer.is_file():
             raise failed or TrainingFailed(what="training ended before the function returned")
         try:
-            return tools.mlflow.read_response(CallFunction, answer, job.store, LoggedModelId).model_id
+            return tools.mlflow.read_response(CallFunction, answer, job.store, FunctionModel)
         except TrainingFailed as error:
             raise _placed(error, job) from error
         except BadInput as error:

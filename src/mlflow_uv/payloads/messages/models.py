@@ -37,6 +37,19 @@ class LoggedModelId:
 
 
 @lazy_dataclass
+class FunctionModel:
+    """
+    The id of the model that a function returned.
+
+    `saved_as` is its serialization format if that is not MLflow's default, and `reason` why; both are empty otherwise.
+    """
+
+    model_id: str
+    saved_as: str = ""
+    reason: str = ""
+
+
+@lazy_dataclass
 class CallFunction(Request):
     """Call `package.module:function` of the project in `folder`, and log the model that it returns as `name`."""
 

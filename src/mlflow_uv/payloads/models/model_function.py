@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cloudpickle
 import mlflow
 from mlflow.models.model import ModelInfo
 
-from ..messages.models import CallFunction, LoggedModelId
+from ..messages.models import CallFunction, FunctionModel
 from ..problems import Problem, ProblemKind
 
 # Flavors by the top-level package of a model's class. The first match along the MRO decides: XGBoost's classifier is
@@ -31,16 +32,19 @@ FLAVORS = {
     "torch": "pytorch",
     "xgboost": "xgboost",
 }
-# Newer flavors write skops by default, which rejects trees on load, or export a graph, which needs an example of a
-# fixed shape. Pickles are safe here, because the project trained the model itself. The function's options come first.
+# Formats for models that newer flavors do not load again in their default format: skops rejects trees on load.
+# Pickles are safe here, because the project trained the model itself. The function's options come first.
 FORMATS = {"lightgbm": "cloudpickle", "pytorch": "pickle", "sklearn": "cloudpickle"}
+# Flavors whose default format is not tried, and why.
+_NOT_TRIED = {"pytorch": "MLflow would export a graph, which needs an example of a fixed shape"}
+_SHOWN_CHARACTERS = 400
 _PYFUNC = ("mlflow.pyfunc", "PythonModel")
 _WITH_EXAMPLE, _WITH_OPTIONS = 2, 3
 # Parameters of `log_model` that the release sets.
 _RESERVED = frozenset({"name", "artifact_path", "input_example"})
 
 
-def call(request: CallFunction) -> LoggedModelId:
+def call(request: CallFunction) -> FunctionModel:
     """
     Call a function of the project and log the model that it returns.
 
@@ -57,13 +61,17 @@ def call(request: CallFunction) -> LoggedModelId:
         raise Problem(ProblemKind.TRAINING, f"{type(error).__name__}: {error}") from error
     model, example, log_options = _parts(result)
     if isinstance(model, ModelInfo):
-        return LoggedModelId(model_id=_model_id(model))
+        return FunctionModel(model_id=_model_id(model))
     _pickle_by_value(folder)  # it may have imported further modules
     log, options = _logging(model, returned_by=request.function)
     options |= _checked(log_options, log, options, returned_by=request.function)
+    saved_as, reason = _other_format(log, model, options)
+    if saved_as:
+        options["serialization_format"] = saved_as
     options["name" if "name" in inspect.signature(log).parameters else "artifact_path"] = request.name
     with _run_of_function():
-        return LoggedModelId(model_id=_model_id(log(**options, input_example=example)))
+        logged = log(**options, input_example=example)
+    return FunctionModel(model_id=_model_id(logged), saved_as=saved_as, reason=reason)
 
 
 def _parts(result: Any) -> "tuple[Any, Any, dict[str, Any]]":
@@ -79,7 +87,7 @@ def _checked(
     log_options: "dict[str, Any]", log: "Callable[..., ModelInfo]", options: "dict[str, Any]", *, returned_by: str
 ) -> "dict[str, Any]":
     """The options, if the flavor accepts all of them and none is reserved. Raises Problem otherwise."""
-    fixed = _RESERVED | {name for name in options if name != "serialization_format"}
+    fixed = _RESERVED | options.keys()
     known = _parameters(log)
     if inspect.Parameter.VAR_KEYWORD in known.values():  # it passes them to save_model
         known = {**known, **_parameters(importlib.import_module(log.__module__).save_model)}
@@ -136,10 +144,38 @@ def _logging(model: Any, *, returned_by: str) -> "tuple[Callable[..., ModelInfo]
 def _of_flavor(flavor: str, model: Any) -> "tuple[Callable[..., ModelInfo], dict[str, Any]]":
     log = importlib.import_module(f"mlflow.{flavor}").log_model
     parameters = inspect.signature(log).parameters
-    options = {next(iter(parameters)): model}
-    if flavor in FORMATS and "serialization_format" in parameters:
-        options["serialization_format"] = FORMATS[flavor]
-    return log, options
+    return log, {next(iter(parameters)): model}
+
+
+def _other_format(log: "Callable[..., ModelInfo]", model: Any, options: "dict[str, Any]") -> "tuple[str, str]":
+    """
+    The format in which a model is logged because its flavor does not load it again in MLflow's default, and why.
+
+    Both are empty if it does, if the function chose a format, and if the flavor has one format.
+    """
+    flavor = log.__module__.removeprefix("mlflow.").partition(".")[0]
+    parameter = inspect.signature(log).parameters.get("serialization_format")
+    if flavor not in FORMATS or parameter is None or "serialization_format" in options:
+        return "", ""
+    if parameter.default == FORMATS[flavor]:  # of an older MLflow
+        return "", ""
+    reason = _NOT_TRIED.get(flavor) or _load_problem(importlib.import_module(f"mlflow.{flavor}"), model, options)
+    return (FORMATS[flavor], reason) if reason else ("", "")
+
+
+def _load_problem(flavor: Any, model: Any, options: "dict[str, Any]") -> str:
+    """Why a flavor does not load a model again that it saves in its default format; empty if it does."""
+    trusted = {name: options[name] for name in ("skops_trusted_types",) if name in options}
+    with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
+        folder = str(Path(scratch, "model"))
+        try:
+            # With requirements MLflow does not look for them, which would load the model once more.
+            flavor.save_model(model, folder, pip_requirements=["mlflow"], **trusted)
+            flavor.load_model(folder)
+        except Exception as error:  # noqa: BLE001 - the model's classes may raise anything
+            cause = error.__cause__ or error.__context__ or error
+            return f"{type(cause).__name__}: {' '.join(str(cause).split())}"[:_SHOWN_CHARACTERS]
+    return ""
 
 
 def _pickle_by_value(folder: str) -> None:
