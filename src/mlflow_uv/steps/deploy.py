@@ -6,7 +6,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Annotated, Any
 
-from ..command.errors import BadInput, PlanOutdated, StepError
+from ..command.errors import BadInput, NotReturned, PlanOutdated, StepError
 from ..command.inputs import (
     IMAGE,
     DryRunInputs,
@@ -32,7 +32,7 @@ from ..core.security.serve_env import require_recorded, serve_variables
 from ..ops.deploy.catalog import open_target
 from ..ops.deploy.claim import SLACK_S, DeploymentClaimHolder, claimed, new_entry, require_recorded_deployment
 from ..ops.deploy.plan_file import write_plan
-from ..ops.deploy.rollout import Rollout, RolloutChecks, RolloutPlan, carry_out, plan_changes
+from ..ops.deploy.rollout import RecordedRuns, Rollout, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from ..ops.deploy.settings import DeploymentName, settings_of
 from ..ops.deploy.target import IMAGE as IMAGE_FACT
 from ..ops.deploy.target import DeployedVersion, DeploymentOptions, DeploymentTarget, WantedVersion, require_own_model
@@ -148,14 +148,15 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         interrupted, proven = claim.interrupted, None if claim.proven is None else claim.proven.version
         if interrupted is not None:
             tools.console.say(f"  the run of {interrupted.who} at {interrupted.when} was interrupted")
-        changes = plan_changes(target, wanted, proven, tools)
+        recorded = RecordedRuns(proven=proven, interrupted=None if interrupted is None else interrupted.version)
+        changes, before = plan_changes(target, wanted, recorded, tools), target.observe()
         plan = RolloutPlan(
             name=named,
             target=target,
             wanted=wanted,
-            before=target.observe(),
+            before=before,
             changes=changes,
-            undoable=proven not in (None, version) or (interrupted is not None and interrupted.version == version),
+            undoable=recorded.interrupted == version or (proven not in (None, version) and bool(before.leftovers)),
             canary=settings if isinstance(settings, CanarySettings) else None,
         )
         write_plan(inputs.plan_file, plan, tools)
@@ -163,10 +164,13 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         try:
             with tools.console.group(f"deploy {name} version {version} to {deployment}"):
                 rollout = carry_out(plan, expected, checks, tools)
-        except BaseException:
+        except BaseException as error:
             # The next run finds the claim of a dead one where the registry does not answer now.
             with suppress(StepError):
-                _record_return(claim, plan.before)
+                if isinstance(error, NotReturned):
+                    _record_unsettled(claim)
+                else:
+                    _record_return(claim, plan.before)
             raise
         _end(claim, plan, rollout)
     report = _report(deployment, plan, rollout)
@@ -263,13 +267,15 @@ def _unverified(links: tuple[LinkCheck, ...], *, strict: bool) -> Iterator[Findi
 
 def _entry_of(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout) -> DeploymentEntry:
     """The entry of what runs; a version that is wrong and cannot be taken back still runs."""
-    if not plan.changes and claim.earlier is not None and claim.earlier.state == DEPLOYED:
-        return replace(claim.earlier, token=claim.entry.token)
+    earlier, image = claim.earlier, rollout.after.facts.get(IMAGE_FACT, "")
+    recorded = earlier is not None and (earlier.state, earlier.version) == (DEPLOYED, claim.entry.version)
+    if not plan.changes and earlier is not None and recorded and earlier.image == image:
+        return replace(earlier, token=claim.entry.token)
     return replace(
         claim.entry,
         state=DEPLOYED,
         endpoint=rollout.after.endpoint,
-        image=rollout.after.facts.get(IMAGE_FACT, ""),
+        image=image,
         answers=rollout.answers,
         before=_version_before(claim, plan.before.version),
     )
@@ -291,6 +297,14 @@ def _record_return(claim: DeploymentClaimHolder, before: DeployedVersion) -> Non
         claim.record(replace(earlier, token=claim.entry.token))
         return
     claim.record(replace(claim.entry, state=RETURNED, before=before.version))
+
+
+def _record_unsettled(claim: DeploymentClaimHolder) -> None:
+    """Write what a killed run leaves, but for the time that others wait for it: the next run goes on from there."""
+    if claim.proven is not None and claim.proven.version == claim.entry.version:
+        claim.record(replace(claim.proven, token=claim.entry.token))
+    else:
+        claim.record(claim.entry)
 
 
 def _require_named(inputs: Inputs) -> None:
@@ -357,6 +371,8 @@ def _report(name: str, plan: RolloutPlan, rollout: Rollout | None) -> Report[Out
         summary, endpoint = f"{name} runs {shown} once this is merged: {rollout.proposed}", ""
     elif returned:
         again = f"version {before.version} runs again" if before.version else "nothing runs, as before"
+        if before.version == wanted.version:
+            again = "what an interrupted run had replaced runs again"
         summary, endpoint = f"{shown} does not answer as in training: {again}", ""
     else:
         instead = f", instead of version {before.version}" if before.version not in (None, wanted.version) else ""

@@ -2,17 +2,23 @@
 Deploys by a commit: a file of a git repository names the image and the version, and something else applies it.
 
 A new version replaces the one before in the file, and is asked once the endpoint says that it has it. Returning is a
-commit with the file as it was.
+commit with the values as they were, on the file as it is by then.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import unified_diff
 
-from ...command.errors import BadInput, NotServing, ToolFailed
+from ...command.errors import BadInput, NotServing, PlanOutdated, ToolFailed
 from ...command.wording import Wording, option, step_call
 from ...core.deploy.difference import DeploymentChange, changes_between
-from ...core.deploy.repository_files import NamedVersion, file_naming, named_version
+from ...core.deploy.repository_files import (
+    NamedVersion,
+    file_naming,
+    file_naming_as,
+    named_version,
+    names_the_same,
+)
 from ...core.deploy.repository_settings import RepositorySettings
 from ...core.deploy.running import RUNNING
 from ...core.security.documents import parse_json
@@ -38,6 +44,7 @@ from .target import (
 )
 
 _POLL_S = 2.0
+_ATTEMPTS = 4  # to return, while others change the file
 _LONGEST_LINE = 200  # characters of a changed line that are shown
 
 
@@ -94,14 +101,14 @@ class RepositoryDeployment:
         return changes_between(now.facts, facts)
 
     def restore(self, version: str) -> bool:
-        """See DeploymentTarget; by a commit with the file as it was when it named that version."""
+        """See DeploymentTarget; by a commit with the values that named that version in an earlier one."""
         data = self._branch.read(self._path).data
         if data is None or self._named(data).version == version:
             return data is not None
-        back = next((old for old in self._earlier() if self._named(old).version == version), None)
-        if back is None or self._pull_requests is not None:
+        earlier = next((old for old in self._earlier() if self._named(old).version == version), None)
+        if earlier is None or self._pull_requests is not None:
             return False
-        self._push(data, back, f"Return {self._options.name} to version {version}\n")
+        self._write_back(earlier, instead_of=data, message=f"Return {self._options.name} to version {version}\n")
         return True
 
     def apply(self, wanted: WantedVersion) -> None:
@@ -145,23 +152,23 @@ class RepositoryDeployment:
         data = self._branch.read(self._path).data
         if self._planned is None or data is None:
             raise ToolFailed(what="there is nothing to return to", why=f"{self._path} is gone")
-        named, back = self._named(data), self._planned.before
-        if named != self._wanted:  # nothing was pushed, or somebody else has changed it meanwhile
-            if self._pushed and back != data:
-                raise ToolFailed(what=f"{self._path} was changed by somebody else", why="it names another version now")
+        before, ours = self._planned.before, self._planned.after
+        if not self._pushed and not self._is_named_as_in(ours, data):  # nothing of this run is there
             return
-        if back == self._planned.after:
+        named = self._named(ours)
+        if before == ours:  # an earlier run led to it, and was killed
             found = next((old for old in self._earlier() if self._named(old).version not in ("", named.version)), None)
             if found is None:
                 raise ToolFailed(what="there is nothing to return to", why="no earlier commit names another version")
-            back = found
+            before = found
         if self._pull_requests is not None:
             raise ToolFailed(
                 what=f"a pull request does not return {self._path} at once",
                 why=f"`{self._settings.branch}` names version {named.version}, and only who may merge changes it",
                 fix="revert the merge of the pull request",
             )
-        self._push(data, back, f"Return {self._options.name} to what was before version {named.version}\n")
+        message = f"Return {self._options.name} to what was before version {named.version}\n"
+        self._write_back(before, instead_of=ours, message=message)
 
     def remove(self) -> None:
         """See DeploymentTarget; only somebody who removes the manifests removes the service."""
@@ -216,9 +223,39 @@ class RepositoryDeployment:
         assert self._planned is not None  # noqa: S101  # plan made it
         return self._planned
 
-    def _push(self, before: bytes, after: bytes, message: str) -> None:
-        change = FileChange(path=self._path, before=before, after=after, message=message)
-        self._branch.push(change, to=self._settings.branch)
+    def _write_back(self, earlier: bytes, *, instead_of: bytes, message: str) -> None:
+        """
+        Push the values of an earlier content on the file as it is now, if it still has those of another content.
+
+        Raises ToolFailed if somebody else changed these values, and BadInput if the file cannot be changed alone.
+        """
+        for _ in range(_ATTEMPTS):
+            data = self._branch.read(self._path).data
+            if data is None:
+                raise ToolFailed(what=f"{self._path} is gone", why="somebody else removed it")
+            if names_the_same(data, earlier, self._settings, self._path):
+                return
+            if not names_the_same(data, instead_of, self._settings, self._path):
+                named = self._named(data)
+                raise ToolFailed(
+                    what=f"{self._path} was changed by somebody else",
+                    why=f"it names version {named.version or 'none'} and the image {named.image or 'none'} now",
+                )
+            after = file_naming_as(data, earlier, self._settings, self._path)
+            try:
+                change = FileChange(path=self._path, before=data, after=after, message=message)
+                self._branch.push(change, to=self._settings.branch)
+            except PlanOutdated:  # of other lines, or of these: what there is by now is looked at again
+                continue
+            return
+        raise ToolFailed(what=f"{self._path} is changed all the time", why="no commit could be made on it")
+
+    def _is_named_as_in(self, content: bytes, data: bytes) -> bool:
+        """Whether a file has the values of another content; False for one that cannot be read any more."""
+        try:
+            return names_the_same(data, content, self._settings, self._path)
+        except BadInput:
+            return False
 
     def _show(self, before: bytes, after: bytes) -> None:
         """The changed lines of the file; each begins with a sign, so that none is a command of a workflow."""

@@ -72,19 +72,34 @@ class RolloutChecks:
     renew: Callable[[], None]
 
 
+@lazy_dataclass
+class RecordedRuns:
+    """
+    What the record says of earlier runs, None where it has none.
+
+    `proven` is the version that was proven last, `interrupted` the one of a run that ended without settling it.
+    """
+
+    proven: str | None
+    interrupted: str | None
+
+
 def plan_changes(
-    target: DeploymentTarget, wanted: WantedVersion, proven: str | None, tools: Tools
+    target: DeploymentTarget, wanted: WantedVersion, recorded: RecordedRuns, tools: Tools
 ) -> tuple[DeploymentChange, ...]:
     """
-    Plan to run a version, from a state in which the version `proven` has all traffic, if it is still there.
+    Plan to run a version, from a state in which the version that is proven has all traffic, if it is still there.
 
     An interrupted run may have left the traffic divided, or led to a version whose endpoint was never asked: neither is
     what a failure returns to. A version that has all the traffic and is the wanted one is not taken back before it is
-    asked. Raises BadInput, ToolFailed, NotServing.
+    asked, and one to which no such run led is what somebody chose by hand. Raises BadInput, ToolFailed, NotServing.
     """
-    changes = target.plan(wanted)
+    changes, proven = target.plan(wanted), recorded.proven
     now = target.observe()
     if not changes or proven is None or now == NOT_DEPLOYED or (now.version == proven and not now.leftovers):
+        return changes
+    if now.version != recorded.interrupted and not now.leftovers:
+        tools.console.say(f"  version {now.version} runs, to which no run of the record led: a failure returns to it")
         return changes
     if target.restore(proven):
         return target.plan(wanted)
@@ -139,11 +154,13 @@ def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
         if isinstance(target, Proposal) and target.proposed is not None:
             say(f"  proposed: {target.proposed}")
             return Rollout(after=plan.before, proposed=target.proposed)
-        say("  the traffic goes to the new version")
     with target.live() as endpoint:
+        if plan.changes and endpoint:
+            say("  the traffic goes to the new version")
         live = ask_live(endpoint, _to_endpoint(expected, target, endpoint), tools) if endpoint else None
     after = target.observe()
     if live is None:
+        say("  nothing was asked: no address of the endpoint is known here")
         return Rollout(findings=findings, after=after)
     if not _differs(live.complaints):
         say(f"  {len(live.answers)} requests to {after.endpoint or 'the endpoint'}: all equal")

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,13 +12,14 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, NotServing, PlanOutdated, ToolFailed
 from mlflow_uv.ops.deploy.gitops import RepositoryDeployment
-from mlflow_uv.ops.deploy.rollout import RolloutChecks, RolloutPlan, carry_out
+from mlflow_uv.ops.deploy.rollout import RecordedRuns, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from mlflow_uv.ops.deploy.settings import DeploymentName
+from mlflow_uv.tools.git.remote_branch import FileChange
 from mlflow_uv.tools.github.pull_requests import NewPullRequest, PullRequests
 from tests.console import KeptConsole
 
-from .repositories import MANIFEST, RepositoryWorld, repository_world
-from .test_target import begin, deploy, nothing
+from .repositories import MANIFEST, KeptBranch, RepositoryWorld, repository_world
+from .test_target import KILLED, begin, deploy, nothing
 from .worlds import EXPECTED, digest_of, tools_of_tests, wanted_version
 
 
@@ -84,7 +85,7 @@ def test_a_change_of_somebody_else_is_neither_overwritten_nor_returned_from() ->
 
     assert theirs == world.branch.history[-1]
     later = begin(world.target(), wanted_version("1"))
-    world.branch.history.append(theirs + b"# again\n")
+    world.branch.history.append(theirs.replace(b"theirs", b"another"))
     with pytest.raises(ToolFailed, match="changed by somebody else"):
         later.undo()
 
@@ -159,6 +160,134 @@ def test_an_image_that_is_in_no_registry_is_refused() -> None:
 
     with pytest.raises(BadInput, match="in no registry"):
         repository_world().target().plan(wanted)
+
+
+def others(data: bytes) -> bytes:
+    """The file with a commit of somebody else, which changes what is not ours and sits next to it."""
+    return data.replace(b"# ours", b"# security fix").replace(b"name: prod\n", b"name: prod\n  labels: {count: '9'}\n")
+
+
+def test_a_return_keeps_what_others_changed_in_the_file_after_the_push() -> None:
+    """
+    It takes back the values alone, on the file as it is by then.
+    """
+    world = repository_world()
+    deploy(world, "1")
+    before = world.branch.history[-1]
+    target = begin(world.target(), wanted_version("2"))
+    world.branch.history.append(others(world.branch.history[-1]))
+
+    target.undo()
+
+    assert others(before) == world.branch.history[-1]
+    assert others(before) != before
+
+
+def test_a_change_of_others_during_the_return_is_kept() -> None:
+    """
+    The commit is made anew on theirs.
+    """
+
+    class Busy(KeptBranch):
+        def push(self, change: FileChange, *, to: str) -> str:
+            if change.message.startswith("Return") and b"security" not in self.history[-1]:
+                self.history.append(others(self.history[-1]))
+            return super().push(change, to=to)
+
+    world = repository_world()
+    world.branch = Busy()
+
+    begin(world.target(), wanted_version("1")).undo()
+
+    assert others(MANIFEST) == world.branch.history[-1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.replace(digest_of("2").encode(), digest_of("7").encode()),
+        lambda data: data.replace(b"wine/2", b"wine/1"),
+        lambda data: data.replace(b"wine/2", b"other/2"),
+        lambda data: data.replace(b"name: image", b"name: another"),
+        lambda data: data + b"metadata: {}\n",
+    ],
+    ids=["image", "version", "model", "place", "twice"],
+)
+def test_a_change_of_the_values_after_the_push_is_theirs(change: Callable[[bytes], bytes]) -> None:
+    """
+    Nothing is pushed, and the return fails.
+    """
+    world = repository_world()
+    deploy(world, "1")
+    target = begin(world.target(), wanted_version("2"))
+    theirs = change(world.branch.history[-1])
+    world.branch.history.append(theirs)
+
+    with pytest.raises((ToolFailed, BadInput)):
+        target.undo()
+
+    assert theirs == world.branch.history[-1]
+
+
+def test_somebody_who_returned_by_hand_is_not_in_the_way() -> None:
+    """
+    The values are those from before already; nothing is pushed.
+    """
+    world = repository_world()
+    deploy(world, "1")
+    before = world.branch.history[-1]
+    target = begin(world.target(), wanted_version("2"))
+    world.branch.history.append(others(before))
+
+    target.undo()
+
+    assert (others(before), 2) == (world.branch.history[-1], len(world.branch.messages))
+
+
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_after_a_killed_run_the_values_alone_are_those_of_the_proven_version(version: str) -> None:
+    """
+    What others changed in the file since then stays.
+    """
+    world = repository_world()
+    deploy(world, "1")
+    proven = world.branch.history[-1]
+    begin(world.target(), wanted_version("2"))
+    world.branch.history.append(others(world.branch.history[-1]))
+    target = world.target()
+
+    if plan_changes(target, wanted_version(version), KILLED, tools_of_tests()):
+        begin(target, wanted_version(version))
+    target.undo()
+
+    assert others(proven) == world.branch.history[-1]
+
+
+@pytest.mark.parametrize("version", ["3", "4"])
+def test_nothing_is_pushed_for_a_file_that_somebody_wrote_by_hand_before_the_plan_shows_it(version: str) -> None:
+    """
+    Version 3 is proven, and the file names version 2: the plan says so, and a failure returns to that.
+    """
+    world = repository_world()
+    deploy(world, "2")
+    deploy(world, "3")
+    theirs = others(world.branch.history[-2])
+    world.branch.history.append(theirs)
+    target = world.target()
+
+    changes = plan_changes(
+        target, wanted_version(version), RecordedRuns(proven="3", interrupted=None), tools_of_tests()
+    )
+    seen = world.branch.history[-1]
+    begin(target, wanted_version(version))
+    deployed = world.branch.history[-1]
+    target.undo()
+
+    assert ("2", version) == next((change.now, change.then) for change in changes if change.part == "version")
+    assert theirs == seen == world.branch.history[-1]
+    assert deployed == theirs.replace(b"wine/2", f"wine/{version}".encode()).replace(
+        digest_of("2").encode(), digest_of(version).encode()
+    )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from mlflow_uv.ops.deploy.rollout import plan_changes
 
 from .platforms import REPOSITORY, SagemakerWorld, sagemaker_world
 from .test_shared_endpoint import roll_out
-from .test_target import begin, deploy, runs
+from .test_target import KILLED, begin, deploy, runs
 from .worlds import digest_of, tools_of_tests, wanted_version
 
 
@@ -217,7 +217,7 @@ def test_a_serverless_endpoint_returns_to_the_proven_version_after_a_killed_run(
     world.settings = replace(world.settings, serverless_memory=4096)
     target, wanted = world.target(), wanted_version(version)
 
-    changes = plan_changes(target, wanted, "1", tools_of_tests())
+    changes = plan_changes(target, wanted, KILLED, tools_of_tests())
     begin(target, wanted).undo()
 
     assert ("1", version) == next((change.now, change.then) for change in changes if change.part == "version")

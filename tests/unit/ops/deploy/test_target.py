@@ -7,7 +7,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, ChainBroken, NotServing
 from mlflow_uv.core.deploy.running import RUNNING
-from mlflow_uv.ops.deploy.rollout import RolloutChecks, RolloutPlan, carry_out, plan_changes
+from mlflow_uv.ops.deploy.rollout import RecordedRuns, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.target import DeploymentTarget, TrafficSplit, WantedVersion
 from tests.console import KeptConsole
@@ -21,6 +21,7 @@ PHASES = ("apply", "wait", "ask", "shift")
 BESIDE = {**WORLDS, **INFERENCE_PLATFORMS, **PLATFORMS}
 REMOVABLE = {**BESIDE, **IN_PLACE}
 PLACES = {**REMOVABLE, "gitops": repository_world}
+KILLED = RecordedRuns(proven="1", interrupted="2")
 # What a version is recognised by: its image, or the model where a platform has servers of its own.
 IDENTITIES: Mapping[str, Callable[[str], str]] = {"image": digest_of, "model digest": "model {}".format}
 
@@ -158,7 +159,7 @@ def test_a_failure_after_a_killed_run_returns_to_what_was_proven(world: World, w
     leave(world, where)
     target, wanted = world.target(), wanted_version(version)
 
-    changes = plan_changes(target, wanted, "1", tools_of_tests())
+    changes = plan_changes(target, wanted, KILLED, tools_of_tests())
     if changes:
         begin(target, wanted)
     target.undo()
@@ -175,8 +176,8 @@ def test_the_proven_version_has_all_traffic_before_another_one_is_created(world:
     deploy(world, "1")
     leave(world, where)
 
-    changes = plan_changes(world.target(), wanted_version("3"), "1", tools_of_tests())
-    again = plan_changes(world.target(), wanted_version("1"), "1", tools_of_tests())
+    changes = plan_changes(world.target(), wanted_version("3"), KILLED, tools_of_tests())
+    again = plan_changes(world.target(), wanted_version("1"), KILLED, tools_of_tests())
     target = world.target()
     seen = target.observe()
     target.settle()
@@ -193,10 +194,30 @@ def test_a_proven_version_that_is_gone_is_not_returned_to(world: World) -> None:
     deploy(world, "2")
     tools = tools_of_tests()
 
-    changes = plan_changes(world.target(), wanted_version("3"), "1", tools)
+    changes = plan_changes(world.target(), wanted_version("3"), KILLED, tools)
 
     assert "2" == next(change.now for change in changes if change.part == "version")
     assert "version 1, the last one that was proven, is gone" in "".join(cast("KeptConsole", tools.console).lines)
+    assert ("2", RUNNING, ()) == runs(world)
+
+
+@pytest.mark.parametrize("interrupted", [None, "3"])
+def test_a_version_that_somebody_chose_by_hand_is_what_a_failure_returns_to(
+    world: World, interrupted: str | None
+) -> None:
+    """
+    No run that was killed led to it, whatever was proven before.
+    """
+    deploy(world, "1")
+    deploy(world, "2")
+    tools, target = tools_of_tests(), world.target()
+
+    changes = plan_changes(target, wanted_version("3"), RecordedRuns(proven="1", interrupted=interrupted), tools)
+    seen = world.target().observe().version
+    begin(target, wanted_version("3")).undo()
+
+    assert ("2", "2") == (next(change.now for change in changes if change.part == "version"), seen)
+    assert "to which no run of the record led" in "".join(cast("KeptConsole", tools.console).lines)
     assert ("2", RUNNING, ()) == runs(world)
 
 
