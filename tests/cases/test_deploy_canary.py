@@ -66,7 +66,7 @@ def test_a_version_that_the_smoke_test_cannot_tell_is_stopped(
     again = deployment.run(versions.numbers["first"], "--dry-run")
     assert FINDINGS == result.code, result.stderr
     assert rule in result.rules
-    assert "runs again" in result.stderr
+    assert "returned to version" in result.stderr
     assert (containers, False) == (deployment.containers(), again.outputs["deployment-changed"])
     assert not [failure for failure in clients.failures if "status" in failure or "Error" in failure]
     assert 8.0 == deployment.ask(4.0)

@@ -57,7 +57,7 @@ def test_no_request_fails_while_versions_are_replaced(deployment: Deployment, ve
 @pytest.mark.parametrize(
     ("name", "code", "said"),
     [
-        ("wrong", FINDINGS, "does not answer as in training: version 2 runs again"),
+        ("wrong", FINDINGS, "does not answer as in training: returned to version 2"),
         ("silent", NOT_SERVING, "was not healthy within"),
         ("ends", NOT_SERVING, "green-1` ended"),
     ],

@@ -28,6 +28,7 @@ from ..core.deploy.target_settings import CanarySettings
 from ..core.model.ignored_answers import ignored_paths
 from ..core.release.chain import LinkCheck, LinkState, checked_links, merge_checks, require_unbroken
 from ..core.release.record import Record
+from ..core.security.endpoint_address import shown_address
 from ..core.security.serve_env import require_recorded, serve_variables
 from ..ops.deploy.catalog import open_target
 from ..ops.deploy.claim import SLACK_S, DeploymentClaimHolder, claimed, new_entry, require_recorded_deployment
@@ -35,14 +36,20 @@ from ..ops.deploy.plan_file import write_plan
 from ..ops.deploy.rollout import RecordedRuns, Rollout, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from ..ops.deploy.settings import DeploymentName, settings_of
 from ..ops.deploy.target import IMAGE as IMAGE_FACT
-from ..ops.deploy.target import DeployedVersion, DeploymentOptions, DeploymentTarget, WantedVersion, require_own_model
+from ..ops.deploy.target import (
+    DeploymentOptions,
+    DeploymentTarget,
+    PartOfOthers,
+    WantedVersion,
+    require_own_model,
+)
 from ..ops.image.lookup import address_of, names_reused
 from ..ops.image.serving_check import Expected
 from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.selected_requests import requests_to_send
-from ..payloads.messages.deployments import CHANGING, DEPLOYED, PROPOSED, REMOVED, RETURNED, DeploymentEntry
+from ..payloads.messages.deployments import DEPLOYED, PROPOSED, REMOVED, DeploymentEntry
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.tags import STATE, TESTED
 from ..tools.project.files import read_project
@@ -168,9 +175,9 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             # The next run finds the claim of a dead one where the registry does not answer now.
             with suppress(StepError):
                 if isinstance(error, NotReturned):
-                    _record_unsettled(claim)
+                    claim.record_unsettled()
                 else:
-                    _record_return(claim, plan.before)
+                    claim.record_return(plan.before.version)
             raise
         _end(claim, plan, rollout)
     report = _report(deployment, plan, rollout)
@@ -183,7 +190,7 @@ def _end(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout) -> N
         claim.record(replace(claim.entry, state=PROPOSED, endpoint=rollout.proposed, before=plan.before.version))
         return
     if rollout.returned:
-        _record_return(claim, plan.before)
+        claim.record_return(plan.before.version)
         return
     # The new version has the traffic and is right: whatever happens to the old one, it is what is deployed.
     entry = _entry_of(claim, plan, rollout)
@@ -267,44 +274,21 @@ def _unverified(links: tuple[LinkCheck, ...], *, strict: bool) -> Iterator[Findi
 
 def _entry_of(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout) -> DeploymentEntry:
     """The entry of what runs; a version that is wrong and cannot be taken back still runs."""
-    earlier, image = claim.earlier, rollout.after.facts.get(IMAGE_FACT, "")
-    recorded = earlier is not None and (earlier.state, earlier.version) == (DEPLOYED, claim.entry.version)
-    if not plan.changes and earlier is not None and recorded and earlier.image == image:
-        return replace(earlier, token=claim.entry.token)
-    return replace(
+    entry = replace(
         claim.entry,
         state=DEPLOYED,
         endpoint=rollout.after.endpoint,
-        image=image,
+        image=rollout.after.facts.get(IMAGE_FACT, ""),
         answers=rollout.answers,
         before=_version_before(claim, plan.before.version),
     )
+    return entry if plan.changes else claim.kept(entry)
 
 
 def _version_before(claim: DeploymentClaimHolder, before: str | None) -> str | None:
     """The version that this one replaced: the last one that was proven, whatever an interrupted run led to."""
     proven = before if claim.proven is None else claim.proven.version
     return proven if proven != claim.entry.version else None
-
-
-def _record_return(claim: DeploymentClaimHolder, before: DeployedVersion) -> None:
-    """Write that the version does not run; an entry of it stays where it is the one that ran before."""
-    earlier = claim.earlier
-    if claim.proven is not None and claim.proven.version == claim.entry.version:
-        claim.record(replace(claim.proven, token=claim.entry.token))
-        return
-    if earlier is not None and earlier.state != CHANGING and earlier.version == claim.entry.version:
-        claim.record(replace(earlier, token=claim.entry.token))
-        return
-    claim.record(replace(claim.entry, state=RETURNED, before=before.version))
-
-
-def _record_unsettled(claim: DeploymentClaimHolder) -> None:
-    """Write what a killed run leaves, but for the time that others wait for it: the next run goes on from there."""
-    if claim.proven is not None and claim.proven.version == claim.entry.version:
-        claim.record(replace(claim.proven, token=claim.entry.token))
-    else:
-        claim.record(claim.entry)
 
 
 def _require_named(inputs: Inputs) -> None:
@@ -344,6 +328,8 @@ def _removed(
             target.remove()
             replaced = None if claim.proven is None else claim.proven.version
             claim.record(replace(claim.entry, state=REMOVED, before=before.version), replaced=replaced)
+    if there and inputs.dry_run and isinstance(target, PartOfOthers):
+        target.require_removable()
     verb = "would be removed" if inputs.dry_run else "is removed"
     return Report(
         outputs=Outputs(
@@ -370,14 +356,16 @@ def _report(name: str, plan: RolloutPlan, rollout: Rollout | None) -> Report[Out
     elif rollout.proposed is not None:
         summary, endpoint = f"{name} runs {shown} once this is merged: {rollout.proposed}", ""
     elif returned:
-        again = f"version {before.version} runs again" if before.version else "nothing runs, as before"
+        again = f"returned to version {before.version}" if before.version else "nothing runs, as before"
         if before.version == wanted.version:
-            again = "what an interrupted run had replaced runs again"
+            again = "returned to what an interrupted run had replaced"
         summary, endpoint = f"{shown} does not answer as in training: {again}", ""
     else:
         instead = f", instead of version {before.version}" if before.version not in (None, wanted.version) else ""
-        summary = f"{name} {'runs' if changes else 'already runs'} {shown}{instead}: {endpoint}"
-    advice = (f"ask it:      {endpoint}/invocations",) if endpoint and rollout is not None else ()
+        where = endpoint if rollout.answers or endpoint else "nothing was asked, no address of it is known here"
+        summary = f"{name} {'runs' if changes else 'already runs'} {shown}{instead}: {where}"
+    address = shown_address(endpoint) if rollout is not None else ""
+    advice = (f"ask it:      {address}",) if address else ()
     return Report(
         outputs=Outputs(
             model_name=wanted.model,

@@ -98,6 +98,14 @@ def endpoint_address(url: str) -> EndpointAddress:
     return EndpointAddress(invocations=urlunsplit(parts), shown=urlunsplit(parts._replace(query="")))
 
 
+def shown_address(url: str) -> str:
+    """The URL that predictions are requested from, as it is shown; empty for what is no URL of a server."""
+    try:
+        return endpoint_address(url).shown
+    except BadInput:
+        return ""
+
+
 def endpoint_headers(pairs: Iterable[str], caller: Mapping[str, str], address: EndpointAddress) -> EndpointHeaders:
     """
     Read headers, each as HEADER=VARIABLE, from the caller's environment.

@@ -15,6 +15,7 @@ from ...payloads.messages.deployments import (
     CHANGING,
     DEPLOYED,
     REMOVED,
+    RETURNED,
     ClaimDeployment,
     DeploymentEntry,
     RecordDeployment,
@@ -63,6 +64,38 @@ class DeploymentClaimHolder:
         """Write what the deployment runs, and end the claim."""
         self.entry = entry
         self._registry.client.record_deployment(RecordDeployment(name=self._model, entry=entry, replaced=replaced))
+
+    def record_return(self, before: str | None) -> None:
+        """Write that the version does not run; an entry of it stays where it is the one that ran before."""
+        earlier = self.earlier
+        if self._is_proven():
+            self._record_proven()
+        elif earlier is not None and earlier.state != CHANGING and earlier.version == self.entry.version:
+            self.record(replace(earlier, token=self.entry.token))
+        else:
+            self.record(replace(self.entry, state=RETURNED, before=before))
+
+    def record_unsettled(self) -> None:
+        """Write what a killed run leaves, but for the time that others wait: the next run goes on from there."""
+        if self._is_proven():
+            self._record_proven()
+        else:
+            self.record(self.entry)
+
+    def kept(self, entry: DeploymentEntry) -> DeploymentEntry:
+        """The entry that is there already, if it says the same of a deployment that was not changed."""
+        earlier = self.earlier
+        if earlier is None:
+            return entry
+        same = (earlier.state, earlier.version, earlier.image) == (entry.state, entry.version, entry.image)
+        return replace(earlier, token=entry.token) if same else entry
+
+    def _is_proven(self) -> bool:
+        return self.proven is not None and self.proven.version == self.entry.version
+
+    def _record_proven(self) -> None:
+        assert self.proven is not None  # noqa: S101  # the caller has looked
+        self.record(replace(self.proven, token=self.entry.token))
 
     def _claimed(self) -> DeploymentEntry | None:
         entry = replace(self.entry, state=CHANGING, expires=self._registry.tools.clock.date_s() + self._valid_s)

@@ -176,6 +176,10 @@ class RepositoryDeployment:
         if now == NOT_DEPLOYED:
             return
         require_own_model(self._options, now)
+        self.require_removable()
+
+    def require_removable(self) -> None:
+        """See PartOfOthers."""
         raise BadInput(
             what=f"`{self._options.name}` is not removed from {self._settings.repository}",
             why=f"{self._path} is a part of manifests that others wrote",

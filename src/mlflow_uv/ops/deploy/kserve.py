@@ -39,6 +39,7 @@ from .target import (
     DeploymentOptions,
     WantedVersion,
     models_of,
+    others_have,
     require_own_model,
     require_same_model,
 )
@@ -165,7 +166,8 @@ class KServeService:
         """See DeploymentTarget; KServe gets the manifest before, which makes a revision like the one before."""
         back = self._before.running if self._applied else self._before.kept
         if back is None and self._applied:
-            self.remove()
+            if not others_have(self._options, self.observe()):
+                self.remove()
             return
         if back is None:
             raise ToolFailed(what="there is nothing to return to", why="the manifest that ran before is gone")

@@ -30,6 +30,7 @@ from .target import (
     DeploymentOptions,
     WantedVersion,
     models_of,
+    others_have,
     require_own_model,
     require_same_model,
 )
@@ -147,10 +148,13 @@ class KubernetesService:
 
     def undo(self) -> None:
         """See DeploymentTarget; the Service before is applied again."""
+        seen = self._seen()
+        if self._before.active is None and others_have(self._options, self._deployed(seen)):
+            self._remove_own(seen, keep=None)
+            return
         if self._before.active is None:
             self.remove()
             return
-        seen = self._seen()
         back: str | None = self._before.active
         if not self._applied:  # an earlier run led to what is wrong, and was killed before it removed what ran before
             back = next((colour for colour in seen.deployments if colour != seen.active), None)
@@ -158,14 +162,18 @@ class KubernetesService:
             raise ToolFailed(what="there is nothing to return to", why="the pods that ran before are gone")
         if seen.active != back:
             self._cluster.apply((service_to(self._options.name, back, self._settings, KEYS),))
-        for colour in seen.deployments:
-            if colour != back:
-                self._cluster.delete(WORKLOAD, self._label(colour))
+        self._remove_own(seen, keep=back)
 
     def remove(self) -> None:
         """See DeploymentTarget."""
         require_own_model(self._options, self.observe())
         self._cluster.delete(f"services,{WORKLOAD}", self._label())
+
+    def _remove_own(self, seen: _Colours, *, keep: str | None) -> None:
+        """Delete the other colours of this model; those of another one, and its Service, are not touched."""
+        for colour, deployment in seen.deployments.items():
+            if colour != keep and not models_of(_facts_of(deployment)) - {self._options.model}:
+                self._cluster.delete(WORKLOAD, self._label(colour))
 
     # what runs
 

@@ -10,7 +10,7 @@ from ...core.deploy.canary import canary_findings
 from ...core.deploy.difference import DeploymentChange
 from ...core.deploy.target_settings import CanarySettings
 from ...core.model.answers import answers_digest
-from ...core.security.endpoint_address import INVOCATIONS, NO_HEADERS, endpoint_address
+from ...core.security.endpoint_address import INVOCATIONS, NO_HEADERS, endpoint_address, shown_address
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
@@ -208,7 +208,9 @@ def ask_live(endpoint: str | Endpoint, expected: Expected, tools: Tools) -> Obse
 def _to_endpoint(expected: Expected, target: DeploymentTarget, asked: str | Endpoint) -> Expected:
     """The requests, with commands that send them to the endpoint as clients do; none where a login is needed."""
     endpoint = target.observe().endpoint if isinstance(asked, str) else ""
-    return replace(expected, url=f"{endpoint.removesuffix(INVOCATIONS)}{INVOCATIONS}" if endpoint else "")
+    address = shown_address(endpoint)
+    # The recorded requests are MLflow's, which a server of the V2 protocol does not take.
+    return replace(expected, url=address if address.endswith(INVOCATIONS) else "")
 
 
 def _differs(findings: tuple[Finding, ...]) -> bool:

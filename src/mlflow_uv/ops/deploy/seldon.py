@@ -36,6 +36,7 @@ from .target import (
     DeploymentOptions,
     WantedVersion,
     models_of,
+    others_have,
     require_own_model,
     require_same_model,
 )
@@ -164,7 +165,8 @@ class SeldonService:
         if back:
             self._apply(back, 100)
         elif self._applied:
-            self.remove()
+            if not others_have(self._options, self.observe()):
+                self.remove()
         else:
             raise ToolFailed(what="there is nothing to return to", why="the predictor that ran before is gone")
 

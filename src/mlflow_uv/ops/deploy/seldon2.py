@@ -37,6 +37,7 @@ from .target import (
     DeploymentOptions,
     WantedVersion,
     models_of,
+    others_have,
     require_own_model,
     require_same_model,
 )
@@ -176,7 +177,12 @@ class Seldon2Service:
         if back is None:
             if not self._applied:
                 raise ToolFailed(what="there is nothing to return to", why="the Model that ran before is gone")
-            self.remove()
+            if others_have(self._options, self._deployed(seen)):
+                self._delete(
+                    *(slot for slot, model in seen.models.items() if _facts(model).get(MODEL) == self._options.model)
+                )
+            else:
+                self.remove()
             return
         self._lead((back, 100))
         self._delete(*(slot for slot in seen.models if slot != back))
@@ -218,7 +224,9 @@ class Seldon2Service:
         }
         if len(seen.experiment["spec"]["candidates"]) > 1:
             leftovers = (*leftovers, "a share for another version")
-        return DeployedVersion(facts=facts, endpoint=self._settings.url or "", leftovers=leftovers, models=names)
+        url = self._settings.url
+        endpoint = f"{url.rstrip('/')}/v2/models/{self._options.name}" if url else ""
+        return DeployedVersion(facts=facts, endpoint=endpoint, leftovers=leftovers, models=names)
 
     def _planned(self) -> dict[str, Any]:
         assert self._new is not None  # noqa: S101  # plan made it

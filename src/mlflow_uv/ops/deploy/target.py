@@ -155,6 +155,14 @@ class Proposal(Protocol):
     """Where it can be accepted, after `shift`; None if it is in effect."""
 
 
+@runtime_checkable
+class PartOfOthers(Protocol):
+    """What a DeploymentTarget has as well if others made what the deployment is a part of."""
+
+    def require_removable(self) -> None:
+        """Raise BadInput if only they can remove it, as `remove` does."""
+
+
 class OpenTarget(Protocol):
     """Opens a target: `open_target` of each module in ops/deploy that is named after a kind of target."""
 
@@ -180,6 +188,11 @@ def require_own_model(options: DeploymentOptions, now: DeployedVersion) -> None:
             why=f"it is none of `{options.model}`, so it is not removed",
             fix=f"remove it with the URI of a version of `{others[0]}`, in the project that deployed it",
         )
+
+
+def others_have(options: DeploymentOptions, now: DeployedVersion) -> bool:
+    """Whether another model has a part of a deployment: it was faster than a run of this one, which leaves it alone."""
+    return bool(now.models - {options.model})
 
 
 def models_of(*parts: Facts | None) -> frozenset[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.core.security.endpoint_address import endpoint_address, endpoint_headers
+from mlflow_uv.core.security.endpoint_address import endpoint_address, endpoint_headers, shown_address
 
 CANARY = "ca-na-ry-42"
 CALLER = {"AUTH": f"Bearer {CANARY}", "BROKEN": f"{CANARY}\nX-Other: 1", "EMPTY": ""}
@@ -102,3 +102,21 @@ def test_plain_http_to_this_machine_may_have_headers() -> None:
     headers = endpoint_headers(["X-Key=AUTH"], CALLER, endpoint_address("http://localhost:5000"))
 
     assert {"X-Key": "AUTH"} == headers.variables
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://a.example:8080", "http://a.example:8080/invocations"),
+        ("https://a.example/x/invocations", "https://a.example/x/invocations"),
+        ("https://a.example/v2/models/wine", "https://a.example/v2/models/wine/infer"),
+        ("https://a.example/v2/models/wine/infer", "https://a.example/v2/models/wine/infer"),
+        ("prod", ""),
+        ("", ""),
+    ],
+)
+def test_the_address_that_clients_ask_is_that_of_the_protocol(url: str, shown: str) -> None:
+    """
+    The name of an endpoint is no address.
+    """
+    assert shown == shown_address(url)

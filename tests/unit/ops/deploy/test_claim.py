@@ -147,6 +147,46 @@ def test_the_proven_version_is_that_of_the_newest_entry_on_a_version(tmp_path: P
     assert ("9", "2") == (claim.interrupted and claim.interrupted.version, claim.proven and claim.proven.version)
 
 
+def test_a_run_that_could_not_return_is_known_to_the_next_one_at_once(tmp_path: Path) -> None:
+    """
+    As one that was killed, also on another machine; a version that was proven before stays proven.
+    """
+    registry = Registry()
+    here, there = machine(registry, tmp_path / "here"), machine(registry, tmp_path / "there")
+
+    with claimed(here, "wine", entry_of(here), 60) as claim:
+        claim.record_unsettled()
+    with claimed(there, "wine", entry_of(there), 60) as later:
+        later.proven = replace(later.entry, state=DEPLOYED, image="i")
+        later.record_unsettled()
+
+    assert "1" == (later.interrupted and later.interrupted.version)
+    assert (DEPLOYED, "i") == (later.entry.state, later.entry.image)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "kept"),
+    [
+        ({}, True),
+        ({"version": "3"}, False),
+        ({"image": "another"}, False),
+        ({"state": RETURNED}, False),
+    ],
+)
+def test_an_entry_is_kept_if_it_says_what_runs(tmp_path: Path, earlier: dict[str, Any], *, kept: bool) -> None:
+    """
+    Another version may have been led to by hand since it was written, which is then what is recorded.
+    """
+    registry = Registry()
+    here = machine(registry, tmp_path)
+    registry.entry = replace(entry_of(here), **{"state": DEPLOYED, "image": "i", "when": "then", **earlier})
+
+    with claimed(here, "wine", entry_of(here), 60) as claim:
+        entry = claim.kept(replace(claim.entry, state=DEPLOYED, image="i"))
+
+    assert (kept, "1", claim.entry.token) == (entry.when == "then", entry.version, entry.token)
+
+
 def test_only_a_deployment_of_this_registry_is_removed(tmp_path: Path) -> None:
     """
     Without an entry, or with one that was removed, the one on the target is somebody else's.

@@ -14,6 +14,7 @@ from mlflow_uv.command.errors import BadInput, NotServing, PlanOutdated, ToolFai
 from mlflow_uv.ops.deploy.gitops import RepositoryDeployment
 from mlflow_uv.ops.deploy.rollout import RecordedRuns, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from mlflow_uv.ops.deploy.settings import DeploymentName
+from mlflow_uv.ops.deploy.target import PartOfOthers
 from mlflow_uv.tools.git.remote_branch import FileChange
 from mlflow_uv.tools.github.pull_requests import NewPullRequest, PullRequests
 from tests.console import KeptConsole
@@ -141,8 +142,11 @@ def test_a_file_that_is_missing_or_a_service_that_others_wrote_is_not_made_and_n
     world = repository_world()
     deploy(world, "1")
 
-    with pytest.raises(BadInput, match="is not removed"):
-        world.target().remove()
+    target = world.target()
+    assert isinstance(target, PartOfOthers)
+    for refused in (target.remove, target.require_removable):
+        with pytest.raises(BadInput, match="is not removed"):
+            refused()
     world.branch.is_there = False
     world.target().remove()
     with pytest.raises(BadInput, match="is not on `main`"):

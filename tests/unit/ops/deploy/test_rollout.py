@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -12,9 +12,11 @@ from mlflow_uv.core.deploy.target_settings import CanarySettings
 from mlflow_uv.ops.deploy.rollout import Rollout, RolloutChecks, RolloutPlan, carry_out
 from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.target import DeploymentTarget
+from tests.console import KeptConsole
 
+from .repositories import repository_world
 from .test_target import begin, deploy
-from .worlds import EXPECTED, HostWorld, host_world, multiplying, tools_of_tests, wanted_version
+from .worlds import EXPECTED, HostWorld, World, host_world, multiplying, tools_of_tests, wanted_version
 
 NAME = DeploymentName(table="prod", preview="pr-17")
 
@@ -226,6 +228,23 @@ def test_a_finding_sends_the_request_to_the_endpoint_of_the_deployment() -> None
     assert f"http://127.0.0.1:{port}/invocations" in live.fix
     assert "answers-differ" == new.rule
     assert "curl" not in new.fix
+
+
+def test_nothing_asked_is_said() -> None:
+    """
+    Without an address nobody knows where the traffic goes.
+    """
+    lines: dict[str, str] = {}
+    with multiplying(2) as port:
+        worlds: dict[str, World] = {"host": deployed(port), "gitops": repository_world()}
+        for name, world in worlds.items():
+            tools = tools_of_tests()
+            carry_out(plan_of(world.target(), "2"), EXPECTED, CHECKS, tools)
+            lines[name] = "\n".join(cast("KeptConsole", tools.console).lines)
+
+    assert [(True, False), (False, True)] == [
+        ("the traffic goes" in text, "nothing was asked" in text) for text in lines.values()
+    ]
 
 
 def rolled_out(world: HostWorld, **more: Callable[[], None]) -> Rollout:

@@ -1,11 +1,12 @@
 """What every kind of target does in the same way: create, change, return, and go on after a killed run."""
 
-from collections.abc import Callable, Mapping
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, ChainBroken, NotServing
+from mlflow_uv.command.errors import BadInput, ChainBroken, NotServing, PlanOutdated
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.ops.deploy.rollout import RecordedRuns, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from mlflow_uv.ops.deploy.settings import DeploymentName
@@ -15,7 +16,7 @@ from tests.console import KeptConsole
 from .inference_platforms import INFERENCE_PLATFORMS
 from .platforms import IN_PLACE, PLATFORMS
 from .repositories import repository_world
-from .worlds import EXPECTED, WORLDS, World, digest_of, tools_of_tests, wanted_version
+from .worlds import EXPECTED, WORLDS, KeptCluster, World, digest_of, tools_of_tests, wanted_version
 
 PHASES = ("apply", "wait", "ask", "shift")
 BESIDE = {**WORLDS, **INFERENCE_PLATFORMS, **PLATFORMS}
@@ -280,6 +281,50 @@ def test_a_deployment_of_another_model_is_not_removed(world: World, where: str) 
             world.target(model="cats").remove()
 
     assert before == world.target().observe()
+
+
+@dataclass
+class Overtaken:
+    """A cluster in which another model has the deployment once the traffic would be led, so that this is refused."""
+
+    cluster: KeptCluster
+    theirs: KeptCluster
+
+    def __getattr__(self, name: str) -> Any:
+        """See Cluster."""
+        return getattr(self.cluster, name)
+
+    def apply(self, objects: Sequence[Mapping[str, Any]]) -> None:
+        """See Cluster."""
+        if objects[0]["kind"] in ("Service", "InferenceService", "SeldonDeployment", "Experiment"):
+            self.cluster.objects.update(self.theirs.objects)
+            raise PlanOutdated(what="somebody else owns a field that the deployment sets")
+        self.cluster.apply(objects)
+
+
+@pytest.mark.parametrize("kind", ["kubernetes", *INFERENCE_PLATFORMS])
+def test_what_a_cluster_refuses_for_another_model_leaves_nothing(kind: str) -> None:
+    """
+    The pods of this run go, those of the other model and what leads to them stay, and the run ends as outdated.
+    """
+    world, theirs = (cast("Any", BESIDE[kind]()) for _ in range(2))
+    deploy(theirs, "1")
+    deploy(theirs, "2")
+    overtaken = replace(world, cluster=Overtaken(world.cluster, theirs.cluster))
+    target, wanted = overtaken.target(model="cats"), wanted_version("1", model="cats")
+    plan = RolloutPlan(
+        name=DeploymentName(table="prod"),
+        target=target,
+        wanted=wanted,
+        before=target.observe(),
+        changes=target.plan(wanted),
+    )
+
+    with pytest.raises(PlanOutdated):
+        carry_out(plan, EXPECTED, RolloutChecks(unchanged=nothing, renew=nothing), tools_of_tests())
+
+    assert ("2", RUNNING, ()) == runs(world)
+    assert {*theirs.cluster.objects} == {*world.cluster.objects}
 
 
 def test_a_deployment_that_another_model_made_after_the_plan_is_left_alone(world: World) -> None:
