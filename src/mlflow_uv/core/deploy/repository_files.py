@@ -127,10 +127,17 @@ def _manifest(parsed: YamlText, settings: RepositorySettings, shown: str) -> _Pl
     if len(found) != 1:
         count = "no container" if not found else f"{len(found)} containers"
         raise _no_image(shown, settings, f"it has {count} with `name: {settings.image}`")
-    version: YamlPath = (found[0][0], "metadata", "annotations", MODEL_VERSION)
-    if not isinstance(node_at(parsed, version[:2]), MappingNode):
+    place = _object_of(parsed, found[0])
+    if not isinstance(node_at(parsed, (*place, "metadata")), MappingNode):
         raise _no_image(shown, settings, "the object with the container has no `metadata`")
+    version: YamlPath = (*place, "metadata", "annotations", MODEL_VERSION)
     return _Places(image=(*found[0], "image"), digest=None, version=version)
+
+
+def _object_of(parsed: YamlText, path: YamlPath) -> YamlPath:
+    """Where the object is that a place is in: an item of a List, else the document."""
+    above = (path[:length] for length in range(len(path), 1, -1))
+    return next((place for place in above if text_at(node_at(parsed, place), "kind")), path[:1])
 
 
 def _values(parsed: YamlText, settings: RepositorySettings, shown: str) -> _Places:

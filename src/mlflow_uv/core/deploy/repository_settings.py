@@ -1,8 +1,10 @@
 """Defines the settings of the target gitops: a file of a git repository that something else applies."""
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated
 
+from ...command.errors import BadInput
 from ...command.step import Doc, Matching
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .target_settings import TargetSettings
@@ -57,3 +59,23 @@ class RepositorySettings(TargetSettings):
         Doc("URL at which this machine reaches the service; it is asked once it says that it has the version."),
         Matching(r"https?://[^\s@]+", "an HTTP address"),
     ] = None
+
+
+def require_own_files(deployments: Mapping[str, TargetSettings]) -> None:
+    """
+    Raise BadInput for two deployments with one file, in which one annotation would name the version of both.
+
+    Values of Helm have the version beside each image.
+    """
+    owners: dict[tuple[str | None, str, str], str] = {}
+    for name, settings in deployments.items():
+        if not isinstance(settings, RepositorySettings) or settings.format is FileFormat.HELM:
+            continue
+        path = str(settings.file).replace("{name}", name)
+        other = owners.setdefault((settings.repository, settings.branch, path), name)
+        if other != name:
+            raise BadInput(
+                what=f"the deployments `{other}` and `{name}` have the same file {path}",
+                why="one annotation in it names the version, so each would change that of the other",
+                fix="give each a file of its own, or use values of Helm",
+            )

@@ -12,7 +12,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicyTable
 from .platform_settings import AzureSettings, DatabricksSettings, SagemakerSettings
 from .plugin_settings import PluginSettings
-from .repository_settings import RepositorySettings
+from .repository_settings import RepositorySettings, require_own_files
 from .target_settings import CanarySettings, TargetSettings
 
 # Names of networks, containers and objects of Kubernetes are made of it, and all of them accept it.
@@ -150,7 +150,9 @@ KINDS: Mapping[str, type[TargetSettings]] = {
 
 def read_deployments(tables: Mapping[str, PolicyTable]) -> Mapping[str, TargetSettings]:
     """Parse every table of a deployment. Raises BadInput with the key and its line."""
-    return {name: _read(name, table) for name, table in tables.items()}
+    deployments = {name: _read(name, table) for name, table in tables.items()}
+    require_own_files(deployments)
+    return deployments
 
 
 def require_name(name: str, *, source: str) -> None:

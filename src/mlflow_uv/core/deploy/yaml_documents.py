@@ -1,6 +1,7 @@
 """Parses YAML of others for its places in the text, and finds values by their keys."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from ruamel.yaml import YAML
@@ -26,6 +27,7 @@ class YamlText:
     documents: tuple[Node, ...]
 
 
+@lru_cache(maxsize=4)  # a plan reads the same content several times, and one of a megabyte takes seconds
 def parsed_yaml(data: bytes, shown: str) -> YamlText:
     """Parse a file. Raises BadInput for one that is not YAML, has a key twice, is too large or too deep."""
     if len(data) > LIMIT:

@@ -60,6 +60,21 @@ CASES = {
             f"  - image: 'r.example:5000/wine@{DIGEST}' # c\n    name: model\n  - {{name: other, image: old}}\n"
         ),
     ),
+    "the object in a List": (
+        settings("manifest", "model"),
+        (
+            "kind: List\nmetadata: {}\nitems:\n- kind: Service\n- kind: Deployment\n"
+            "  metadata:\n    name: x\n  spec:\n"
+            "    template:\n      metadata: {}\n      spec:\n        containers:\n"
+            "        - name: model\n          image: y\n"
+        ),
+        (
+            "kind: List\nmetadata: {}\nitems:\n- kind: Service\n- kind: Deployment\n"
+            "  metadata:\n    annotations:\n      mlflow-uv.model-version: wine/3\n    name: x\n  spec:\n"
+            "    template:\n      metadata: {}\n      spec:\n        containers:\n"
+            f"        - name: model\n          image: r.example:5000/wine@{DIGEST}\n"
+        ),
+    ),
     "values of Helm": (
         settings("helm", "serving.image"),
         "a: &x 1\nserving:\n   image:\n      repository: x\n      digest: 'sha256:1'\nb: *x\n",

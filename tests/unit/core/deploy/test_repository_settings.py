@@ -62,3 +62,29 @@ def test_what_leads_elsewhere_is_refused(name: str, value: str) -> None:
     """
     with pytest.raises(BadInput, match=f"`{name}`"):
         read(text_of({"target": "gitops", name: value}))
+
+
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        ("", True),
+        ("image = 'blend'\n", True),
+        ("format = 'manifest'\n", True),
+        ("format = 'helm'\n", False),
+        ("branch = 'next'\n", False),
+        ("file = 'apps/{name}.yaml'\n", False),
+    ],
+)
+def test_two_deployments_do_not_share_an_annotation(more: str, *, refused: bool) -> None:
+    """
+    It names the version of one of them; values of Helm have a version for each image.
+    """
+    own = "target = 'gitops'\nrepository = 'https://git.example/o/r'\n"
+    second = own + more + ("" if "file" in more else "file = 'apps/prod.yaml'\n")
+    text = f"[tool.mlflow-uv.deploy.prod]\n{own}file = 'apps/{{name}}.yaml'\n[tool.mlflow-uv.deploy.blend]\n{second}"
+
+    if refused:
+        with pytest.raises(BadInput, match="`prod` and `blend` have the same file"):
+            read(text)
+    else:
+        assert 2 == len(read(text))
