@@ -1,7 +1,7 @@
 """Renders an SBOM (CycloneDX 1.5) reproducibly: the same lock gives the same bytes."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -71,6 +71,32 @@ def pins_of_sbom(text: str) -> tuple[Pin, ...]:
         return tuple(_pin(component) for component in table.get("components", ()))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is not CycloneDX: {error}") from error
+
+
+def packages_by_licence(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """
+    The packages of an SBOM by the licences that it names, the most frequent first; an empty licence is an unknown one.
+
+    A licence is an SPDX expression or id, or any name. Raises ValueError for any other content.
+    """
+    packages: dict[str, set[str]] = {}
+    try:
+        for component in parse_json(text).get("components", ()):
+            name = " ".join(filter(None, (component["name"], component.get("version", ""))))
+            packages.setdefault(_licence(component.get("licenses", ())), set()).add(name)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is not CycloneDX: {error}") from error
+    ordered = sorted(packages.items(), key=lambda item: (not item[0], -len(item[1]), item[0]))
+    return tuple((licence, tuple(sorted(names))) for licence, names in ordered)
+
+
+def _licence(choices: Iterable[Mapping[str, Any]]) -> str:
+    named = (choice.get("expression") or _named(choice.get("license", {})) for choice in choices)
+    return ", ".join(sorted({str(name).strip() for name in named if name}))
+
+
+def _named(licence: Mapping[str, Any]) -> object:
+    return licence.get("id") or licence.get("name")
 
 
 def _references(components: list[dict[str, Any]]) -> dict[str, str]:

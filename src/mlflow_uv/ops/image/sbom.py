@@ -8,6 +8,7 @@ from ...command.report import Finding, Severity, Table, TableKind
 from ...core.image.layers import PackageLayer
 from ...core.image.sbom import keep_components, render_sbom
 from ...core.model import model_files
+from ...core.release.record import Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine, ImageLayer
 from ...tools.project.files import read_project, write_atomically
@@ -48,6 +49,14 @@ def write_sbom(release: RecomputedRelease, inventory: str, record: Path, tools: 
     path = record.with_suffix(".cdx.json")
     write_atomically(path, text.encode(), within=tools.records.bounds_of(path))
     return ImageSbom(file=path)
+
+
+def locked_sbom(model: Path, record: Record, tools: Tools) -> str:
+    """Return the SBOM of the lock in a model, empty without one. Raises StepError and ValueError if there is none."""
+    if not (model / model_files.LOCK).is_file():
+        return ""
+    folder = model / Path(model_files.LOCK).parent
+    return render_sbom(tools.uv.sbom(read_project(folder), record.selection), environment=None)
 
 
 def named_layers(layers: Sequence[ImageLayer]) -> tuple[tuple[str, int], ...]:

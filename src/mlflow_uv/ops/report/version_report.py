@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from ...command.errors import StepError
 from ...command.report import ChainLink, Table
+from ...core.image.sbom import packages_by_licence
 from ...core.model.load_figures import without_gaps
 from ...core.release import verdict
 from ...core.release.chain import LinkCheck, LinkState, checked_links, merge_checks
@@ -16,7 +17,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import STATE
 from ...tools.toolbox import Tools
 from ..image.lookup import address_of, serve_command
-from ..image.sbom import named_layers
+from ..image.sbom import locked_sbom, named_layers
 from ..lineage.audit import Audited
 from ..lineage.pages import pages_about
 from ..lineage.registry_client import RegistryClient
@@ -25,6 +26,7 @@ from .page import BarChart, Histogram, PageFact, PageLink, ReportPage, bar_chart
 
 _LAYERS = 8  # of an image that are shown, the largest
 _SIZE = 1e6
+_UNKNOWN = "unknown"
 _MILLISECONDS = "-milliseconds"
 
 
@@ -62,7 +64,7 @@ def version_report(audit: Audited, comparison: ChampionComparison | None, regist
         changes=comparison.tables if comparison else (),
         histograms=tuple(_histograms(record)) if record else (),
         charts=tuple(_charts(record, tools)) if record else (),
-        tables=tuple(_tables(audit)),
+        tables=(*_tables(audit), *_licences(audit, tools)),
         facts=tuple(_facts(audit)),
         pages=pages_about(record, registry) if record else (),
         commands=tuple(_commands(audit)),
@@ -142,6 +144,23 @@ def _tables(audit: Audited) -> Iterator[Table]:
             for entry in entries
         )
         yield Table(title="history", columns=("when", "what", "alias", "version", "who", "gates"), rows=rows)
+
+
+def _licences(audit: Audited, tools: Tools) -> Iterator[Table]:
+    """Yield the packages of the model's lock by the licences that their SBOM names; a licence is never guessed."""
+    if audit.record is None:
+        return
+    try:
+        sbom = locked_sbom(audit.model, audit.record, tools)
+        groups = packages_by_licence(sbom) if sbom else ()
+        rows = tuple(
+            (licence or f"{_UNKNOWN}: the SBOM names none", str(len(names)), ", ".join(names))
+            for licence, names in groups
+        )
+    except (StepError, ValueError) as error:
+        rows = ((_UNKNOWN, "all", f"the packages of the lock cannot be listed: {error}"),)
+    if rows:
+        yield Table(title="packages by licence", columns=("licence", "packages", "names"), rows=rows)
 
 
 def _facts(audit: Audited) -> Iterator[PageFact]:

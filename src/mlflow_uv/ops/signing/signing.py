@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 from ...command.errors import BadInput, StepError, ToolFailed
 from ...command.wording import local, option
 from ...core.image.reference import image_reference
-from ...core.image.sbom import render_sbom
-from ...core.model import model_files
 from ...core.release.digests import ADDED_ON_DOWNLOAD, sha256
 from ...core.release.record import Record, SignatureLink
 from ...core.security.child_environment import IDENTITY_TOKEN, SIGNING_KEY
@@ -18,11 +16,11 @@ from ...core.security.documents import parse_json
 from ...core.signing.statement import MODEL_CARD, SBOM, statements
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
-from ...tools.project.files import read_project
 from ...tools.signing.signer import PUBLIC_SIGSTORE, KeptSignatures, SigningKey, WorkflowIdentity
 from ...tools.system.content import digests_in
 from ...tools.system.named_file import read_named
 from ...tools.toolbox import Tools
+from ..image.sbom import locked_sbom
 from ..lineage.audit import Audited
 from ..lineage.publication import publish_again
 from ..lineage.registry_client import RegistryClient
@@ -173,11 +171,8 @@ def _answered(request: Callable[[], T], name: str) -> T:
 
 def _sbom(record: Record, model: Path, tools: Tools) -> str:
     """The SBOM of the packages in the model's lock, empty if the model has none."""
-    folder = model / Path(model_files.LOCK).parent
-    if not (model / model_files.LOCK).is_file():
-        return ""
     try:
-        return render_sbom(tools.uv.sbom(read_project(folder), record.selection), environment=None)
+        return locked_sbom(model, record, tools)
     except (StepError, ValueError) as error:
         tools.console.say(f"  no SBOM is signed: {error}")
         return ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.image.sbom import pins_of_sbom, render_sbom
+from mlflow_uv.core.image.sbom import packages_by_licence, pins_of_sbom, render_sbom
 from mlflow_uv.core.lock.targets import parse_target
 
 LINUX = parse_target("linux-x86_64-py3.11").environment
@@ -142,3 +142,37 @@ def test_what_is_no_bill_is_refused(text: str) -> None:
     """
     with pytest.raises(ValueError, match=r"\w"):
         pins_of_sbom(text)
+
+
+def test_packages_are_grouped_by_the_licence_that_an_sbom_names() -> None:
+    """
+    By expression, id or name; the most frequent first, and unknown ones at the end however many there are.
+    """
+    components = [
+        component(1, "a", "1", licenses=[{"license": {"id": "MIT"}}]),
+        component(2, "b", "1", licenses=[{"expression": "MIT OR Apache-2.0"}]),
+        component(3, "c", "1", licenses=[{"license": {"name": "MIT"}}]),
+        component(4, "d", "1", licenses=[{"license": {"name": "Own"}}, {"license": {"id": "0BSD"}}]),
+        *(component(number, f"x{number}", "2", licenses=[]) for number in range(5, 8)),
+        {"name": "local"},
+    ]
+
+    found = packages_by_licence(json.dumps({"components": components}))
+
+    assert (
+        ("MIT", ("a 1", "c 1")),
+        ("0BSD, Own", ("d 1",)),
+        ("MIT OR Apache-2.0", ("b 1",)),
+        ("", ("local", "x5 2", "x6 2", "x7 2")),
+    ) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"components": [{}]}', '{"components": [{"name": "a", "licenses": [1]}]}']
+)
+def test_licences_of_what_is_no_sbom_are_refused(text: str) -> None:
+    """
+    They are not shown as unknown.
+    """
+    with pytest.raises(ValueError, match=r"CycloneDX|Expecting"):
+        packages_by_licence(text)

@@ -1,5 +1,7 @@
 """The report on a version shows its links with reasons, what was measured, and who moved its aliases."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import NoEngine
+from mlflow_uv.command.errors import NoEngine, ToolMissing
+from mlflow_uv.core.model.model_files import LOCK
 from mlflow_uv.core.release.chain import LinkCheck, LinkState
 from mlflow_uv.core.release.record import ImageLink, Record
 from mlflow_uv.ops.lineage.audit import Audited
@@ -49,7 +52,21 @@ class LayeredEngine:
         return tuple(ImageLayer(made_by=command, size=size * 1_000_000) for command, size in made)
 
 
-def registry_with(engine: object | None) -> RegistryClient:
+def sbom_of(_project: object, _selection: object) -> str:
+    """An SBOM as uv writes it, with a licence of one package."""
+    components = [
+        {"name": "numpy", "version": "2.4.1", "bom-ref": "numpy-1@2.4.1", "licenses": [{"expression": "BSD-3-Clause"}]},
+        {"name": "own<b>", "version": "1", "bom-ref": "own-2@1"},
+    ]
+    return json.dumps({"serialNumber": "1", "metadata": {}, "components": components})
+
+
+def no_sbom(_project: object, _selection: object) -> str:
+    """A uv that cannot write one."""
+    raise ToolMissing(what="uv 0.4 is too old", why="it cannot export CycloneDX")
+
+
+def registry_with(engine: object | None, sbom: Callable[[object, object], str] = sbom_of) -> RegistryClient:
     """A registry in a database, on a machine with this engine."""
 
     def named(_name: str) -> Any:
@@ -57,17 +74,18 @@ def registry_with(engine: object | None) -> RegistryClient:
             raise NoEngine(what="there is no engine", why="docker is not installed")
         return engine
 
-    tools = SimpleNamespace(clock=SimpleNamespace(date_s=lambda: 0.0), engines=SimpleNamespace(named=named))
+    tools = SimpleNamespace(clock=SimpleNamespace(date_s=lambda: 0.0), engines=SimpleNamespace(named=named),
+                            uv=SimpleNamespace(sbom=sbom))  # fmt: skip
     store = Store(uri="sqlite:///mlflow.db", kind=StoreKind.DATABASE, variables={})
     return cast("RegistryClient", SimpleNamespace(client=SimpleNamespace(store=store), tools=tools))
 
 
-def audit_of(*checks: LinkCheck, record: Record | None = RECORD) -> Audited:
+def audit_of(*checks: LinkCheck, record: Record | None = RECORD, model: Path = Path("/model")) -> Audited:
     """An audited version with these results."""
     description = replace(
         VERSION, name="wine", version="4", tags={STATE: "promoted"}, aliases=("champion",), entries=(ENTRY,)
     )
-    return Audited(description=description, model=Path("/model"), record=record, checks=checks)
+    return Audited(description=description, model=model, record=record, checks=checks)
 
 
 def test_a_report_has_what_the_record_and_the_registry_know() -> None:
@@ -134,3 +152,40 @@ def test_what_a_version_does_not_have_is_left_out(record: Record | None) -> None
 
     assert "serve it" not in {command.name for command in report.page.commands}
     assert all(chart.bars for chart in report.page.charts)
+
+
+@pytest.fixture
+def locked_model(tmp_path: Path) -> Path:
+    """A downloaded model with the lock of its project."""
+    folder = (tmp_path / LOCK).parent
+    folder.mkdir(parents=True)
+    (folder / "uv.lock").write_text("version = 1\n")
+    (folder / "pyproject.toml").write_text("[project]\nname = 'wine'\nversion = '1'\n")
+    return tmp_path
+
+
+def test_packages_are_listed_by_the_licence_that_the_sbom_names(locked_model: Path) -> None:
+    """
+    One that it does not name is unknown, and a model without a lock has no list.
+    """
+    page, bare = (
+        version_report(audit_of(HOLDS, model=model), None, registry_with(None)).page
+        for model in (locked_model, locked_model / "none")
+    )
+
+    assert (
+        ("BSD-3-Clause", "1", "numpy 2.4.1"), ("unknown: the SBOM names none", "1", "own<b> 1")
+    ) == page.tables[-1].rows  # fmt: skip
+    assert "packages by licence" not in {table.title for table in bare.tables}
+
+
+def test_packages_that_cannot_be_listed_are_unknown_with_the_reason(locked_model: Path) -> None:
+    """
+    The rest of the page is written.
+    """
+    page = version_report(audit_of(HOLDS, model=locked_model), None, registry_with(None, no_sbom)).page
+
+    assert "packages by licence" == page.tables[-1].title
+    ((licence, packages, reason),) = page.tables[-1].rows
+    assert ("unknown", "all") == (licence, packages)
+    assert "uv 0.4 is too old" in reason
