@@ -39,7 +39,7 @@ from .build import provenance_of, require_exact
 from .builders import BaseNotComposable, ModelNotComposable, PackageNotComposable, PythonNotComposable
 from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from .composed_base import ComposableBase
-from .composed_sources import built_packages, is_built_here, source_findings
+from .composed_sources import built_packages, examined_packages, is_built_here, source_findings
 from .environment import Needs, indexes_for, install, inventory_digest
 from .layers import parts_of
 
@@ -142,7 +142,8 @@ def compose_release(
         )
         with _made_here(needs):
             image = compose_image(parts, folder, tools)
-        images.append(replace(image, built=built_packages(image.packages, sources, base, tools)))
+        examined = examined_packages(sources, needs.wheels, groups)
+        images.append(replace(image, built=built_packages(image.packages, examined, base, tools)))
     return tuple(images)
 
 

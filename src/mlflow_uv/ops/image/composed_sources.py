@@ -1,4 +1,4 @@
-"""Examines packages of a composed image that were built from source, and refuses what its base cannot load."""
+"""Examines compiled code in a composed image that no tag of a wheel limits, and refuses what its base cannot load."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,9 +7,11 @@ from tempfile import TemporaryDirectory
 
 from ...command.report import Finding, Severity
 from ...command.wording import joined, option
+from ...core.image.layer_grouping import LayerGroup
 from ...core.lock.installable import InstallMethod
 from ...core.lock.package_names import canonicalize_name
 from ...core.lock.placement import Placement
+from ...core.release.record import WheelLink
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.layers.package_layers import PackagesAsLayers
 from ...tools.system.archives import extract
@@ -17,6 +19,22 @@ from ...tools.toolbox import Tools
 from .builders import BaseNotComposable
 from .composed_base import ComposableBase
 from .composed_libraries import environment_place
+
+# In a tag of a wheel: code for one platform, of which it does not say the C library (PEP 600 has tags that do).
+_UNLIMITED = "linux_"
+
+
+@lazy_dataclass
+class ExaminedPackages:
+    """
+    Packages whose compiled code may need any C library, and the names of the layers with them.
+
+    `sources` are built from source, and `wheels` are in the model, built on the machine that logged it.
+    """
+
+    sources: frozenset[str]
+    wheels: frozenset[str]
+    layers: frozenset[str]
 
 
 @lazy_dataclass
@@ -33,29 +51,42 @@ def is_built_here(placement: Placement, tools: Tools) -> bool:
     return here and placement.verdict is InstallMethod.BUILT
 
 
+def examined_packages(
+    sources: frozenset[str], wheels: Iterable[WheelLink], groups: Iterable[LayerGroup]
+) -> ExaminedPackages:
+    """Return what is examined of the packages that are built from source and the wheels in a model."""
+    compiled = frozenset(canonicalize_name(wheel.name) for wheel in wheels if _limits_nothing(wheel.file))
+    names = sources | compiled
+    layers = frozenset(group.name for group in groups if not names.isdisjoint(group.packages))
+    return ExaminedPackages(sources=sources, wheels=compiled, layers=layers)
+
+
 def built_packages(
-    packages: PackagesAsLayers, names: Iterable[str], base: ComposableBase, tools: Tools
+    packages: PackagesAsLayers, examined: ExaminedPackages, base: ComposableBase, tools: Tools
 ) -> tuple[BuiltPackage, ...]:
     """
     Return what was built from source. Nothing of it is loaded: the versions are read from its shared libraries.
 
-    Raises BaseNotComposable if one was linked against a newer C library than the base has, ToolFailed, OSError.
+    Raises BaseNotComposable if it, or a wheel in the model, was linked against a newer C library than the base has,
+    ToolFailed, OSError.
     """
-    built = sorted(names)
-    if not built:
+    if not examined.layers:
         return ()
     with TemporaryDirectory(prefix="mlflow-uv-libraries-") as folder:
         for layer in packages.layers:
-            if layer.layer.name in packages.built:
+            if layer.layer.name in examined.layers:
                 extract(layer.archive, Path(folder), environment_place)
         rows = tools.libraries.needed_glibc(Path(folder))
     needed: dict[str, tuple[int, ...]] = {}
     for package, file, version in rows:
         name, numbers = canonicalize_name(package), tuple(map(int, version.split(".")))
-        if name in built and numbers > base.glibc:
-            raise _too_new(name, file, version, base)
+        if name in examined.sources | examined.wheels and numbers > base.glibc:
+            origin = "built from source on this machine" if name in examined.sources else "a wheel in the model"
+            raise _too_new(f"`{name}`, {origin},", file, version, base)
         needed[name] = max(numbers, needed.get(name, ()))
-    return tuple(BuiltPackage(name=name, glibc=".".join(map(str, needed.get(name, ())))) for name in built)
+    return tuple(
+        BuiltPackage(name=name, glibc=".".join(map(str, needed.get(name, ())))) for name in sorted(examined.sources)
+    )
 
 
 def source_findings(built: Iterable[BuiltPackage], base: ComposableBase) -> Iterator[Finding]:
@@ -70,9 +101,14 @@ def source_findings(built: Iterable[BuiltPackage], base: ComposableBase) -> Iter
         )
 
 
-def _too_new(name: str, file: str, version: str, base: ComposableBase) -> BaseNotComposable:
+def _limits_nothing(wheel: str) -> bool:
+    """Whether the file name of a wheel has a tag of Linux without a C library."""
+    return any(tag.startswith(_UNLIMITED) for tag in wheel.removesuffix(".whl").rpartition("-")[2].split("."))
+
+
+def _too_new(package: str, file: str, version: str, base: ComposableBase) -> BaseNotComposable:
     return BaseNotComposable(
-        what=f"`{name}`, built from source on this machine, does not load on the base image `{base.described.name}`",
+        what=f"{package} does not load on the base image `{base.described.name}`",
         why=f"`{file}` is linked against the GNU C library {version}, and the base has {_version(base.glibc)}",
         fix=joined(", or ", (option("builder", "engine"), option("base-image", "NAME"))),
     )

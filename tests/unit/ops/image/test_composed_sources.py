@@ -1,4 +1,4 @@
-"""Packages of a composed image that were built from source."""
+"""Packages of a composed image that were built from source, on any machine."""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,10 +9,18 @@ from typing import cast
 import pytest
 
 from mlflow_uv.command.errors import BaseImageUnfit
+from mlflow_uv.core.image.layer_grouping import LayerGroup
 from mlflow_uv.core.lock.installable import InstallMethod
 from mlflow_uv.core.lock.placement import Placement
+from mlflow_uv.core.release.record import WheelLink
 from mlflow_uv.ops.image.composed_base import ComposableBase
-from mlflow_uv.ops.image.composed_sources import BuiltPackage, built_packages, is_built_here, source_findings
+from mlflow_uv.ops.image.composed_sources import (
+    BuiltPackage,
+    built_packages,
+    examined_packages,
+    is_built_here,
+    source_findings,
+)
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import CachedLayer
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
@@ -36,14 +44,17 @@ class FakeScanner:
         return self.rows
 
 
-def examined(folder: Path, scanner: FakeScanner, *names: str) -> tuple[BuiltPackage, ...]:
+def examined(folder: Path, scanner: FakeScanner, *names: str, wheel: str = "") -> tuple[BuiltPackage, ...]:
+    groups = [LayerGroup(name=name, packages=(name,)) for name in ("pear", "plum")]
+    wheels = [WheelLink(file=wheel, name="plum", version="1", sha256="0" * 64, marker="")] if wheel else []
     layers = []
     for name in ("pear", "plum"):
         files = {PurePosixPath(SITE, f"{name}_c.so"): LayerFile(data=b"x"), PurePosixPath(SITE, "x.py"): LayerFile()}
         layer = write_layer(name, files, folder / name)
         layers.append(CachedLayer(layer=layer, archive=folder / name, files={}))
     packages = PackagesAsLayers(layers=tuple(layers), reused=0, python="3.11.7", built=("pear",))
-    return built_packages(packages, names, BASE, cast("Tools", SimpleNamespace(libraries=scanner)))
+    tools = cast("Tools", SimpleNamespace(libraries=scanner))
+    return built_packages(packages, examined_packages(frozenset(names), wheels, groups), BASE, tools)
 
 
 def test_what_is_linked_against_a_newer_c_library_than_that_of_the_base_is_refused(tmp_path: Path) -> None:
@@ -57,6 +68,30 @@ def test_what_is_linked_against_a_newer_c_library_than_that_of_the_base_is_refus
 
     assert "`pear_c.so` is linked against the GNU C library 2.100, and the base has 2.36" == refused.value.why
     assert "--builder engine" in str(refused.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("tag", "refused"),
+    [("linux_x86_64", True), ("manylinux2014_x86_64.linux_x86_64", True), ("manylinux_2_17_x86_64", False),
+     ("any", False)],
+)  # fmt: skip
+def test_a_wheel_in_the_model_is_examined_if_its_tag_promises_no_c_library(
+    tmp_path: Path, tag: str, *, refused: bool
+) -> None:
+    """
+    It was built where the model was logged; the packages beside it come from an index.
+    """
+    scanner = FakeScanner((("plum", "plum_c.so", "2.38"), ("pear", "pear_c.so", "2.99")))
+    message = ""
+
+    try:
+        found = examined(tmp_path, scanner, wheel=f"plum-1-cp311-cp311-{tag}.whl")
+    except BaseImageUnfit as error:
+        found, message = (), str(error.what)
+
+    expected = "`plum`, a wheel in the model, does not load on the base image `python:3.11-slim`" if refused else ""
+    assert ((), expected) == (found, message)
+    assert (("plum_c.so",) if refused else ()) == scanner.shown
 
 
 def test_the_newest_version_that_a_package_needs_is_reported(tmp_path: Path) -> None:
