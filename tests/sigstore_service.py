@@ -36,6 +36,7 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 ROOT, CT, LOG, IDP = new_key(), new_key(), new_key(), new_key()
 ORIGIN = "log.of.test - 1"
+SHARED = "org/shared/.github/workflows/sign.yml@refs/heads/main"
 
 
 def spki(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -218,7 +219,7 @@ def config(url: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def token(*, key: ec.EllipticCurvePrivateKey = IDP, **claims: str) -> str:
+def token(*, key: ec.EllipticCurvePrivateKey = IDP, **claims: str | int | None) -> str:
     """A token as GitHub gives one to a job."""
     at = int(NOW.timestamp())
     content = {
@@ -226,7 +227,7 @@ def token(*, key: ec.EllipticCurvePrivateKey = IDP, **claims: str) -> str:
         "repository": "org/wine", "ref": "refs/heads/main",
         "job_workflow_ref": "org/wine/.github/workflows/release.yml@refs/heads/main", **claims,
     }  # fmt: skip
-    return jwt.encode(content, key, "ES256")
+    return jwt.encode({name: value for name, value in content.items() if value is not None}, key, "ES256")
 
 
 def main() -> None:
@@ -245,6 +246,11 @@ def main() -> None:
         "issuer": token(iss="https://idp.evil.example"),
         "workflow": token(job_workflow_ref="org/wine/.github/workflows/other.yml@refs/heads/main"),
         "forged": token(key=new_key()),
+        "calling": token(repository="org/vine", job_workflow_ref=SHARED),
+        "branch": token(ref="refs/heads/topic"),
+        "expired": token(exp=int(NOW.timestamp()) - 3600),
+        "audience": token(aud="sts.example"),
+        "subjectless": token(sub=None),
     }
     for name, value in tokens.items():
         (FOLDER / f"{name}.token").write_text(value)

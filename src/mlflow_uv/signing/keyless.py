@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import jwt
 import requests
 from cryptography import x509
 from cryptography.hazmat import asn1
@@ -51,18 +52,26 @@ class Identity:
     __hash__ = None  # type: ignore[assignment]  # it is compared only
 
     def __str__(self) -> str:
-        """The signer, for messages."""
-        return f"{' '.join(self.names) or 'nobody'} (identity of {self.issuer or 'nobody'})"
+        """The signer, for messages; with the run if that of a reusable workflow was not in its own repository."""
+        run = "" if self._names_its_run() or not self.repository else f" run by {self.repository} for {self.ref}"
+        return f"{' '.join(self.names) or 'nobody'}{run} (identity of {self.issuer or 'nobody'})"
+
+    def _names_its_run(self) -> bool:
+        """Whether a name is that of a workflow in the repository and at the ref for which it ran."""
+        start, end = f"{self.repository}/", f"@{self.ref}"
+        return any(name.startswith(start) and name.endswith(end) for name in self.names)
 
     def require_trusted(self, trust: Mapping[str, Any]) -> None:
         """Raise Stranger for an issuer, a name, or a repository with its workflow and ref that is not trusted."""
         if self.issuer not in trust["issuers"]:
             raise Stranger(f"it is signed by {self}, and the issuer is not trusted")
-        if set(self.names) & set(trust["identities"]):
+        # The name of a reusable workflow is in the certificates of every repository that calls it.
+        named = not set(self.names).isdisjoint(trust["identities"])
+        if named and (not self.repository or self._names_its_run()):
             return
         if self.repository not in {_address(repository) for repository in trust["repositories"]}:
-            shown = f" in {self.repository}" if self.repository else ""
-            raise Stranger(f"it is signed by {self}{shown}, whom the project does not trust")
+            why = "whose repository is not in `repositories`" if named else "whom the project does not trust"
+            raise Stranger(f"it is signed by {self}, {why}")
         if not any(fnmatchcase(self.ref, pattern) for pattern in trust["refs"]):
             raise Stranger(f"it is signed by {self} for the ref {self.ref or 'of nothing'}, which is not trusted")
         if trust["workflows"] and not any(_is_workflow(name, one) for name in self.names for one in trust["workflows"]):
@@ -89,7 +98,7 @@ def sign_keyless(request: Mapping[str, Any]) -> dict[str, Any]:
         context = SigningContext.from_trust_config(_client_config(request["sigstore"]))
         token = IdentityToken(request["token"])
     except _MALFORMED as error:
-        raise Refused(_shown(error)) from None
+        raise Refused(_token_problem(error.__cause__) or _shown(error)) from None
     try:
         with context.signer(token) as signer:
             return _signed(signer, request)
@@ -197,6 +206,20 @@ def _is_workflow(name: str, workflow: str) -> bool:
     """Whether a name is that of a workflow: OWNER/NAME/PATH of any ref, or of one behind an @."""
     address = _address(workflow)
     return name in (address, f"{address}@{name.rpartition('@')[2]}")
+
+
+def _token_problem(cause: BaseException | None) -> str:
+    """What is wrong with an identity token that can be read, which sigstore does not tell; empty for another error."""
+    match cause:
+        case jwt.ExpiredSignatureError():
+            return "the identity token has expired"
+        case jwt.InvalidAudienceError():
+            return "the identity token is for another audience than `sigstore`"
+        case jwt.ImmatureSignatureError():
+            return "the identity token is not valid yet"
+        case jwt.MissingRequiredClaimError():
+            return f"the identity token has no claim `{cause.claim}`"
+    return ""
 
 
 def _shown(error: BaseException) -> str:

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.installs
 
 GITHUB = "https://token.actions.githubusercontent.com"
 MAIN = "https://github.com/org/wine/.github/workflows/release.yml@refs/heads/main"
+SHARED = "https://github.com/org/shared/.github/workflows/sign.yml@refs/heads/main"
 WINE, VINE = (
     json.dumps({
         "_type": "https://in-toto.io/Statement/v1",
@@ -114,7 +115,10 @@ def test_a_workflow_signs_and_is_not_asked_to_sign_again(service: Sigstore, tmp_
     ("token", "why"),
     [
         ("pull", "for the ref refs/pull/7/merge, which is not trusted"),
-        ("repository", "in https://github.com/evil/wine, whom the project does not trust"),
+        (
+            "repository",
+            f"evil/wine for refs/heads/main (identity of {GITHUB}), whom the project does not trust",
+        ),
         ("issuer", "(identity of https://idp.evil.example), and the issuer is not trusted"),
         ("workflow", "other.yml@refs/heads/main (identity of"),
     ],
@@ -128,6 +132,25 @@ def test_another_identity_is_refused(service: Sigstore, token: str, why: str) ->
     (found,) = service.verify(service.trust, bundle)
 
     assert (True, True, "") == (why in found.problem, found.stranger, found.payload), found.problem
+
+
+def test_the_name_of_a_workflow_is_trusted_in_its_own_repository_and_ref_alone(service: Sigstore) -> None:
+    """
+    Whoever calls a reusable workflow gets a certificate with the name of it.
+    """
+    named = replace(service.trust, identities=(MAIN, SHARED), repositories=(), refs=(), workflows=())
+    calling = replace(named, repositories=("org/vine",), refs=("refs/heads/main",))
+    other_workflow = replace(calling, workflows=(MAIN,))
+    bundles = [service.sign(token, WINE).bundles[0] for token in ("main", "calling", "branch")]
+
+    found = [one.problem for one in service.verify(named, *bundles)]
+    found += [one.problem for trust in (calling, other_workflow) for one in service.verify(trust, bundles[1])]
+
+    caller = f"it is signed by {SHARED} run by https://github.com/org/vine for refs/heads/main (identity of {GITHUB})"
+    branch = f"it is signed by {MAIN} run by https://github.com/org/wine for refs/heads/topic (identity of {GITHUB})"
+    unnamed = "whose repository is not in `repositories`"
+    assert ["", f"{caller}, {unnamed}", f"{branch}, {unnamed}"] == found[:3]
+    assert ["", f"{caller}, and the workflow is not trusted"] == found[3:]
 
 
 def test_what_is_exchanged_in_a_bundle_is_refused(service: Sigstore) -> None:
@@ -181,11 +204,21 @@ def test_a_token_that_fulcio_refuses_signs_nothing_and_is_not_shown(service: Sig
     forged = (service.folder / "forged.token").read_text()
     (service.folder / "none.token").write_text("no token")
 
+    reasons = []
+    for token in ("expired", "audience", "subjectless"):
+        with pytest.raises(BadInput) as raised:
+            service.sign(token, WINE)
+        reasons.append(raised.value.why)
     with pytest.raises(BadInput) as refused:
         service.sign("forged", WINE)
     with pytest.raises(BadInput) as unread:
         service.sign("none", WINE)
 
     assert str(refused.value.why).startswith("Sigstore does not sign: 400 ")
+    assert [
+        "the identity token has expired",
+        "the identity token is for another audience than `sigstore`",
+        "the identity token has no claim `sub`",
+    ] == reasons
     assert "token is malformed" in str(unread.value.why)
     assert forged.split(".")[2] not in f"{refused.value} {refused.value.why}"
