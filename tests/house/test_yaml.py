@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mlflow_uv.command.host import Host
 from tests.house.files import ROOT, ours, shown
 
 ACTIONS = r"(.*/)?action\.ya?ml"
@@ -172,7 +173,9 @@ def test_layers_are_cached_for_exactly_what_they_were_made_for() -> None:
     """
     layers = [step["with"] for _, step in caches() if "layers" in step["with"]["path"]]
 
-    assert ["~/.cache/mlflow-uv/layers"] * 2 == [each["path"] for each in layers]
+    runner = Host.of({"HOME": "/home/runner"}, folder=ROOT, python=ROOT)
+    kept = str(runner.cache / "layers").replace("/home/runner", "~")
+    assert ["~/.cache/mlflow-uv/layers"] * 2 == [kept] * 2 == [each["path"] for each in layers]
     assert [False, False] == ["restore-keys" in each for each in layers]
 
 

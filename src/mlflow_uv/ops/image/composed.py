@@ -45,7 +45,8 @@ class ComposedServingImage:
     """
     A composed image, the archives of its layers by their digests, and the layers of its packages.
 
-    `own_layers` is the number of layers above those of the base, and `built` are packages that came from source.
+    `own_layers` is the number of layers above those of the base, `built` are packages that came from source, and
+    `remade` is the number of cached layers that were changed, and made again.
     """
 
     image: ComposedImage
@@ -54,6 +55,7 @@ class ComposedServingImage:
     libraries: SharedLibraries = field(default_factory=SharedLibraries)
     own_layers: int = 0
     built: tuple[BuiltPackage, ...] = ()
+    remade: int = 0
 
 
 def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedServingImage:
@@ -79,7 +81,12 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
         raise ToolFailed(what="the base image cannot be used", why=str(error)) from error
     archives = {**parts.base.archives, **{layer.blob.digest: archive for layer, archive in layers}}
     return ComposedServingImage(
-        image=image, archives=archives, packages=packages, libraries=libraries, own_layers=len(layers)
+        image=image,
+        archives=archives,
+        packages=packages,
+        libraries=libraries,
+        own_layers=len(layers),
+        remade=len(set(cache.changed)),
     )
 
 

@@ -256,9 +256,17 @@ def composed_inventory(composed: ComposedServingImage, base: ComposableBase) -> 
 
 
 def composed_findings(composed: ComposedServingImage, base: ComposableBase) -> Iterator[Finding]:
-    """Yield the findings about the base, and a notice if packages brought different files for one path."""
+    """Yield the findings about the base, and notices about packages, their files and changed layers in the cache."""
     yield from base.findings
     yield from source_findings(composed.built, base)
+    if composed.remade:
+        count = "a layer" if composed.remade == 1 else f"{composed.remade} layers"
+        yield Finding(
+            rule="image-layers-changed",
+            severity=Severity.NOTICE,
+            what=f"{count} in the cache of this program had changed and was not used",
+            why="the content is not that of the digest with which it was kept; the image has newly made layers instead",
+        )
     if replaced := [str(path) for path in composed.packages.replaced]:
         yield Finding(
             rule="image-files-differ",

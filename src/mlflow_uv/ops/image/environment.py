@@ -20,6 +20,7 @@ from ...tools.uv.network import index_variables
 
 INSTALLED_LIST = "mlflow-uv-install.txt"
 _STAMP = "mlflow-uv-inventory"
+_UNREADABLE = "the package list of the serving environment cannot be read"
 
 
 @lazy_dataclass
@@ -131,7 +132,7 @@ def stamp_of(folder: Path, tools: Tools) -> str:
 def stamp_in(folder: Path) -> str:
     """Return the digest of the inventory that an environment had when it was made; empty if it has none."""
     stamp = folder / _STAMP
-    return stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
+    return stamp.read_text(encoding="utf-8", errors="replace") if stamp.is_file() else ""
 
 
 def indexes_for(needs: Needs, tools: Tools) -> Mapping[str, str]:
@@ -164,9 +165,12 @@ def mismatches(needs: Needs, inventory: str) -> tuple[str, ...]:
 
 
 def inventory_digest(inventory: str) -> str:
-    """Return the SHA-256 of an inventory, independent of its order."""
+    """Return the SHA-256 of an inventory, independent of its order. Raises ToolFailed."""
     contents = read_inventory(inventory)
-    return sha256(canonical([contents["python"], sorted(contents["installed"])]))
+    try:
+        return sha256(canonical([contents["python"], sorted(contents["installed"])]))
+    except (LookupError, TypeError) as error:
+        raise ToolFailed(what=_UNREADABLE, why="it is not what this program asks for") from error
 
 
 def read_inventory(text: str) -> dict[str, Any]:
@@ -174,7 +178,7 @@ def read_inventory(text: str) -> dict[str, Any]:
     try:
         contents: dict[str, Any] = parse_json(text)
     except ValueError as error:
-        raise ToolFailed(what="the package list of the serving environment cannot be read", why=str(error)) from error
+        raise ToolFailed(what=_UNREADABLE, why=str(error)) from error
     return contents
 
 

@@ -11,7 +11,7 @@ from ...core.image.composition import Blob, LayerBlob
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..system.partial_folders import new_folder
+from ..system.partial_folders import new_folder, replace_file
 
 
 @lazy_dataclass
@@ -80,7 +80,7 @@ class LayerCache:
             layer = write(written)
             archive = self._archive(layer.blob.digest)
             archive.parent.mkdir(parents=True, exist_ok=True)
-            written.replace(archive)
+            replace_file(written, archive)
             described = asdict(layer)
             twice = sorted(map(str, replaced))
             digest = sha256(canonical([key, described, files, twice]))
@@ -88,7 +88,7 @@ class LayerCache:
             description = scratch / "description"
             description.write_text(json.dumps(content), encoding="utf-8")
             self._description(key).parent.mkdir(parents=True, exist_ok=True)
-            description.replace(self._description(key))
+            replace_file(description, self._description(key))
         return CachedLayer(layer=layer, archive=archive, files=files, replaced=tuple(map(PurePosixPath, twice)))
 
     def remove(self) -> None:

@@ -54,11 +54,20 @@ def replace_folder(new: Path, folder: Path, *, old: Path) -> None:
     `renameat2` of Linux and `renamex_np` of macOS exchange two folders, so that there is always one. Some file systems
     cannot do that: there nothing is in the place for a moment.
     """
+    if folder.is_symlink() and not folder.exists():  # leads nowhere
+        folder.unlink(missing_ok=True)
     if not folder.exists():
         new.rename(folder)
     elif not _exchanged(new, folder):
         folder.rename(old)
         new.rename(folder)
+
+
+def replace_file(new: Path, file: Path) -> None:
+    """Put `new` in the place of `file`, and remove a folder that is there instead of a file."""
+    if file.is_dir() and not file.is_symlink():
+        shutil.rmtree(file, ignore_errors=True)
+    new.replace(file)
 
 
 def _exchanged(first: Path, second: Path) -> bool:

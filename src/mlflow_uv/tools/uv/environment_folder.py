@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ...command.errors import StepError
 from ...command.report import Console
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.partial_folders import new_folder, replace_folder
@@ -38,11 +39,11 @@ class EnvironmentFolder:
         return bool(self._made()) and self.python.is_file()
 
     def make_once(self, make: Maker, *, valid: Callable[[], bool]) -> None:
-        """Make the environment, unless a complete one exists that is `valid`."""
-        if self.complete and valid():
+        """Make the environment, unless a complete one exists that is `valid`; an error of `valid` is a no."""
+        if self._usable(valid):
             return
         with self._turn():
-            if not (self.complete and valid()):
+            if not self._usable(valid):
                 self._replace(make)
 
     def make_anew(self, make: Maker) -> None:
@@ -51,6 +52,12 @@ class EnvironmentFolder:
         with self._turn():
             if not self.complete or self._made() == before:
                 self._replace(make)
+
+    def _usable(self, valid: Callable[[], bool]) -> bool:
+        try:
+            return self.complete and valid()
+        except (StepError, OSError, ValueError):  # what asks an environment runs its interpreter, which may be damaged
+            return False
 
     def _replace(self, make: Maker) -> None:
         with new_folder(self.folder.parent) as scratch:
@@ -63,7 +70,7 @@ class EnvironmentFolder:
         """What tells this environment from one that replaces it; empty if none is complete."""
         try:
             return (self.folder / COMPLETE).read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError):
+        except (OSError, ValueError):  # none, or damaged
             return ""
 
     @contextmanager

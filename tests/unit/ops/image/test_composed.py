@@ -97,6 +97,23 @@ def test_the_digest_is_the_same_on_another_machine_and_changes_with_each_part(tm
     assert 4 == len(others - {digest})
 
 
+def test_a_layer_that_was_changed_in_the_cache_is_made_again_and_counted(tmp_path: Path) -> None:
+    """
+    One byte of a package's layer; the image is the same.
+    """
+    made = parts(tmp_path / "one", saved(tmp_path / "base", BASE))
+    before = compose(tmp_path, made)
+    archive = before.archives[before.image.blobs[4].digest]
+    content = bytearray(archive.read_bytes())
+    content[-20] ^= 1
+    archive.write_bytes(content)
+
+    after = compose(tmp_path, made)
+    later = compose(tmp_path, made)
+
+    assert (before.image.digest, [0, 1, 0]) == (after.image.digest, [each.remade for each in (before, after, later)])
+
+
 def test_after_a_change_of_the_model_all_other_layers_are_the_same(tmp_path: Path) -> None:
     """
     They are neither made nor sent again.

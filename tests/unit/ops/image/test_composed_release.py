@@ -127,6 +127,21 @@ def test_files_that_packages_do_not_agree_on_are_reported(image: ComposedServing
     assert [] == list(composed_findings(image, base))
 
 
+@pytest.mark.parametrize(("remade", "count"), [(1, "a layer"), (2, "2 layers")])
+def test_layers_that_were_changed_in_the_cache_are_reported(
+    image: ComposedServingImage, remade: int, count: str
+) -> None:
+    """
+    Somebody, or a broken disk, wrote there.
+    """
+    base = cast("ComposableBase", SimpleNamespace(findings=()))
+
+    (finding,) = composed_findings(replace(image, remade=remade), base)
+
+    assert ("image-layers-changed", Severity.NOTICE) == (finding.rule, finding.severity)
+    assert finding.what.startswith(f"{count} in the cache")
+
+
 def test_the_sizes_of_layers_are_details(image: ComposedServingImage) -> None:
     """
     The job summary folds them, as those of an image that an engine built.

@@ -59,6 +59,23 @@ def test_a_changed_file_is_found_and_never_used(tmp_path: Path, where: str) -> N
     assert added == cache.add(KEY, writer(b"red"), {str(PATH): "sha256=x"}) == cache.find(KEY)
 
 
+@pytest.mark.parametrize("where", ["blobs", "keys"])
+def test_a_folder_in_the_place_of_a_file_is_replaced(tmp_path: Path, where: str) -> None:
+    """
+    Otherwise no later run could keep the layer.
+    """
+    cache = LayerCache(tmp_path)
+    added = cache.add(KEY, writer(b"red"), {})
+    (file,) = files_in(tmp_path / where)
+    file.unlink()
+    (file / "folder").mkdir(parents=True)
+
+    found = cache.find(KEY)
+
+    assert None is found
+    assert added == cache.add(KEY, writer(b"red"), {}) == cache.find(KEY)
+
+
 def test_a_sound_layer_under_another_key_is_found(tmp_path: Path) -> None:
     """
     Both files of it are intact, and it is not what the key stands for.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.tools.uv.environment_folder import EnvironmentFolder
 from tests.environment_folders import folders_in
 
@@ -154,3 +155,42 @@ def test_a_folder_without_a_mark_is_replaced(environment: EnvironmentFolder) -> 
     environment.make_once(Made("whole"), valid=lambda: True)
 
     assert "whole" == environment.python.read_text()
+
+
+@pytest.mark.parametrize("harm", ["dangling", "loop", "mark is a folder", "mark is not UTF-8"])
+def test_what_is_damaged_is_replaced(environment: EnvironmentFolder, harm: str) -> None:
+    """
+    Otherwise every later run would end in the same way.
+    """
+    environment.make_once(Made("old"), valid=lambda: True)
+    mark = environment.folder / "mlflow-uv-complete"
+    match harm:
+        case "dangling" | "loop":
+            environment.folder.rename(environment.folder.with_name("gone"))
+            environment.folder.symlink_to("nowhere" if harm == "dangling" else environment.folder.name)
+        case "mark is a folder":
+            mark.unlink()
+            mark.mkdir()
+        case _:
+            mark.write_bytes(b"\xe9")
+
+    environment.make_once(Made("new"), valid=lambda: True)
+
+    assert ("new", True) == (environment.python.read_text(), environment.complete)
+
+
+@pytest.mark.parametrize("error", [ToolFailed(what="it prints nothing"), PermissionError("not executable")])
+def test_one_that_cannot_be_asked_whether_it_is_valid_is_made_again(
+    environment: EnvironmentFolder, error: Exception
+) -> None:
+    """
+    Its interpreter was damaged; the error of the new one is not hidden.
+    """
+    environment.make_once(Made("old"), valid=lambda: True)
+
+    def valid() -> bool:
+        raise error
+
+    environment.make_once(Made("new"), valid=valid)
+
+    assert "new" == environment.python.read_text()
