@@ -236,6 +236,19 @@ def test_own_modules_and_allowed_packages_are_accepted(tmp_path: Path) -> None:
     assert len(suspicions(model, allowed=frozenset({"cell.*", "cellar"}))) == 1
 
 
+def test_a_tensor_in_a_pickled_object_is_refused_because_it_loads_a_pickle(tmp_path: Path) -> None:
+    """
+    What PyTorch writes for a tensor in another object's pickle: it unpickles bytes, which the scan does not read.
+    """
+    tensor = b"\x80\x04ctorch.storage\n_load_from_bytes\nB" + len(EVIL).to_bytes(4, "little") + EVIL + b"\x85R."
+    model = model_of(tmp_path, python_model__pkl=tensor)
+
+    found = suspicions(model)
+
+    assert ["torch.storage._load_from_bytes"] == [item.found.shown for item in found if item.found]
+    assert () == suspicions(model, allowed=frozenset({"torch.storage._load_from_bytes"}))
+
+
 def test_the_policy_decides(tmp_path: Path) -> None:
     """
     The error names file, byte, import and the variable that allows it, which does.
