@@ -280,3 +280,23 @@ def test_an_environment_that_lacks_credentials_names_them(tmp_path: Path, pages:
     fix = "set UV_INDEX_CORP_PI_USERNAME and UV_INDEX_CORP_PI_PASSWORD for index `corp-pi` from a secret"
     assert (fix, True) == (caught.value.fix, f"`{url}` requires credentials" in caught.value.why)
     assert "1.1" == exports.held(tmp_path / "environment")["grape"]
+
+
+def test_packages_of_an_image_that_an_index_denies_name_its_variables(tmp_path: Path, pages: Path) -> None:
+    """
+    The index and both variables; a password that is wrong, and one in the address, are in no part of the error.
+    """
+    listed = tmp_path / "requirements.txt"
+    listed.write_text(f"oak==1.0 --hash=sha256:{'0' * 64}\n")
+
+    with tools_in(tmp_path, UV_INDEX_CORP_PI_PASSWORD="wrong-horse") as tools, guarded(pages) as url:
+        python = tools.uv.create(tmp_path / "environment", python=sys.executable, on_line=print)
+        address = url.replace("//", "//robot:battery@")
+        indexes_of_model = {"UV_INDEX": f"corp-pi={address}", "UV_DEFAULT_INDEX": url}
+        with pytest.raises(ToolFailed) as refused:
+            tools.uv.lay_out(listed, python, platform="x86_64-manylinux_2_36", indexes=indexes_of_model, on_line=print)
+
+    fix = "set UV_INDEX_CORP_PI_USERNAME and UV_INDEX_CORP_PI_PASSWORD for index `corp-pi` from a secret"
+    assert fix == refused.value.fix
+    assert f"`{url}` requires credentials: it answered 401" in refused.value.why
+    assert not any(secret in str(refused.value) for secret in ("wrong-horse", "battery", "robot"))

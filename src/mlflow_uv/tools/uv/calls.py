@@ -18,7 +18,7 @@ from ..system.process import Command, Completed, Runner
 from .argv import NEWER
 from .executable import Programs, required_version, required_version_place
 from .guard import UvGuard
-from .index_logins import refusal_in
+from .index_logins import denied, refusal_in
 from .inert_python import InertPython
 from .messages import certificate_rejected, failed, needs_lock, unsupported_flag
 from .settings import MachineSettings
@@ -193,8 +193,7 @@ class UvCalls:
             if needs_lock(done) and not error.fix:
                 error.fix = project.lock_command(Path.cwd())
             return error
-        why = f"`{refusal.address}` requires credentials: {refusal.why}"
-        return ToolFailed(what=f"`{what}` failed", why=why, fix=refusal.fix)
+        return denied(what, refusal)
 
     def newer(self, program: str) -> str | None:
         """Our own uv, if it is newer than `program`; see Programs."""

@@ -1,11 +1,11 @@
 """Identifies the index or git server that refused uv, and the credentials that it requires."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from ...command.errors import BadProject
+from ...command.errors import BadProject, ToolFailed
 from ...command.lazy_pattern import lazy_pattern
 from ...core.export.indexes import Index, declared_indexes, without_user
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -38,10 +38,8 @@ class Refusal:
 
 def refusal_in(output: str, project: Project, variables: Mapping[str, str]) -> Refusal | None:
     """The server that denied access, by uv's output, None if none did; `variables` are the caller's."""
-    if (match := _INDEX.search(output)) is not None:
-        return _index_refusal(match[1], match[2] or "401", project, variables)
-    if (match := _FILE.search(output)) is not None:
-        return _index_refusal(match[2], match[1], project, variables)
+    if (refused := _refused_url(output)) is not None:
+        return _index_refusal(*refused, tuple(_indexes(project)), variables)
     if (match := _GIT.search(output)) is not None:
         source = _SCP_OR_URL.search(output)
         address = without_user(source[1]) if source else "a git source"
@@ -50,8 +48,36 @@ def refusal_in(output: str, project: Project, variables: Mapping[str, str]) -> R
     return None
 
 
-def _index_refusal(url: str, status: str, project: Project, variables: Mapping[str, str]) -> Refusal:
-    index = _index_of(url, project)
+def refused_install(what: str, output: str, variables: Mapping[str, str]) -> ToolFailed | None:
+    """
+    The error for an installation outside of a project to which an index denied access, None if none did.
+
+    The `variables` of uv name the indexes.
+    """
+    refused = _refused_url(output)
+    if refused is None:
+        return None
+    pairs = (word.partition("=") for word in variables.get("UV_INDEX", "").split())
+    known = tuple(Index(url=url, name=name) for name, equals, url in pairs if equals and "/" not in name)
+    return denied(what, _index_refusal(*refused, known, variables))
+
+
+def denied(what: str, refusal: Refusal) -> ToolFailed:
+    """Return the error for a command of uv to which a server denied access."""
+    why = f"`{refusal.address}` requires credentials: {refusal.why}"
+    return ToolFailed(what=f"`{what}` failed", why=why, fix=refusal.fix)
+
+
+def _refused_url(output: str) -> tuple[str, str] | None:
+    """The address that denied access, and its status."""
+    if (match := _INDEX.search(output)) is not None:
+        return match[1], match[2] or "401"
+    match = _FILE.search(output)
+    return None if match is None else (match[2], match[1])
+
+
+def _index_refusal(url: str, status: str, known: Sequence[Index], variables: Mapping[str, str]) -> Refusal:
+    index = _index_of(url, known)
     address = without_user(index.url if index else url)
     if index is not None and index.name:
         prefix = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', index.name.upper())}"
@@ -76,9 +102,8 @@ def _index_refusal(url: str, status: str, project: Project, variables: Mapping[s
     return Refusal(address=address, why=f"it answered {status}", fix=fix)
 
 
-def _index_of(url: str, project: Project) -> Index | None:
+def _index_of(url: str, known: Sequence[Index]) -> Index | None:
     """The index with this address, else one on the same host."""
-    known = tuple(_indexes(project))
     exact = tuple(index for index in known if _same(index.url, url))
     return next(iter((*exact, *(index for index in known if _host(index.url) == _host(url)))), None)
 

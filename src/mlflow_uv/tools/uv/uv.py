@@ -16,7 +16,7 @@ from ..project.files import Project, read_manifest
 from ..system.process import Completed
 from .argv import EXPORT, NEWER, OURS, from_mirror, selected, version_flag
 from .calls import UvCalls
-from .index_logins import refusal_in
+from .index_logins import refusal_in, refused_install
 from .inert_python import refused_build
 from .lock_check import lock_arguments
 from .messages import (
@@ -327,7 +327,7 @@ class Uv(UvCalls):
         command = (self._programs.satisfying(None), *argv)
         done = self._trusting.run(self._command(command, requirements.parent, variables, on_line=on_line))
         if done.code != 0:
-            raise failed("uv pip install", done)
+            raise refused_install("uv pip install", done.stderr, variables) or failed("uv pip install", done)
 
     def add(
         self,

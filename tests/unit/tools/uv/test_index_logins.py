@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.tools.project.files import Project, read_project
-from mlflow_uv.tools.uv.index_logins import Refusal, refusal_in
+from mlflow_uv.tools.uv.index_logins import Refusal, refusal_in, refused_install
 
 MANIFEST = """
 [project]
@@ -144,3 +144,18 @@ def test_the_index_of_a_workspace_member_is_known(tmp_path: Path) -> None:
 
     assert found is not None
     assert found.fix == CORP_FIX
+
+
+def test_an_installation_names_the_index_of_its_variables() -> None:
+    """
+    As for the packages of an image, which no project has; an address never with its login.
+    """
+    variables = {"UV_INDEX": "other=https://other.test/simple corp-pi=https://robot:key@corp.test/simple/"}
+    output = f"error: No solution found\n\nhint: {queried('https://corp.test/simple')}"
+
+    found = refused_install("uv pip install", output, variables)
+
+    assert found is not None
+    why = f"`https://corp.test/simple/` requires credentials: it answered 401; of {NAMES} neither is set"
+    assert ("`uv pip install` failed", why, CORP_FIX) == (found.what, found.why, found.fix)
+    assert refused_install("uv pip install", "error: Hash mismatch", variables) is None
