@@ -219,6 +219,30 @@ def test_versions_from_before_signing_are_a_case_of_their_own(sample: SampleProj
 
 
 @LATER
+def test_a_version_that_nobody_trusted_signed_is_not_deployed(sample: SampleProject, signers: Signers) -> None:
+    """
+    Neither planned nor deployed, whether it is unsigned or somebody else signed it; the reason is the signature.
+
+    Signed by the trusted key, what is missing is only its image.
+    """
+    manifest = sample.folder / "pyproject.toml"
+    manifest.write_text(f'{manifest.read_text()}\n[tool.mlflow-uv.deploy.prod]\ntarget = "compose"\n')
+    sample.commit()
+    command, trusted = ("deploy", VERSION, "--target", "prod"), trust(signers, "first")
+
+    planned = sample.run(*command, "--dry-run", variables=trusted)
+    unsigned = sample.run(*command, variables=trusted)
+    signed(sample, signers, "second")
+    stranger = sample.run(*command, variables=trusted)
+    signed(sample, signers)
+    accepted = sample.run(*command, variables=trusted)
+
+    assert [CHAIN_BROKEN] * 3 == [one.code for one in (planned, unsigned, stranger)], unsigned.stderr
+    assert all("the store has no attestation of wine version 1" in one.stderr for one in (planned, unsigned, stranger))
+    assert (2, True) == (accepted.code, "has no image to deploy" in accepted.stderr), accepted.stderr
+
+
+@LATER
 def test_an_old_signature_is_not_one_of_a_new_version(sample: SampleProject, signers: Signers) -> None:
     """
     The attestations of version 1, copied beside the record of version 2, are valid and about another version.
