@@ -148,7 +148,7 @@ def test_a_build_that_is_cancelled_is_given_up(sample: SampleProject, slow_base:
     """
     The engine stops building, and no image of that name is there.
     """
-    flags = ("--engine", "any", "--base-image", slow_base, "--image", image)
+    flags = ("--engine", "any", "--builder", "engine", "--base-image", slow_base, "--image", image)
 
     result = sample.cancel("build-image", *flags, when=lambda: is_running(f"sleep {TOO_LONG}"))
 
@@ -171,7 +171,9 @@ def test_a_base_image_that_never_answers_is_not_waited_for(
     def asked() -> bool:
         return is_running(f"sleep {TOO_LONG}")
 
-    result = sample.cancel("build-image", "--engine", "docker", "--base-image", slow_base, when=asked)
+    flags = ("--engine", "docker", "--builder", "engine", "--base-image", slow_base)
+
+    result = sample.cancel("build-image", *flags, when=asked)
 
     assert (143, False) == (result.code, asked())
 
