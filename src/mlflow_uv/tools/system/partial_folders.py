@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import shutil
 import sys
 import time
@@ -49,7 +50,10 @@ def remove_abandoned(parent: Path, *, young_s: float = YOUNG_S) -> None:
 
 def replace_folder(new: Path, folder: Path, *, old: Path) -> None:
     """
-    Put `new` in the place of `folder`, and what was there, if anything, at `old` or `new`.
+    Put `new` in the place of `folder`, and what was there, if anything, for a minute beside it.
+
+    A process that is listing the old folder finds all of its files; the next `new_folder` after that removes it. `old`
+    is a free path of the same file system.
 
     `renameat2` of Linux and `renamex_np` of macOS exchange two folders, so that there is always one. Some file systems
     cannot do that: there nothing is in the place for a moment.
@@ -58,9 +62,15 @@ def replace_folder(new: Path, folder: Path, *, old: Path) -> None:
         folder.unlink(missing_ok=True)
     if not folder.exists():
         new.rename(folder)
-    elif not _exchanged(new, folder):
-        folder.rename(old)
+        return
+    if _exchanged(new, folder):
+        replaced = new
+    else:
+        replaced = folder.rename(old)
         new.rename(folder)
+    if replaced.is_dir() and not replaced.is_symlink():
+        os.utime(replaced)  # its age counts from now
+        replaced.rename(folder.with_name(f"{PREFIX}{secrets.token_hex(8)}"))
 
 
 def replace_file(new: Path, file: Path) -> None:

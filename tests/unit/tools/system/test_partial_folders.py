@@ -112,7 +112,22 @@ def test_there_is_always_one_in_the_place(tmp_path: Path) -> None:
             replace_folder(folder(tmp_path / f"new-{number}", str(number)), place, old=tmp_path / f"old-{number}")
         missed, _ = looking.communicate("\n", timeout=60)
 
-    assert ("0\n", "299", "298") == (missed, (place / "file").read_text(), (tmp_path / "new-299" / "file").read_text())
+    assert ("0\n", "299") == (missed, (place / "file").read_text())
+
+
+def test_what_was_replaced_stays_for_a_minute(tmp_path: Path) -> None:
+    """
+    A process that is listing it finds all of its files, however old they are; the next folder removes it later.
+    """
+    place = folder(tmp_path / "place", "old")
+    os.utime(place, (0, 0))
+    replace_folder(folder(tmp_path / "new", "new"), place, old=tmp_path / "free")
+
+    with new_folder(tmp_path):
+        kept = [file.read_text() for file in tmp_path.glob(".new-*/file")]
+    remove_abandoned(tmp_path, young_s=-1)
+
+    assert (["old"], ["place"]) == (kept, names(tmp_path))
 
 
 def test_a_folder_is_put_where_none_was(tmp_path: Path) -> None:

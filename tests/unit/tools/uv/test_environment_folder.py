@@ -99,7 +99,7 @@ def test_an_environment_in_use_is_made_anew_only_by_who_began_later(environment:
         process.communicate("\n", timeout=60)
 
     assert ("half", "old", "new") == (half, meanwhile, environment.python.read_text())
-    assert ["key", "key.lock"] == sorted(path.name for path in environment.folder.parent.iterdir())
+    assert ["key", "key.lock"] == sorted(path.name for path in environment.folder.parent.glob("[!.]*"))
 
 
 def test_what_a_killed_process_left_is_nothing_and_the_next_one_makes_it(environment: EnvironmentFolder) -> None:
