@@ -1,4 +1,4 @@
-"""Keeps garbage collection from looking at what a program imports when it starts: it takes a fifth of that time."""
+"""Keeps garbage collection from looking at what a program imports when it starts."""
 
 import gc
 

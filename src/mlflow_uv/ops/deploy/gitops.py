@@ -164,7 +164,7 @@ class RepositoryDeployment:
         if self._pull_requests is not None:
             raise ToolFailed(
                 what=f"a pull request does not return {self._path} at once",
-                why=f"`{self._settings.branch}` names version {named.version}, and only who may merge changes it",
+                why=f"`{self._settings.branch}` names version {named.version}, and only a merge changes it",
                 fix="revert the merge of the pull request",
             )
         message = f"Return {self._options.name} to what was before version {named.version}\n"

@@ -48,7 +48,7 @@ _DIGEST, _PLUGIN, _CONFIG = "model digest", "plugin", "config"
 @lazy_dataclass
 class PluginNote:
     """
-    What a plugin was told to run: the facts of a version with their state, and the configuration that it was given.
+    What a plugin was called to deploy: the facts of a version with their state, and the configuration given to it.
 
     `before` is what ran before, without what ran before that.
     """

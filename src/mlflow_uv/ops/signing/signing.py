@@ -87,7 +87,7 @@ def workflow_signer(sigstore: str, tools: Tools) -> WorkflowIdentity:
         token = workflow_identity(tools.web, variables, _AUDIENCE)
         return WorkflowIdentity(shown="this job of GitHub", token=token, sigstore=config)
     raise BadInput(
-        what="nobody is known who signs without a key",
+        what="there is no identity to sign with instead of a key",
         why=f"{IDENTITY_TOKEN} is not set, and this is no job of GitHub with the permission `id-token: write`",
         fix=local(f"a token for the audience {_AUDIENCE} in {IDENTITY_TOKEN}", "permissions: id-token: write"),
     )

@@ -46,5 +46,5 @@ DEPLOYMENT_PREFIX = "mlflow-uv.deployment."
 # Annotation of an object in a repository: the model and the number of its version, MODEL/NUMBER.
 MODEL_VERSION = "mlflow-uv.model-version"
 
-# Prefix of what a plugin of `mlflow.deployments` was told to run, on versions: plugins do not say it.
+# Prefix of what a plugin of `mlflow.deployments` was called to deploy, on versions: plugins do not report it.
 PLUGIN_PREFIX = "mlflow-uv.plugin."

@@ -132,7 +132,7 @@ class _Scan:
             if not certain and counted and used:
                 self.pickles.append(place)
             for found in counted:
-                yield from self._judged(found, place)
+                yield from self._unknown_import(found, place)
             if broken and (isinstance(broken, Unscannable) or (first and certain)):
                 yield Suspicion(place=place, why=f"it is a pickle that cannot be scanned to its end: {broken}")
             first = False
@@ -140,7 +140,7 @@ class _Scan:
                 return
             stream.seek(-1, 1)
 
-    def _judged(self, found: PickleImport, place: str) -> Iterator[Suspicion]:
+    def _unknown_import(self, found: PickleImport, place: str) -> Iterator[Suspicion]:
         if found.suspicious(self.own) and not self._is_allowed(found.shown):
             yield Suspicion(
                 place=place,
@@ -182,7 +182,7 @@ class _Scan:
                 if isinstance(node.get(module), str) and isinstance(node.get(name), str):
                     names[node[module], node[name]] = None
         for module, name in names:
-            yield from self._judged(PickleImport(module=module, name=name, position=0), place)
+            yield from self._unknown_import(PickleImport(module=module, name=name, position=0), place)
 
     def _zip(self, stream: BinaryIO, place: str, depth: int) -> Iterator[Suspicion]:
         try:

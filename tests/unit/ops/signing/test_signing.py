@@ -69,7 +69,7 @@ def test_the_identity_is_that_of_the_variable_else_of_the_job(tmp_path: Path) ->
     assert "claims" not in repr(asked)
 
 
-@pytest.mark.parametrize(("content", "what"), [("{", "is not the JSON of a Sigstore"), ("{}", "nobody is known who")])
+@pytest.mark.parametrize(("content", "what"), [("{", "is not the JSON of a Sigstore"), ("{}", "there is no identity")])
 def test_without_a_token_or_a_configuration_nothing_is_signed(tmp_path: Path, content: str, what: str) -> None:
     """
     Before anything is asked.
