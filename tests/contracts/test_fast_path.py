@@ -23,7 +23,7 @@ from tests.contracts.serving_process import JSON, Starter
 from tests.waiting import CEILING_S
 
 Corpus = Callable[..., dict[str, Any]]
-CORE, LARGE = 4000, 40_000
+CORE, LARGE = 20_000, 200_000
 FLOATS, MANY_FLOATS = 200_000, 1_000_000
 SEED = 1
 FAULTS = (
