@@ -256,7 +256,10 @@ def healthy(port: int) -> bool:
 
 def processes(pid: int) -> list[int]:
     """A process and all below it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except FileNotFoundError:  # it ended
+        return []
     return [pid, *(below for child in children for below in processes(int(child)))]
 
 

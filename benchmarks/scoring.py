@@ -131,7 +131,10 @@ def processes() -> Iterator[tuple[int, float]]:
 
 def family(pid: int) -> set[int]:
     """A process and those that it started, which have not ended."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except FileNotFoundError:
+        return set()
     return {pid}.union(*map(family, map(int, children)))
 
 
