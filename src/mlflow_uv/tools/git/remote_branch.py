@@ -164,8 +164,8 @@ class RemoteBranch:
         return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in whom.items()}
 
     def _refused(self, what: str, done: Completed) -> ToolFailed:
-        said = [line for line in done.stderr.splitlines() if line.startswith(("fatal:", "error:", "remote:", " !"))]
-        why = mask((said[0] if said else done.last_line).encode(errors="replace").decode(), ())
+        errors = [line for line in done.stderr.splitlines() if line.startswith(("fatal:", "error:", "remote:", " !"))]
+        why = mask((errors[0] if errors else done.last_line).encode(errors="replace").decode(), ())
         fix = local(
             "give git a credential helper or an SSH key for it", "set GITHUB_TOKEN to a token that may write to it"
         )
