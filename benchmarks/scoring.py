@@ -320,7 +320,8 @@ def interpreter(environment: Path) -> Path:
 def with_mlserver(environment: Path, python: Path, mlflow: str) -> Path | None:
     """The Python of an environment with MLServer and this version of MLflow, None if it cannot be made."""
     installed = environment / "bin" / "python"
-    wanted = ("mlserver>=1.7", "mlserver-mlflow>=1.7", f"mlflow=={mlflow}")
+    # With uvloop 0.22 its parallel workers end at their start: they ask for an event loop that nobody made.
+    wanted = ("mlserver>=1.7", "mlserver-mlflow>=1.7", "uvloop<0.22", f"mlflow=={mlflow}")
     for argv in (("venv", "--python", python, environment), ("pip", "install", "--python", installed, *wanted)):
         call = [UV, *argv, "--quiet", "--no-config"]
         done = subprocess.run(call, env=VARIABLES, check=False, capture_output=True, text=True)
