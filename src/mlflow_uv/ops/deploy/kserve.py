@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...command.errors import NotServing, ToolFailed
-from ...command.wording import Wording, option
-from ...core.deploy.canary import NO_TRAFFIC, SharedTraffic
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.inference_manifests import inference_service, storage_of, with_canary
 from ...core.deploy.manifests import PodSpec
@@ -20,14 +18,12 @@ from ...core.deploy.running import RUNNING
 from ...core.deploy.settings import InferenceSettings
 from ...core.image.dockerfile import PORT
 from ...core.security.documents import parse_json
-from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.containers import DEPLOYMENT
 from ...tools.kubernetes.kubectl import Cluster, Object
-from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
-from ..verify.endpoint import ask
+from .cluster_service import ClusterService, Pending
 from .kubectl_client import connected
 from .pods import KEYS, condition_of, facts_in, hopeless, image_in, pod_of, require_image, served_facts
 from .target import (
@@ -45,7 +41,6 @@ from .target import (
 )
 
 KINDS = "inferenceservices,configmaps"
-_POLL_S = 1.0
 _MOVES_S = 120.0  # within which KServe moves the traffic
 _BEFORE = "before"
 _REVISION = "serving.knative.dev/revision"
@@ -70,20 +65,17 @@ class _Seen:
         return self.kept if self.share is not None and self.kept is not None else self.service
 
 
-class KServeService:
+class KServeService(ClusterService[InferenceSettings]):
     """See target.DeploymentTarget and target.TrafficSplit."""
 
+    settings_type = InferenceSettings
+
     def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
-        assert isinstance(options.settings, InferenceSettings)  # noqa: S101  # those of its kind
-        self._options = options
-        self._settings = options.settings
-        self._cluster = cluster
-        self._tools = tools
+        super().__init__(options, cluster, tools)
         self._before = _Seen()
         self._wanted: dict[str, Any] = {}
         self._pod: PodSpec | None = None
         self._earlier = ""  # the newest revision before `apply`
-        self._applied = False
 
     def observe(self) -> DeployedVersion:
         """See DeploymentTarget."""
@@ -130,16 +122,12 @@ class KServeService:
     def ask_new(self, expected: Expected) -> ObservedServer | None:
         """See DeploymentTarget; through the API server, past the ingress."""
         with self._forwarded(str(_status(self._require()).get("latestReadyRevision", ""))) as address:
-            return ask(Endpoint(self._tools.web, endpoint_address(address), NO_HEADERS), expected, self._tools)
+            return self._asked(address, expected)
 
     def share(self, percent: int) -> None:
         """See TrafficSplit."""
         self._cluster.apply((with_canary(self._wanted, percent),))
         self._moved(lambda parts: any(part.get("latestRevision") and part.get("percent") == percent for part in parts))
-
-    def served(self) -> SharedTraffic:
-        """See TrafficSplit; KServe does not tell."""
-        return NO_TRAFFIC
 
     def shift(self) -> None:
         """See DeploymentTarget."""
@@ -160,7 +148,7 @@ class KServeService:
         seen = self._seen()
         if seen.share is not None and seen.kept is not None:
             self._return_to(seen.kept)
-        self._cluster.delete("configmaps", self._label)
+        self._cluster.delete("configmaps", self._label())
 
     def undo(self) -> None:
         """See DeploymentTarget; KServe gets the manifest before, which makes a revision like the one before."""
@@ -172,22 +160,18 @@ class KServeService:
         if back is None:
             raise ToolFailed(what="there is nothing to return to", why="the manifest that ran before is gone")
         self._return_to(back)
-        self._cluster.delete("configmaps", self._label)
+        self._cluster.delete("configmaps", self._label())
 
     def remove(self) -> None:
         """See DeploymentTarget."""
         require_own_model(self._options, self.observe())
-        self._cluster.delete(KINDS, self._label)
+        self._cluster.delete(KINDS, self._label())
 
     # what runs
 
-    @property
-    def _label(self) -> str:
-        return f"{DEPLOYMENT}={self._options.name}"
-
     def _seen(self) -> _Seen:
         service = kept = None
-        for found in self._cluster.find(KINDS, self._label):
+        for found in self._cluster.find(KINDS, self._label()):
             if found["kind"] == "ConfigMap":
                 kept = _kept_in(found)
             else:
@@ -254,39 +238,39 @@ class KServeService:
 
     def _ready(self, earlier: str) -> None:
         """Wait until there is a newer revision than an earlier one, and it is ready. Raises NotServing."""
-        until = self._tools.clock.now_s() + self._options.deadline_s
-        while True:
+
+        def pending() -> Pending | None:
             service = self._require()
             status, shown = _status(service), service.get("status") or {}
             created, ready = status.get("latestCreatedRevision", ""), status.get("latestReadyRevision", "")
             current = shown.get("observedGeneration", 1 << 62) >= service["metadata"].get("generation", 0)
             if current and created and created not in (earlier, None) and created == ready:
-                return
+                return None
             why = _failure(service)
             if not why and created and created != earlier:
-                why = hopeless(self._cluster.find("pods", f"{self._label},{_REVISION}={created}"))
-            if why or self._tools.clock.now_s() >= until:
-                message = condition_of(service, "Ready")[1]
-                newest = f"its newest revision is {created or 'not there'}"
-                late = f"after {self._options.deadline_s:.0f} s {newest}. {message}"
-                raise NotServing(
-                    what=f"the InferenceService `{self._options.name}` is not ready" + ("" if why else " in time"),
-                    why=why or late.strip(),
-                    fix=Wording(option("deadline", "SECONDS"), " if it only needs longer"),
-                )
-            self._tools.clock.wait(_POLL_S)
+                why = hopeless(self._cluster.find("pods", f"{self._label()},{_REVISION}={created}"))
+            newest = f"its newest revision is {created or 'not there'}"
+            late = f"after {self._options.deadline_s:.0f} s {newest}. {condition_of(service, 'Ready')[1]}"
+            return Pending(late=late.strip(), failed=why)
+
+        self._await_ready(f"the InferenceService `{self._options.name}` is", pending, self._options.deadline_s)
 
     def _moved(self, is_so: Callable[[list[Mapping[str, Any]]], bool]) -> None:
-        until = self._tools.clock.now_s() + _MOVES_S
-        while not is_so(_status(self._require()).get("traffic") or []):
-            if self._tools.clock.now_s() >= until:
-                raise ToolFailed(
-                    what="KServe does not move the requests",
-                    why=f"after {_MOVES_S:.0f} s its status has another traffic; only its mode with Knative moves it",
-                    fix=f"look at it with `kubectl describe inferenceservice {self._options.name}"
-                    f" --namespace {self._settings.namespace}`",
-                )
-            self._tools.clock.wait(_POLL_S)
+        late = f"after {_MOVES_S:.0f} s its status has another traffic; only its mode with Knative moves it"
+
+        def pending() -> Pending | None:
+            return None if is_so(_status(self._require()).get("traffic") or []) else Pending(late=late)
+
+        self._await(
+            pending,
+            _MOVES_S,
+            lambda pending: ToolFailed(
+                what="KServe does not move the requests",
+                why=pending.late,
+                fix=f"look at it with `kubectl describe inferenceservice {self._options.name}"
+                f" --namespace {self._settings.namespace}`",
+            ),
+        )
 
 
 def open_target(options: DeploymentOptions, tools: Tools) -> KServeService:

@@ -4,21 +4,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from ...command.errors import NotServing, ToolFailed
-from ...command.wording import Wording, option
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.manifests import PodSpec, service_to, workload
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
 from ...core.deploy.settings import KubernetesSettings
 from ...core.image.dockerfile import PORT
-from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...tools.engines.containers import DEPLOYMENT, PART
+from ...tools.engines.containers import PART
 from ...tools.kubernetes.kubectl import Cluster, Object
-from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
-from ..verify.endpoint import ask
+from .cluster_service import ClusterService, Pending
 from .kubectl_client import connected
 from .pods import KEYS, facts_in, hopeless, image_in, pod_of, require_image
 from .target import (
@@ -36,33 +33,35 @@ from .target import (
 )
 
 WORKLOAD = "deployments,poddisruptionbudgets,horizontalpodautoscalers"
-_POLL_S = 1.0
 
 
 @lazy_dataclass
 class _Colours:
-    """The Deployments by colour, and the colour that the Service leads to, None without a Service."""
+    """
+    The Deployments by colour, and the colour that the Service leads to, None without a Service.
+
+    `colours` are those of all objects. An autoscaler is of a colour without a Deployment where a removal was
+    interrupted; it would scale the next pods of the colour.
+    """
 
     deployments: Mapping[str, Object]
     active: str | None
+    colours: frozenset[str] = frozenset()
 
     def colour_for_new(self) -> str:
         """The colour of new pods."""
         return next(colour for colour in SLOTS if colour != self.active)
 
 
-class KubernetesService:
+class KubernetesService(ClusterService[KubernetesSettings]):
     """See target.DeploymentTarget."""
 
+    settings_type = KubernetesSettings
+
     def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
-        assert isinstance(options.settings, KubernetesSettings)  # noqa: S101  # those of its kind
-        self._options = options
-        self._settings = options.settings
-        self._cluster = cluster
-        self._tools = tools
+        super().__init__(options, cluster, tools)
         self._before = _Colours(deployments={}, active=None)
         self._pod: PodSpec | None = None
-        self._applied = False
 
     def observe(self) -> DeployedVersion:
         """See DeploymentTarget."""
@@ -92,7 +91,7 @@ class KubernetesService:
         """See DeploymentTarget; what an interrupted run left in this colour is removed first."""
         del wanted  # planned
         pod = self._planned()
-        if pod.slot in self._before.deployments:
+        if pod.slot in self._before.colours:
             self._cluster.delete(WORKLOAD, self._label(pod.slot))
         self._applied = True
         self._cluster.apply(workload(pod, self._settings, KEYS))
@@ -101,33 +100,28 @@ class KubernetesService:
 
     def wait(self) -> None:
         """See DeploymentTarget."""
-        pod, shown = self._planned(), ""
-        until = self._tools.clock.now_s() + self._options.deadline_s
-        while True:
-            deployment = self._seen().deployments.get(pod.slot)
-            if deployment is None:
-                raise NotServing(what=f"the Deployment `{pod.name}` is gone", why="somebody deleted it")
-            status = deployment.get("status") or {}
-            available, wanted = status.get("availableReplicas") or 0, self._settings.replicas
-            current = (status.get("observedGeneration") or 0) >= deployment["metadata"].get("generation", 0)
-            if current and available >= wanted and (status.get("updatedReplicas") or 0) >= wanted:
-                return
-            if (progress := f"  {available} of {wanted} pods are ready") != shown:
-                self._tools.console.say(shown := progress)
-            why = hopeless(self._cluster.find("pods", self._label(pod.slot)))
-            if why or self._tools.clock.now_s() >= until:
-                raise NotServing(
-                    what=f"the pods of `{pod.name}` are not ready" + ("" if why else " in time"),
-                    why=why or f"{available} of {wanted} are after {self._options.deadline_s:.0f} s",
-                    fix=Wording(option("deadline", "SECONDS"), " if they only need longer"),
-                )
-            self._tools.clock.wait(_POLL_S)
+        self._await_ready(f"the pods of `{self._planned().name}` are", self._pending, self._options.deadline_s)
+
+    def _pending(self) -> Pending | None:
+        pod, wanted = self._planned(), self._settings.replicas
+        deployment = self._seen().deployments.get(pod.slot)
+        if deployment is None:
+            raise NotServing(what=f"the Deployment `{pod.name}` is gone", why="somebody deleted it")
+        status = deployment.get("status") or {}
+        available = status.get("availableReplicas") or 0
+        current = (status.get("observedGeneration") or 0) >= deployment["metadata"].get("generation", 0)
+        if current and available >= wanted and (status.get("updatedReplicas") or 0) >= wanted:
+            return None
+        return Pending(
+            shown=f"  {available} of {wanted} pods are ready",
+            failed=hopeless(self._cluster.find("pods", self._label(pod.slot))),
+            late=f"{available} of {wanted} are after {self._options.deadline_s:.0f} s",
+        )
 
     def ask_new(self, expected: Expected) -> ObservedServer | None:
         """See DeploymentTarget; through the API server, so that no address of a pod must be reachable."""
         with self._cluster.forwarded(f"deployment/{self._planned().name}", PORT) as port:
-            address = endpoint_address(f"http://127.0.0.1:{port}")
-            return ask(Endpoint(self._tools.web, address, NO_HEADERS), expected, self._tools)
+            return self._asked(f"http://127.0.0.1:{port}", expected)
 
     def shift(self) -> None:
         """See DeploymentTarget."""
@@ -142,9 +136,8 @@ class KubernetesService:
     def settle(self) -> None:
         """See DeploymentTarget; pods that end answer what they got."""
         seen = self._seen()
-        for colour in seen.deployments:
-            if colour != seen.active:
-                self._cluster.delete(WORKLOAD, self._label(colour))
+        for colour in seen.colours - {seen.active}:
+            self._cluster.delete(WORKLOAD, self._label(colour))
 
     def undo(self) -> None:
         """See DeploymentTarget; the Service before is applied again."""
@@ -171,27 +164,27 @@ class KubernetesService:
 
     def _remove_own(self, seen: _Colours, *, keep: str | None) -> None:
         """Delete the other colours of this model; those of another one, and its Service, are not touched."""
-        for colour, deployment in seen.deployments.items():
-            if colour != keep and not models_of(_facts_of(deployment)) - {self._options.model}:
+        for colour in seen.colours - {keep}:
+            deployment = seen.deployments.get(colour)
+            facts = None if deployment is None else _facts_of(deployment)
+            if not models_of(facts) - {self._options.model}:
                 self._cluster.delete(WORKLOAD, self._label(colour))
 
     # what runs
 
-    def _label(self, colour: str | None = None) -> str:
-        label = f"{DEPLOYMENT}={self._options.name}"
-        return label if colour is None else f"{label},{PART}={colour}"
-
     def _seen(self) -> _Colours:
-        objects = self._cluster.find("deployments,services", self._label())
+        objects = self._cluster.find(f"services,{WORKLOAD}", self._label())
         deployments = {
             str(found["metadata"]["labels"].get(PART)): found for found in objects if found["kind"] == "Deployment"
         }
         services = [found for found in objects if found["kind"] == "Service"]
         active = services[0]["spec"].get("selector", {}).get(PART) if services else None
-        return _Colours(deployments=deployments, active=active)
+        workloads = [found for found in objects if found["kind"] != "Service"]
+        colours = frozenset(str(found["metadata"]["labels"].get(PART)) for found in workloads)
+        return _Colours(deployments=deployments, active=active, colours=colours)
 
     def _deployed(self, seen: _Colours) -> DeployedVersion:
-        leftovers = tuple(f"{self._options.name}-{colour}" for colour in seen.deployments if colour != seen.active)
+        leftovers = tuple(f"{self._options.name}-{colour}" for colour in sorted(seen.colours) if colour != seen.active)
         models = models_of(*map(_facts_of, seen.deployments.values()))
         if seen.active is None:
             return DeployedVersion(leftovers=leftovers, models=models) if leftovers else NOT_DEPLOYED

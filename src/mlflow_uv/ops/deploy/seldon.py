@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...command.errors import NotServing, ToolFailed
-from ...command.wording import Wording, option
-from ...core.deploy.canary import NO_TRAFFIC, SharedTraffic
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.inference_manifests import seldon_deployment, seldon_predictor, storage_of, with_shares
 from ...core.deploy.manifests import CONTAINER
@@ -18,13 +16,10 @@ from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
 from ...core.deploy.settings import InferenceSettings
 from ...core.image.dockerfile import PORT
-from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
-from ...tools.engines.containers import DEPLOYMENT, PART
 from ...tools.kubernetes.kubectl import Cluster, Object
-from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
-from ..verify.endpoint import ask
+from .cluster_service import ClusterService, Pending
 from .kubectl_client import connected
 from .pods import KEYS, facts_in, hopeless, image_in, is_ready, pod_of, require_image, served_facts
 from .target import (
@@ -43,23 +38,19 @@ from .target import (
 
 KINDS = "seldondeployments"
 _MLSERVER_PORT = 9000  # of the server that Seldon runs for MLFLOW_SERVER
-_POLL_S = 1.0
 
 Predictor = Mapping[str, Any]
 
 
-class SeldonService:
+class SeldonService(ClusterService[InferenceSettings]):
     """See target.DeploymentTarget and target.TrafficSplit."""
 
+    settings_type = InferenceSettings
+
     def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
-        assert isinstance(options.settings, InferenceSettings)  # noqa: S101  # those of its kind
-        self._options = options
-        self._settings = options.settings
-        self._cluster = cluster
-        self._tools = tools
+        super().__init__(options, cluster, tools)
         self._before: tuple[Predictor, ...] = ()
         self._new: dict[str, Any] | None = None
-        self._applied = False
 
     def observe(self) -> DeployedVersion:
         """See DeploymentTarget."""
@@ -104,36 +95,28 @@ class SeldonService:
 
     def wait(self) -> None:
         """See DeploymentTarget."""
-        slot, shown = str(self._planned()["name"]), ""
-        until = self._tools.clock.now_s() + self._options.deadline_s
-        while True:
-            pods = self._pods(slot)
-            ready, wanted = sum(map(is_ready, pods)), self._settings.replicas
-            if ready >= wanted:
-                return
-            if (progress := f"  {ready} of {wanted} pods are ready") != shown:
-                self._tools.console.say(shown := progress)
-            why = hopeless(pods) or _failure(self._seen())
-            if why or self._tools.clock.now_s() >= until:
-                raise NotServing(
-                    what=f"the pods of the predictor `{slot}` are not ready" + ("" if why else " in time"),
-                    why=why or f"{ready} of {wanted} are after {self._options.deadline_s:.0f} s",
-                    fix=Wording(option("deadline", "SECONDS"), " if they only need longer"),
-                )
-            self._tools.clock.wait(_POLL_S)
+        slot = self._planned()["name"]
+        self._await_ready(f"the pods of the predictor `{slot}` are", self._pending, self._options.deadline_s)
+
+    def _pending(self) -> Pending | None:
+        pods = self._pods(str(self._planned()["name"]))
+        ready, wanted = sum(map(is_ready, pods)), self._settings.replicas
+        if ready >= wanted:
+            return None
+        return Pending(
+            shown=f"  {ready} of {wanted} pods are ready",
+            failed=hopeless(pods) or _failure(self._seen()),
+            late=f"{ready} of {wanted} are after {self._options.deadline_s:.0f} s",
+        )
 
     def ask_new(self, expected: Expected) -> ObservedServer | None:
         """See DeploymentTarget; a ready pod is asked through the API server, past Seldon's executor."""
         with self._forwarded(str(self._planned()["name"])) as address:
-            return ask(Endpoint(self._tools.web, endpoint_address(address), NO_HEADERS), expected, self._tools)
+            return self._asked(address, expected)
 
     def share(self, percent: int) -> None:
         """See TrafficSplit."""
         self._apply((self._before[0], self._planned()), 100 - percent, percent)
-
-    def served(self) -> SharedTraffic:
-        """See TrafficSplit; Seldon does not tell."""
-        return NO_TRAFFIC
 
     def shift(self) -> None:
         """See DeploymentTarget."""
@@ -173,12 +156,12 @@ class SeldonService:
     def remove(self) -> None:
         """See DeploymentTarget."""
         require_own_model(self._options, self.observe())
-        self._cluster.delete(KINDS, f"{DEPLOYMENT}={self._options.name}")
+        self._cluster.delete(KINDS, self._label())
 
     # what runs
 
     def _seen(self) -> Object | None:
-        return next(iter(self._cluster.find(KINDS, f"{DEPLOYMENT}={self._options.name}")), None)
+        return next(iter(self._cluster.find(KINDS, self._label())), None)
 
     def _deployed(self, seen: Object | None) -> DeployedVersion:
         predictors = _predictors(seen)
@@ -198,7 +181,7 @@ class SeldonService:
         )
 
     def _pods(self, slot: str) -> tuple[Object, ...]:
-        return self._cluster.find("pods", f"{DEPLOYMENT}={self._options.name},{PART}={slot}")
+        return self._cluster.find("pods", self._label(slot))
 
     def _planned(self) -> dict[str, Any]:
         assert self._new is not None  # noqa: S101  # plan made it
@@ -221,14 +204,12 @@ class SeldonService:
 
     def _gone(self, slot: str) -> None:
         """Wait until the pods of a predictor that was removed are gone, since the next one has its name."""
-        until = self._tools.clock.now_s() + self._options.deadline_s
-        while self._pods(slot):
-            if self._tools.clock.now_s() >= until:
-                raise ToolFailed(
-                    what=f"the pods of the predictor `{slot}` do not end",
-                    why="an interrupted run left them, and the new ones have their name",
-                )
-            self._tools.clock.wait(_POLL_S)
+        pending = Pending(late="an interrupted run left them, and the new ones have their name")
+        self._await(
+            lambda: pending if self._pods(slot) else None,
+            self._options.deadline_s,
+            lambda pending: ToolFailed(what=f"the pods of the predictor `{slot}` do not end", why=pending.late),
+        )
 
 
 def open_target(options: DeploymentOptions, tools: Tools) -> SeldonService:

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
-from ...command.wording import Wording, option
-from ...core.deploy.canary import NO_TRAFFIC, SharedTraffic
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.inference_manifests import stored_at
 from ...core.deploy.running import RUNNING
@@ -20,12 +18,12 @@ from ...core.deploy.served_containers import SLOTS
 from ...core.deploy.settings import Seldon2Settings
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...tools.engines.containers import DEPLOYMENT, PART
+from ...tools.engines.containers import PART
 from ...tools.kubernetes.kubectl import Cluster, Object
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
-from ..verify.endpoint import ask
+from .cluster_service import ClusterService, Pending
 from .kubectl_client import connected
 from .pods import KEYS, condition_of, facts_in
 from .target import (
@@ -46,7 +44,6 @@ MODELS, EXPERIMENTS = "models.mlops.seldon.io", "experiments.mlops.seldon.io"
 _MESH, _MESH_PORT = "service/seldon-mesh", 80
 _HEADER = "Seldon-Model"
 _DIGEST, _FILES = "model digest", "files"
-_POLL_S = 1.0
 _MOVES_S = 120.0  # within which an Experiment leads the requests
 
 
@@ -59,19 +56,16 @@ class _SeenModels:
     experiment: Object | None = None
 
 
-class Seldon2Service:
+class Seldon2Service(ClusterService[Seldon2Settings]):
     """See target.DeploymentTarget and target.TrafficSplit."""
 
+    settings_type = Seldon2Settings
+
     def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
-        assert isinstance(options.settings, Seldon2Settings)  # noqa: S101  # those of its kind
-        self._options = options
-        self._settings = options.settings
-        self._cluster = cluster
-        self._tools = tools
+        super().__init__(options, cluster, tools)
         self._before: str | None = None
         self._new: dict[str, Any] | None = None
         self._slot = SLOTS[0]
-        self._applied = False
 
     def observe(self) -> DeployedVersion:
         """See DeploymentTarget."""
@@ -137,16 +131,12 @@ class Seldon2Service:
     def ask_new(self, expected: Expected) -> ObservedServer | None:
         """See DeploymentTarget; the Model by its own name, which no client knows."""
         with self._forwarded(self._name(self._slot)) as endpoint:
-            return ask(endpoint, expected, self._tools)
+            return self._asked(endpoint, expected)
 
     def share(self, percent: int) -> None:
         """See TrafficSplit."""
         assert self._before is not None  # noqa: S101  # a version ran before
         self._lead((self._before, 100 - percent), (self._slot, percent))
-
-    def served(self) -> SharedTraffic:
-        """See TrafficSplit; Seldon does not tell."""
-        return NO_TRAFFIC
 
     def shift(self) -> None:
         """See DeploymentTarget."""
@@ -191,21 +181,17 @@ class Seldon2Service:
         """See DeploymentTarget; the Experiment first, since it refers to the Models."""
         require_own_model(self._options, self.observe())
         for kind in (EXPERIMENTS, MODELS):
-            self._cluster.delete(kind, self._label)
+            self._cluster.delete(kind, self._label())
 
     # what runs
-
-    @property
-    def _label(self) -> str:
-        return f"{DEPLOYMENT}={self._options.name}"
 
     def _name(self, slot: str) -> str:
         return f"{self._options.name}-{slot}"
 
     def _seen(self) -> _SeenModels:
-        found = self._cluster.find(MODELS, self._label)
+        found = self._cluster.find(MODELS, self._label())
         models = {str(model["metadata"]["labels"].get(PART)): model for model in found}
-        experiment = next(iter(self._cluster.find(EXPERIMENTS, self._label)), None)
+        experiment = next(iter(self._cluster.find(EXPERIMENTS, self._label())), None)
         candidates = () if experiment is None else experiment["spec"].get("candidates") or ()
         active = next((slot for slot in models for first in candidates[:1] if first["name"] == self._name(slot)), None)
         return _SeenModels(models=models, active=active, experiment=experiment)
@@ -251,29 +237,24 @@ class Seldon2Service:
 
     def _delete(self, *slots: str) -> None:
         for slot in slots:
-            self._cluster.delete(MODELS, f"{self._label},{PART}={slot}")
+            self._cluster.delete(MODELS, self._label(slot))
 
     def _ready(self, kind: str, slot: str | None, seconds: float) -> None:
         """Wait until an object is ready in its newest generation. Raises NotServing."""
-        label = self._label if slot is None else f"{self._label},{PART}={slot}"
-        until = self._tools.clock.now_s() + seconds
-        while True:
-            found = next(iter(self._cluster.find(kind, label)), None)
+        name = self._options.name if slot is None else self._name(slot)
+
+        def pending() -> Pending | None:
+            found = next(iter(self._cluster.find(kind, self._label(slot))), None)
             if found is None:
-                raise NotServing(what=f"{kind} with {label} is gone", why="somebody deleted it")
-            status, shown = found.get("status") or {}, f"`{found['metadata']['name']}`"
-            current = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
+                raise NotServing(what=f"{kind} `{name}` is gone", why="somebody deleted it")
+            current = (found.get("status") or {}).get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
             ready, why = condition_of(found, "Ready")
             if current and ready == "True":
-                return
-            failure = _failure(found) if current else ""
-            if failure or self._tools.clock.now_s() >= until:
-                raise NotServing(
-                    what=f"{shown} is not ready" + ("" if failure else " in time"),
-                    why=failure or f"after {seconds:.0f} s: {why or 'Seldon gives no reason'}",
-                    fix=Wording(option("deadline", "SECONDS"), " if it only needs longer"),
-                )
-            self._tools.clock.wait(_POLL_S)
+                return None
+            late = f"after {seconds:.0f} s: {why or 'Seldon gives no reason'}"
+            return Pending(late=late, failed=_failure(found) if current else "")
+
+        self._await_ready(f"`{name}` is", pending, seconds)
 
 
 def open_target(options: DeploymentOptions, tools: Tools) -> Seldon2Service:

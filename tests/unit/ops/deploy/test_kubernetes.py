@@ -32,6 +32,38 @@ def test_the_service_is_applied_last_and_its_old_manifest_to_return() -> None:
     assert {"prod-blue", "prod"} == {name for _, name in world.cluster.objects}
 
 
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_an_autoscaler_that_an_interrupted_removal_left_does_not_scale_the_next_pods(version: str) -> None:
+    """
+    Its Deployment is gone already; the pods that get its colour have a fixed number, and none is left of the other.
+    """
+    scaled, world = cluster_world(max_replicas=4), cluster_world()
+    world.cluster = scaled.cluster
+    deploy(scaled, "1")
+    begin(scaled.target(), wanted_version("2"))
+    del world.cluster.objects["deployment", "prod-blue"]
+    left = world.target().observe().leftovers
+
+    deploy(world, version)
+
+    names = {name for kind, name in world.cluster.objects if kind == "horizontalpodautoscaler"}
+    assert (("prod-blue",), set()) == (left, names)
+
+
+def test_an_autoscaler_without_pods_is_removed_when_a_deployment_has_settled() -> None:
+    """
+    Nothing else of its colour is there.
+    """
+    world = cluster_world(max_replicas=4)
+    deploy(world, "1")
+    begin(world.target(), wanted_version("2"), up_to="apply")
+    del world.cluster.objects["deployment", "prod-green"]
+
+    world.target().settle()
+
+    assert {"prod-blue", "prod"} == {name for _, name in world.cluster.objects}
+
+
 def test_pods_that_will_not_start_are_not_waited_for() -> None:
     """
     The reason of the container is that of the error.

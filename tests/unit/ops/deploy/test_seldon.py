@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlflow_uv.command.errors import NotServing, ToolFailed
+from mlflow_uv.command.errors import NotServing
 from mlflow_uv.ops.deploy.seldon import SeldonService
 
 from .inference_platforms import seldon_world
@@ -44,25 +44,6 @@ def test_what_a_killed_run_left_is_removed_before_its_name_is_used_again() -> No
 
     assert {"blue": 100} == world.cluster.shares[0]
     assert "3" == world.target().observe().version
-
-
-def test_a_later_run_returns_to_the_predictor_that_is_still_there() -> None:
-    """
-    Without one there is nothing to return to.
-    """
-    world = seldon_world()
-    deploy(world, "1")
-    begin(world.target(), wanted_version("2"))
-    target = world.target()
-    target.plan(wanted_version("2"))
-
-    target.undo()
-
-    assert "1" == world.target().observe().version
-    lone = world.target()
-    lone.plan(wanted_version("1"))
-    with pytest.raises(ToolFailed, match="nothing to return to"):
-        lone.undo()
 
 
 def test_a_deployment_that_seldon_gives_up_is_not_waited_for() -> None:

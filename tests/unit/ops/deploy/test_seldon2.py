@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, NotServing, ToolFailed
+from mlflow_uv.command.errors import BadInput, NotServing
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.deploy.rollout import ask_live
 from mlflow_uv.ops.deploy.seldon2 import Seldon2Service
@@ -81,25 +81,6 @@ def test_a_status_of_an_older_generation_counts_as_none() -> None:
 
     with pytest.raises(NotServing, match="in time"):
         target.wait()
-
-
-def test_a_later_run_returns_to_the_model_that_is_still_there() -> None:
-    """
-    Without one there is nothing to return to.
-    """
-    world = seldon2_world()
-    deploy(world, "1")
-    begin(world.target(), wanted_version("2"))
-    target = world.target()
-    target.plan(wanted_version("2"))
-
-    target.undo()
-
-    assert "1" == world.target().observe().version
-    lone = world.target()
-    lone.plan(wanted_version("1"))
-    with pytest.raises(ToolFailed, match="nothing to return to"):
-        lone.undo()
 
 
 def test_a_model_with_variables_is_refused() -> None:

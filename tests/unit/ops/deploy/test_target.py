@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, ChainBroken, NotServing, PlanOutdated
+from mlflow_uv.command.errors import BadInput, ChainBroken, NotServing, PlanOutdated, ToolFailed
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.ops.deploy.rollout import RecordedRuns, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from mlflow_uv.ops.deploy.settings import DeploymentName
@@ -220,6 +220,23 @@ def test_a_version_that_somebody_chose_by_hand_is_what_a_failure_returns_to(
     assert ("2", "2") == (next(change.now for change in changes if change.part == "version"), seen)
     assert "to which no run of the record led" in "".join(cast("KeptConsole", tools.console).lines)
     assert ("2", RUNNING, ()) == runs(world)
+
+
+def test_a_later_run_returns_to_what_is_still_there(beside: World) -> None:
+    """
+    A run that was killed led to version 2; without a version beside the one that runs there is nothing to return to.
+    """
+    deploy(beside, "1")
+    begin(beside.target(), wanted_version("2"))
+    target, lone = beside.target(), beside.target()
+    target.plan(wanted_version("2"))
+
+    target.undo()
+    lone.plan(wanted_version("1"))
+
+    assert "1" == beside.target().observe().version
+    with pytest.raises(ToolFailed, match="nothing to return to"):
+        lone.undo()
 
 
 @pytest.mark.parametrize(("fault", "error"), [("swapped", ChainBroken), ("silent", NotServing), ("ends", NotServing)])
