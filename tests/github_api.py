@@ -29,6 +29,8 @@ class FakeGithub:
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
     comments: list[dict[str, Any]] = field(default_factory=list)
     issues: list[dict[str, Any]] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    suggestions: list[dict[str, Any]] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
     prefix: str = ""
@@ -76,6 +78,13 @@ class FakeGithub:
             if method == "PATCH" and pull is not None:
                 pull |= body
             return (200, pull) if pull else (404, {"message": "Not Found"})
+        if re.fullmatch(rf"{root}/pulls/\d+/files", parts.path):
+            return 200, paged(self.files, parse_qs(parts.query))
+        if re.fullmatch(rf"{root}/pulls/\d+/comments", parts.path):
+            return self._of_lines(method, parse_qs(parts.query), body)
+        if match := re.fullmatch(rf"{root}/pulls/comments/(\d+)", parts.path):
+            self.suggestions = [known for known in self.suggestions if known["id"] != int(match[1])]
+            return 204, None
         if parts.path == f"{root}/issues":
             return self._of_issues(method, parse_qs(parts.query), body)
         if match := re.fullmatch(rf"{root}/issues/(\d+)", parts.path):
@@ -103,6 +112,23 @@ class FakeGithub:
             if asked == (f"{owner}:{pull['head']['ref']}", pull.get("base", {}).get("ref"), pull["state"])
         ]
 
+    def _of_lines(self, method: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        """Comments on lines: a line that the diff does not have is refused, as GitHub does."""
+        if method == "GET":
+            return 200, paged(self.suggestions, query)
+        hunks = [
+            range(int(first), int(first) + int(count))
+            for file in self.files
+            if file["filename"] == body["path"]
+            for first, count in re.findall(r"^@@ \S+ \+(\d+),(\d+) @@", file["patch"], re.MULTILINE)
+        ]
+        first, last = body.get("start_line", body["line"]), body["line"]
+        if not any(first in lines and last in lines for lines in hunks):
+            return 422, {"message": "Validation Failed"}
+        known = {"id": 500 + len(self.requests), "user": {"login": BOT, "type": "Bot"}, "start_line": None, **body}
+        self.suggestions.append({**known, "html_url": "https://github.test/line"})
+        return 201, self.suggestions[-1]
+
     def _of_issue(self, method: str, number: int, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         if number not in {*self.pulls, *(issue["number"] for issue in self.issues)}:
             return 404, {"message": "Not Found"}
@@ -111,9 +137,7 @@ class FakeGithub:
                 return 422, {"message": "Validation Failed"}
             self.comment(number, body["body"])
             return 201, self.comments[-1]
-        size, page = int(query.get("per_page", ["30"])[0]), int(query.get("page", ["1"])[0])
-        listed = [comment for comment in self.comments if comment["issue"] == number]
-        return 200, listed[(page - 1) * size : page * size]
+        return 200, paged([comment for comment in self.comments if comment["issue"] == number], query)
 
     def issue(self, body: str, *, title: str = "", author: str = BOT, kind: str = "Bot") -> dict[str, Any]:
         """Open an issue."""
@@ -126,9 +150,7 @@ class FakeGithub:
     def _of_issues(self, method: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         if method == "POST":
             return 201, self.issue(body["body"], title=body["title"])
-        size, page = int(query["per_page"][0]), int(query["page"][0])
-        listed = [issue for issue in self.issues if issue["state"] == query["state"][0]]
-        return 200, listed[(page - 1) * size : page * size]
+        return 200, paged([issue for issue in self.issues if issue["state"] == query["state"][0]], query)
 
     def _of_comment(self, method: str, identity: int, body: Any) -> tuple[int, Any]:
         comment = next((known for known in self.comments if known["id"] == identity), None)
@@ -139,6 +161,12 @@ class FakeGithub:
             return 204, None
         comment["body"] = body["body"]
         return 200, comment
+
+
+def paged(entries: list[dict[str, Any]], query: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """One page of a list."""
+    size, page = int(query.get("per_page", ["30"])[0]), int(query.get("page", ["1"])[0])
+    return entries[(page - 1) * size : page * size]
 
 
 @contextmanager

@@ -48,6 +48,7 @@ EXAMPLES = {
     "junit_file": "reports/ways of serving.xml",
     "keep": "3",
     "key_columns": "id 'name of customer'",
+    "lock_patch": "lock of head.patch",
     "logged_model": "model",
     "markdown_file": "locks.md",
     "max_beyond": "0.02",

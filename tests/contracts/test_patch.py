@@ -9,6 +9,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadProject, ToolFailed
 from mlflow_uv.command.host import Host
+from mlflow_uv.core.lock_difference.lock_update import apply_command, suggestions_of, updates_of_patch
 from mlflow_uv.ops.lock.patch import patch_of
 from mlflow_uv.steps import check_lock
 from mlflow_uv.surfaces.terminal import terminal
@@ -211,3 +212,44 @@ def test_a_submodule_is_copied_as_it_lies_there(repo: Path, tmp_path: Path) -> N
 
     git(top, "apply", str(tmp_path / "lock.patch"))
     assert ("yeast" in (repo / "uv.lock").read_text(), True) == (True, fresh(repo))
+
+
+def test_a_stale_lock_becomes_fresh_by_its_suggestions(repo: Path, tmp_path: Path) -> None:
+    """
+    What the comment on a pull request offers is what uv writes: the patch to paste, and the suggestions together.
+    """
+    top = repo.parents[1]
+    projects.depend_on(repo, "grape", "cork", "yeast")
+    patched(repo, tmp_path / "lock.patch")
+    (update,) = updates_of_patch((tmp_path / "lock.patch").read_bytes())
+    before = (repo / "uv.lock").read_text()
+
+    lines = before.split("\n")
+    for suggestion in reversed(suggestions_of(update)):
+        lines[suggestion.first_line - 1 : suggestion.last_line] = suggestion.lines
+    subprocess.run(["sh", "-e", "-c", apply_command(update)], cwd=top, check=True)
+
+    assert (True, (repo / "uv.lock").read_text()) == (fresh(repo), "\n".join(lines))
+    assert before != (repo / "uv.lock").read_text()
+
+
+def test_a_patch_that_cannot_be_made_is_a_warning(repo: Path, tmp_path: Path) -> None:
+    """
+    The step says that the lock is stale, and why it has no patch.
+    """
+    projects.project(tmp_path / "outside", name="barrel")
+    projects.depend_on(repo, "barrel")
+    with (repo / "pyproject.toml").open("a") as file:
+        file.write(f'[tool.uv.sources]\nbarrel = {{ path = "{os.path.relpath(tmp_path / "outside", repo)}" }}\n')
+    host = Host.of(os.environ, folder=repo, python=Path(sys.executable))
+
+    with locktools(host, console=terminal()) as tools:
+        report = check_lock.run(check_lock.Inputs(project=repo, patch=tmp_path / "lock.patch"), tools)
+
+    warnings = [finding for finding in report.findings if finding.rule == "lock-patch"]
+    assert (LockState.STALE, None, ["warning"], True) == (
+        report.outputs.verdict,
+        report.outputs.patch,
+        [finding.severity.value for finding in warnings],
+        "outside the repository" in warnings[0].why,
+    )

@@ -106,6 +106,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     scripts = () if inputs.alone else _scripts(inputs, tools)
     answers = _answers(_projects(inputs, tools), inputs, tools)
     ignored_variables = tools.uv.set_aside(respect_env=inputs.respect_env)
+    patch, patch_findings = _patched(inputs, answers, tools)
     first_answer, folder = answers[0], tools.host.folder
     all_answers: tuple[Freshness | ScriptAnswer, ...] = (*answers, *scripts)
     return Report(
@@ -115,13 +116,14 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
             lock=first_answer.project.lock,
             lock_sha256=first_answer.lock_sha256,
             projects=Matrix(include=tuple(_entry(answer, folder) for answer in answers)),
-            patch=_patched(inputs, answers, tools),
+            patch=patch,
             set_aside=ignored_variables,
         ),
         summary=_summary(all_answers),
         findings=(
             *(finding for answer in all_answers for finding in answer.findings),
             *((_env_set_aside(first_answer.project.lock, ignored_variables),) if ignored_variables else ()),
+            *patch_findings,
         ),
         tables=tuple(_changes(answer, folder) for answer in answers if answer.changes),
     )
@@ -190,17 +192,39 @@ def _unanswered(project: Project | UnreadableProject, error: StepError) -> Fresh
     )
 
 
-def _patched(inputs: Inputs, answers: list[Freshness], tools: LockTools) -> Path | None:
-    """Write the patch that updates stale and missing locks; the locks themselves stay as they are."""
+def _patched(inputs: Inputs, answers: list[Freshness], tools: LockTools) -> tuple[Path | None, tuple[Finding, ...]]:
+    """
+    Write the patch that updates stale and missing locks; the locks themselves stay as they are.
+
+    A lock of which no patch can be made is a warning: that it is out of date is the result of this step.
+    """
     outdated = [answer for answer in answers if answer.state in (LockState.STALE, LockState.MISSING)]
     if inputs.patch is None or not outdated:
-        return None
+        return None, ()
     from ..ops.lock.patch import patch_of  # noqa: PLC0415  # rarely requested
 
     request = LockRequest(respect_env=inputs.respect_env, offline=inputs.offline)
-    patch = b"".join(patch_of(answer.project, tools, request) for answer in outdated)
-    write_atomically(inputs.patch, patch, within=bounds_of(inputs.patch))
-    return inputs.patch
+    patches, findings = [], []
+    for answer in outdated:
+        try:
+            patches.append(patch_of(answer.project, tools, request))
+        except StepError as error:
+            findings.append(_unpatched(answer.project.lock, error))
+    if not patches:
+        return None, tuple(findings)
+    write_atomically(inputs.patch, b"".join(patches), within=bounds_of(inputs.patch))
+    return inputs.patch, tuple(findings)
+
+
+def _unpatched(lock: Path, error: StepError) -> Finding:
+    return Finding(
+        rule="lock-patch",
+        severity=Severity.WARNING,
+        what="the patch of this lock could not be made",
+        why=Wording(error.what, ": ", error.why),
+        fix=error.fix,
+        path=lock,
+    )
 
 
 def _examined(project: Project | UnreadableProject, inputs: Inputs, tools: LockTools) -> Freshness:

@@ -15,15 +15,18 @@ from ..core.lock_difference.changes import PackageChange
 from ..core.lock_difference.comment import comment_of, size_of, warnings_of
 from ..core.lock_difference.comparison import LockChange, LockComparison, RepositoryComparison
 from ..core.lock_difference.document import comparison_document
+from ..core.lock_difference.lock_update import LockUpdate, fits, updates_of_patch
 from ..ops.lock.commit_comparison import CommitComparison, CommitPair
 from ..ops.lock.yanked_releases import YankedReleases
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.github.event import PullRequestEvent, workflow_event
 from ..tools.lock_toolbox import LockTools
 from ..tools.project.files import absolute, bounds_of, write_atomically
+from ..tools.system.untrusted_file import read_untrusted
 from ..tools.system.web import Web
 
 _SHORT = 7
+_LARGEST_PATCH = 20_000_000  # bytes
 _UNSHALLOW = local("git fetch --unshallow origin", "give actions/checkout `fetch-depth: 2`, or 0 for all commits")
 
 
@@ -43,6 +46,9 @@ class Inputs(ProjectInputs, ExcludeInputs):
     ] = False
     comparison_file: Annotated[
         Path | None, OneRun(), Doc("File of the comparison as JSON, which compare-locks writes and post-comment reads.")
+    ] = None
+    lock_patch: Annotated[
+        Path | None, OneRun(), Doc("Patch of check-lock, whose changes the comment on a pull request shows.")
     ] = None
     markdown_file: Annotated[Path | None, OneRun(), Doc("File for the comparison as Markdown.")] = None
 
@@ -89,6 +95,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
         head_of_pull_request=pull_request.head if pull_request else "",
         yanked_checked=releases is not None and not releases.unknown,
         locks=locks,
+        updates=_updates(inputs.lock_patch, tools, top, pull_request.head if pull_request else head),
     )
     for path, data in (
         (inputs.comparison_file, comparison_document(comparison)),
@@ -102,6 +109,18 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
         report,
         findings=(*report.findings, *_silent(releases)),
         advice=tuple(f"`{path}` has changes that are not committed: only commits are compared" for path in uncommitted),
+    )
+
+
+def _updates(patch: Path | None, tools: LockTools, top: Path, head: str) -> tuple[LockUpdate, ...]:
+    """The updates in a patch, without hunks for a lock of which the head has other lines than the patch."""
+    if patch is None:
+        return ()
+    updates = updates_of_patch(read_untrusted(patch, limit=_LARGEST_PATCH))
+    locks = [tools.git.blob(top, head, update.path) for update in updates]
+    return tuple(
+        update if lock is not None and fits(update, lock) else replace(update, hunks=())
+        for update, lock in zip(updates, locks, strict=True)
     )
 
 

@@ -1,27 +1,31 @@
 """
 Posts a comparison of locks, or the plan of a deployment, as one comment on a pull request.
 
-The comment is updated, and removed if there is nothing to say. The file may come from the job of a fork, so nothing in
+The comment is updated, and removed if there is nothing to say. The same holds for the suggestions that update a lock,
+on lines of it that the pull request changes. The file may come from the job of a fork, so nothing in
 it is trusted: the pull request that it names must be the one that the event is about, and its Markdown is written here.
 """
 
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 from ..command.errors import BadInput
 from ..command.inputs import PlanFile, ProjectInputs
-from ..command.report import Report
+from ..command.report import Report, counted
 from ..command.step import Doc, OneRun, Step
 from ..command.wording import local
 from ..core.deploy.plan_document import LIMIT as PLAN_LIMIT
 from ..core.deploy.plan_document import DeploymentPlan, InvalidPlan, plan_comment, plan_marker, read_plan
 from ..core.lock_difference.comment import MARKER, comment_of
 from ..core.lock_difference.document import LIMIT, InvalidComparison, read_comparison
+from ..core.lock_difference.lock_update import MOST_SUGGESTIONS, LockUpdate, Suggestion, suggestions_of
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.github.api import GithubApi
 from ..tools.github.event import PullRequestEvent, WorkflowRunEvent, workflow_event
 from ..tools.github.pull_requests import PERMISSION, PullRequest, PullRequests
+from ..tools.github.review_comments import ReviewComments
 from ..tools.lock_toolbox import LockTools
 from ..tools.system.untrusted_file import read_untrusted
 from ..tools.system.web import Web
@@ -67,6 +71,7 @@ class _Comment:
     head: str
     marker: str
     text: str
+    updates: tuple[LockUpdate, ...] | None = None
 
 
 @lazy_dataclass
@@ -76,6 +81,7 @@ class Outputs:
     action: Annotated[CommentAction, Doc("What was done: created, updated, unchanged, removed, none or outdated.")]
     pull_request: Annotated[int, Doc("Number of the pull request.")]
     comment_url: Annotated[str, Doc("Address of the comment; empty if there is none.")]
+    suggestions: Annotated[int, Doc("Number of suggestions that update locks, on lines of the pull request.")]
 
 
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
@@ -84,13 +90,14 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     event = _event(tools)
     number = _number(comparison, event)
     web, variables = Web(tools.host.variables), tools.host.variables
-    pulls = PullRequests(GithubApi(web, tools.clock, variables, permission=PERMISSION))
+    api = GithubApi(web, tools.clock, variables, permission=PERMISSION)
+    pulls = PullRequests(api)
     pull_request = pulls.pull_request(number)
     if pull_request is None:
         raise BadInput(what=f"there is no pull request {number}", why=f"the {comparison.noun} names it")
     _require_same(pull_request, event)
     if pull_request.head != event.head or not pull_request.is_open:
-        return _report(CommentAction.OUTDATED, number, "")
+        return _report(CommentAction.OUTDATED, number, "", 0)
     if comparison.head != event.head:
         raise BadInput(
             what=f"the {comparison.noun} is about another commit",
@@ -98,7 +105,8 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
             f" {event.head[:12]}",
         )
     action, url = _posted(pulls, number, comparison)
-    return _report(action, number, url)
+    suggestions = _suggested(ReviewComments(api, number), comparison)
+    return _report(action, number, url, suggestions)
 
 
 def _given(inputs: Inputs) -> _Comment:
@@ -123,6 +131,7 @@ def _given(inputs: Inputs) -> _Comment:
         head=found.head_of_pull_request,
         marker=MARKER,
         text=comment_of(found),
+        updates=found.updates,
     )
 
 
@@ -194,10 +203,43 @@ def _posted(pulls: PullRequests, number: int, wanted: _Comment) -> tuple[Comment
     return CommentAction.UPDATED, comment.address
 
 
-def _report(action: CommentAction, number: int, url: str) -> Report[Outputs]:
+def _suggested(comments: ReviewComments, comparison: _Comment) -> int:
+    """Leave the suggestions that the comparison asks for and no others; a plan asks for nothing."""
+    if comparison.updates is None:
+        return 0
+    wanted = {(each.path, each.first_line, each.last_line): each for each in _possible(comments, comparison.updates)}
+    kept = set()
+    for written in comments.own():
+        suggestion = wanted.get(written.place) if written.place is not None else None
+        same = suggestion is not None and written.body.replace("\r\n", "\n").strip() == suggestion.body.strip()
+        if same and written.place not in kept:
+            kept.add(written.place)
+        else:
+            comments.delete(written)
+    for place, suggestion in wanted.items():
+        if place not in kept:
+            comments.write(suggestion, comparison.head)
+    return len(wanted)
+
+
+def _possible(comments: ReviewComments, updates: tuple[LockUpdate, ...]) -> Iterator[Suggestion]:
+    """Yield the suggestions of each lock that they update as a whole: all their lines are in the pull request."""
+    left = MOST_SUGGESTIONS
+    for update in updates:
+        suggestions = suggestions_of(update)
+        if not 0 < len(suggestions) <= left:
+            continue
+        shown = comments.commentable(update.path)
+        if all(any(each.first_line in lines and each.last_line in lines for lines in shown) for each in suggestions):
+            left -= len(suggestions)
+            yield from suggestions
+
+
+def _report(action: CommentAction, number: int, url: str, suggestions: int) -> Report[Outputs]:
+    added = f", {counted(suggestions, 'suggestion')}" if suggestions else ""
     return Report(
-        outputs=Outputs(action=action, pull_request=number, comment_url=url),
-        summary=_SUMMARIES[action].format(number),
+        outputs=Outputs(action=action, pull_request=number, comment_url=url, suggestions=suggestions),
+        summary=_SUMMARIES[action].format(number) + added,
     )
 
 

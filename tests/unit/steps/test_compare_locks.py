@@ -219,3 +219,22 @@ def test_a_lock_that_moved_is_compared_with_itself(clone: Clone) -> None:
 
     assert ("models ü/other/uv.lock", "models ü/wine/uv.lock") == report.outputs.locks
     assert [2, 1] == [len(table.rows) for table in report.tables if table.title.startswith("Packages")]
+
+
+def test_the_patch_of_a_lock_that_is_out_of_date_is_part_of_the_comparison(clone: Clone, tmp_path: Path) -> None:
+    """
+    A lock that the head has with other lines is only named: its patch is about the merge.
+    """
+    checkout.git(clone.folder, "switch", "--quiet", "--create", "topic")
+    head = clone.write(TWO)
+    patch = tmp_path / "lock.patch"
+    lines = TWO.splitlines()
+    patch.write_text(f"diff --git a/uv.lock b/uv.lock\n--- a/uv.lock\n+++ b/uv.lock\n@@ -1 +1 @@\n-{lines[0]}\n+new\n")
+    fitting = clone.run(base="main", lock_patch=patch, comparison_file=tmp_path / "one.json")
+    patch.write_text(patch.read_text().replace(f"-{lines[0]}", "-another line"))
+    clone.run(base="main", lock_patch=patch, comparison_file=tmp_path / "two.json")
+
+    (one,), (two,) = (read_comparison((tmp_path / name).read_bytes()).updates for name in ("one.json", "two.json"))
+
+    assert ("uv.lock", ("-" + lines[0], "+new"), ()) == (one.path, one.hunks[0].lines, two.hunks)
+    assert fitting.summary.startswith("1 lock is out of date; 1 package changed (1 updated)"), head

@@ -17,6 +17,8 @@ from mlflow_uv.core.lock_difference.changes import ChangeKind, PackageChange, Pa
 from mlflow_uv.core.lock_difference.comment import MARKER, comment_of
 from mlflow_uv.core.lock_difference.comparison import LockChange, LockComparison, RepositoryComparison
 from mlflow_uv.core.lock_difference.document import comparison_document
+from mlflow_uv.core.lock_difference.lock_update import MARKER as UPDATE_MARKER
+from mlflow_uv.core.lock_difference.lock_update import LockHunk, LockUpdate
 from mlflow_uv.steps.post_comment import CommentAction, Inputs, Outputs, run
 from mlflow_uv.surfaces.terminal import terminal
 from mlflow_uv.tools.lock_toolbox import locktools
@@ -82,7 +84,7 @@ def server() -> Iterator[FakeGithub]:
 @pytest.fixture
 def workflow(server: FakeGithub, tmp_path: Path) -> Workflow:
     """Two pull requests of the fork, and one of somebody else."""
-    for state in (server.pulls, server.comments, server.requests, server.failures):
+    for state in (server.pulls, server.comments, server.requests, server.failures, server.files, server.suggestions):
         state.clear()
     server.open(3, HEAD)
     server.open(4, OTHER, branch="another")
@@ -262,3 +264,100 @@ def test_one_file_is_posted() -> None:
     for inputs in (Inputs(), Inputs(comparison_file=Path("a"), plan_file=Path("b"))):
         with pytest.raises(BadInput, match="there is"):
             run(inputs, None)  # type: ignore[arg-type]
+
+
+UPDATE = LockUpdate(
+    path="uv.lock",
+    hunks=(
+        LockHunk(first_line=4, lines=(" a", "-b", "-c", "+d", " e")),
+        LockHunk(first_line=20, lines=(" f", "+g", " h")),
+    ),
+)
+SHOWN = [{"filename": "uv.lock", "patch": "@@ -1,9 +1,9 @@ x\n\n@@ -18,5 +18,6 @@"}]
+
+
+def lines_of(github: FakeGithub) -> list[tuple[int | None, int, str]]:
+    """The lines that are commented, and what is suggested for them."""
+    ours = (each for each in github.suggestions if each["user"]["type"] == "Bot")
+    return [(each["start_line"], each["line"], each["body"].partition("\n\n")[2]) for each in ours]
+
+
+def test_an_update_of_a_lock_is_a_suggestion_where_the_pull_request_has_its_lines(workflow: Workflow) -> None:
+    """
+    A run that says the same leaves them, one without the update removes them, and those of others stay.
+    """
+    workflow.github.files += SHOWN
+    workflow.github.suggestions.append({"id": 1, "body": UPDATE_MARKER, "user": {"login": "mallory", "type": "User"}})
+    stale = replace(COMPARISON, updates=(UPDATE,))
+
+    numbers = [workflow.run(stale).suggestions, workflow.run(stale).suggestions]
+    written = lines_of(workflow.github)
+    removed = workflow.run(COMPARISON).suggestions
+
+    assert [(5, 6, "```suggestion\nd\n```\n"), (None, 20, "```suggestion\nf\ng\n```\n")] == written
+    assert ([2, 2], 0, [1]) == (numbers, removed, [each["id"] for each in workflow.github.suggestions])
+
+
+def test_a_suggestion_moves_with_its_lines(workflow: Workflow) -> None:
+    """
+    GitHub names no line of a comment whose lines changed; another text on the same line is another suggestion.
+    """
+    workflow.github.files += SHOWN
+    workflow.run(replace(COMPARISON, updates=(UPDATE,)))
+    workflow.github.suggestions[0]["line"] = None
+    workflow.github.suggestions[1]["body"] += "x"
+
+    workflow.run(replace(COMPARISON, updates=(UPDATE,)))
+
+    assert [(5, 6), (None, 20)] == [places[:2] for places in lines_of(workflow.github)]
+
+
+@pytest.mark.parametrize("patch", ["", "@@ -1,9 +1,9 @@", "@@ -1,5 +1,5 @@\n@@ -6,20 +6,20 @@", "@@ -18,5 +18,6 @@"])
+def test_a_lock_is_suggested_as_a_whole_or_not_at_all(workflow: Workflow, patch: str) -> None:
+    """
+    Half of an update is a lock that is still out of date; lines of two hunks of the diff are not one suggestion.
+    """
+    workflow.github.files.append({"filename": "uv.lock", "patch": patch})
+
+    done = workflow.run(replace(COMPARISON, updates=(UPDATE,)))
+
+    assert (0, []) == (done.suggestions, workflow.github.suggestions)
+
+
+def test_many_suggestions_are_none(workflow: Workflow) -> None:
+    """
+    Each is a mail to everybody who watches the pull request.
+    """
+    workflow.github.files.append({"filename": "uv.lock", "patch": "@@ -1,900 +1,900 @@"})
+    hunks = tuple(LockHunk(first_line=10 * number, lines=("-a", "+b")) for number in range(1, 12))
+
+    assert 0 == workflow.run(replace(COMPARISON, updates=(LockUpdate(path="uv.lock", hunks=hunks),))).suggestions
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        LockUpdate(path=".github/workflows/x.yml"),
+        LockUpdate(path="../uv.lock"),
+        LockUpdate(path="/uv.lock"),
+        LockUpdate(path="a\u202e/uv.lock"),
+        LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=1, lines=("-a", "+b\nPATCH")),)),
+        LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=1, lines=("-a", "+b\u202e")),)),
+        LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=1, lines=("-a", "PATCH")),)),
+        LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=1, lines=("-a", "")),)),
+        LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=0, lines=("-a",)),)),
+        LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=1, lines=("-a",) * 401),)),
+        LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=1, lines=("-" + "a" * 1000,)),)),
+        LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=1, lines=("-a", "-a")),) * 2),
+    ],
+)
+def test_an_update_of_a_stranger_changes_lines_of_a_lock_and_nothing_else(
+    workflow: Workflow, update: LockUpdate
+) -> None:
+    """
+    Another file, control characters, a line that would end the patch, and more than a reviewer reads are refused.
+    """
+    with pytest.raises(BadInput, match="an update is not one of a lock"):
+        workflow.run(replace(COMPARISON, updates=(update,)))
+
+    assert [] == workflow.github.requests

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ...command.report import counted
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..security.markdown import inline
+from ..security.markdown import code_block, inline
 from .changes import ChangeKind, PackageChange
 from .comparison import LockChange, LockComparison, RepositoryComparison, TargetComparison
+from .lock_update import LockUpdate, apply_command
 
 LIMIT = 60_000  # characters; GitHub refuses a comment of more than 65536
 MARKER = "<!-- mlflow-uv: comparison of locks -->"
@@ -39,9 +40,10 @@ class CommentPart:
 
 def comment_of(comparison: RepositoryComparison) -> str:
     """The comment, which begins with MARKER; empty if there is nothing to say."""
-    if not comparison.locks:
+    if not comparison.locks and not comparison.updates:
         return ""
     parts = [CommentPart(text=f"{MARKER}\n{_top(comparison)}", essential=True)]
+    parts += _of_updates(comparison.updates)
     for lock in comparison.locks:
         parts += _of_lock(lock)
     return _limited(parts)
@@ -55,6 +57,20 @@ def _top(comparison: RepositoryComparison) -> str:
     left_out = comparison.left_out_locks
     more = f"{counted(left_out, 'lock')} more: the comparison has a limited size.\n\n" if left_out else ""
     return f"### {inline(verdict[:1].upper() + verdict[1:])}\n\n<sub>{inline(commits + unchecked)}</sub>\n\n{more}"
+
+
+def _of_updates(updates: Sequence[LockUpdate]) -> Iterator[CommentPart]:
+    if updates:
+        names = ", ".join(f"`{update.path}`" for update in updates)
+        commands = "\n".join(update.command for update in updates)
+        text = f"> [!CAUTION]\n> Out of date: {inline(names)}. Update and commit:\n\n{code_block(commands)}\n"
+        yield CommentPart(text=text, essential=True)
+    for update in updates:
+        if update.hunks:
+            title = f"<summary>The same as a patch of <code>{inline(update.path)}</code></summary>"
+            about = "The job of this pull request made it: review it as the other changes of the pull request."
+            block = code_block(apply_command(update))
+            yield CommentPart(text=f"<details>\n{title}\n\n{about}\n\n{block}\n</details>\n\n")
 
 
 def _of_lock(lock: LockComparison) -> Iterator[CommentPart]:

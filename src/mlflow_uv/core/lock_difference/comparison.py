@@ -5,6 +5,7 @@ from enum import Enum
 from ...command.report import counted
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .changes import ChangeKind, PackageChange, PackageUse
+from .lock_update import LockUpdate
 
 
 class LockChange(Enum):
@@ -83,7 +84,7 @@ class RepositoryComparison:
 
     `pull_request` is the number of the pull request and `head_of_pull_request` the commit that its author pushed; a
     workflow checks out a merge of it, which is `head` then. A document has a limited size, so it may leave out locks,
-    and the packages in them.
+    and the packages in them. `updates` are the locks that are out of date at the head.
     """
 
     base: str
@@ -94,10 +95,17 @@ class RepositoryComparison:
     locks: tuple[LockComparison, ...] = ()
     left_out_locks: int = 0
     left_out_packages: int = 0
+    updates: tuple[LockUpdate, ...] = ()
 
     @property
     def verdict(self) -> str:
         """The comparison in one line, without a full stop."""
+        if not self.updates:
+            return self._changes()
+        outdated = f"{counted(len(self.updates), 'lock')} {'is' if len(self.updates) == 1 else 'are'} out of date"
+        return f"{outdated}; {self._changes()}" if self.locks else outdated
+
+    def _changes(self) -> str:
         if not self.locks:
             return "no lock changes"
         unreadable = sum(lock.change is LockChange.UNREADABLE for lock in self.locks)

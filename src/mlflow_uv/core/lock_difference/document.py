@@ -18,6 +18,7 @@ from ..security.toml_documents import Unparsable
 from .changes import ChangeKind, PackageChange
 from .comment import warnings_of
 from .comparison import LockComparison, RepositoryComparison, TargetComparison
+from .lock_update import is_written
 from .settings import LONGEST as LONGEST_SETTING
 from .settings import MOST as MOST_SETTINGS
 
@@ -26,6 +27,7 @@ LIMIT = 1_000_000  # bytes
 MOST_LOCKS = 100
 MOST_PACKAGES = 1_000  # of one lock; the others are counted
 MOST_TARGETS = 20
+MOST_UPDATES = 20
 _MOST_IN_ALL = 3_000  # packages; the document is cut further if it is still too large
 _LARGEST = 1 << 60
 _NAME = lazy_pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
@@ -41,6 +43,7 @@ class InvalidComparison(ValueError):
 
 def comparison_document(comparison: RepositoryComparison) -> bytes:
     """Write a comparison, within the limits that `read_comparison` requires."""
+    comparison = replace(comparison, updates=comparison.updates[:MOST_UPDATES])
     given = [_bounded(lock) for lock in comparison.locks]
     if len(given) > MOST_LOCKS:  # what a reviewer should look at is kept
         given.sort(key=lambda lock: next(warnings_of(lock), None) is None)
@@ -57,8 +60,10 @@ def comparison_document(comparison: RepositoryComparison) -> bytes:
         data = _encoded(cut)
         if len(data) <= LIMIT:
             return data
-        half = max(len(lock.packages) for lock in locks) // 2
-        if half:
+        half = max((len(lock.packages) for lock in locks), default=0) // 2
+        if any(update.hunks for update in comparison.updates):
+            comparison = replace(comparison, updates=tuple(replace(each, hunks=()) for each in comparison.updates))
+        elif half:
             locks = [_with_packages(lock, half) for lock in locks]
         else:
             locks, left_out = _cut(locks, len(locks) // 2)
@@ -152,6 +157,8 @@ def _problems(comparison: RepositoryComparison) -> Iterator[str]:
         yield "a count is not one"
     if len(comparison.locks) > MOST_LOCKS:
         yield f"it has more than {MOST_LOCKS} locks"
+    if len(comparison.updates) > MOST_UPDATES or not all(map(is_written, comparison.updates)):
+        yield "an update is not one of a lock"
     for lock in comparison.locks:
         yield from _of_lock(lock)
 

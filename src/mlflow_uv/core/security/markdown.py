@@ -7,6 +7,7 @@ a `<wbr>`, which is an element and no character, parts what belongs together, so
 """
 
 import re
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from ...command.lazy_pattern import lazy_pattern
@@ -49,10 +50,19 @@ def link(text: str, address: str) -> str:
 
 def code_block(text: str) -> str:
     """A block of code with the text in it, each line visible."""
-    lines = [visible_columns(line) for line in text.removesuffix("\n").split("\n")]
-    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    return _fenced("", text.removesuffix("\n").split("\n"))
+
+
+def suggestion_block(lines: Sequence[str]) -> str:
+    """A block of a review comment that GitHub offers to put in the place of the commented lines; none deletes them."""
+    return _fenced("suggestion", lines)
+
+
+def _fenced(language: str, lines: Sequence[str]) -> str:
+    shown = [visible_columns(line) for line in lines]
+    longest = max((len(run) for line in shown for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
-    return "\n".join((fence, *lines, fence, ""))
+    return "\n".join((fence + language, *shown, fence, ""))
 
 
 def _line(text: str) -> str:

@@ -77,7 +77,7 @@ class GithubApi:
         A marker alone proves nothing, since anybody may write one, and the token of a job may edit all of them. Raises
         ToolFailed.
         """
-        every = ((_text_of(raw), raw) for raw in self._listed(path))
+        every = ((_text_of(raw), raw) for raw in self.listed(path))
         marked = [(text, raw) for text, raw in every if text.body.split("\n", 1)[0].strip() == marker]
         if not marked:
             return ()
@@ -102,8 +102,8 @@ class GithubApi:
         """Delete something; what is gone already is no error. Raises ToolFailed."""
         self._send("DELETE", path, tolerated=frozenset({_ABSENT}))
 
-    def _listed(self, path: str) -> Iterator[Any]:
-        """Everything on the pages of a list."""
+    def listed(self, path: str) -> Iterator[Any]:
+        """Everything on the pages of a list. Raises ToolFailed."""
         for page in range(1, _MOST_PAGES + 1):
             sign = "&" if "?" in path else "?"
             reply = self._send("GET", f"{path}{sign}per_page={_PAGE}&page={page}")

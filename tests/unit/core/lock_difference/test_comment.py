@@ -14,6 +14,7 @@ from mlflow_uv.core.lock_difference.comparison import (
     TargetComparison,
     TargetProblem,
 )
+from mlflow_uv.core.lock_difference.lock_update import LockHunk, LockUpdate
 
 GRAPE = PackageChange(name="grape", kind=ChangeKind.UPDATED, before="1.0", after="2.0", use=PackageUse.SERVED)
 PYTEST = PackageChange(name="pytest", kind=ChangeKind.ADDED, after="9", use=PackageUse.DEVELOPMENT)
@@ -143,3 +144,62 @@ def test_a_hundred_locks_with_long_warnings_fit() -> None:
     lock = replace(LOCK, note="|" * 1000, path="x" * 1000)
 
     assert len(comment_of(of(*(lock for _ in range(100))))) <= LIMIT
+
+
+UPDATES = (
+    LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=7, lines=(" a", "-```", "+```` </details>", " d")),)),
+    LockUpdate(path="b & c/uv.lock"),
+)
+OUT_OF_DATE = f"""{MARKER}
+### 2 locks are out of date
+
+<sub><code>aaaaaaa</code> → <code>bbbbbbb</code> · yanked releases were not looked up</sub>
+
+> [!CAUTION]
+> Out of date: <code>uv.lock</code>, <code>b &amp; c/uv.lock</code>. Update and commit:
+
+```
+uv lock
+uv lock --project 'b & c'
+```
+
+<details>
+<summary>The same as a patch of <code>uv.lock</code></summary>
+
+The job of this pull request made it: review it as the other changes of the pull request.
+
+`````
+git apply <<'PATCH'
+--- a/uv.lock
++++ b/uv.lock
+@@ -7,3 +7,3 @@
+ a
+-```
++```` </details>
+ d
+PATCH
+`````
+
+</details>
+
+"""
+
+
+def test_a_lock_that_is_out_of_date_comes_with_the_commands_that_update_it() -> None:
+    """
+    Also where nothing else differs; a line of a patch ends neither its block nor the fold.
+    """
+    assert OUT_OF_DATE == comment_of(replace(of(), updates=UPDATES))
+
+
+def test_patches_are_left_out_before_warnings() -> None:
+    """
+    The command that does the same stays.
+    """
+    long = LockHunk(first_line=1, lines=("-" + "a" * 900,) * 60)
+    many = tuple(LockUpdate(path=f"{number}/uv.lock", hunks=(long,)) for number in range(3))
+
+    text = comment_of(replace(of(LOCK), updates=many))
+
+    assert len(text) <= LIMIT
+    assert (1, "uv lock --project 2\n" in text) == (text.count("git apply"), True)

@@ -22,6 +22,7 @@ from mlflow_uv.core.lock_difference.document import (
     comparison_document,
     read_comparison,
 )
+from mlflow_uv.core.lock_difference.lock_update import LockHunk, LockUpdate
 
 CHANGE = PackageChange(name="grape", kind=ChangeKind.UPDATED, before="1.0", after="2.0", use=PackageUse.SERVED)
 TARGET = TargetComparison(
@@ -36,7 +37,8 @@ LOCK = LockComparison(
     targets=(TARGET,),
     settings=("a: 1 → 2",),
 )
-COMPARISON = RepositoryComparison(base="a" * 40, head="b" * 40, pull_request=3, locks=(LOCK,))
+UPDATE = LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=2, lines=("-a", "+b")),))
+COMPARISON = RepositoryComparison(base="a" * 40, head="b" * 40, pull_request=3, locks=(LOCK,), updates=(UPDATE,))
 
 
 def changed(**parts: Any) -> bytes:
@@ -138,7 +140,7 @@ def test_what_a_document_leaves_out_is_counted_and_harmless() -> None:
     locks = tuple(replace(LOCK, path=f"{number}/uv.lock", targets=()) for number in range(299))
     last = replace(LOCK, path="z/uv.lock", packages=(*many, evil), targets=())
 
-    found = read_comparison(comparison_document(replace(COMPARISON, locks=(*locks, last))))
+    found = read_comparison(comparison_document(replace(COMPARISON, locks=(*locks, last), updates=())))
 
     assert ("z/uv.lock", "evil", 200, 200) == (
         found.locks[0].path,
@@ -149,3 +151,14 @@ def test_what_a_document_leaves_out_is_counted_and_harmless() -> None:
     total = len(locks) + len(many) + 1
     assert found.verdict.startswith(f"{total} packages changed (")
     assert "\n\n200 locks more: the comparison has a limited size.\n" in comment_of(found)
+
+
+def test_long_updates_are_only_named() -> None:
+    """
+    The commands remain where the document would be too large.
+    """
+    long = replace(UPDATE, hunks=(LockHunk(first_line=1, lines=("-" + "a" * 999,) * 400),))
+
+    found = read_comparison(comparison_document(replace(COMPARISON, updates=(long,) * 30)))
+
+    assert ((LockUpdate(path="uv.lock"),) * 20, COMPARISON.locks) == (found.updates, found.locks)
