@@ -24,6 +24,7 @@ from mlflow_uv.tools.mlflow.store import Store
 # What each verb is asked, and what it answers.
 PAIRS: Mapping[type[request.Request], type[Any]] = {
     request.DescribeEnvironment: request.EnvironmentDescription,
+    request.DescribeLicences: request.LicenceDescription,
     runs.PrepareExperiment: request.Done,
     runs.CreateRun: runs.CreatedRun,
     runs.LogEntryPoint: request.Done,
@@ -136,6 +137,13 @@ RESPONSES: tuple[Any, ...] = (
         mlflow_flavor="full",
         mlflow_schema=None,
         platform="Linux",
+    ),
+    request.LicenceDescription(
+        packages=(
+            request.DeclaredLicence(
+                name="grape", version="1.0", expression="MIT", text="", classifiers=("MIT License",)
+            ),
+        ),
     ),
     runs.CreatedRun(run_id="r1", experiment_id="0"),
     RUN,

@@ -107,7 +107,7 @@ def test_every_lock_comes_out_the_same_again(written: Written, tools: LockTools)
         again = {
             REQUIREMENTS: parse_requirements(first[REQUIREMENTS]).hashed_text,
             PYLOCK: render_pylock(first[PYLOCK], PathReplacements()),
-            SBOM: render_sbom(first[SBOM], environment=None),
+            SBOM: render_sbom(first[SBOM], environment=None, licences={}),
         }
         pins = {name: text for name, text in first.items() if name != REQUIREMENTS}
         pins[REQUIREMENTS] = one.uv_export.requirements.hashed_text

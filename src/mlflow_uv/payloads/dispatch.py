@@ -14,7 +14,7 @@ from typing import Any
 from .channel import Channel
 from .messages import conversion, deployments, evaluation, models, platforms, registry, runs, scoring
 from .messages.reader import read
-from .messages.request import DescribeEnvironment, Request
+from .messages.request import DescribeEnvironment, DescribeLicences, Request
 from .problems import Problem, ProblemKind, describe
 from .process_environment import hide_environment
 from .stores.databases import STORES, require_usable
@@ -24,6 +24,7 @@ from .stores.retries import limited_retries, retry_incomplete
 # Modules are imported per verb: most need mlflow, and describe-environment must work without it.
 VERBS: Mapping[type[Request], tuple[str, str]] = {
     DescribeEnvironment: ("environment", "describe"),
+    DescribeLicences: ("licences", "describe"),
     runs.PrepareExperiment: ("runs.runs", "prepare_experiment"),
     runs.CreateRun: ("runs.runs", "create"),
     runs.LogEntryPoint: ("runs.runs", "log_entry_point"),

@@ -311,6 +311,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
         cases=case_file.cases,
         tolerance=inputs.tolerance,
         derives=not inputs.skip_derived,
+        licences=tools.mlflow.describe_licences(python).packages,
     )
 
 

@@ -15,12 +15,13 @@ _TOOLS = [{"vendor": "mlflow-uv-action", "name": "mlflow-uv"}]
 _MARKER = "uv:package:marker"
 
 
-def render_sbom(raw: str, *, environment: Mapping[str, str] | None) -> str:
+def render_sbom(raw: str, *, environment: Mapping[str, str] | None, licences: Mapping[tuple[str, str], str]) -> str:
     """
     Normalise uv's output: sorted, with references by name and version, without a timestamp and the version of uv.
 
     The serial number is a digest of the rest. With an `environment` (PEP 508 marker variables), only components that
-    apply in it are kept. Raises ValueError for text that is not JSON.
+    apply in it are kept. uv names no licences: those of `licences` are added by name and version. Raises ValueError for
+    text that is not JSON.
     """
     table = parse_json(raw)
     metadata, components = table["metadata"], table.get("components", [])
@@ -37,6 +38,8 @@ def render_sbom(raw: str, *, environment: Mapping[str, str] | None) -> str:
             file["url"] = without_user(file["url"])
         if "purl" in component:
             component["purl"] = _plain_purl(component["purl"])
+        if licence := licences.get((component["name"], component.get("version", ""))):
+            component["licenses"] = _choices(licence)
     del table["serialNumber"]
     metadata.pop("timestamp", None)
     metadata["tools"] = _TOOLS
@@ -88,6 +91,13 @@ def packages_by_licence(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
         raise ValueError(f"it is not CycloneDX: {error}") from error
     ordered = sorted(packages.items(), key=lambda item: (not item[0], -len(item[1]), item[0]))
     return tuple((licence, tuple(sorted(names))) for licence, names in ordered)
+
+
+def _choices(licence: str) -> list[dict[str, Any]]:
+    """A licence as CycloneDX has it: an SPDX expression, or a name."""
+    from ..model.licences import spdx_expression  # noqa: PLC0415  # a hook renders an SBOM without licences
+
+    return [{"expression": licence} if spdx_expression(licence) == licence else {"license": {"name": licence}}]
 
 
 def _licence(choices: Iterable[Mapping[str, Any]]) -> str:

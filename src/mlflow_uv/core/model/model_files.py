@@ -16,6 +16,8 @@ PYTHON = f"{FOLDER}/.python-version"
 SELECTION = f"{FOLDER}/selection.json"
 HASHED = f"{FOLDER}/requirements.txt"
 INDEXES = f"{FOLDER}/indexes.json"
+# What the metadata of the packages that trained says about their licences, by name and version.
+LICENCES = f"{FOLDER}/licences.json"
 CASES = f"{FOLDER}/cases.json"
 ANSWERS = f"{FOLDER}/answers.json"
 # The requests of the `cases` file and the derived ones, as exact text, and how training answered them.

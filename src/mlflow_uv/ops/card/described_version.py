@@ -15,8 +15,8 @@ from ...core.card.description import (
     safe_parameters,
 )
 from ...core.card.statements import NAME, CardStatements, read_statements
-from ...core.image.sbom import render_sbom
 from ...core.model import model_files
+from ...core.model.licences import spdx_expression
 from ...core.model.signature import described_columns
 from ...core.promotion.gates import restore_infinity
 from ...core.release.record import Record
@@ -27,6 +27,7 @@ from ...payloads.messages.runs import RunDescription
 from ...payloads.messages.tags import EVALUATION_DATA, EVALUATION_MODEL_TYPE
 from ...tools.project.files import Project, read_project, table_of
 from ...tools.project.policy_table import policy_table
+from ..image.sbom import locked_sbom
 from ..lineage.audit import Audited
 from ..lineage.registry_client import RegistryClient
 
@@ -86,7 +87,7 @@ def describe_audited(audit: Audited, registry: RegistryClient, *, champion: str)
         image=_image(record),
         tested=(record.answers.served_by or "") if record.answers else "",
         statements=statements,
-        packages=_packages(project, record, registry),
+        packages=_packages(audit.model, record, registry),
     )
     return cleaned(described, secrets_in(registry.tools.host.variables))  # type: ignore[no-any-return]  # of its type
 
@@ -99,13 +100,11 @@ def _project_in(model: Path) -> Project | None:
         return None
 
 
-def _packages(project: Project | None, record: Record, registry: RegistryClient) -> Mapping[str, Any]:
-    """The packages of the lock as CycloneDX. Raises ToolFailed if uv cannot export them."""
-    if project is None or not project.lock.is_file():
-        return {}
+def _packages(model: Path, record: Record, registry: RegistryClient) -> Mapping[str, Any]:
+    """The packages of the lock as CycloneDX, empty without a lock. Raises ToolFailed if uv cannot export them."""
     try:
-        raw = registry.tools.uv.sbom(project, record.selection)
-        packages: Mapping[str, Any] = parse_json(render_sbom(raw, environment=None))
+        sbom = locked_sbom(model, record, registry.tools)
+        packages: Mapping[str, Any] = parse_json(sbom) if sbom else {}
     except (StepError, ValueError, LookupError) as error:
         raise ToolFailed(what="the packages of the lock cannot be listed", why=str(error)) from error
     return packages
@@ -113,17 +112,10 @@ def _packages(project: Project | None, record: Record, registry: RegistryClient)
 
 def _license(statements: CardStatements, facts: Mapping[str, Any]) -> tuple[str, bool]:
     """The licence of the model, and whether it is an SPDX expression; empty if nobody says it."""
-    from packaging.licenses import (  # noqa: PLC0415  # imported when the version is known
-        InvalidLicenseExpression,
-        canonicalize_license_expression,
-    )
-
     declared = facts.get("license")
     text = statements.license or _text(declared.get("text") if isinstance(declared, Mapping) else declared)
-    try:
-        return str(canonicalize_license_expression(text)), bool(text)
-    except InvalidLicenseExpression:
-        return text, False
+    spdx = spdx_expression(text)
+    return spdx or text, bool(spdx)
 
 
 def _authors(facts: Mapping[str, Any]) -> list[str]:

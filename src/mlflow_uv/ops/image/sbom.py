@@ -8,6 +8,7 @@ from ...command.report import Finding, Severity, Table, TableKind
 from ...core.image.layers import PackageLayer
 from ...core.image.sbom import keep_components, render_sbom
 from ...core.model import model_files
+from ...core.model.licences import Licences, read_licences
 from ...core.release.record import Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine, ImageLayer
@@ -40,6 +41,7 @@ def write_sbom(release: RecomputedRelease, inventory: str, record: Path, tools: 
         text = render_sbom(
             keep_components(raw, {name for name, _ in contents["installed"]}),
             environment=contents["marker_environment"],
+            licences=_licences(release.model),
         )
     except (StepError, ValueError) as error:
         what = "no SBOM was written"
@@ -56,7 +58,15 @@ def locked_sbom(model: Path, record: Record, tools: Tools) -> str:
     if not (model / model_files.LOCK).is_file():
         return ""
     folder = model / Path(model_files.LOCK).parent
-    return render_sbom(tools.uv.sbom(read_project(folder), record.selection), environment=None)
+    return render_sbom(
+        tools.uv.sbom(read_project(folder), record.selection), environment=None, licences=_licences(model)
+    )
+
+
+def _licences(model: Path) -> Licences:
+    """Return the licences that were recorded with a model; an earlier release recorded none. Raises ValueError."""
+    file = model / model_files.LICENCES
+    return read_licences(file.read_bytes()) if file.is_file() else {}
 
 
 def named_layers(layers: Sequence[ImageLayer]) -> tuple[tuple[str, int], ...]:

@@ -127,7 +127,7 @@ def make_lists(request: ExportRequest, exported: UvExport, tools: LockTools) -> 
         text = _pylock(request.pylock_file.parent, request, exported, context, wheels)
         documents.append(Document(path=request.pylock_file, text=text, pins_of=pins_of_pylock))
     if request.sbom_file is not None and exported.sbom is not None:
-        text = _rendered(lambda raw: render_sbom(raw, environment=request.environment), exported.sbom)
+        text = _rendered(lambda raw: render_sbom(raw, environment=request.environment, licences={}), exported.sbom)
         documents.append(Document(path=request.sbom_file, text=text, pins_of=pins_of_sbom))
     return Lists(
         documents=tuple(documents),

@@ -17,6 +17,7 @@ from ...core.model import model_files
 from ...core.model.answer_paths import AnswerPath
 from ...core.model.answers import answers_digest
 from ...core.model.derived_requests import DerivedRequest, derive_requests
+from ...core.model.licences import licences_file
 from ...core.model.recorded_requests import requests_file, responses_file
 from ...core.model.streams import stream_body
 from ...core.release.digests import sha256, tree_digest
@@ -26,6 +27,7 @@ from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import LoggedModelDescription
 from ...payloads.messages.registry import SetTags
+from ...payloads.messages.request import DeclaredLicence
 from ...payloads.messages.tags import MODEL_DIGEST, RELEASE_KEY, REQUIREMENTS_DIGEST
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
@@ -55,6 +57,7 @@ class ProofPlan:
     Everything that is known before training; `example` are requests that replace the model's own example.
 
     `ignored` are the paths that are not compared, `serve_env` the variables that the model gets at inference time.
+    `licences` are those of the packages that train.
     `cases` are the requests of a file, whose expected responses may differ by `tolerance`; `derives` says whether
     requests are derived from the signature.
     """
@@ -74,6 +77,7 @@ class ProofPlan:
     cases: tuple[FileCase, ...] = ()
     tolerance: float = TOLERANCE
     derives: bool = True
+    licences: tuple[DeclaredLicence, ...] = ()
 
 
 def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
@@ -213,6 +217,7 @@ def _overlay(plan: ProofPlan) -> dict[str, bytes]:
         model_files.PYTHON: f"{plan.served.python}\n".encode(),
         model_files.SELECTION: model_files.selection_file(plan.selection).encode(),
         model_files.INDEXES: indexes_of(project.manifest, _settings(project)).encode(),
+        model_files.LICENCES: licences_file(plan.licences).encode(),
     }
     if plan.policy is RequirementsPolicy.INFER:
         return files

@@ -147,14 +147,14 @@ def _tables(audit: Audited) -> Iterator[Table]:
 
 
 def _licences(audit: Audited, tools: Tools) -> Iterator[Table]:
-    """Yield the packages of the model's lock by the licences that their SBOM names; a licence is never guessed."""
+    """Yield the packages of the model's lock by the licences that are recorded with it; none is guessed."""
     if audit.record is None:
         return
     try:
         sbom = locked_sbom(audit.model, audit.record, tools)
         groups = packages_by_licence(sbom) if sbom else ()
         rows = tuple(
-            (licence or f"{_UNKNOWN}: the SBOM names none", str(len(names)), ", ".join(names))
+            (licence or f"{_UNKNOWN}: none is recorded with the model", str(len(names)), ", ".join(names))
             for licence, names in groups
         )
     except (StepError, ValueError) as error:

@@ -69,3 +69,33 @@ class EnvironmentDescription:
     mlflow_flavor: str | None
     mlflow_schema: str | None
     platform: str
+
+
+@lazy_dataclass
+class DescribeLicences(Request):
+    """Describe the licences of all installed packages, without importing any."""
+
+    verb: ClassVar[str] = "describe-licences"
+
+
+@lazy_dataclass
+class DeclaredLicence:
+    """
+    What the metadata of an installed package says about its licence; `name` is normalised (PEP 503).
+
+    `expression` is `License-Expression` (PEP 639), `text` the older `License`, at most its first 200 characters, and
+    `classifiers` are the last parts of those about licences.
+    """
+
+    name: str
+    version: str
+    expression: str
+    text: str
+    classifiers: tuple[str, ...]
+
+
+@lazy_dataclass
+class LicenceDescription:
+    """The declared licences of all installed packages, by name."""
+
+    packages: tuple[DeclaredLicence, ...]

@@ -22,7 +22,14 @@ from ...payloads.messages.conversion import ConvertModel, MeasureOriginal
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import AnswerBySpark, AnswerRequests, DownloadModel
 from ...payloads.messages.reader import read
-from ...payloads.messages.request import DescribeEnvironment, EnvironmentDescription, Failure, Request
+from ...payloads.messages.request import (
+    DescribeEnvironment,
+    DescribeLicences,
+    EnvironmentDescription,
+    Failure,
+    LicenceDescription,
+    Request,
+)
 from ..system.process import Command, Conversation, Runner
 from .bytecode import cached_bytecode
 from .embedded_store import EmbeddedStores
@@ -215,6 +222,12 @@ class Mlflow:
         request = DescribeEnvironment()
         answer = self._exchange(self._worker(python, None), request.verb, {}, None)
         return _parsed(answer, request.verb, EnvironmentDescription)
+
+    def describe_licences(self, python: Path) -> LicenceDescription:
+        """The licences of the packages that an interpreter has; raises as `ask`."""
+        request = DescribeLicences()
+        answer = self._exchange(self._worker(python, None), request.verb, {}, None)
+        return _parsed(answer, request.verb, LicenceDescription)
 
     def ui_command(self, python: Path, store: Store) -> str:
         """The shell command that starts MLflow's UI on a store, or the URI of a server."""

@@ -48,18 +48,18 @@ def test_what_uv_says_of_itself_and_the_order_are_gone(order: int) -> None:
     """
     Another time, serial number, version of uv and order: the same bytes.
     """
-    found = render_sbom(bill(serial=str(order), order=order), environment=None)
+    found = render_sbom(bill(serial=str(order), order=order), environment=None, licences={})
 
-    assert render_sbom(bill(), environment=None) == found
+    assert render_sbom(bill(), environment=None, licences={}) == found
 
 
 def test_the_normal_form_of_a_normal_form_is_itself() -> None:
     """
     A file that we wrote is never rewritten.
     """
-    text = render_sbom(bill(), environment=None)
+    text = render_sbom(bill(), environment=None, licences={})
 
-    found = render_sbom(text, environment=None)
+    found = render_sbom(text, environment=None, licences={})
 
     assert text == found
 
@@ -68,7 +68,7 @@ def test_the_serial_number_is_that_of_the_content() -> None:
     """
     A UUID as CycloneDX wants it; another component makes another.
     """
-    texts = [render_sbom(bill().replace('"c"', name), environment=None) for name in ('"c"', '"d"')]
+    texts = [render_sbom(bill().replace('"c"', name), environment=None, licences={}) for name in ('"c"', '"d"')]
 
     first, second = (json.loads(text)["serialNumber"] for text in texts)
 
@@ -80,7 +80,7 @@ def test_references_name_what_they_mean() -> None:
     """
     Not the place in a list, which changes with every package that is added before.
     """
-    table = json.loads(render_sbom(bill(), environment=None))
+    table = json.loads(render_sbom(bill(), environment=None, licences={}))
 
     dependencies = {one["ref"]: one.get("dependsOn", []) for one in table["dependencies"]}
 
@@ -92,7 +92,7 @@ def test_no_credential_is_in_it() -> None:
     """
     Neither in the address of a file nor in that of an index.
     """
-    text = render_sbom(bill(), environment=None)
+    text = render_sbom(bill(), environment=None, licences={})
 
     assert ("secret" in bill(), "secret" in text) == (True, False)
     assert "repository_url=https://x.test/simple" in text
@@ -102,7 +102,7 @@ def test_one_target_holds_what_is_installed_there() -> None:
     """
     Markers are answered and gone, and so is whatever depended on what is not there.
     """
-    table = json.loads(render_sbom(bill(), environment=LINUX))
+    table = json.loads(render_sbom(bill(), environment=LINUX, licences={}))
 
     assert ["a@1", "b@1", "c@3"] == [one["bom-ref"] for one in table["components"]]
     assert ["a@1", "b@1"] == next(one["dependsOn"] for one in table["dependencies"] if one["ref"] == "wine")
@@ -116,7 +116,7 @@ def test_two_components_of_one_name_and_version_are_two() -> None:
     twice = json.loads(bill())
     twice["components"].append(component(9, "a", "1", purl="pkg:pypi/a@1?vcs_url=https://x.test/a"))
 
-    table = json.loads(render_sbom(json.dumps(twice), environment=None))
+    table = json.loads(render_sbom(json.dumps(twice), environment=None, licences={}))
 
     assert ["a@1", "a@1#2"] == [one["bom-ref"] for one in table["components"] if one["name"] == "a"]
 
@@ -125,7 +125,7 @@ def test_components_are_read_back_as_pins() -> None:
     """
     Name, version, marker and hashes, for a comparison.
     """
-    found = pins_of_sbom(render_sbom(bill(), environment=None))
+    found = pins_of_sbom(render_sbom(bill(), environment=None, licences={}))
 
     assert [("a==1", ""), ("b==1", 'sys_platform == "linux"'), ("b==2", 'sys_platform != "linux"'), ("c==3", "")] == [
         (pin.exact, pin.marker) for pin in found
@@ -176,3 +176,16 @@ def test_licences_of_what_is_no_sbom_are_refused(text: str) -> None:
     """
     with pytest.raises(ValueError, match=r"CycloneDX|Expecting"):
         packages_by_licence(text)
+
+
+def test_the_licences_of_packages_are_part_of_an_sbom() -> None:
+    """
+    Those of the same version: an expression of SPDX, or a name.
+    """
+    licences = {("a", "1"): "MIT OR ISC", ("b", "1"): "BSD License", ("c", "4"): "MIT", ("wine", ""): "MIT"}
+
+    table = json.loads(render_sbom(bill(), environment=None, licences=licences))
+
+    found = {f"{each['name']} {each['version']}": each.get("licenses") for each in table["components"]}
+    expected = {"a 1": [{"expression": "MIT OR ISC"}], "b 1": [{"license": {"name": "BSD License"}}]}
+    assert {**expected, "b 2": None, "c 3": None} == found

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.command.errors import NoEngine, ToolMissing
-from mlflow_uv.core.model.model_files import LOCK
+from mlflow_uv.core.model.model_files import LICENCES, LOCK
 from mlflow_uv.core.release.chain import LinkCheck, LinkState
 from mlflow_uv.core.release.record import ImageLink, Record
 from mlflow_uv.ops.lineage.audit import Audited
@@ -53,9 +53,9 @@ class LayeredEngine:
 
 
 def sbom_of(_project: object, _selection: object) -> str:
-    """An SBOM as uv writes it, with a licence of one package."""
+    """An SBOM as uv writes it, which names no licences."""
     components = [
-        {"name": "numpy", "version": "2.4.1", "bom-ref": "numpy-1@2.4.1", "licenses": [{"expression": "BSD-3-Clause"}]},
+        {"name": "numpy", "version": "2.4.1", "bom-ref": "numpy-1@2.4.1"},
         {"name": "own<b>", "version": "1", "bom-ref": "own-2@1"},
     ]
     return json.dumps({"serialNumber": "1", "metadata": {}, "components": components})
@@ -161,12 +161,13 @@ def locked_model(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "uv.lock").write_text("version = 1\n")
     (folder / "pyproject.toml").write_text("[project]\nname = 'wine'\nversion = '1'\n")
+    (tmp_path / LICENCES).write_text('{"numpy==2.4.1": "BSD-3-Clause", "own<b>==2": "MIT"}')
     return tmp_path
 
 
-def test_packages_are_listed_by_the_licence_that_the_sbom_names(locked_model: Path) -> None:
+def test_packages_are_listed_by_the_licence_that_is_recorded_with_the_model(locked_model: Path) -> None:
     """
-    One that it does not name is unknown, and a model without a lock has no list.
+    That of another version is unknown, and a model without a lock has no list.
     """
     page, bare = (
         version_report(audit_of(HOLDS, model=model), None, registry_with(None)).page
@@ -174,7 +175,7 @@ def test_packages_are_listed_by_the_licence_that_the_sbom_names(locked_model: Pa
     )
 
     assert (
-        ("BSD-3-Clause", "1", "numpy 2.4.1"), ("unknown: the SBOM names none", "1", "own<b> 1")
+        ("BSD-3-Clause", "1", "numpy 2.4.1"), ("unknown: none is recorded with the model", "1", "own<b> 1")
     ) == page.tables[-1].rows  # fmt: skip
     assert "packages by licence" not in {table.title for table in bare.tables}
 
