@@ -9,4 +9,9 @@ from tests.console import KeptConsole
 
 def folders_in(cache: Path) -> Callable[[str], EnvironmentFolder]:
     """Return what `Environments.serving` is in this cache."""
-    return lambda key: EnvironmentFolder(folder=cache / key[:16], console=KeptConsole())
+    return lambda key: environment_at(cache / key[:16])
+
+
+def environment_at(folder: Path) -> EnvironmentFolder:
+    """Return what `Environments.at` is."""
+    return EnvironmentFolder(folder=folder, console=KeptConsole())

@@ -47,7 +47,7 @@ def state_of(tiny: TinyRelease, name: str, images: ReleaseImages, index: ImageIn
     link = release.record.image
     assert link is not None
     release = replace(release, record=replace(release.record, image=replace(link, digest=index.digest)))
-    (check,) = from_parts(release, tiny.tools)
+    (check,) = from_parts(release, tiny.tools).checks
     return check.state, check.reason
 
 

@@ -51,7 +51,7 @@ class Place:
         assert link is not None
         assert link.composition is not None
         link = replace(link, composition=replace(link.composition, **composition))
-        (check,) = from_parts(replace(release, record=replace(release.record, image=link)), self.tiny.tools)
+        (check,) = from_parts(replace(release, record=replace(release.record, image=link)), self.tiny.tools).checks
         return check
 
     def composed_of(self, other: TinyRelease) -> ComposedServingImage:
@@ -159,6 +159,22 @@ def test_the_image_of_the_release_holds_without_being_pulled(place: Place) -> No
 
     assert LinkCheck(link="image", state=LinkState.HOLDS) == check
     assert list(place.tiny.release.model.glob("mlflow-uv-install.txt")) == []
+
+
+def test_an_audit_says_that_layers_in_the_cache_had_changed(place: Place) -> None:
+    """
+    They are made again, so that the image holds; somebody wrote to the cache.
+    """
+    push_composed(place.name, place.image.image, place.image.archives, place.tiny.tools)
+    release = place.tiny.with_image(place.name, place.image, place.base)
+    with place.image.packages.layers[0].archive.open("r+b") as archive:
+        archive.seek(100)
+        archive.write(b"poison")
+
+    again = from_parts(release, place.tiny.tools)
+
+    assert [LinkState.HOLDS] == [check.state for check in again.checks]
+    assert ["image-layers-changed"] == [finding.rule for finding in again.findings]
 
 
 @pytest.mark.parametrize(

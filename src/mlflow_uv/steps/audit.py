@@ -51,10 +51,15 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     version = version_number(registry, name, alias or number, VERSION_URI)
     with audited(registry, name=name, version=version) as audit:
         held = (alias_holds(audit, alias),) if alias else ()
-        checks = (*audit.checks, *recomposed(audit, registry), *held, *checked_deployments(registry, audit))
+        again = recomposed(audit, registry)
+        checks = (*audit.checks, *again.checks, *held, *checked_deployments(registry, audit))
     links = merge_checks(checks)
     states = {state: tuple(link.link for link in links if link.state is state) for state in LinkState}
-    findings = (*link_findings(links, f"{name} version {version}", strict=inputs.strict), *_unequal(audit))
+    findings = (
+        *link_findings(links, f"{name} version {version}", strict=inputs.strict),
+        *again.findings,
+        *_unequal(audit),
+    )
     return Report(
         outputs=Outputs(
             model_name=name,

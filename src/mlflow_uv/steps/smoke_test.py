@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from ..command.errors import BadInput, ChainBroken, NotServing, StepError
+from ..command.errors import BadInput, NotServing, StepError
 from ..command.inputs import (
     NAME,
     TOLERANCE,
@@ -30,7 +30,7 @@ from ..core.model.recorded_requests import compared_values, counted_by_origin
 from ..core.release.record import AliasLink, AnswersLink, ImageLink, Record
 from ..core.security.endpoint_address import endpoint_address, endpoint_headers
 from ..core.security.serve_env import ServeVariables, require_recorded, serve_variables
-from ..ops.image.environment import inventory_digest
+from ..ops.image.environment import recorded_environment
 from ..ops.image.load_check import budgets_of, measure, with_load
 from ..ops.image.lookup import require_image
 from ..ops.image.platforms import untested_platforms
@@ -200,12 +200,7 @@ def _serving(
         engine = tools.engines.named(image.engine)
         server = engine.serve(image.id, network=inputs.serve_network, given=server_settings)
     else:
-        python = Path(image.tag) / "bin" / "python"
-        held = inventory_digest(tools.servers.inventory(python)) if python.is_file() else "nothing"
-        if held != image.id:
-            why = f"the environment in {image.tag} is not the recorded one"
-            raise ChainBroken("image", why=why, fix=step_call("build-image"))
-        server = tools.servers.serve(python, release.model, server_settings)
+        server = tools.servers.serve(recorded_environment(image, tools), release.model, server_settings)
     try:
         yield server
     finally:

@@ -1,5 +1,7 @@
 """Parses the name of a container image into registry, repository and tag, as Docker does."""
 
+from collections.abc import Iterable
+
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 DOCKER_HUB = "docker.io"
@@ -39,6 +41,22 @@ def image_reference(name: str) -> ImageReference:
     return ImageReference(host=host, repository=repository, tag=tag)
 
 
+def digest_under(name: str, repository_digests: Iterable[str], *, local_host: str) -> str:
+    """
+    Return the digest that an image has in the repository which `name` names; empty if it is not known to be there.
+
+    `repository_digests` are an engine's `REPOSITORY@DIGEST` of the image: it may have been pushed to another
+    repository, under which nobody finds it by this name. `local_host` is the host of names that are in no registry.
+    """
+    named, _, wanted = name.partition("@")
+    digests = [
+        digest
+        for repository, _, digest in (entry.partition("@") for entry in repository_digests)
+        if _place(repository) == _place(named) and image_reference(repository).host != local_host
+    ]
+    return wanted if wanted in digests else next(iter(digests), "")
+
+
 def with_default_tag(name: str, default_tag: str) -> str:
     """
     Add a default tag to a name without one, and convert the repository to lower case, which registries require.
@@ -48,6 +66,12 @@ def with_default_tag(name: str, default_tag: str) -> str:
     first, slash, rest = name.rpartition("/")
     repository, tag = _split(rest)
     return f"{first.lower()}{slash}{repository.lower()}:{tag or default_tag}"
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Registry and repository of a name without a digest."""
+    reference = image_reference(name)
+    return reference.host, reference.repository
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -41,7 +41,7 @@ def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tu
             )
         listed.unlink()
 
-    environment.make_once(make, valid=lambda: True)
+    environment.make_once(make)
     there = {pin.name for pin in pins} | set(installed)
     wanted = ("mlflow", "mlflow-skinny", "numpy", "onnx", "onnxruntime", "pandas", "protobuf")
     return environment.python, tuple(name for name in wanted if name in there)

@@ -1,11 +1,12 @@
 """Composes a serving image from a saved base, the layers of its packages, and the archives of server and model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...command.errors import ToolFailed
+from ...command.report import Finding, Severity
 from ...core.image.composition import ComposedImage, LayerBlob, composed
 from ...core.image.dockerfile import MODEL_LAYER, SERVER_LAYER
 from ...core.release.digests import canonical, sha256
@@ -88,6 +89,18 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
         own_layers=len(layers),
         remade=len(set(cache.changed)),
     )
+
+
+def changed_layers(composed: Sequence[ComposedServingImage]) -> Iterator[Finding]:
+    """Yield a notice if layers in the cache had been changed, which were made again."""
+    if remade := sum(image.remade for image in composed):
+        count = "a layer" if remade == 1 else f"{remade} layers"
+        yield Finding(
+            rule="image-layers-changed",
+            severity=Severity.NOTICE,
+            what=f"{count} in the cache of this program had changed and was not used",
+            why="the content is not that of the digest with which it was kept; the image has newly made layers instead",
+        )
 
 
 def own_layers(context: Path, scratch: Path) -> tuple[ArchivedLayer, ...]:

@@ -37,7 +37,7 @@ from ...tools.uv.messages import InterpreterMissing, SourceNotBuilt
 from ..lineage.recompute import RecomputedRelease
 from .build import provenance_of, require_exact
 from .builders import BaseNotComposable, ModelNotComposable, PackageNotComposable, PythonNotComposable
-from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
+from .composed import ComposedServingImage, ImageParts, changed_layers, compose_image, own_layers
 from .composed_base import ComposableBase
 from .composed_sources import built_packages, examined_packages, is_built_here, source_findings
 from .environment import Needs, indexes_for, install, inventory_digest
@@ -259,14 +259,7 @@ def composed_findings(composed: ComposedServingImage, base: ComposableBase) -> I
     """Yield the findings about the base, and notices about packages, their files and changed layers in the cache."""
     yield from base.findings
     yield from source_findings(composed.built, base)
-    if composed.remade:
-        count = "a layer" if composed.remade == 1 else f"{composed.remade} layers"
-        yield Finding(
-            rule="image-layers-changed",
-            severity=Severity.NOTICE,
-            what=f"{count} in the cache of this program had changed and was not used",
-            why="the content is not that of the digest with which it was kept; the image has newly made layers instead",
-        )
+    yield from changed_layers((composed,))
     if replaced := [str(path) for path in composed.packages.replaced]:
         yield Finding(
             rule="image-files-differ",

@@ -5,15 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...command.errors import ModelUnusable, ToolFailed
+from ...command.errors import ChainBroken, ModelUnusable, StepError, ToolFailed
+from ...command.wording import step_call
 from ...core.export.requirements import Requirements, parse_requirements
 from ...core.image.installed_packages import installed_difference
 from ...core.lock.markers import holds
 from ...core.model import model_files
 from ...core.release.digests import canonical, sha256
-from ...core.release.record import WheelLink
+from ...core.release.record import ImageLink, WheelLink
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...tools.project.files import write_atomically
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from ...tools.uv.network import index_variables
@@ -76,7 +78,7 @@ def needs_of(model: Path, *, wheels: tuple[WheelLink, ...], python: str) -> Need
         except ValueError as error:
             what = f"the model's {model_files.HASHED} cannot be read"
             raise ModelUnusable(what=what, why=str(error), fix="release the model again") from error
-    (model / INSTALLED_LIST).write_bytes(text)
+    write_atomically(model / INSTALLED_LIST, text)  # processes that share the folder read it meanwhile
     return Needs(model=model, requirements=requirements, wheels=wheels, python=python)
 
 
@@ -101,9 +103,27 @@ def restored(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
     environment = tools.environments.serving(needs.key(python))
     environment.make_once(
         lambda folder: _make(folder, needs, tools, python),
-        valid=lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools),
+        lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools),
     )
     return environment.python, tools.servers.inventory(environment.python)
+
+
+def recorded_environment(image: ImageLink, tools: Tools) -> Path:
+    """Return the interpreter of the environment that serves a release. Raises ChainBroken if it is not as recorded."""
+    environment = tools.environments.at(Path(image.tag))
+    state = ""
+    try:
+        if not environment.python.is_file():
+            state = "was removed"
+        elif stamp_of(environment.folder, tools) != image.id:
+            state = "is not the recorded one"
+        elif not environment.intact:
+            state = "is damaged: a package lacks files, or a file is not as long as it was"
+    except StepError as error:  # its interpreter prints nothing that can be read
+        state = f"is damaged: {error.what}"
+    if state:
+        raise ChainBroken("image", why=f"the environment in {environment.folder} {state}", fix=step_call("build-image"))
+    return environment.python
 
 
 def _make(folder: Path, needs: Needs, tools: Tools, python: str) -> None:

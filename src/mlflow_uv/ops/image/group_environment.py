@@ -44,7 +44,7 @@ def group_environment(group: str, python: Path, tools: Tools) -> GroupEnvironmen
                 on_line=tools.console.foreign,
             )
 
-    environment.make_once(make, valid=lambda: True)
+    environment.make_once(make)
     return GroupEnvironment(python=environment.python, pins=pins)
 
 

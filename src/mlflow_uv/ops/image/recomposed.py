@@ -10,18 +10,20 @@ from typing import Any
 from ...command.errors import ChainBroken, StepError
 from ...command.inputs import Serving
 from ...command.lazy_pattern import lazy_pattern
+from ...command.report import Finding
 from ...core.image.labels import BuildProvenance
 from ...core.lock.install_findings import listed
 from ...core.release.chain import LinkCheck, LinkState
 from ...core.release.record import CompositionLink, ImageLink, VersionLink
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import PulledImage, RegistryUnanswered
 from ...tools.system.disk_errors import disk_errors
 from ...tools.toolbox import Tools
 from ..lineage.audit import Audited
 from ..lineage.recompute import RecomputedRelease, note_version
 from ..lineage.registry_client import RegistryClient
-from .composed import ComposedServingImage
+from .composed import ComposedServingImage, changed_layers
 from .composed_base import LayerOrigin, read_recorded_base
 from .composed_release import Composition, ReleaseImages, compose_release, composition_link
 from .environment import INSTALLED_LIST
@@ -36,10 +38,18 @@ _PYTHON = lazy_pattern(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,2}\+?)?")
 _MOST_SHOWN = 80  # characters of a name from a registry
 
 
-def recomposed(audit: Audited, registry: RegistryClient) -> tuple[LinkCheck, ...]:
+@lazy_dataclass
+class Recomposed:
+    """The check of an image that was composed again, if it was a composed one, and findings about this machine."""
+
+    checks: tuple[LinkCheck, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def recomposed(audit: Audited, registry: RegistryClient) -> Recomposed:
     """Return the check of an audited version, see `from_parts`; none without a record of a composed image."""
     if audit.record is None:
-        return ()
+        return Recomposed()
     release = RecomputedRelease(
         record=audit.record,
         client=registry.client,
@@ -47,28 +57,32 @@ def recomposed(audit: Audited, registry: RegistryClient) -> tuple[LinkCheck, ...
         model=audit.model,
         checks=audit.checks,
     )
-    return tuple(from_parts(release, registry.tools))
+    return from_parts(release, registry.tools)
 
 
-def from_parts(release: RecomputedRelease, tools: Tools) -> Iterator[LinkCheck]:
+def from_parts(release: RecomputedRelease, tools: Tools) -> Recomposed:
     """
     Check that a composed image is what base, lock, selection, model, serving set and this program give.
 
     Its digest is computed from these, which the release names, and compared with the recorded one. Where that is not
-    possible the link is unverified, and the reason says what is missing; nothing is yielded for a built image.
+    possible the link is unverified, and the reason says what is missing; there is no check of a built image. A notice
+    says that layers in the cache had changed; they were made again.
     """
     image = release.record.image
     if image is None or image.composition is None:
-        return
+        return Recomposed()
+    findings: tuple[Finding, ...] = ()
     try:
         with (
             TemporaryDirectory(prefix="mlflow-uv-compose-") as folder,
             disk_errors("the image", Path(folder), fix="free space there, or set TMPDIR to a larger disk"),
             tools.console.group(f"compose {image.tag} again"),
         ):
-            check = _compared(release, image, image.composition, Path(folder), tools)
+            again = _composed_again(release, image, image.composition, Path(folder), tools)
+            findings = tuple(changed_layers(again.images.composed))
+            check = _compared(again, image, image.composition, tools)
     except ChainBroken as error:
-        check = LinkCheck(link="image", state=LinkState.BROKEN, reason=error.why or error.what)
+        check = _broken(error.why or error.what)
     except StepError as error:
         why = f"{error.what}: {error.why}" if error.why else error.what
         made_with = image.composition
@@ -76,20 +90,27 @@ def from_parts(release: RecomputedRelease, tools: Tools) -> Iterator[LinkCheck]:
         check = _unverified(f"{why}; it was composed with {programs}", error.fix)
     finally:
         (release.model / INSTALLED_LIST).unlink(missing_ok=True)
-    yield check
+    return Recomposed(checks=(check,), findings=findings)
 
 
-def _compared(
+@lazy_dataclass
+class _Again:
+    """A release whose selection is the recorded one, and its images, composed again."""
+
+    release: RecomputedRelease
+    images: ReleaseImages
+
+
+def _composed_again(
     release: RecomputedRelease, image: ImageLink, recorded: CompositionLink, scratch: Path, tools: Tools
-) -> LinkCheck:
+) -> _Again:
+    """Raises ChainBroken for a record that names what does not exist."""
     # A record comes from a server: uv would take a path as `python`, too, and start it.
     if not recorded.composed_for or len(set(recorded.composed_for)) < len(recorded.composed_for):
-        return LinkCheck(
-            link="image", state=LinkState.BROKEN, reason="the record does not say for which platforms it is"
-        )
+        raise ChainBroken("image", why="the record does not say for which platforms it is")
     if image.serving not in {serving.value for serving in Serving} or not _PYTHON.fullmatch(recorded.python):
         what = f"serving set `{image.serving[:_MOST_SHOWN]}` or Python `{recorded.python[:_MOST_SHOWN]}`"
-        return LinkCheck(link="image", state=LinkState.BROKEN, reason=f"the record has a {what}, which does not exist")
+        raise ChainBroken("image", why=f"the record has a {what}, which does not exist")
     serving = Serving(image.serving)
     release = _as_built(release, recorded)
     needs = needs_for(release, serving)
@@ -107,6 +128,11 @@ def _compared(
         compositions.append(Composition(needs=needs, base=base, provenance=provenance, python=python))
     composed = compose_release(release, compositions, scratch, tools)
     images = ReleaseImages(compositions=tuple(compositions), composed=composed, native=None)
+    return _Again(release=release, images=images)
+
+
+def _compared(again: _Again, image: ImageLink, recorded: CompositionLink, tools: Tools) -> LinkCheck:
+    images, composed = again.images, again.images.composed
     expected = images.image
     ids = () if image.digest else (each.image.id for each in composed)
     if (image.digest or image.id) in {expected.digest, *ids}:
@@ -116,11 +142,11 @@ def _compared(
         names = listed(sorted({package.name for each in composed for package in each.built}))
         return _unverified(f"{names} was built from source, and another build gives other bytes")
     reason = f"composed again, it has the digest {expected.digest[7:19]}; it differs in {listed(different)}"
-    changed = _changed(recorded, composition_link(release, compositions, composed, tools))
+    changed = _changed(recorded, composition_link(again.release, images.compositions, composed, tools))
     if not changed or (
         any(part.startswith(BASE) for part in different) and recorded.layers_of_base == LayerOrigin.REGISTRY.value
     ):
-        return LinkCheck(link="image", state=LinkState.BROKEN, reason=reason)
+        return _broken(reason)
     return _unverified(f"it was composed with {listed(changed)}, and what is here gives another image")
 
 
@@ -211,6 +237,10 @@ def _changed(recorded: CompositionLink, here: CompositionLink) -> tuple[str, ...
         "Python": (recorded.python, here.python),
     }
     return tuple(f"{name} {before}, not {now}" for name, (before, now) in programs.items() if before != now)
+
+
+def _broken(reason: str) -> LinkCheck:
+    return LinkCheck(link="image", state=LinkState.BROKEN, reason=reason)
 
 
 def _unverified(reason: str, fix: str = "") -> LinkCheck:

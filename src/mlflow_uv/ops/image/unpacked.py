@@ -38,7 +38,7 @@ def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -
         except (OSError, tarfile.TarError) as error:
             raise ToolFailed(what="the layers of the image cannot be unpacked", why=str(error)) from error
 
-    environment.make_once(make, valid=lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools))
+    environment.make_once(make, lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools))
 
 
 def serving_place(image: ImageLink, tools: Tools) -> ImageLink:

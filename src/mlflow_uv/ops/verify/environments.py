@@ -111,7 +111,7 @@ class ModelEnvironments:
                 )
                 tools.uv.add(python, PYSPARK, constraints=constraints, indexes=indexes, on_line=tools.console.foreign)
 
-        environment.make_once(make, valid=lambda: True)
+        environment.make_once(make)
         return ModelEnvironment(python=environment.python)
 
     def _by_mlflow(self, source: EnvironmentSource, python: Path) -> ModelEnvironment:

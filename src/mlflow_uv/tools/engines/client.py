@@ -13,6 +13,7 @@ from typing import ClassVar
 from ...command.errors import BaseImageMissing, NoEngine, NoSpace, ToolFailed, ToolMissing
 from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import Wording, local, option
+from ...core.image.reference import digest_under
 from ...core.security.child_environment import for_engine
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
@@ -37,6 +38,7 @@ class Client(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     build_words: ClassVar[tuple[str, ...]]
+    local_host: ClassVar[str] = ""  # of the names of images that are in no registry
     load_flags: ClassVar[tuple[str, ...]] = ()  # that load a built image into the local store
     save_flags: ClassVar[tuple[str, ...]] = ()  # that write the archive of `docker save`
 
@@ -75,12 +77,14 @@ class Client(ABC):
         if done.code != 0:
             return None
         (details,) = parse_json(done.stdout)
+        image_id = _as_digest(details["Id"])
+        digest = digest_under(name, details.get("RepoDigests") or (), local_host=self.local_host)
         return BuiltImage(
-            id=_as_digest(details["Id"]),
+            id=image_id,
             labels=details["Config"].get("Labels") or {},
             size=details["Size"],
-            digest=next(iter(details.get("RepoDigests") or ()), _as_digest(details["Id"])).rpartition("@")[2],
-            shared=bool(details.get("RepoDigests")),
+            digest=digest or image_id,
+            shared=bool(digest),
             tags=tuple(details.get("RepoTags") or ()),
             architecture=details.get("Architecture", ""),
             variables=frozenset(variable.partition("=")[0] for variable in details["Config"].get("Env") or ()),

@@ -75,8 +75,9 @@ class BuiltImage:
     """
     An image in the local store of the engine; `size` in bytes, `architecture` as the engine writes it (`amd64`).
 
-    `shared` is true for an image that was pulled from or pushed to a registry. `digest` is then that of its manifest,
-    else its id. `variables` are the names of the environment variables that it sets. `empty` says that it has no layer.
+    `shared` is true for an image that was pulled from or pushed to the repository of the name by which it was looked
+    up. `digest` is then that of its manifest there, else its id. `variables` are the names of the environment variables
+    that it sets. `empty` says that it has no layer.
     """
 
     id: str

@@ -19,6 +19,7 @@ class Podman(Client):
 
     name = "podman"
     title = "Podman"
+    local_host = "localhost"  # it lists a digest for each name that an image has
     # Only Docker's format has a health check. Podman itself dates an entry of each layer, `/run`, at 1980-01-01.
     save_flags = ("--quiet", "--format=docker-archive")
     build_words = ("build", "--format=docker", "--layers", "--timestamp=315532800")

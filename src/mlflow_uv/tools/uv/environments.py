@@ -106,7 +106,11 @@ class Environments:
 
     def serving(self, key: str) -> EnvironmentFolder:
         """The environment with this key, of those that serve a model without a container engine, or convert one."""
-        return EnvironmentFolder(folder=self._host.cache / "serving" / key[:16], console=self._console)
+        return self.at(self._host.cache / "serving" / key[:16])
+
+    def at(self, folder: Path) -> EnvironmentFolder:
+        """The environment in a folder, such as one that a release record names."""
+        return EnvironmentFolder(folder=folder, console=self._console)
 
     def interpreter(self, version: str) -> str:
         """
@@ -137,8 +141,8 @@ class Environments:
         """Let uv sync it, which locks it; from a mirror it is installed, which must be done beside its place."""
         if not self._uv.mirrored:
             return self._uv.sync_ours(self._host.ours, folder)
-        environment = EnvironmentFolder(folder=folder, console=self._console)
-        environment.make_once(lambda new: self._uv.sync_ours(self._host.ours, new), valid=lambda: True)
+        environment = self.at(folder)
+        environment.make_once(lambda new: self._uv.sync_ours(self._host.ours, new))
         return environment.python
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlflow_uv.core.image.reference import ImageReference, image_reference, with_default_tag
+from mlflow_uv.core.image.reference import ImageReference, digest_under, image_reference, with_default_tag
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,63 @@ def test_a_name_without_a_tag_gets_the_version(name: str, expected: str) -> None
     Each version has a name of its own; capital letters of an owner are written small, those of a tag stay.
     """
     assert expected == with_default_tag(name, "7")
+
+
+ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("name", "repository", "local_host"),
+    [
+        ("python:3.11-slim", "python", ""),
+        ("python:3.11-slim", "docker.io/library/python", "localhost"),
+        ("docker.io/python", "python", ""),
+        ("team/base:1", "docker.io/team/base", "localhost"),
+        ("127.0.0.1:5000/base:1", "127.0.0.1:5000/base", "localhost"),
+        ("localhost:5000/base:1", "localhost:5000/base", "localhost"),
+        ("localhost/base:1", "localhost/base", ""),
+        (f"ghcr.io/team/base:1@{ONE}", "ghcr.io/team/base", ""),
+    ],
+)
+def test_an_image_has_a_digest_under_its_name(name: str, repository: str, local_host: str) -> None:
+    """
+    An engine may shorten the name of Docker Hub, and lists other repositories that have the image.
+    """
+    others = (f"mirror.example/base@{TWO}", f"{repository}@{ONE}", f"zoo.example/base@{TWO}")
+
+    assert ONE == digest_under(name, others, local_host=local_host)
+
+
+@pytest.mark.parametrize(
+    ("name", "repository", "local_host"),
+    [
+        ("python:3.11-slim", "mirror.example/library/python", ""),
+        ("python:3.11-slim", "docker.io/team/python", ""),
+        ("127.0.0.1:5000/base", "127.0.0.1:5001/base", ""),
+        ("127.0.0.1:5000/base", "127.0.0.1/base", ""),
+        ("base:1", "localhost/base", "localhost"),
+        ("localhost/base:1", "localhost/base", "localhost"),
+        (ONE, "python", ""),
+        ("1" * 64, "python", ""),
+    ],
+)
+def test_an_image_that_only_another_repository_has_is_in_none_by_its_name(
+    name: str, repository: str, local_host: str
+) -> None:
+    """
+    It was pushed there, pulled from there and tagged, or Podman lists the names of an image that it built.
+    """
+    assert not digest_under(name, (f"{repository}@{ONE}",), local_host=local_host)
+
+
+def test_of_two_digests_in_one_repository_the_named_one_counts() -> None:
+    """
+    Of an index and its image, for example; without one in the name it is the first.
+    """
+    digests = (f"base@{ONE}", f"base@{TWO}")
+
+    found = [
+        digest_under(name, digests, local_host="") for name in (f"base@{TWO}", "base", f"base:1@sha256:{'3' * 64}")
+    ]
+
+    assert [TWO, ONE, ONE] == found

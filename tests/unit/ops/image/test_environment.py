@@ -9,12 +9,20 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import ModelUnusable
+from mlflow_uv.command.errors import ChainBroken, ModelUnusable
 from mlflow_uv.core.model import model_files
-from mlflow_uv.core.release.record import WheelLink
-from mlflow_uv.ops.image.environment import install, mismatches, needs_in, needs_of, restored
+from mlflow_uv.core.release.record import ImageLink, WheelLink
+from mlflow_uv.ops.image.environment import (
+    install,
+    inventory_digest,
+    mismatches,
+    needs_in,
+    needs_of,
+    recorded_environment,
+    restored,
+)
 from mlflow_uv.tools.toolbox import Tools
-from tests.environment_folders import folders_in
+from tests.environment_folders import environment_at, folders_in
 
 SIX = "six==1.17.0 \\\n    --hash=sha256:00\n"
 WHEEL = "mine-1.0-py3-none-any.whl"
@@ -31,7 +39,7 @@ class Fakes:
     def __call__(self) -> Tools:
         """As a step takes them."""
         fakes = SimpleNamespace(
-            environments=SimpleNamespace(serving=folders_in(self.folder)),
+            environments=SimpleNamespace(serving=folders_in(self.folder), at=environment_at),
             uv=SimpleNamespace(install=self._install),
             servers=SimpleNamespace(inventory=self._inventory),
             console=SimpleNamespace(foreign=print, group=nullcontext),
@@ -44,9 +52,15 @@ class Fakes:
         (environment / "bin").mkdir(parents=True, exist_ok=True)
         python = environment / "bin" / "python"
         python.touch()
+        package = environment / "lib" / "python3.12" / "site-packages" / "six-1.17.0.dist-info"
+        package.mkdir(parents=True)
+        (package / "METADATA").touch()
+        (package / "RECORD").write_text("six-1.17.0.dist-info/METADATA,,\n")
         return python
 
-    def _inventory(self, _python: Path) -> str:
+    def _inventory(self, python: Path) -> str:
+        if python.read_text():
+            return ""  # damaged
         inventory = {"python": "3.12.9", "marker_environment": {}, "elsewhere": [], "model": []}
         return json.dumps({**inventory, "installed": self.holds})
 
@@ -187,3 +201,39 @@ def test_a_wheel_for_elsewhere_is_not_missed(tmp_path: Path) -> None:
     )
 
     assert ((), ("mine is not installed",)) == (elsewhere, here)
+
+
+@pytest.mark.parametrize(
+    ("harm", "state"),
+    [
+        ("removed", "was removed"),
+        ("another package", "is not the recorded one"),
+        ("interpreter", "is damaged: the package list of the serving environment cannot be read"),
+        ("file", "is damaged: a package lacks files"),
+    ],
+)
+def test_an_environment_that_is_not_as_recorded_breaks_the_chain_and_is_built_again(
+    model: Path, fakes: Fakes, harm: str, state: str
+) -> None:
+    """
+    The step that makes it is the fix, whatever happened to it.
+    """
+    python, inventory = restored(needs_in(model), fakes(), python="3.12")
+    folder = python.parents[1]
+    image = ImageLink(kind="process", id=inventory_digest(inventory), tag=str(folder), base="", base_digest="")
+    whole = recorded_environment(image, fakes())
+    match harm:
+        case "removed":
+            folder.rename(folder.with_name("gone"))
+        case "another package":
+            fakes.holds.append(("plum", "1.0"))
+        case "interpreter":
+            python.write_text("damaged")
+        case _:
+            (folder / "lib" / "python3.12" / "site-packages" / "six-1.17.0.dist-info" / "METADATA").unlink()
+
+    with pytest.raises(ChainBroken) as caught:
+        recorded_environment(image, fakes())
+
+    assert (python, True) == (whole, state in str(caught.value.why)), caught.value.why
+    assert "build-image" in str(caught.value.fix)

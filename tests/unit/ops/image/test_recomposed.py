@@ -84,7 +84,7 @@ def checks(image: ImageLink | None, folder: Path) -> list[tuple[LinkState, str]]
         record=replace(BARE, image=image), client=cast("Any", None), project=None, model=folder, checks=()
     )
     tools = cast("Tools", SimpleNamespace(console=KeptConsole()))
-    return [(check.state, check.reason) for check in from_parts(release, tools)]
+    return [(check.state, check.reason) for check in from_parts(release, tools).checks]
 
 
 def test_an_image_that_an_engine_built_has_no_parts_to_compose(tmp_path: Path) -> None:

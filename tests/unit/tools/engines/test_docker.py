@@ -111,3 +111,17 @@ def test_where_there_is_no_image_no_layer_is_held() -> None:
 
     assert 0 == docker(runner).held_layers(["a"])
     assert ("docker", "image", "ls", "--quiet", "--no-trunc") == runner.argv
+
+
+def test_an_image_that_was_pushed_elsewhere_is_known_by_its_id() -> None:
+    """
+    The registry of its own name never had the digest that it has there.
+    """
+    elsewhere = [{**DETAILS[0], "Id": f"sha256:{'2' * 64}"}]
+    engine = docker(FakeRunner({"image inspect": completed(json.dumps(elsewhere))}))
+
+    pushed, named = engine.image("r/wine:1"), engine.image("base:1")
+
+    assert pushed is not None
+    assert named is not None
+    assert (True, DIGEST, False, named.id) == (pushed.shared, pushed.digest, named.shared, named.digest)

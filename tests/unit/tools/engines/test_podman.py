@@ -81,3 +81,16 @@ def test_after_a_build_that_fails_nothing_is_left(tmp_path: Path) -> None:
         pass
 
     assert ("manifest", "rm") == runner.argv[1:3]
+
+
+@pytest.mark.parametrize("name", ["base:1", "localhost/base:1"])
+def test_an_image_that_podman_built_is_in_no_registry(name: str) -> None:
+    """
+    Podman lists a digest for each of its names, also for those below `localhost`.
+    """
+    details = [{**DETAILS[0], "Id": "2" * 64, "RepoDigests": [f"localhost/base@{DIGEST}"]}]
+
+    image = podman(FakeRunner({"image inspect": completed(json.dumps(details))})).image(name)
+
+    assert image is not None
+    assert (False, f"sha256:{'2' * 64}") == (image.shared, image.digest)

@@ -30,7 +30,7 @@ def make(folder):
 
 environment = EnvironmentFolder(folder=Path(sys.argv[1]), console=Printing())
 if sys.argv[3] == "once":
-    environment.make_once(make, valid=lambda: True)
+    environment.make_once(make)
 else:
     environment.make_anew(make)
 print((environment.folder / "rest").read_text(), flush=True)
@@ -99,7 +99,7 @@ def test_an_environment_in_use_is_made_anew_only_by_who_began_later(environment:
         process.communicate("\n", timeout=60)
 
     assert ("half", "old", "new") == (half, meanwhile, environment.python.read_text())
-    assert ["key", "key.lock"] == sorted(path.name for path in environment.folder.parent.glob("[!.]*"))
+    assert ["key"] == sorted(path.name for path in environment.folder.parent.glob("[!.]*"))
 
 
 def test_what_a_killed_process_left_is_nothing_and_the_next_one_makes_it(environment: EnvironmentFolder) -> None:
@@ -112,7 +112,7 @@ def test_what_a_killed_process_left_is_nothing_and_the_next_one_makes_it(environ
     left = environment.folder.exists()
     make = Made("next")
 
-    environment.make_once(make, valid=lambda: True)
+    environment.make_once(make)
 
     assert ("half", False, 1, "next") == (half, left, make.count, environment.python.read_text())
 
@@ -139,7 +139,7 @@ def test_it_is_made_again_where_it_is_not_valid_or_lost_its_interpreter(environm
     for valid, lost in ((True, False), (True, False), (False, False), (True, True)):
         if lost:
             environment.python.unlink()
-        environment.make_once(make, valid=lambda valid=valid: valid)  # type: ignore[misc]
+        environment.make_once(make, lambda valid=valid: valid)  # type: ignore[misc]
         counts.append(make.count)
 
     assert [1, 1, 2, 3] == counts
@@ -152,7 +152,7 @@ def test_a_folder_without_a_mark_is_replaced(environment: EnvironmentFolder) -> 
     (environment.folder / "bin").mkdir(parents=True)
     environment.python.write_text("half")
 
-    environment.make_once(Made("whole"), valid=lambda: True)
+    environment.make_once(Made("whole"))
 
     assert "whole" == environment.python.read_text()
 
@@ -162,7 +162,7 @@ def test_what_is_damaged_is_replaced(environment: EnvironmentFolder, harm: str) 
     """
     Otherwise every later run would end in the same way.
     """
-    environment.make_once(Made("old"), valid=lambda: True)
+    environment.make_once(Made("old"))
     mark = environment.folder / "mlflow-uv-complete"
     match harm:
         case "dangling" | "loop":
@@ -174,7 +174,7 @@ def test_what_is_damaged_is_replaced(environment: EnvironmentFolder, harm: str) 
         case _:
             mark.write_bytes(b"\xe9")
 
-    environment.make_once(Made("new"), valid=lambda: True)
+    environment.make_once(Made("new"))
 
     assert ("new", True) == (environment.python.read_text(), environment.complete)
 
@@ -186,11 +186,92 @@ def test_one_that_cannot_be_asked_whether_it_is_valid_is_made_again(
     """
     Its interpreter was damaged; the error of the new one is not hidden.
     """
-    environment.make_once(Made("old"), valid=lambda: True)
+    environment.make_once(Made("old"))
 
     def valid() -> bool:
         raise error
 
-    environment.make_once(Made("new"), valid=valid)
+    environment.make_once(Made("new"), valid)
 
     assert "new" == environment.python.read_text()
+
+
+def installed(folder: Path) -> None:
+    """Make an environment with a package of two modules, one of them compiled, and a script."""
+    Made("python")(folder)
+    packages = folder / "lib" / "python3.11" / "site-packages"
+    for name in ("grape.py", "plum, and pear.py", "__pycache__/grape.cpython-311.pyc", "grape-1.0.dist-info/METADATA"):
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / name).write_text("name = 'grape'")
+    (folder / "bin" / "grape").write_text("#!python")
+    (packages / "grape-1.0.dist-info" / "RECORD").write_text(
+        "grape.py,sha256=a,14\n"
+        '"plum, and pear.py",sha256=a,14\n'
+        "__pycache__/grape.cpython-311.pyc,,\n"
+        "never/installed.py,sha256=a,14\n"
+        "../../../bin/grape,sha256=b,8\n"
+        "grape-1.0.dist-info/METADATA,sha256=c,14\n"
+        "grape-1.0.dist-info/RECORD,,\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("lib/python3.11/site-packages/grape.py", None),
+        ("lib/python3.11/site-packages/grape.py", ""),
+        ("lib/python3.11/site-packages/plum, and pear.py", None),
+        ("lib/python3.11/site-packages/grape-1.0.dist-info/RECORD", None),
+        ("lib/python3.11/site-packages/grape-1.0.dist-info/METADATA", None),
+        ("lib/python3.11/site-packages/plum-1.0.dist-info/RECORD", "plum.py,,\n"),
+        ("bin/grape", "#!"),
+    ],
+)
+def test_an_environment_that_lost_a_file_of_a_package_is_made_again(
+    environment: EnvironmentFolder, path: str, text: str | None
+) -> None:
+    """
+    A program in it would end with an error that says nothing about the reason.
+    """
+    environment.make_once(installed)
+    before = environment.intact
+    place = environment.folder / path
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(text) if text is not None else place.unlink()
+    damaged = environment.intact
+    make = Made("new")
+
+    environment.make_once(make)
+
+    assert (True, False, 1) == (before, damaged, make.count)
+
+
+def test_bytecode_and_files_of_no_package_may_change(environment: EnvironmentFolder) -> None:
+    """
+    Python writes bytecode, uv locks an environment with a file, and neither is a damage.
+    """
+    environment.make_once(installed)
+    packages = environment.folder / "lib" / "python3.11" / "site-packages"
+    (packages / "__pycache__" / "grape.cpython-311.pyc").write_text("")
+    (environment.folder / ".lock").write_text("")
+    make = Made("new")
+
+    environment.make_once(make)
+
+    assert (True, 0) == (environment.intact, make.count)
+
+
+def test_who_waited_for_a_lock_that_was_removed_does_not_make_it_beside_the_next(
+    environment: EnvironmentFolder,
+) -> None:
+    """
+    The file of the lock is gone with its process; the third process locks a new file, and the second waits for it.
+    """
+    with started(environment, "first", "anew") as first:
+        line(first)
+        with started(environment, "second", "once") as second:
+            line(second)
+            first.communicate("\n", timeout=60)
+            taken, _ = second.communicate(timeout=60)
+
+    assert ("first\n", ["key"]) == (taken, sorted(path.name for path in environment.folder.parent.iterdir()))
