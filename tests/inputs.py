@@ -47,6 +47,7 @@ EXAMPLES = {
     "input_example": "-example.json",
     "junit_file": "reports/ways of serving.xml",
     "keep": "3",
+    "layers_from": "registry.example/wine:3",
     "key_columns": "id 'name of customer'",
     "lock_patch": "lock of head.patch",
     "logged_model": "model",

@@ -27,6 +27,7 @@ from mlflow_uv.ops.image.composed_release import (
     composition_of,
 )
 from mlflow_uv.ops.image.environment import Needs, needs_of
+from mlflow_uv.ops.image.layer_offer import NO_OFFER, LayerOffer, layer_offer
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
 from mlflow_uv.tools.mlflow.store_client import StoreClient
 from mlflow_uv.tools.system.content import digests_in
@@ -81,13 +82,19 @@ class TinyRelease:
         (image,) = compose_release(self.release, [self.composition(base)], self.scratch, self.tools)
         return image, base
 
-    def compose_all(self, base_name: str, *platforms: str, layout: Path | None = None) -> ReleaseImages:
+    def compose_all(
+        self, base_name: str, *platforms: str, layout: Path | None = None, offer: LayerOffer = NO_OFFER
+    ) -> ReleaseImages:
         """The images for platforms (`linux/arm64`) on a base that a registry or a layout has; there is no engine."""
         self.scratch.mkdir()
         bases = [
             replace(base, layout=layout) for base in wanted_bases(base_name, platforms, self.needs, None, self.tools)
         ]
-        return compose_platforms(self.release, bases, self.needs, Serving.LOCKED, self.scratch, self.tools)
+        return compose_platforms(self.release, bases, self.needs, Serving.LOCKED, self.scratch, self.tools, offer=offer)
+
+    def offer(self, layers_from: str, tag: str) -> LayerOffer:
+        """The image whose layers may be taken for one that gets a tag."""
+        return layer_offer(layers_from, tag, self.release.record, None, self.tools)
 
     def composition(self, base: ComposableBase) -> Composition:
         """What is composed on a base."""
@@ -114,7 +121,9 @@ class TinyRelease:
 
 
 @contextmanager
-def tiny_release(folder: Path, *, answer: str = "red", wheel_answer: str = "") -> Iterator[TinyRelease]:
+def tiny_release(
+    folder: Path, *, answer: str = "red", wheel_answer: str = "", variables: Mapping[str, str] | None = None
+) -> Iterator[TinyRelease]:
     """A model that answers so, with its lock and its wheel, on a machine without an engine."""
     model = folder / "model"
     modules = {"text": wheel_answer} if wheel_answer else {}
@@ -146,8 +155,8 @@ def tiny_release(folder: Path, *, answer: str = "red", wheel_answer: str = "") -
         ),
     )  # fmt: skip
     release = RecomputedRelease(record=record, client=cast("StoreClient", None), project=None, model=model, checks=())
-    variables = {**os.environ, "MLFLOW_UV_HOME": str(folder / "home"), "DOCKER_CONFIG": str(folder)}
-    host = Host.of(variables, folder=folder, python=Path(sys.executable))
+    own = {"MLFLOW_UV_HOME": str(folder / "home"), "DOCKER_CONFIG": str(folder)}
+    host = Host.of({**os.environ, **own, **(variables or {})}, folder=folder, python=Path(sys.executable))
     with toolbox(host, console=KeptConsole()) as tools:
         yield TinyRelease(release=release, needs=needs, tools=tools, scratch=folder / "scratch")
 

@@ -11,7 +11,8 @@ from mlflow_uv.command.errors import BaseImageUnfit
 from mlflow_uv.core.image.dockerfile import VENV
 from mlflow_uv.core.model.model_files import HASHED, LOCK
 from mlflow_uv.core.release.chain import LinkState
-from mlflow_uv.ops.image.composed_release import compose_release, composed_findings, composed_inventory
+from mlflow_uv.ops.image.composed_release import compose_release, composed_inventory
+from mlflow_uv.ops.image.composed_report import composed_findings
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from tests.contracts.test_package_layers import digest_of, sdist
 from tests.registries import registry

@@ -59,7 +59,7 @@ class Place:
         disguised = replace(other, release=replace(other.release, record=self.tiny.release.record))
         return disguised.compose(f"{self.host}/base:1")[0]
 
-    def other(self, **differs: str) -> TinyRelease:
+    def other(self, **differs: Any) -> TinyRelease:
         """A release that differs."""
         (self.folder / "other").mkdir()
         return self.opened.enter_context(tiny_release(self.folder / "other", **differs))

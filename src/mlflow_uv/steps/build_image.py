@@ -2,19 +2,16 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from ..command.errors import BadInput, NoEngine
-from ..command.inputs import IMAGE_HOST, IMAGE_TAG, EngineInputs, RecordFile, RecordInputs, Serving
+from ..command.inputs import IMAGE, IMAGE_HOST, IMAGE_TAG, EngineInputs, RecordFile, RecordInputs, Serving
 from ..command.inputs import EngineChoice as Choice
 from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, FixedInRelease, Matching, OneRun, SettingReach, Step
 from ..command.wording import Wording, joined, option
-from ..core.image.reference import image_reference
 from ..core.release.record import ImageLink
 from ..ops.image.build import (
     BaseImage,
@@ -37,26 +34,16 @@ from ..ops.image.builders import (
     require_alternative,
     require_composing_inputs,
 )
-from ..ops.image.composed_platforms import (
-    compose_platforms,
-    platform_findings,
-    require_kept,
-    require_layers,
-    wanted_bases,
-)
-from ..ops.image.composed_push import push_composed, require_push
-from ..ops.image.composed_release import composed_sizes, composition_link, handed_over, process_link
+from ..ops.image.composed_release import process_link
+from ..ops.image.composing import ComposeRequest, compose_and_keep
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import layer_sizes, write_sbom
-from ..ops.image.unpacked import unpack_packages
 from ..ops.lineage.publication import publish
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.engines.engine import Cache, Engine
-from ..tools.oci.image_layout import write_layout
 from ..tools.project.files import require_new_folder
-from ..tools.system.disk_errors import disk_errors
 from ..tools.toolbox import Tools
 from .register import version_tags
 
@@ -99,6 +86,15 @@ class ImageInputs(RecordInputs, EngineInputs):
         Path | None,
         OneRun(),
         Doc("Folder with the base image of a composed image, as an OCI image layout; no registry is asked for it."),
+    ] = None
+    layers_from: Annotated[
+        str | None,
+        OneRun(),
+        Matching(rf"auto|{IMAGE}", "`auto` or the reference of an image"),
+        Doc(
+            "Trusted image whose layers a composed image takes where this machine has none, or `auto` for the last one"
+            " in the repository of `image`."
+        ),
     ] = None
     push: Annotated[bool, Doc("Push the image to the registry in its name.")] = False
     cache_from: Annotated[
@@ -250,62 +246,24 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
     require_composing_inputs(_given(inputs, _OF_ENGINES))
     if inputs.oci_layout is not None:
         require_new_folder(inputs.oci_layout, "oci-layout")
-    needs, tag = needs_for(release, inputs.serving), image_name(inputs.image, release.record)
-    bases = [
-        replace(base, layout=inputs.base_layout)
-        for base in wanted_bases(inputs.base_image, inputs.platforms, needs, engine, tools)
-    ]
-    if not inputs.push and inputs.oci_layout is None:
-        require_kept(bases, engine, tools)
-    if inputs.push:
-        require_push(tag, tools, engine=engine)
-    with (
-        TemporaryDirectory(prefix="mlflow-uv-compose-") as folder,
-        disk_errors("the image", Path(folder), fix="free space there, or set TMPDIR to a larger disk"),
-        tools.console.group(f"compose {tag}"),
-        ExitStack() as stack,
-    ):
-        scratch, digest = Path(folder), ""
-        images = compose_platforms(release, bases, needs, inputs.serving, scratch, tools)
-        composition, composed = images.compositions[images.shown], images.composed[images.shown]
-        base = composition.base
-        engine = None if images.native is None else engine
-        pushing = tools if inputs.push else None
-        taken = name_taken(tag, inputs.image, release.record, engine, pushing)
-        findings = (*platform_findings(images, loaded=engine is not None), *taken)
-        image_id, size = composed.image.id, sum(blob.size for blob in composed.image.blobs)
-        inventory = require_layers(images, release.record, needs, loaded=engine is not None)
-        if engine is None and images.native is not None:
-            unpack_packages(composed, composition.python, tools)
-        if engine is not None:
-            loaded = stack.enter_context(handed_over(composed, engine, scratch))
-            image_id, size = loaded.id, loaded.size
-            inventory, found = examine(loaded, base.described, release.record, needs=needs, engine=engine, tools=tools)
-            findings += found
-            engine.tag(loaded.id, tag)
-        if inputs.push:
-            digest = push_composed(tag, images.image, images.archives, tools)
-        if inputs.oci_layout is not None:  # last: the folder has to be new, also when a failed push is repeated
-            write_layout(inputs.oci_layout, images.image, images.archives, tag=image_reference(tag).served_tag)
-    image = ImageLink(
-        kind="image",
-        id=image_id,
-        tag=tag,
-        base=base.described.name,
-        base_digest=base.described.digest,
-        serving=inputs.serving.value,
-        engine="" if engine is None else engine.name,
-        digest=digest,
-        composition=composition_link(release, images.compositions, images.composed, tools),
+    request = ComposeRequest(
+        name=inputs.image,
+        base=inputs.base_image,
+        base_layout=inputs.base_layout,
+        platforms=inputs.platforms,
+        serving=inputs.serving,
+        layers_from=inputs.layers_from,
+        push=inputs.push,
+        oci_layout=inputs.oci_layout,
     )
-    path = _recorded(inputs, release, image, tools)
-    sbom = write_sbom(release, inventory, path, tools)
-    layers = len(composed.packages.layers)
+    made = compose_and_keep(request, release, engine, tools)
+    path = _recorded(inputs, release, made.link, tools)
+    sbom = write_sbom(release, made.inventory, path, tools)
     return Report(
-        outputs=replace(_outputs(path, image), image_size=size, image_sbom=sbom.file),
-        summary=f"image {tag}, composed of {layers} layers of packages, {composed.packages.reused} of them cached",
-        findings=(*findings, *_not_pushed(inputs, image, ci=tools.host.ci), *sbom.findings),
-        tables=(composed_sizes(composed, base),),
+        outputs=replace(_outputs(path, made.link), image_size=made.size, image_sbom=sbom.file),
+        summary=made.summary,
+        findings=(*made.findings, *_not_pushed(inputs, made.link, ci=tools.host.ci), *sbom.findings),
+        tables=(made.sizes,),
     )
 
 

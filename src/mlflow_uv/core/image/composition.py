@@ -20,6 +20,7 @@ from .dockerfile import (
     VARIABLES,
     VENV,
 )
+from .labels import LAYER_KEY
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -49,11 +50,21 @@ class Blob:
 
 @lazy_dataclass
 class LayerBlob:
-    """A layer: its compressed blob, and the digest of the archive in it (`diff_id`); `name` is for the history."""
+    """
+    A layer: its compressed blob, and the digest of the archive in it (`diff_id`); `name` is for the history.
+
+    `key` is the digest of everything that its bytes depend on; empty if a digest cannot say that.
+    """
 
     name: str
     blob: Blob
     diff_id: str
+    key: str = ""
+
+    @property
+    def descriptor(self) -> dict[str, object]:
+        """The descriptor of the blob, with the key as an annotation."""
+        return {**self.blob.descriptor, **({"annotations": {LAYER_KEY: self.key}} if self.key else {})}
 
 
 @lazy_dataclass
@@ -157,7 +168,7 @@ def composed(base: BaseLayers, layers: Sequence[LayerBlob], labels: Mapping[str,
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "config": blobs[0].descriptor,
-        "layers": [blob.descriptor for blob in blobs[1:]],
+        "layers": [*(blob.descriptor for blob in base.layers), *(layer.descriptor for layer in layers)],
     }
     return ComposedImage(config=body, manifest=_document(manifest), blobs=blobs)
 

@@ -6,6 +6,8 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..release.record import Record
 
 MODEL = "mlflow-uv.model-sha256"
+# The annotation of a layer in a manifest: the digest of what it was made from.
+LAYER_KEY = "mlflow-uv.layer-key"
 _OCI = "org.opencontainers.image."
 
 

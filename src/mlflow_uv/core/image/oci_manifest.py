@@ -7,6 +7,7 @@ from typing import Any
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.documents import parse_json
 from .composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE, Blob
+from .labels import LAYER_KEY
 
 # The media types of layers in Docker's own manifests, and those of the specification that are the same.
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
@@ -90,6 +91,15 @@ def read_layers(body: bytes) -> tuple[Blob, ...]:
     if not isinstance(layers, list):
         raise ValueError("it lists no layers")  # noqa: TRY004  # the content is wrong, not a caller
     return tuple(map(_layer, layers))
+
+
+def read_layer_keys(body: bytes) -> tuple[str, ...]:
+    """The key of each layer of a manifest, lowest first; empty for one without a key. Raises ValueError."""
+    layers = _object(body).get("layers")
+    entries = layers if isinstance(layers, list) else ()
+    notes = [entry.get("annotations") if isinstance(entry, dict) else None for entry in entries]
+    keys = (str(each.get(LAYER_KEY, "")) if isinstance(each, dict) else "" for each in notes)
+    return tuple(key if re.fullmatch(r"[0-9a-f]{64}", key) else "" for key in keys)
 
 
 def _layer(descriptor: object) -> Blob:

@@ -82,7 +82,8 @@ class CompositionLink:
     interpreter that compiled them. `architectures` are those of the images, sorted; an index lists them if there are
     several. Older records have one `architecture` instead; `composed_for` is either. `layers_of_base` are those of its
     `registry`, or those of an `engine`, compressed again. `version`, `created` and `source` are in the labels;
-    `version` is empty if the model was not registered.
+    `version` is empty if the model was not registered. `layers_from` names the image of which layers were taken, with
+    its digest; empty if all were made.
     """
 
     program: str
@@ -94,6 +95,7 @@ class CompositionLink:
     version: str
     created: str
     source: str
+    layers_from: str = ""
 
     @property
     def composed_for(self) -> tuple[str, ...]:
@@ -290,7 +292,7 @@ _ADDED: Mapping[str, frozenset[str]] = {
     "answers": frozenset({"ignored", "variables", "requests", "responses", "limits", "mounts"}),
     "image": frozenset({"composition"}),
 }
-_ADDED_TO_COMPOSITION = frozenset({"architectures", "architecture"})
+_ADDED_TO_COMPOSITION = frozenset({"architectures", "architecture", "layers_from"})
 # Links that were added later, and that many versions never have; the same applies to them.
 OPTIONAL = frozenset({"verification", "exports", "signature"})
 LINKS: Mapping[str, type] = {

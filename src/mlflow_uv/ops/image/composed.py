@@ -1,7 +1,7 @@
 """Composes a serving image from a saved base, the layers of its packages, and the archives of server and model."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,11 +17,13 @@ from ...tools.layers.compiler import Compiler
 from ...tools.layers.environment import environment_files, library_files
 from ...tools.layers.loader import Loader
 from ...tools.layers.package_layers import FORMAT, PackageLayers, PackagesAsLayers, WantedPackages
+from ...tools.layers.registry_layers import RegistryLayers
 from ...tools.layers.saved_image import BasePython, SavedImage
 from ...tools.toolbox import Tools
 from .composed_libraries import SharedLibraries, library_links, shared_libraries
 from .composed_sources import BuiltPackage
 
+_LIBRARY = "standard library"
 ArchivedLayer = tuple[LayerBlob, Path]
 
 
@@ -30,7 +32,8 @@ class ImageParts:
     """
     What an image is composed of.
 
-    `python` is that of the base. `own` are the layers of server and model, see `own_layers`.
+    `python` is that of the base. `own` are the layers of server and model, see `own_layers`. `offered` are layers of
+    another image, which are taken where this machine has none.
     """
 
     base: SavedImage
@@ -39,6 +42,7 @@ class ImageParts:
     packages: WantedPackages
     own: tuple[ArchivedLayer, ...]
     labels: Mapping[str, str]
+    offered: RegistryLayers | None = None
 
 
 @lazy_dataclass
@@ -47,7 +51,8 @@ class ComposedServingImage:
     A composed image, the archives of its layers by their digests, and the layers of its packages.
 
     `own_layers` is the number of layers above those of the base, `built` are packages that came from source, and
-    `remade` is the number of cached layers that were changed, and made again.
+    `remade` is the number of cached layers that were changed, and made again. `taken` are the names of the layers that
+    another image had, which `taken_from` names, and `not_taken` says why others could not be read.
     """
 
     image: ComposedImage
@@ -57,6 +62,9 @@ class ComposedServingImage:
     own_layers: int = 0
     built: tuple[BuiltPackage, ...] = ()
     remade: int = 0
+    taken: tuple[str, ...] = ()
+    taken_from: str = ""
+    not_taken: str = ""
 
 
 def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedServingImage:
@@ -67,7 +75,8 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
     """
     cache = LayerCache(tools.host.cache / "layers")
     on_line = tools.console.foreign
-    packages = PackageLayers(tools.uv, tools.runner, cache, on_line=on_line).layers(parts.packages)
+    maker = PackageLayers(tools.uv, tools.runner, cache, on_line=on_line, offered=parts.offered)
+    packages = maker.layers(parts.packages)
     libraries = shared_libraries(packages, parts.loader, tools)
     layers = [
         _library(parts, cache, tools),
@@ -88,6 +97,9 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
         libraries=libraries,
         own_layers=len(layers),
         remade=len(set(cache.changed)),
+        taken=() if parts.offered is None else parts.offered.taken,
+        taken_from="" if parts.offered is None else parts.offered.image,
+        not_taken="" if parts.offered is None else parts.offered.problem,
     )
 
 
@@ -135,8 +147,10 @@ def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> ArchivedLaye
         diff_ids = parts.base.base.config["rootfs"]["diff_ids"]
         key = sha256(canonical(["library", FORMAT, LEVEL, diff_ids, str(parts.python.library), *compiler.identity]))
         cached: CachedLayer | None = cache.find(key)
+        if cached is None and parts.offered is not None:
+            cached = parts.offered.take({key: _LIBRARY}).get(key)
         if cached is None:
             files = library_files(parts.base, parts.python, compiler, scratch)
             existing = parts.base.tree.folders()
-            cached = cache.add(key, lambda out: write_layer("standard library", files, out, existing=existing), {})
-    return cached.layer, cached.archive
+            cached = cache.add(key, lambda out: write_layer(_LIBRARY, files, out, existing=existing), {})
+    return replace(cached.layer, key=key), cached.archive

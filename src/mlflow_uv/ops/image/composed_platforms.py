@@ -1,6 +1,7 @@
 """Composes the image of a release for each platform, and verifies what no engine here can examine."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ...command.inputs import Serving
@@ -14,14 +15,10 @@ from .build import default_base, require_exact, require_model
 from .builders import ModelNotComposable
 from .composed_base import WantedBase, read_base
 from .composed_libraries import unexamined_libraries
-from .composed_release import (
-    ReleaseImages,
-    compose_release,
-    composed_findings,
-    composed_inventory,
-    composition_of,
-)
+from .composed_release import Composition, ReleaseImages, compose_release, composed_inventory, composition_of
+from .composed_report import composed_findings
 from .environment import Needs
+from .layer_offer import NO_OFFER, LayerOffer, offered_layers
 from .platforms import architecture_here
 
 
@@ -55,19 +52,24 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     serving: Serving,
     scratch: Path,
     tools: Tools,
+    *,
+    offer: LayerOffer = NO_OFFER,
 ) -> ReleaseImages:
     """
     Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
 
+    Layers of an image that is offered are taken where this machine has none.
+
     Raises BaseImageMissing, BaseImageUnfit, BadInput, ToolFailed, NoSpace.
     """
     here = architecture_here(bases[0].engine, tools)
-    compositions = tuple(
-        composition_of(
-            release, needs, read_base(base, needs, scratch / f"base-{base.architecture}", tools), serving, tools
-        )
-        for base in bases
-    )
+
+    def composition(base: WantedBase) -> Composition:
+        read = read_base(base, needs, scratch / f"base-{base.architecture}", tools)
+        composition = composition_of(release, needs, read, serving, tools)
+        return replace(composition, offered=offered_layers(offer, base.architecture, tools))
+
+    compositions = tuple(map(composition, bases))
     architectures = [base.architecture for base in bases]
     return ReleaseImages(
         compositions=compositions,

@@ -9,14 +9,13 @@ from pathlib import Path, PurePosixPath
 
 from ...command.errors import StepError, ToolFailed
 from ...command.inputs import Serving
-from ...command.report import Finding, Severity, Table, TableKind
 from ...command.wording import Wording, joined, option
 from ...core.image.composition import ComposedImage, ImageIndex, indexed
 from ...core.image.dockerfile import MODEL
 from ...core.image.labels import BuildProvenance, image_labels
 from ...core.image.layer_grouping import MOST_LAYERS, LayerGroup, SizedPackage, grouped, sized
 from ...core.lock.closure import selected_roots
-from ...core.lock.install_findings import NOT_WHEELS, listed, needed_by
+from ...core.lock.install_findings import NOT_WHEELS, needed_by
 from ...core.lock.lockfile import Lockfile, read_lockfile
 from ...core.lock.package_names import canonicalize_name
 from ...core.lock.placement import Placement, Uncovered, place
@@ -29,6 +28,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine
 from ...tools.layers.package_layers import WantedPackages
 from ...tools.layers.program import program_identity
+from ...tools.layers.registry_layers import RegistryLayers
 from ...tools.oci.image_layout import write_archive
 from ...tools.project.files import read_manifest, table_of
 from ...tools.system.content import digests_in_archive
@@ -37,9 +37,9 @@ from ...tools.uv.messages import InterpreterMissing, SourceNotBuilt
 from ..lineage.recompute import RecomputedRelease
 from .build import provenance_of, require_exact
 from .builders import BaseNotComposable, ModelNotComposable, PackageNotComposable, PythonNotComposable
-from .composed import ComposedServingImage, ImageParts, changed_layers, compose_image, own_layers
+from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from .composed_base import ComposableBase
-from .composed_sources import built_packages, examined_packages, is_built_here, source_findings
+from .composed_sources import built_packages, examined_packages, is_built_here
 from .environment import Needs, indexes_for, install, inventory_digest
 from .layers import parts_of
 
@@ -54,6 +54,7 @@ class Composition:
     What is composed: the needs of the served model, the base image, and the facts in its labels.
 
     `python` is the interpreter that compiles, or its version. Only if it `builds`, packages are built from source.
+    Layers that are `offered` are taken where this machine has none.
     """
 
     needs: Needs
@@ -61,6 +62,7 @@ class Composition:
     provenance: BuildProvenance
     python: str
     builds: bool = False
+    offered: RegistryLayers | None = None
 
 
 @lazy_dataclass
@@ -139,6 +141,7 @@ def compose_release(
             packages=packages,
             own=own,
             labels=image_labels(release.record, composition.provenance),
+            offered=composition.offered,
         )
         with _made_here(needs):
             image = compose_image(parts, folder, tools)
@@ -179,6 +182,7 @@ def composition_link(
         version="" if version is None else version.version,
         created=provenance.created,
         source=provenance.source,
+        layers_from=next((image.taken_from for image in composed if image.taken), ""),
     )
 
 
@@ -253,38 +257,6 @@ def composed_inventory(composed: ComposedServingImage, base: ComposableBase) -> 
         "model": [(str(path), digest) for path, digest in digests_in_archive(model, PurePosixPath(MODEL))],
     }
     return json.dumps(contents)
-
-
-def composed_findings(composed: ComposedServingImage, base: ComposableBase) -> Iterator[Finding]:
-    """Yield the findings about the base, and notices about packages, their files and changed layers in the cache."""
-    yield from base.findings
-    yield from source_findings(composed.built, base)
-    yield from changed_layers((composed,))
-    if replaced := [str(path) for path in composed.packages.replaced]:
-        yield Finding(
-            rule="image-files-differ",
-            severity=Severity.NOTICE,
-            what=f"packages bring different files for {listed(replaced)}",
-            why="the image has that of the package whose layer is higher; an installation has any of them",
-        )
-
-
-def composed_sizes(composed: ComposedServingImage, base: ComposableBase) -> Table:
-    """Return a table of the compressed sizes of the layers by purpose."""
-    below = len(base.image.base.layers)
-    layers = composed.image.blobs[1:]
-    packages = layers[below + 2 : below + 2 + len(composed.packages.layers)]
-    sizes = {
-        "base": layers[:below],
-        "bytecode of the base": layers[below : below + 1],
-        "environment": layers[below + 1 : below + 2],
-        f"packages ({len(packages)} layers)": packages,
-        "server": layers[-2:-1],
-        "model": layers[-1:],
-        "all": layers,
-    }
-    rows = tuple((name, f"{sum(blob.size for blob in blobs) / 1e6:.1f} MB") for name, blobs in sizes.items())
-    return Table(title="Image", columns=("layer", "compressed size"), rows=rows, kind=TableKind.DETAILS)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ _SETTINGS = "the settings"
 _PLATFORMS = "the list of its platforms"
 _PYTHON = lazy_pattern(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,2}\+?)?")
 _MOST_SHOWN = 80  # characters of a name from a registry
+_MOST_NAMED = 300  # characters of the name of an image in a record
 
 
 @lazy_dataclass
@@ -142,6 +143,8 @@ def _compared(again: _Again, image: ImageLink, recorded: CompositionLink, tools:
         names = listed(sorted({package.name for each in composed for package in each.built}))
         return _unverified(f"{names} was built from source, and another build gives other bytes")
     reason = f"composed again, it has the digest {expected.digest[7:19]}; it differs in {listed(different)}"
+    if recorded.layers_from:
+        reason += f"; layers of it were taken from {recorded.layers_from[:_MOST_NAMED]}"
     changed = _changed(recorded, composition_link(again.release, images.compositions, composed, tools))
     if not changed or (
         any(part.startswith(BASE) for part in different) and recorded.layers_of_base == LayerOrigin.REGISTRY.value

@@ -109,6 +109,13 @@ def verified_files(
     return files
 
 
+def recorded_digests(package: LaidOutPackage, files: Mapping[PurePosixPath, LayerFile]) -> dict[PurePosixPath, str]:
+    """The digest of each verified file, as the RECORD of a layer has it: of a script, that of its content there."""
+    digests = {file.path: file.digest for file in package.files if file.path in files}
+    rewritten = {path: file.data for path, file in files.items() if file.source is None and path != package.record}
+    return {**digests, **{path: f"sha256={_encoded(data)}" for path, data in rewritten.items()}}
+
+
 def _require_size(environment: Path, package: LaidOutPackage, most: int) -> None:
     """Raise ToolFailed for a package that is too large, before its files are read."""
     size = 0
@@ -201,10 +208,13 @@ def _record_of(environment: Path, package: LaidOutPackage, rewritten: Mapping[Pu
 
 def _row(row: str, data: bytes) -> str:
     """A row of RECORD with the digest and size of other content."""
-    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
     written = row.rstrip("\r\n")
     path, end = written.rsplit(",", 2)[0], row[len(written) :]
-    return f"{path},sha256={digest},{len(data)}{end}"
+    return f"{path},sha256={_encoded(data)},{len(data)}{end}"
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
 def _unfit(name: str, path: str, why: str) -> ToolFailed:

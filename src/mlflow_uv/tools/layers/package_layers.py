@@ -19,7 +19,15 @@ from ..system.process import Runner
 from .archive import LEVEL, LayerFile, write_layer
 from .cache import CachedLayer, LayerCache
 from .compiler import Compiler
-from .laid_out import LaidOutPackage, laid_out, require_apart, shared_files, unowned, verified_files
+from .laid_out import (
+    LaidOutPackage,
+    laid_out,
+    recorded_digests,
+    require_apart,
+    shared_files,
+    unowned,
+    verified_files,
+)
 
 # Changes when the same wheels give other layers.
 FORMAT = 1
@@ -47,6 +55,13 @@ class Installer(Protocol):
 
     def own_version(self) -> str | None:
         """Its version, on which the files that it writes depend."""
+
+
+class LayerSource(Protocol):
+    """What may have layers, by what they are made from; see `RegistryLayers`."""
+
+    def take(self, wanted: Mapping[str, str]) -> Mapping[str, CachedLayer]:
+        """The layers with these keys that it has, with the names that are given for them."""
 
 
 @lazy_dataclass
@@ -91,11 +106,21 @@ class PackagesAsLayers:
 class PackageLayers:
     """Makes the layers of packages, each once; see `LayerCache`."""
 
-    def __init__(self, uv: Installer, runner: Runner, cache: LayerCache, *, on_line: Callable[[str], None]) -> None:
+    def __init__(  # what makes them, and where they are
+        self,
+        uv: Installer,
+        runner: Runner,
+        cache: LayerCache,
+        *,
+        on_line: Callable[[str], None],
+        offered: LayerSource | None = None,
+    ) -> None:
+        """`offered` layers are taken where the cache has none."""
         self._uv = uv
         self._runner = runner
         self._cache = cache
         self._on_line = on_line
+        self._offered = offered
 
     def layers(self, wanted: WantedPackages) -> PackagesAsLayers:
         """
@@ -121,6 +146,9 @@ class PackageLayers:
             keys = [self._key(group, wanted, compiler) for group in wanted.groups]
             cached = self._runner.side_by_side([partial(self._cache.find, key) for key in keys])
             known = {group: layer for group, layer in zip(wanted.groups, cached, strict=True) if layer is not None}
+            reused = sum(bool(layer.files) for layer in known.values())
+            by_group = dict(zip(wanted.groups, keys, strict=True))
+            known |= self._taken({group: key for group, key in by_group.items() if group not in known}, wanted)
             absent = [group for group in wanted.groups if group not in known]
             if absent:
                 environment = folder / "environment"
@@ -131,18 +159,25 @@ class PackageLayers:
                 # The largest first: at the end, no processor waits for one that has just begun.
                 absent.sort(key=lambda group: sum(packages[n].count for n in group.packages if n in packages))
                 absent.reverse()
-                by_group = dict(zip(wanted.groups, keys, strict=True))
                 made = self._runner.side_by_side(
                     [partial(self._write, group, by_group[group], making) for group in absent]
                 )
                 known |= dict(zip(absent, made, strict=True))
-        layers = (known[group] for group in wanted.groups)
+        layers = (_with_key(known[group], key, group, wanted) for group, key in by_group.items())
         return PackagesAsLayers(
             layers=tuple(layer for layer in layers if layer.files),
-            reused=sum(bool(layer.files) for group, layer in known.items() if group not in absent),
+            reused=reused,
             python=compiler.version,
             built=tuple(group.name for group in wanted.groups if not wanted.built.isdisjoint(group.packages)),
         )
+
+    def _taken(self, absent: Mapping[LayerGroup, str], wanted: WantedPackages) -> dict[LayerGroup, CachedLayer]:
+        """The layers that another place has, of packages that are not built from source."""
+        if self._offered is None:
+            return {}
+        names = {key: group.name for group, key in absent.items() if wanted.built.isdisjoint(group.packages)}
+        taken = self._offered.take(names)
+        return {group: taken[key] for group, key in absent.items() if key in taken}
 
     def _key(self, group: LayerGroup, wanted: WantedPackages, compiler: Compiler) -> str:
         lines = [sorted(wanted.lines[name]) for name in group.packages]
@@ -161,7 +196,8 @@ class PackageLayers:
         digests: dict[PurePosixPath, str] = {}
         replaced: set[PurePosixPath] = set()
         for name, own in verified.items():
-            brought = {_HOME / file.path: file.digest for file in making.packages[name].laid_out.files}
+            recorded = recorded_digests(making.packages[name].laid_out, own)
+            brought = {_HOME / path: digest for path, digest in recorded.items()}
             changed = {path for path, digest in brought.items() if digests.get(path, digest) != digest}
             replaced |= changed
             if changed:
@@ -262,6 +298,13 @@ class _Laying:
                 fix="uv cache clean",
             )
         return packages
+
+
+def _with_key(layer: CachedLayer, key: str, group: LayerGroup, wanted: WantedPackages) -> CachedLayer:
+    """A layer with its key, by which it may be taken; not if it was built, or if its list does not say all of it."""
+    if layer.replaced or not wanted.built.isdisjoint(group.packages):
+        return layer
+    return replace(layer, layer=replace(layer.layer, key=key))
 
 
 def _module_of(path: PurePosixPath) -> PurePosixPath:

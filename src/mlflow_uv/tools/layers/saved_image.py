@@ -1,42 +1,32 @@
 """Reads an image as an engine saves it, and what its files say about its Python; nothing in it is executed."""
 
-import gzip
-import hashlib
 import re
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from errno import ENOSPC
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Self, cast
+from typing import IO, Any
 
 from ...command.errors import ToolFailed
 from ...command.lazy_pattern import lazy_pattern
-from ...core.image.composition import GZIP_TYPE, LAYER_TYPE, BaseLayers, Blob
+from ...core.image.composition import BaseLayers, Blob
 from ...core.image.file_tree import EntryKind, FileTree, TreeEntry
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .archive import compress_archive
+from .layer_archives import MALFORMED, MOST_PATHS, MOST_UNPACKED, decompressed, opened_archive, path_of
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PYTHONS = ("python3", "python")
 _MOST_BYTES = 1 << 20
 _MOST_DESCRIPTION = 32 << 20  # bytes of a manifest or a configuration
 _MOST_LIBRARY = 64 << 20  # bytes of a C library
-MOST_UNPACKED = 64 << 30  # bytes of all unpacked layers: compressed ones of a few megabytes could fill a disk
-_MOST_PATHS = 1_000_000  # of an image; one of CUDA and Conda has half of that
-_MOST_PATH = 4096  # characters of a path, as in Linux
-_MOST_HEADER = 1 << 20  # bytes of an extended header, which are read into memory
 _MOST_LINKS = 40  # as in Linux
-# The types of headers that extend the next one: PAX, and long names of GNU tar.
-_EXTENDED = frozenset({b"x", b"g", b"X", b"L", b"K"})
 _GLIBC = lazy_pattern(rb"GNU C Library [^\n]*release version (\d{1,4})\.(\d{1,4})")
 _VERSION = lazy_pattern(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,3})?\+?")
 _UNREADABLE = "the base image cannot be read"
-# What reading an archive or a document of an image raises that is not well-formed.
-_MALFORMED = (ValueError, LookupError, TypeError, RecursionError, EOFError, zlib.error, tarfile.TarError)
 
 
 class UnpackedLayers:
@@ -92,7 +82,7 @@ class SavedImage:
 
     def content(self, entry: TreeEntry, most: int) -> bytes:
         """The first bytes of a file; none of a device. Raises ToolFailed."""
-        with _reading(), _opened(self.plain[entry.layer]) as tar:
+        with _reading(), opened_archive(self.plain[entry.layer]) as tar:
             file = tar.extractfile(_member(tar, entry.path))
             return b"" if file is None else file.read(most)
 
@@ -107,9 +97,9 @@ class SavedImage:
             if (entry := self.tree.resolved(path)) is not None and entry.kind is EntryKind.FILE:
                 wanted.setdefault(entry.layer, {})[entry.path] = target
         for layer, targets in wanted.items():
-            with _reading(), _opened(self.plain[layer]) as tar:
+            with _reading(), opened_archive(self.plain[layer]) as tar:
                 for member in tar:
-                    place = targets.get(_path_of(member))
+                    place = targets.get(path_of(member))
                     file = tar.extractfile(member) if place else None
                     if place and file:
                         _write(file, place)
@@ -134,7 +124,7 @@ def read_saved(archive: Path, folder: Path) -> SavedImage:
 
     Raises ToolFailed for any other archive.
     """
-    with _reading(), _opened(archive) as tar:
+    with _reading(), opened_archive(archive) as tar:
         (described,) = parse_json(_bytes(tar, "manifest.json"))
         config = parse_json(_bytes(tar, str(described["Config"])))
         plain = tuple(_unpacked(tar, str(name), folder / f"{at}.tar") for at, name in enumerate(described["Layers"]))
@@ -174,7 +164,7 @@ def known_image(
         with _reading():
             plain = tuple(folder / f"{at}.tar" for at in range(len(base.layers)))
             for at, (blob, path) in enumerate(zip(base.layers, plain, strict=True)):
-                _require_layer(base.config, at, _decompressed(archives[blob.digest], blob, path, left))
+                _require_layer(base.config, at, decompressed(archives[blob.digest], blob, path, left))
                 left -= path.stat().st_size
             return plain
 
@@ -190,51 +180,10 @@ def _reading() -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, *_MALFORMED) as error:
+    except (OSError, *MALFORMED) as error:
         if isinstance(error, OSError) and error.errno == ENOSPC:
             raise
         raise ToolFailed(what=_UNREADABLE, why=str(error) or type(error).__name__) from error
-
-
-class _BoundedHeader(tarfile.TarInfo):
-    """A header of an archive; one that says that megabytes of headers follow is refused before they are read."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """See TarInfo."""
-        header = super().frombuf(buf, encoding, errors)
-        if header.type in _EXTENDED and header.size > _MOST_HEADER:
-            raise ValueError(f"a layer has a header of {header.size} bytes")
-        return header
-
-
-def _opened(archive: Path) -> tarfile.TarFile:
-    return tarfile.open(archive, "r:", tarinfo=_BoundedHeader)
-
-
-def _decompressed(archive: Path, blob: Blob, target: Path, most: int) -> str:
-    """Unpack a layer of at most so many bytes; the digest of what is in it."""
-    if blob.media_type not in {GZIP_TYPE, LAYER_TYPE}:
-        raise ValueError(f"a layer has the type {blob.media_type}, which is not supported")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
-    opener: Callable[[Path], IO[bytes]] = _open_gzip if blob.media_type == GZIP_TYPE else _open_plain
-    with opener(archive) as source, target.open("wb") as out:
-        while piece := source.read(_MOST_BYTES):
-            size += len(piece)
-            if size > most:
-                raise ValueError(f"its layers have more than {MOST_UNPACKED >> 30} GiB")
-            digest.update(piece)
-            out.write(piece)
-    return f"sha256:{digest.hexdigest()}"
-
-
-def _open_gzip(archive: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(archive))  # the caller closes it
-
-
-def _open_plain(archive: Path) -> IO[bytes]:
-    return archive.open("rb")
 
 
 def _require_layer(config: Mapping[str, Any], at: int, diff_id: str) -> None:
@@ -249,8 +198,8 @@ def _tree(plain: tuple[Path, ...]) -> FileTree:
     tree = FileTree()
     with _reading():
         for at, path in enumerate(plain):
-            with _opened(path) as tar:
-                tree.add(_entries(tar, at, _MOST_PATHS - len(tree)))
+            with opened_archive(path) as tar:
+                tree.add(_entries(tar, at, MOST_PATHS - len(tree)))
     return tree
 
 
@@ -296,28 +245,20 @@ def libc_of(image: SavedImage) -> TreeEntry | None:
 def _entries(tar: tarfile.TarFile, layer: int, most: int) -> Iterator[TreeEntry]:
     for at, member in enumerate(tar):
         if at >= most:
-            raise ValueError(f"it has more than {_MOST_PATHS} paths")
+            raise ValueError(f"it has more than {MOST_PATHS} paths")
         vars(tar)["members"].clear()  # not in the type stubs; else they are kept in memory, as many as there are
         kind = EntryKind.FOLDER if member.isdir() else EntryKind.LINK if member.issym() else EntryKind.FILE
         target = member.linkname if member.issym() else ""
         yield TreeEntry(
-            path=_path_of(member), kind=kind, layer=layer, target=target, executable=bool(member.mode & 0o111)
+            path=path_of(member), kind=kind, layer=layer, target=target, executable=bool(member.mode & 0o111)
         )
-
-
-def _path_of(member: tarfile.TarInfo) -> PurePosixPath:
-    """The absolute path in the image. Raises ValueError for one that leads through `..`, or is too long."""
-    parts = PurePosixPath(member.name).parts if len(member.name) <= _MOST_PATH else ("..",)
-    if ".." in parts:
-        raise ValueError(f"a layer has the path {member.name[:100]!r}")
-    return PurePosixPath("/", *(part for part in parts if part != "/"))
 
 
 def _member(tar: tarfile.TarFile, path: PurePosixPath) -> tarfile.TarInfo:
     """The last entry of a path. Raises KeyError."""
     found = None
     for member in tar:
-        if _path_of(member) == path:
+        if path_of(member) == path:
             found = member
     if found is None:
         raise KeyError(str(path))

@@ -10,6 +10,7 @@ from ...core.image.reference import image_reference
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.web import Web
+from .downloads import BlobDownloads
 from .image_copy import copy_image
 from .logins import Login, Logins
 from .referrers import Attachment, attach, attached
@@ -150,10 +151,19 @@ class Registries:
             return None
         folder.mkdir(parents=True, exist_ok=True)
         archives = {blob.digest: folder / blob.digest.replace(":", "-") for blob in image.layers}
-        for blob in dict.fromkeys(image.layers):
-            if not holds_blob(archives[blob.digest], blob):
-                repository.download(blob, archives[blob.digest])
+        absent = [blob for blob in dict.fromkeys(image.layers) if not holds_blob(archives[blob.digest], blob)]
+        BlobDownloads(repository).fetch({blob: archives[blob.digest] for blob in absent})
         return RegistryImage(digest=digest_of(manifest), image=image, archives=archives)
+
+    def download(self, name: str, targets: Mapping[Blob, Path]) -> None:
+        """
+        Write blobs of the repository of a name to files, several at once; each is verified by its digest.
+
+        Raises RegistryUnanswered.
+        """
+        reference = image_reference(name)
+        repository = Repository(self._web, self._clock, reference, self._logins.of(reference))
+        BlobDownloads(repository).fetch(targets)
 
     def documents(self, name: str, digest: str, architecture: str) -> PulledImage | None:
         """

@@ -12,7 +12,7 @@ from typing import TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from ...core.image.composition import Blob, digest_of
-from ...core.image.oci_manifest import TYPES, member_for, read_labels, read_layers, read_manifest
+from ...core.image.oci_manifest import TYPES, member_for, read_labels, read_layer_keys, read_layers, read_manifest
 from ...core.image.reference import DOCKER_HUB, ImageReference
 from ...core.security.origins import is_loopback
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -71,10 +71,11 @@ class PublishedImage:
 
 @lazy_dataclass
 class PulledImage:
-    """The configuration of an image in a registry, and its layers, lowest first."""
+    """The configuration of an image in a registry, and its layers, lowest first, each with its key or an empty one."""
 
     config: bytes
     layers: tuple[Blob, ...]
+    keys: tuple[str, ...] = ()
 
 
 class Repository:
@@ -282,14 +283,15 @@ class Repository:
         if not config:
             raise RegistryUnanswered(f"the manifest at {self._host} is an index of indexes")
         body = self._require_body(self._fetch(f"blobs/{config}", config), config)
-        return PulledImage(config=body, layers=self._parsed(read_layers, manifest))
+        layers, keys = self._parsed(read_layers, manifest), self._parsed(read_layer_keys, manifest)
+        return PulledImage(config=body, layers=layers, keys=keys)
 
-    def download(self, blob: Blob, target: Path) -> None:
-        """Write a blob to a file, which gets its name when its content is verified."""
+    def download(self, blob: Blob, target: Path, *, stop: Callable[[], bool] | None = None) -> None:
+        """Write a blob to a file, which gets its name when its content is verified; ends once `stop` returns true."""
         with new_folder(target.parent) as scratch:
             written = scratch / "blob"
             url = f"{self._base}/blobs/{blob.digest}"
-            reply = self._authorized(WebRequest(url=url, target=written, limit=blob.size))
+            reply = self._authorized(WebRequest(url=url, target=written, limit=blob.size, stop=stop))
             if reply.status != _OK:
                 raise self._not_returned(reply, codes_of(reply.body))
             with written.open("rb") as content:

@@ -51,7 +51,7 @@ class WebExchange:
                     response = error
                 stack.enter_context(response)
                 if request.target is not None and response.status == _OK:
-                    return _written(response, request.limit, request.target, host)
+                    return _written(response, request, request.target, host)
                 return _reply(response, request.limit, until if request.upload is None else time.monotonic() + WHOLE_S)
         except urllib.error.URLError as error:
             raise WebUnreachable(
@@ -127,7 +127,7 @@ def _reply(response: Any, limit: int, until: float) -> WebReply:
     return WebReply(status=response.status, headers=_headers(response), body=bytes(body))
 
 
-def _written(response: Any, limit: int, target: Path, host: str) -> WebReply:
+def _written(response: Any, request: WebRequest, target: Path, host: str) -> WebReply:
     """Write a body to a file; the response has none. Raises NoSpace: a full disk is no fault of the server."""
     size, headers = 0, _headers(response)
     with ExitStack() as stack:
@@ -135,8 +135,10 @@ def _written(response: Any, limit: int, target: Path, host: str) -> WebReply:
             out = stack.enter_context(target.open("wb"))
         while piece := response.read(PIECE):
             size += len(piece)
-            if size > limit:
-                raise WebUnreachable(f"the response is larger than {limit} bytes", permanent=True)
+            if size > request.limit:
+                raise WebUnreachable(f"the response is larger than {request.limit} bytes", permanent=True)
+            if request.stop is not None and request.stop():
+                raise WebUnreachable("the download was stopped", permanent=True)
             with disk_errors("the download", target):
                 out.write(piece)
                 out.flush()

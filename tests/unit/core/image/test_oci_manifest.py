@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from mlflow_uv.core.image.composition import GZIP_TYPE, Blob
-from mlflow_uv.core.image.oci_manifest import ImageManifest, member_for, read_labels, read_layers, read_manifest
+from mlflow_uv.core.image.oci_manifest import (
+    ImageManifest,
+    member_for,
+    read_labels,
+    read_layer_keys,
+    read_layers,
+    read_manifest,
+)
 
 DIGESTS = tuple(f"sha256:{sign * 64}" for sign in "abc")
 
@@ -114,3 +121,15 @@ def test_other_layers_are_refused(layers: object, why: str) -> None:
     """
     with pytest.raises(ValueError, match=why):
         read_layers(json.dumps({"layers": layers}).encode())
+
+
+def test_layers_have_keys_or_none() -> None:
+    """
+    Anything else than a digest is none: it comes from a registry.
+    """
+    keys = ({"mlflow-uv.layer-key": "a" * 64}, {"mlflow-uv.layer-key": "../secret"})
+    notes: tuple[object, ...] = (*keys, {}, "notes", None)
+    layers = [{"digest": DIGESTS[0], "annotations": note} for note in notes]
+
+    assert ("a" * 64, "", "", "", "") == read_layer_keys(json.dumps({"layers": layers}).encode())
+    assert () == read_layer_keys(b"{}")

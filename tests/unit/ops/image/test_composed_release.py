@@ -1,19 +1,16 @@
 """How a composed image gets into an engine, and what is said where a registry refuses it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
-from types import SimpleNamespace
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.command.report import Severity, TableKind
 from mlflow_uv.core.image.composition import BaseLayers, composed
 from mlflow_uv.ops.image.composed import ComposedServingImage
-from mlflow_uv.ops.image.composed_base import ComposableBase
-from mlflow_uv.ops.image.composed_release import composed_findings, composed_sizes, handed_over
+from mlflow_uv.ops.image.composed_release import handed_over
 from mlflow_uv.tools.engines.engine import BuiltImage, Engine
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
 
@@ -110,45 +107,3 @@ def test_an_image_that_got_an_unknown_id_is_an_error(tmp_path: Path, image: Comp
         handed_over(image, cast("Engine", LoadingEngine(id="sha256:x")), tmp_path),
     ):
         pass
-
-
-def test_files_that_packages_do_not_agree_on_are_reported(image: ComposedServingImage) -> None:
-    """
-    An installer would leave any of them there, without a word.
-    """
-    base = cast("ComposableBase", SimpleNamespace(findings=()))
-    paths = tuple(PurePosixPath(f"/opt/venv/{number}") for number in range(7))
-    differing = replace(image, packages=replace(image.packages, replaced=paths))
-
-    (finding,) = composed_findings(differing, base)
-
-    assert ("image-files-differ", Severity.NOTICE) == (finding.rule, finding.severity)
-    assert finding.what.endswith("/opt/venv/4, 2 more")
-    assert [] == list(composed_findings(image, base))
-
-
-@pytest.mark.parametrize(("remade", "count"), [(1, "a layer"), (2, "2 layers")])
-def test_layers_that_were_changed_in_the_cache_are_reported(
-    image: ComposedServingImage, remade: int, count: str
-) -> None:
-    """
-    Somebody, or a broken disk, wrote there.
-    """
-    base = cast("ComposableBase", SimpleNamespace(findings=()))
-
-    (finding,) = composed_findings(replace(image, remade=remade), base)
-
-    assert ("image-layers-changed", Severity.NOTICE) == (finding.rule, finding.severity)
-    assert finding.what.startswith(f"{count} in the cache")
-
-
-def test_the_sizes_of_layers_are_details(image: ComposedServingImage) -> None:
-    """
-    The job summary folds them, as those of an image that an engine built.
-    """
-    base = cast("ComposableBase", SimpleNamespace(image=SimpleNamespace(base=SimpleNamespace(layers=()))))
-
-    table = composed_sizes(image, base)
-
-    assert TableKind.DETAILS is table.kind
-    assert ("all", "0.0 MB") == table.rows[-1]

@@ -1,0 +1,127 @@
+"""Composes the image of a release, verifies it, and hands it to an engine, a registry or a folder."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ...command.inputs import Serving
+from ...command.report import Finding, Table
+from ...core.image.reference import image_reference
+from ...core.release.record import ImageLink
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...tools.engines.engine import Engine
+from ...tools.oci.image_layout import write_layout
+from ...tools.system.disk_errors import disk_errors
+from ...tools.toolbox import Tools
+from ..lineage.recompute import RecomputedRelease
+from .build import examine, image_name
+from .composed import ComposedServingImage
+from .composed_platforms import compose_platforms, platform_findings, require_kept, require_layers, wanted_bases
+from .composed_push import push_composed, require_push
+from .composed_release import composition_link, handed_over
+from .composed_report import composed_sizes
+from .layer_offer import layer_offer
+from .layers import needs_for
+from .lookup import name_taken
+from .unpacked import unpack_packages
+
+
+@lazy_dataclass
+class ComposeRequest:
+    """The inputs of build-image for a composed image; `name` is the requested one."""
+
+    name: str | None
+    base: str | None
+    base_layout: Path | None
+    platforms: tuple[str, ...]
+    serving: Serving
+    layers_from: str | None
+    push: bool
+    oci_layout: Path | None
+
+
+@lazy_dataclass
+class KeptImage:
+    """A composed image that was kept: as the record names it, its packages, its size and what there is to report."""
+
+    link: ImageLink
+    inventory: str
+    size: int
+    summary: str
+    findings: tuple[Finding, ...]
+    sizes: Table
+
+
+def compose_and_keep(
+    request: ComposeRequest, release: RecomputedRelease, engine: Engine | None, tools: Tools
+) -> KeptImage:
+    """
+    Compose, verify, write and push the image.
+
+    Raises NotComposable before anything is written, loaded or pushed; ChainBroken, ToolFailed, NoSpace.
+    """
+    needs, tag = needs_for(release, request.serving), image_name(request.name, release.record)
+    bases = [
+        replace(base, layout=request.base_layout)
+        for base in wanted_bases(request.base, request.platforms, needs, engine, tools)
+    ]
+    if not request.push and request.oci_layout is None:
+        require_kept(bases, engine, tools)
+    if request.push:
+        require_push(tag, tools, engine=engine)
+    offer = layer_offer(request.layers_from, tag, release.record, release.project, tools)
+    with (
+        TemporaryDirectory(prefix="mlflow-uv-compose-") as folder,
+        disk_errors("the image", Path(folder), fix="free space there, or set TMPDIR to a larger disk"),
+        tools.console.group(f"compose {tag}"),
+        ExitStack() as stack,
+    ):
+        scratch, digest = Path(folder), ""
+        images = compose_platforms(release, bases, needs, request.serving, scratch, tools, offer=offer)
+        composition, composed = images.compositions[images.shown], images.composed[images.shown]
+        base = composition.base
+        engine = None if images.native is None else engine
+        pushing = tools if request.push else None
+        taken = name_taken(tag, request.name, release.record, engine, pushing)
+        findings = (*offer.findings, *platform_findings(images, loaded=engine is not None), *taken)
+        image_id, size = composed.image.id, sum(blob.size for blob in composed.image.blobs)
+        inventory = require_layers(images, release.record, needs, loaded=engine is not None)
+        if engine is None and images.native is not None:
+            unpack_packages(composed, composition.python, tools)
+        if engine is not None:
+            loaded = stack.enter_context(handed_over(composed, engine, scratch))
+            image_id, size = loaded.id, loaded.size
+            inventory, found = examine(loaded, base.described, release.record, needs=needs, engine=engine, tools=tools)
+            findings += found
+            engine.tag(loaded.id, tag)
+        if request.push:
+            digest = push_composed(tag, images.image, images.archives, tools)
+        if request.oci_layout is not None:  # last: the folder has to be new, also when a failed push is repeated
+            write_layout(request.oci_layout, images.image, images.archives, tag=image_reference(tag).served_tag)
+    link = ImageLink(
+        kind="image",
+        id=image_id,
+        tag=tag,
+        base=base.described.name,
+        base_digest=base.described.digest,
+        serving=request.serving.value,
+        engine="" if engine is None else engine.name,
+        digest=digest,
+        composition=composition_link(release, images.compositions, images.composed, tools),
+    )
+    return KeptImage(
+        link=link,
+        inventory=inventory,
+        size=size,
+        summary=_summary(tag, composed),
+        findings=findings,
+        sizes=composed_sizes(composed, base),
+    )
+
+
+def _summary(tag: str, composed: ComposedServingImage) -> str:
+    packages = composed.packages
+    known = f"{packages.reused} of them cached"
+    taken = f", {len(composed.taken)} taken from the registry" if composed.taken else ""
+    return f"image {tag}, composed of {len(packages.layers)} layers of packages, {known}{taken}"

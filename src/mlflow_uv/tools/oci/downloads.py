@@ -1,0 +1,34 @@
+"""Downloads blobs of a repository, several at once."""
+
+import threading
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from ...core.image.composition import Blob
+from ..system.threads import side_by_side
+from .repository import Repository
+from .uploads import AT_ONCE
+
+
+class BlobDownloads:
+    """Downloads blobs to files, which get their names when their content is verified."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._stop = threading.Event()
+
+    def fetch(self, targets: Mapping[Blob, Path]) -> None:
+        """Download blobs, at most AT_ONCE at a time; where one fails, the others end. Raises RegistryUnanswered."""
+        tasks = [partial(self._fetch, blob, target) for blob, target in targets.items()]
+        side_by_side(tasks, at_once=AT_ONCE, cancel=self._stop.set)
+
+    def _fetch(self, blob: Blob, target: Path) -> None:
+        if self._stop.is_set():
+            return
+        try:
+            self._repository.download(blob, target, stop=self._stop.is_set)
+        except BaseException:
+            if not self._stop.is_set():  # else the error that stopped it is raised
+                self._stop.set()
+                raise
