@@ -98,16 +98,18 @@ def test_what_nobody_measured_cannot_pass_a_gate(candidates: SampleProject) -> N
     """
     A gate on a metric that no evaluation measured does not hold, and says how to measure it.
     """
-    asks(candidates, 'gates = ["accuracy >= 0.9"]', "minimum-age-hours = 24", 'required-tags = ["reviewed=yes"]')
+    conditions = ("minimum-age-hours = 24", 'required-tags = ["reviewed=yes"]', 'allowed-licences = ["BSD-3-Clause"]')
+    asks(candidates, 'gates = ["accuracy >= 0.9"]', *conditions)
 
     result = candidates.run("promote", "--dry-run")
 
-    rules = ["gate-minimum-age-hours", "gate-required-tags", "gate-gates"]
-    lines = [finding["line"] for finding in result.answer["findings"]]
+    keys = ["minimum-age-hours", "required-tags", "allowed-licences", "gates"]
+    lines = dict.fromkeys(finding["line"] for finding in result.answer["findings"])
     manifest = (candidates.folder / "pyproject.toml").read_text().splitlines()
-    assert (1, rules) == (result.code, result.rules)
-    assert ["minimum-age-hours", "required-tags", "gates"] == [manifest[line - 1].split(" =")[0] for line in lines]
-    assert "mlflow-uv evaluate" == result.answer["findings"][2]["fix"]
+    assert (1, [f"gate-{key}" for key in keys]) == (result.code, list(dict.fromkeys(result.rules)))
+    assert keys == [manifest[line - 1].split(" =")[0] for line in lines]
+    assert "mlflow-uv evaluate" == result.answer["findings"][-1]["fix"]
+    assert ("licence `MIT` of " in result.stderr, "licence `BSD-3-Clause` of " in result.stderr) == (True, False)
 
 
 @pytest.mark.extended

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from math import inf
 from typing import Annotated
 
@@ -15,8 +16,10 @@ from .gates import EXAMPLE, Gate, read_gate
 
 # `record` is the digest of the record itself, which the registry keeps.
 CHAIN = frozenset({*LINKS, "record"})
-_LISTS = ("gates", "required-tags")
+_LISTS = ("gates", "required-tags", "allowed-licences", "licence-exceptions")
 _HOURS = "minimum-age-hours"
+EXCEPTION = "name until 2027-01-31"
+_EXCEPTION = lazy_pattern(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\s+until\s+(?P<until>\d{4}-\d{2}-\d{2}))?")
 _TAG = lazy_pattern(r"[^=\s](?:[^=]*[^=\s])?(?:=.*)?", re.DOTALL)
 
 
@@ -32,6 +35,14 @@ class PromotePolicy:
     required_tags: Annotated[
         tuple[str, ...], Doc("Tags that the version must have: `key`, or `key=value` for a specific value.")
     ] = ()
+    allowed_licences: Annotated[
+        tuple[str, ...] | None,
+        Doc("Licences that the served packages may have, as SPDX expressions or as the names that report lists."),
+    ] = None
+    licence_exceptions: Annotated[
+        tuple[str, ...],
+        Doc(f"Packages that may have any licence, always or until a day: `name`, or `{EXCEPTION}`."),
+    ] = ()
     allow_dirty: Annotated[bool, Doc("Allow versions that were trained from a tree with uncommitted changes.")] = False
     allow_breaking_signature: Annotated[
         bool, Doc("Allow a signature that refuses inputs of the champion, or changes its outputs.")
@@ -43,10 +54,19 @@ class PromotePolicy:
 
 
 @lazy_dataclass
+class LicenceException:
+    """A package whose licence is not compared, up to and including a day if there is one."""
+
+    name: str
+    until: date | None = None
+
+
+@lazy_dataclass
 class Promotion(PolicySource[PromotePolicy]):
     """The policy with its place, and its parsed gates."""
 
     gates: tuple[Gate, ...]
+    licence_exceptions: tuple[LicenceException, ...] = ()
 
 
 def read_promotion(table: PolicyTable) -> Promotion:
@@ -76,7 +96,17 @@ def read_promotion(table: PolicyTable) -> Promotion:
         line=source.line,
         lines=source.lines,
         gates=tuple(_gates(policy, table)),
+        licence_exceptions=tuple(_exceptions(policy, table)),
     )
+
+
+def read_exception(text: str) -> LicenceException:
+    """Parse `NAME`, or `NAME until YYYY-MM-DD`. Raises ValueError."""
+    match = _EXCEPTION.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"it is neither a name of a package nor `{EXCEPTION}`")
+    name = re.sub(r"[-_.]+", "-", match["name"]).lower()
+    return LicenceException(name=name, until=date.fromisoformat(match["until"]) if match["until"] else None)
 
 
 def _gates(policy: PromotePolicy, table: PolicyTable) -> Iterator[Gate]:
@@ -86,3 +116,12 @@ def _gates(policy: PromotePolicy, table: PolicyTable) -> Iterator[Gate]:
         except ValueError as error:
             item = table.describe("gates", position)
             raise BadInput(what=f"{item} holds {gate!r}, which is not a gate", why=str(error)) from error
+
+
+def _exceptions(policy: PromotePolicy, table: PolicyTable) -> Iterator[LicenceException]:
+    for position, text in enumerate(policy.licence_exceptions):
+        try:
+            yield read_exception(text)
+        except ValueError as error:
+            item = table.describe("licence-exceptions", position)
+            raise BadInput(what=f"{item} holds {text!r}, which is not an exception", why=str(error)) from error

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field
+from datetime import UTC, datetime
 
-from ...command.report import Table
+from ...command.errors import StepError
+from ...command.report import Table, counted
 from ...command.step import settle
 from ...command.wording import joined, step_call
+from ...core.image.sbom import packages_by_licence
 from ...core.model.signature import Effect
 from ...core.promotion.evaluation import EvaluationSettings, describe_tags
 from ...core.promotion.evaluation_file import EvaluationFile
 from ...core.promotion.gates import check_gate
+from ...core.promotion.licences import refused_licences
 from ...core.promotion.promote_policy import Promotion
 from ...core.release.chain import LinkState, merge_checks
 from ...core.release.commit import Commit
@@ -20,11 +24,13 @@ from ...tools.project.checkout import settings_layer
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
+from ..image.sbom import locked_sbom
 from ..lineage.audit import Audited
 from ..lineage.registry_client import RegistryClient
 from ..signing.verification import LINK as SIGNATURE
 from .comparison import ComparedVersion, difference_tables, signature_difference
 
+_NAMED = 5  # packages of a licence that a condition names
 _AGAIN = step_call("release")
 
 
@@ -90,6 +96,7 @@ def check_promotion(
         clean(candidate.record.commit if candidate.record else None, allowed=promotion.policy.allow_dirty),
         *_age(candidate, promotion, registry.tools),
         *_tags(candidate, promotion),
+        *_licences(candidate, promotion, registry.tools),
         *_breaking(changes, promotion),
         *_gates(promotion, measured, candidate_metrics, champion_metrics),
     )
@@ -176,6 +183,38 @@ def _tags(candidate: Audited, promotion: Promotion) -> Iterator[Condition]:
             f", required is {value!r}" if equals else ""
         )
         yield Condition(name="required-tags", holds=holds, text=text, fix="" if holds else "tag the version in MLflow")
+
+
+def _licences(candidate: Audited, promotion: Promotion, tools: Tools) -> Iterator[Condition]:
+    """Yield a condition for each licence that is not allowed; licences that cannot be read are not allowed."""
+    allowed, name = promotion.policy.allowed_licences, "allowed-licences"
+    if allowed is None or candidate.record is None:  # `clean` reports a version without a record
+        return
+    try:
+        sbom = locked_sbom(candidate.model, candidate.record, tools)
+        packages = packages_by_licence(sbom) if sbom else ()
+        why = "" if sbom else "the model has no lock"
+    except (StepError, ValueError) as error:
+        packages, why = (), str(error)
+    if why:
+        yield Condition(name=name, holds=False, text=f"the licences of the packages cannot be read: {why}")
+        return
+    today = datetime.fromtimestamp(tools.clock.date_s(), UTC).date()
+    refused = tuple(refused_licences(packages, allowed, promotion.licence_exceptions, today))
+    for each in refused:
+        licence = f"licence `{each.licence}`" if each.licence else "unknown licence"
+        shown = ", ".join(each.packages[:_NAMED])
+        more = f" and {len(each.packages) - _NAMED} more" if len(each.packages) > _NAMED else ""
+        package = each.packages[0].partition(" ")[0]
+        yield Condition(
+            name=name,
+            holds=False,
+            text=f"the {licence} of {shown}{more} is not allowed",
+            fix=f'licence-exceptions = ["{package} until YYYY-MM-DD"] in [tool.mlflow-uv.promote], or another package',
+        )
+    if not refused:
+        number = sum(len(names) for _, names in packages)
+        yield Condition(name=name, holds=True, text=f"the licences of {counted(number, 'package')} are allowed")
 
 
 def _breaking(changes: tuple[tuple[str, str], ...], promotion: Promotion) -> Iterator[Condition]:

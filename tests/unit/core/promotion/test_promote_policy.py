@@ -86,6 +86,9 @@ def test_every_key_is_explained_in_one_sentence() -> None:
         ('required-tags = ["a", "=b"]', "holds '=b', which is not a tag", "`key=value`"),
         ('required-tags = [""]', "holds ''", "`key=value`"),
         ('required-tags = "a b"', "is not a list", "it is text"),
+        ('allowed-licences = "MIT"', "is not a list", "it is text"),
+        ('licence-exceptions = ["a until soon"]', "'a until soon', which is not an exception", "until 2027-01-31"),
+        ('licence-exceptions = ["a until 2026-02-30"]', "which is not an exception", "day is out of range"),
         (
             'minimum-age-hours = ""',
             "`minimum-age-hours` in [tool.mlflow-uv.promote] (line 5 of pyproject.toml) is empty",
