@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -34,11 +33,10 @@ from mlflow.types.schema import Array, Map, Object, Property
 FOLDER = Path(sys.argv[1])
 runpy.run_path(str(FOLDER / "__main__.py"))["load_package"](FOLDER)
 fast_path: Any = importlib.import_module("mlflow_uv_serving.protocols.fast_path")
-fast_reading: Any = importlib.import_module("mlflow_uv_serving.protocols.fast_reading")
-fast_writing: Any = importlib.import_module("mlflow_uv_serving.protocols.fast_writing")
-json_text: Any = importlib.import_module("mlflow_uv_serving.protocols.json_text")
 scoring: Any = importlib.import_module("mlflow_uv_serving.protocols.scoring")
 requests: Any = runpy.run_path(str(Path(__file__).with_name("scoring_requests.py")))
+answers: Any = runpy.run_path(str(Path(__file__).with_name("scoring_answers.py")))
+FAULTS: Any = runpy.run_path(str(Path(__file__).with_name("fast_path_faults.py")))["FAULTS"]
 
 SHOWN = 20
 KINDS = ("boolean", "integer", "long", "float", "double", "string")
@@ -125,19 +123,6 @@ def spoil(given: Any) -> None:
         given.fill(0)
 
 
-NUMBERS = pd.DataFrame({'100% "a, b"': [0.1, -0.0], "n": [1, -(2**63)], "f": np.array([0.1, 1e-3], dtype="f4")})
-# What Python writes without an exponent, up to both ends, and what it writes with one.
-PLAIN = np.array([[0.1, -0.0, 1 / 3, 5.0], [1e-4, 9999999999999998.0, -12345678.9, 1e15]])
-ANSWERS: "list[Any]" = [
-    NUMBERS, PLAIN, PLAIN.astype("f4"), PLAIN.astype("f2"), PLAIN[0].astype("g"), PLAIN[:0], PLAIN.T,
-    np.array([1, 1e16]), np.array([0.5] * 30 + [1e16, -1e-5, np.nan, 5e-324]), np.full((3, 0), 0.5),
-    np.ones((2, 1, 2)), np.array([1, 1e-5]), np.array(0.5), np.array([2**63], dtype="u8"), NUMBERS[:0],
-    NUMBERS.astype({"n": "Int64"}), NUMBERS.set_axis([1, "1", 2], axis=1), NUMBERS.set_axis(["a", "a", "b"], axis=1),
-    pd.DataFrame({("a", "b"): [1.5]}), pd.Series([1.5, 2.5]), pd.Series([1.5], name="%s"), NUMBERS.assign(s="x"),
-    pd.DataFrame({"x": [1e16, 1.5]}), pd.DataFrame({"x": [True, False]}), np.ma.masked_array([1.5, 2.5], [True, False]),
-]  # fmt: skip
-
-
 class Witness:
     """A model that answers with what it saw, or in another of several ways."""
 
@@ -170,15 +155,19 @@ class Witness:
                 return given.to_numpy() if isinstance(given, pd.DataFrame) else given
             case 10:
                 return given.iloc[:, 0] if isinstance(given, pd.DataFrame) else pd.Series([1, 2])
+            case number if number >= GENERATED:
+                return answers["answer"](Random(number))
             case number if number >= ANSWERED:
-                return ANSWERS[number - ANSWERED]
+                return answers["KEPT"][number - ANSWERED]
             case _:
                 return [seen(given), seen(params)]
 
 
-Fault = tuple[Any, str, Any]
+PLAIN_REQUEST = b'{"inputs": {"x": [1]}}'
+ANSWERS_PER_TURN = 2  # generated answers for each request to every model
 TURNS = 24  # beyond 10 the model answers with what it saw
-ANSWERED = 100  # from this turn on it answers with one of ANSWERS
+ANSWERED = 100  # from this turn on it answers with a kept answer
+GENERATED = 1_000  # and from this one on with a generated one
 
 
 class Bench:
@@ -227,119 +216,8 @@ class Bench:
         return None if own == fast else [name, turn, body.decode("latin-1"), media, own, fast]
 
 
-def float_text(own: Any) -> Any:
-    """An encoder of answers that writes 15 digits of a float."""
-
-    def writing(original: Any) -> Any:
-        write = own(original)
-
-        def shortened(raw: Any, output: Any, metadata: Any = None) -> None:
-            write(raw.round(15) if isinstance(raw, (pd.DataFrame, np.ndarray)) else raw, output, metadata)
-
-        return shortened
-
-    return writing
-
-
-def core_fault(**changed: Any) -> Fault:
-    """A reader and writer of JSON whose functions are changed."""
-    return (
-        json_text,
-        "core",
-        lambda own: SimpleNamespace(
-            **{
-                name: changed.get(name, lambda function: function)(getattr(own, name))
-                for name in ("from_json", "to_json")
-            }
-        ),
-    )
-
-
-def read_rounded(from_json: Any) -> Any:
-    """A reader of JSON that loses the last digits of floats."""
-
-    def read(data: Any) -> Any:
-        from_json(data)
-        return json.loads(data, parse_float=lambda text: float(f"{float(text):.15g}"))
-
-    return read
-
-
-def shown_frame(own: Any) -> Any:
-    """A reading whose two frames are one."""
-
-    def frames(*arguments: Any) -> Any:
-        reading = own(*arguments)
-        return reading and fast_reading.Reading(reading.enforced, reading.enforced)
-
-    return frames
-
-
-def other_values(own: Any) -> Any:
-    """A reading whose second frame, which only the model gets, has other values."""
-
-    def frames(*arguments: Any) -> Any:
-        reading = own(*arguments)
-        return reading and fast_reading.Reading(reading.data, reading.enforced[::-1] * 2)
-
-    return frames
-
-
-def without_params(own: Any) -> Any:
-    """A parser that drops the request's parameters."""
-
-    def parsing(*arguments: Any) -> Any:
-        parse = own(*arguments)
-        return lambda *request: parse(*request)._replace(params=None)
-
-    return parsing
-
-
-def with_types(**changed: Any) -> Fault:
-    """The table of plain types with other entries."""
-    return fast_reading, "PLAIN", lambda own: {**own, **changed}
-
-
-def array_fault(change: Any) -> Fault:
-    """Arrays that are changed after they were read."""
-    return fast_reading, "array", lambda own: lambda *arguments: change(own(*arguments))
-
-
-FAULTS: "dict[str, Fault]" = {
-    "float32 columns stay float64": with_types(float=("f8", fast_reading.NUMBERS)),
-    "int32 columns become int64": with_types(integer=("i8", frozenset({int}))),
-    "null becomes zero": array_fault(lambda array: np.nan_to_num(array, nan=0.0, posinf=np.inf, neginf=-np.inf)),
-    "null in text becomes a word": (
-        fast_reading, "column_of", lambda own: lambda values, plain: [str(v) for v in values]
-        if plain[0] == "U" else own(values, plain),
-    ),
-    "floats are accepted as integers": with_types(long=("i8", frozenset({int, float}))),
-    "large integers are accepted": (fast_reading, "EXACT", lambda own: dict.fromkeys(own, float("inf"))),
-    "rows lie in memory one after the other": array_fault(np.asfortranarray),
-    "negative zero loses its sign": array_fault(lambda array: array + 0 if array.dtype.kind == "f" else array),
-    "the order of the request is kept": (
-        fast_reading.Columns, "_ordered", lambda own: lambda self, names, columns: columns or own(self, names, columns)
-    ),
-    "the model gets what messages show": (fast_reading.Columns, "_frames", shown_frame),
-    "the model gets other values": (fast_reading.Columns, "_frames", other_values),
-    "parameters are lost": (fast_path, "parsing", without_params),
-    "floats are written with 15 digits": (fast_path, "writing", float_text),
-    "floats are read with 15 digits": core_fault(from_json=read_rounded),
-    "small floats are written without an exponent": (fast_writing, "SMALLEST", lambda _own: 1e-30),
-    "numbers that need an exponent change places": (
-        fast_writing, "texts", lambda own: lambda numbers: own(numbers)[::-1]
-    ),
-    "numbers are written without spaces": (
-        fast_writing, "array_text", lambda own: lambda numbers: own(numbers).replace(" ", "")
-    ),
-    "the members of a record change places": (
-        json_text, "joined", lambda own: lambda names, parts: own(names[::-1], parts[::-1])
-    ),
-}  # fmt: skip
-
-
 @contextmanager
-def planted(fault: "Fault | None") -> "Iterator[None]":
+def planted(fault: "tuple[Any, str, Any] | None") -> "Iterator[None]":
     """Replace a part of the fast path by what the fault makes of it."""
     if fault is None:
         yield
@@ -375,10 +253,12 @@ def generated(seed: int, count: int) -> "Iterator[tuple[str, int, bytes, str]]":
     """The kept requests, then as many new ones for each model."""
     for name, turn, body in requests["KEPT"]:
         yield name, turn, json.dumps(body).encode(), requests["JSON"]
-    for number in range(len(ANSWERS)):
-        yield "one column", ANSWERED + number, b'{"inputs": {"x": [1]}}', requests["JSON"]
+    for number in range(len(answers["KEPT"])):
+        yield "one column", ANSWERED + number, PLAIN_REQUEST, requests["JSON"]
     random = Random(seed)
     for number in range(count // len(SCHEMAS)):
+        for _ in range(ANSWERS_PER_TURN):
+            yield "one column", GENERATED + random.getrandbits(32), PLAIN_REQUEST, requests["JSON"]
         for name, (_, described) in SCHEMAS.items():
             yield name, number % TURNS, *requests["request"](random, described)
 

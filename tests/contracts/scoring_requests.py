@@ -243,6 +243,8 @@ KEPT: "list[tuple[str, int, Any]]" = [
     ("columns of double", 7, {"instances": [{"double1": 0.1, "double0": 1 / 3}]}),
     ("mixed", 20, {"dataframe_records": [
         {"float": 0.1, "boolean": True, "double": None, "string": "a", "long": 2**62, "integer": -5}]}),
+    ("optional", 1, {"instances": [
+        {"boolean": False, "integer": 1, "long": 2, "float": 0.5, "double": 0.1, "string": "c\0"}]}),
     ("many", 20, {"dataframe_split": {"columns": [f"double{n}" for n in range(5)], "data": [[1, 2, 3, 4, 5.5]] * 3}}),
     ("parameters", 20, {"dataframe_records": [{"double0": 1.5, "double1": 2}], "params": {"p": 2.5}}),
     ("tensor of integers", 20, {"inputs": [1, 2.5, True]}),

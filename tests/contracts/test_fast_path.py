@@ -45,6 +45,13 @@ FAULTS = (
     "numbers that need an exponent change places",
     "numbers are written without spaces",
     "the members of a record change places",
+    "the values of a record change places",
+    "null becomes zero in answers",
+    "null is written as null",
+    "integers are written as floats",
+    "float32 is written with its own digits",
+    "arrays lie row after row",
+    "names keep letters that are not ASCII",
 )
 MODEL = """
 import sys

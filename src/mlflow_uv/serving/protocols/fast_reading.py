@@ -218,6 +218,8 @@ def array(values: Sequence[Any], plain: Plain) -> Any:
         if (narrow != wide).any():
             raise Unclear
         return shaped(narrow, values)
+    if code == "U" and "\0" in "".join(cells):  # numpy drops them at the end of a text, and keeps the width
+        raise Unclear
     if code not in EXACT:
         return shaped(flat(cells, code, present), values)
     numbers = flat(cells, "f8", present)
