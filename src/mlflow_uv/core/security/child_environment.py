@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .git_guard import GUARD, as_variables
 from .kept_variables import UV_UNUSED, git_variables, of_machine, steers_uv, uv_variables
@@ -45,6 +46,7 @@ _CI = frozenset({
 })  # fmt: skip
 # Variables of the machine that give access beyond the user's files.
 _SOCKETS = frozenset({"NETRC", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"})
+_INDEX_USER = lazy_pattern(r"UV_INDEX_.+_USERNAME")
 _MLFLOW_STORE = ("MLFLOW_TRACKING_", "MLFLOW_REGISTRY_", "MLFLOW_S3_", "MLFLOW_UV_")
 
 
@@ -139,6 +141,20 @@ def for_git(variables: Mapping[str, str]) -> ChildEnvironment:
     left out.
     """
     return ChildEnvironment(variables=git_variables(variables))
+
+
+def for_source_build(variables: Mapping[str, str], *, home: str) -> ChildEnvironment:
+    """
+    Return the variables for uv while it builds a package that it fetched before; uv passes them on to build backends.
+
+    They are the machine's and uv's, without credentials, without programs and sockets that have some, and with an empty
+    `home`. Proxies are kept, for compilers that download.
+    """
+    kept = of_machine(variables) | {name: value for name, value in variables.items() if name.startswith("UV_")}
+    withheld = {name for name in kept if is_secret_name(name) or _INDEX_USER.fullmatch(name)} | _SOCKETS
+    kept = {name: value for name, value in kept.items() if name not in withheld and not name.startswith("XDG_")}
+    guard = as_variables(GUARD.items(), beside={})
+    return ChildEnvironment(variables=kept | guard | {"HOME": home, "NO_COLOR": "1"})
 
 
 def for_server(variables: Mapping[str, str]) -> ChildEnvironment:

@@ -18,7 +18,7 @@ from ..system.process import Command, Completed, Runner
 from .argv import NEWER
 from .executable import Programs, required_version, required_version_place
 from .guard import UvGuard
-from .index_logins import denied, refusal_in
+from .index_logins import denied, refusal_in, refused_install
 from .inert_python import InertPython
 from .messages import certificate_rejected, failed, needs_lock, unsupported_flag
 from .settings import MachineSettings
@@ -165,6 +165,10 @@ class UvCalls:
         """The version that a uv program prints, None if it prints none."""
         return self._programs.version(program)
 
+    def own_version(self) -> str | None:
+        """The version of the uv that works outside of a project, None if it prints none. Raises ToolMissing."""
+        return self.version(self._programs.satisfying(None))
+
     def alone(self, project: Project, cache: Path) -> Path:
         """A folder that contains only this project's uv, for the PATH of a program that needs it."""
         program = self.program(project)
@@ -243,6 +247,30 @@ class UvCalls:
         variables = {**self._for_project(project, respect_env=respect_env, without=without), **(extra or {})}
         command = self._command((self.program(project), *argv), folder or project.folder, variables, on_line=on_line)
         return self._trusting.run(replace(command, verbatim=verbatim))
+
+    def _pip_install(
+        self,
+        requirements: Path,
+        flags: tuple[str, ...],
+        variables: Mapping[str, str],
+        on_line: Callable[[str], None] | None,
+    ) -> Completed:
+        """Install requirements outside of any project."""
+        argv = (self._programs.satisfying(None), "pip", "install", "--no-progress", *flags, "-r", str(requirements))
+        return self._trusting.run(self._command(argv, requirements.parent, variables, on_line=on_line))
+
+    def _require_installed(self, done: Completed, variables: Mapping[str, str]) -> None:
+        """Raise ToolFailed for an installation that failed with these variables."""
+        if done.code != 0:
+            raise refused_install("uv pip install", done.stderr, variables) or failed("uv pip install", done)
+
+    def _cache_folder(self) -> Path:
+        """The folder in which uv keeps what it fetches outside of any project, also by a setting of the machine."""
+        argv = (self._programs.satisfying(None), "cache", "dir")
+        done = self._trusting.run(self._command(argv, Path("/"), self._anywhere()))
+        if done.code != 0 or not done.stdout.strip():
+            raise failed("uv cache dir", done)
+        return Path(done.stdout.strip())
 
     def _command(
         self,

@@ -16,7 +16,7 @@ from ..project.files import Project, read_manifest
 from ..system.process import Completed
 from .argv import EXPORT, NEWER, OURS, from_mirror, selected, version_flag
 from .calls import UvCalls
-from .index_logins import refusal_in, refused_install
+from .index_logins import refusal_in
 from .inert_python import refused_build
 from .lock_check import lock_arguments
 from .messages import (
@@ -307,12 +307,15 @@ class Uv(UvCalls):
 
         Packages in `built` come from source distributions. Raises ToolFailed, also for another without such a wheel.
         """
-        only = ("--only-binary", ":all:", *(f"--no-binary={name}" for name in built), "--python-platform", platform)
-        self._add_all(requirements, interpreter, ("--no-deps", "--require-hashes", *only), indexes, on_line)
+        flags = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-platform", platform)
+        if not (sources := frozenset(built)):
+            self._add_all(requirements, interpreter, flags, indexes, on_line)
+            return
+        from .source_builds import SourceBuilds  # noqa: PLC0415  # few locks need it
 
-    def own_version(self) -> str | None:
-        """The version of the uv that works outside of a project, None if it prints none. Raises ToolMissing."""
-        return self.version(self._programs.satisfying(None))
+        known, cache = self.guard.with_indexes(self._anywhere(), indexes), self._cache_folder()
+        builds = SourceBuilds(run=self._pip_install, variables=known, cache=cache, on_line=on_line)
+        self._require_installed(builds.install(requirements, sources, interpreter, flags), known)
 
     def _add_all(
         self,
@@ -322,12 +325,9 @@ class Uv(UvCalls):
         indexes: Mapping[str, str],
         on_line: Callable[[str], None],
     ) -> None:
-        argv = ("pip", "install", "--no-progress", *flags, "--python", str(interpreter), "-r", str(requirements))
         variables = self.guard.with_indexes(self._anywhere(), indexes)
-        command = (self._programs.satisfying(None), *argv)
-        done = self._trusting.run(self._command(command, requirements.parent, variables, on_line=on_line))
-        if done.code != 0:
-            raise refused_install("uv pip install", done.stderr, variables) or failed("uv pip install", done)
+        done = self._pip_install(requirements, (*flags, "--python", str(interpreter)), variables, on_line)
+        self._require_installed(done, variables)
 
     def add(
         self,

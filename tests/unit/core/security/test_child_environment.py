@@ -10,6 +10,7 @@ from mlflow_uv.core.security.child_environment import (
     for_model,
     for_payload,
     for_server,
+    for_source_build,
     for_training,
     for_uv,
 )
@@ -235,3 +236,20 @@ def test_no_child_gets_the_key_that_signs() -> None:
     ]
 
     assert [] == [child for child in children if "signing-secret" in child.variables.values()]
+
+
+def test_a_build_of_a_source_distribution_gets_no_credentials_and_another_home() -> None:
+    """
+    Proxies stay, also one with a password: compilers of other languages download with it.
+    """
+    of_uv = {**for_uv(CALLER, respect=False, keyring=True).variables, "UV_INDEX_COMPANY_USERNAME": "me"}
+
+    found = for_source_build(
+        {**of_uv, "NETRC": "/netrc", "XDG_CONFIG_HOME": "/home/me/.config"}, home="/empty"
+    ).variables
+
+    assert {"HOME": "/empty", "ALL_PROXY": CALLER["ALL_PROXY"]}.items() <= found.items()
+    assert {"PATH", "SSL_CERT_FILE", "UV_CACHE_DIR", "UV_INDEX_URL"} <= found.keys()
+    kept_back = {"NETRC", "SSH_AUTH_SOCK", "UV_INDEX_COMPANY_PASSWORD", "UV_INDEX_COMPANY_USERNAME", "XDG_CONFIG_HOME"}
+    assert set() == kept_back & found.keys()
+    assert not any(name.startswith(("AWS_", "GIT_SSH", "GITHUB_", "DOCKER_")) for name in found)
