@@ -1,6 +1,7 @@
 """A package of a lock that has no wheel: built from its source distribution where the image is composed."""
 
 import json
+import subprocess
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -9,18 +10,22 @@ import pytest
 
 from mlflow_uv.command.errors import BaseImageUnfit
 from mlflow_uv.core.image.dockerfile import VENV
-from mlflow_uv.core.model.model_files import HASHED, LOCK
+from mlflow_uv.core.model.model_files import HASHED, LOCK, WHEELS
 from mlflow_uv.core.release.chain import LinkState
+from mlflow_uv.core.release.record import WheelLink
 from mlflow_uv.ops.image.composed_release import compose_release, composed_inventory
 from mlflow_uv.ops.image.composed_report import composed_findings
+from mlflow_uv.ops.image.environment import needs_of
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
+from tests import elf
 from tests.contracts.test_package_layers import digest_of, sdist
 from tests.registries import registry
 
-from .composed import TinyRelease, push_base, tiny_release
+from .composed import MACHINE, TinyRelease, push_base, tiny_release
 from .test_recomposed import Place, with_layer
 
 SOURCE = "#include <math.h>\ndouble pear(double x) { return pow(x, x); }\n"
+COMPILED = {"pear.c": SOURCE, "pear.cc": '#include <iostream>\nextern "C" void pear() { std::cout << 1; }\n'}
 
 
 def with_source(tiny: TinyRelease, folder: Path) -> TinyRelease:
@@ -40,6 +45,27 @@ def with_source(tiny: TinyRelease, folder: Path) -> TinyRelease:
     record = tiny.release.record
     requirements = replace(record.requirements, sha256=listing.needs.requirements.digest)
     return replace(listing, release=replace(tiny.release, record=replace(record, requirements=requirements)))
+
+
+def with_compiled_wheel(tiny: TinyRelease, folder: Path, source: str) -> TinyRelease:
+    """The release, whose model has a wheel that was compiled on this machine from a file of C or C++."""
+    folder.mkdir()
+    (folder / source).write_text(COMPILED[source])
+    compiler = "gcc" if source.endswith(".c") else "g++"
+    argv = (compiler, "-shared", "-fPIC", "-o", str(folder / "pear.so"), str(folder / source), "-lm")
+    subprocess.run(argv, check=True)
+    made = elf.wheel(folder, "pear", {"pear_c.so": (folder / "pear.so").read_bytes()})
+    wheel = tiny.release.model / WHEELS / f"pear-1.0-py3-none-linux_{MACHINE}.whl"
+    made.rename(wheel)
+    link = WheelLink(name="pear", version="1.0", file=wheel.name, sha256=digest_of(wheel)[7:], marker="")
+    with (tiny.release.model / HASHED).open("a") as listed:
+        listed.write(f"{WHEELS}/{wheel.name} --hash=sha256:{link.sha256}\n")
+    record = tiny.release.record
+    wheels = (*record.requirements.wheels, link)
+    needs = needs_of(tiny.release.model, wheels=wheels, python=record.model.python)
+    assert needs.requirements is not None
+    requirements = replace(record.requirements, sha256=needs.requirements.digest, wheels=wheels)
+    return replace(tiny, needs=needs, release=replace(tiny.release, record=replace(record, requirements=requirements)))
 
 
 def test_a_source_distribution_is_built_once_and_never_by_an_audit(
@@ -80,6 +106,38 @@ def test_a_source_distribution_is_built_once_and_never_by_an_audit(
     assert [LinkState.HOLDS, LinkState.HOLDS, LinkState.BROKEN] == [here.state, with_wheel.state, swapped.state]
     assert LinkState.UNVERIFIED == elsewhere.state
     assert "pear" in elsewhere.reason
+
+
+@pytest.mark.parametrize(
+    ("source", "library", "versions", "newer"),
+    [
+        ("pear.c", "libc.so.6", b"\0GNU C Library (G 2.28) stable release version 2.28.\n\0", "C library 2."),
+        ("pear.cc", "libstdc++.so.6", b"\0GLIBCXX_3.3\0CXXABI_1.2\0", "C++ library "),
+    ],
+    ids=["C", "C++"],
+)
+def test_a_compiled_wheel_of_the_model_is_refused_on_a_base_with_an_older_library(  # a case
+    tmp_path: Path, registry_program: str, source: str, library: str, versions: bytes, newer: str
+) -> None:
+    """
+    Its tag, `linux_x86_64`, is that of any machine; what its code is linked with decides before anything is pushed.
+    """
+    folder = f"usr/lib/{MACHINE}-linux-gnu"
+    newest = {f"{folder}/libstdc++.so.6": b"\0GLIBCXX_3.4.99\0CXXABI_1.3.99\0"}
+    with registry(tmp_path, registry_program) as host, ExitStack() as opened:
+        (tmp_path / "one").mkdir()
+        tiny = opened.enter_context(tiny_release(tmp_path / "one"))
+        push_base(f"{host}/base:new", tmp_path / "new", tiny.tools, newest)
+        push_base(f"{host}/base:old", tmp_path / "old", tiny.tools, {**newest, f"{folder}/{library}": versions})
+        tiny = with_compiled_wheel(tiny, tmp_path / "compiled", source)
+        image, _ = tiny.compose(f"{host}/base:new")
+        tiny.scratch.rename(tmp_path / "away")
+        with pytest.raises(BaseImageUnfit) as refused:
+            tiny.with_listed_requirements().compose(f"{host}/base:old")
+
+    assert any(path.endswith("/pear_c.so") for layer in image.packages.layers for path in layer.files)
+    assert "`pear`, a wheel in the model, does not load on the base image" in str(refused.value.what)
+    assert f"is linked against the GNU {newer}" in str(refused.value.why)
 
 
 @pytest.mark.extended

@@ -12,6 +12,9 @@ the last folder of the loader; with LAYER, below that folder and for the archite
 input, `python -I -B libraries.py --compare FOLDER [--elsewhere]` prints {lacking: [[package, file, library, copy]]} for
 the packages in a folder; `copy` is the file that `--link` would link, empty without one. With `--elsewhere` the names
 are those of another system: no file of this one outside of the folder counts.
+
+`python -I -B libraries.py --symbols FOLDER` prints {needed: [[package, file, symbols, version]]}: the newest version of
+the symbols `GLIBC`, `GLIBCXX` and `CXXABI` that each file is linked with.
 """
 
 import csv
@@ -31,7 +34,9 @@ LOAD_S = 240
 # Runtime libraries of GCC, which are backward compatible and have symbol versions: any copy that is not older fits.
 LINKABLE = ("libgomp.so.1", "libgfortran.so.5", "libquadmath.so.0")
 VERSIONS = re.compile(rb"\0((?:GOMP|OMP|OACC|GOACC|GFORTRAN|QUADMATH)_[0-9.]+)(?=\0)")
-GLIBC = re.compile(rb"\0GLIBC_([0-9]{1,4}(?:\.[0-9]{1,4})+)(?=\0)")
+# Versions of symbols in the C and the C++ library of a system.
+SYMBOLS = re.compile(rb"\0(GLIBC|GLIBCXX|CXXABI)_([0-9]{1,4}(?:\.[0-9]{1,4})+)(?=\0)")
+C_SYMBOLS, CXX_LIBRARY = "GLIBC", "libstdc++.so.6"
 # Provided by a driver when the container starts.
 OF_DRIVERS = ("libcuda.", "libnvidia-", "libnvcuvid.", "libamdhip")
 # The error messages of the loaders of glibc and musl.
@@ -65,8 +70,8 @@ def main(arguments: "list[str]") -> None:
         within = Path(arguments[1] if "--elsewhere" in arguments[2:] else "/")
         json.dump({"lacking": compared(Path(arguments[1]), set(json.load(sys.stdin)), within)}, sys.stdout)
         return
-    if arguments[0] == "--glibc":
-        json.dump({"needed": needed_glibc(Path(arguments[1]))}, sys.stdout)
+    if arguments[0] == "--symbols":
+        json.dump({"needed": needed_symbols(Path(arguments[1]))}, sys.stdout)
         return
     environment, *model = arguments
     missing = lacking(Path(environment))
@@ -102,14 +107,23 @@ def compared(environment: Path, here: "set[str]", within: Path) -> "list[list[st
     return sorted(rows)
 
 
-def needed_glibc(environment: Path) -> "list[list[str]]":
-    """The rows of `--glibc`: package, file, and the newest version of the GNU C library that it is linked with."""
+def needed_symbols(environment: Path) -> "list[list[str]]":
+    """
+    The rows of `--symbols`: package, file, and the newest version of each set of symbols that it is linked with.
+
+    The C++ library counts where a file is linked with that of the system; a wheel may contain one.
+    """
     rows = []
-    for library in libraries_in(environment):
-        versions = [tuple(map(int, version.split(b"."))) for version in GLIBC.findall(library.strings)]
-        if versions:
-            newest = ".".join(map(str, max(versions)))
-            rows.append([owner(environment, library.path), library.path.name, newest])
+    libraries = list(libraries_in(environment))
+    own = {library.name for library in libraries} | {library.path.name for library in libraries}
+    for library in libraries:
+        newest: dict[str, tuple[int, ...]] = {}
+        for name, version in SYMBOLS.findall(library.strings):
+            symbols, numbers = name.decode(), tuple(map(int, version.split(b".")))
+            if symbols == C_SYMBOLS or (CXX_LIBRARY in library.needed and CXX_LIBRARY not in own):
+                newest[symbols] = max(numbers, newest.get(symbols, ()))
+        package = owner(environment, library.path) if newest else ""
+        rows += [[package, library.path.name, name, ".".join(map(str, newest[name]))] for name in newest]
     return sorted(rows)
 
 

@@ -186,7 +186,23 @@ def test_the_newest_c_library_that_each_file_needs_is_listed(tmp_path: Path) -> 
     versions = ("GLIBC_2.2.5", "GLIBC_2.100", "GLIBC_2.36", "GLIBCXX_3.4.200", "GLIBC_PRIVATE")
     put(tmp_path, "pear", **{"pear.so": elf.library("libc.so.6", words=versions), "pure.so": elf.library("libc.so.6")})
 
-    assert [["pear", "pear.so", "2.100"]] == libraries.needed_glibc(tmp_path)
+    assert [["pear", "pear.so", "GLIBC", "2.100"]] == libraries.needed_symbols(tmp_path)
+
+
+def test_the_newest_cxx_library_is_that_of_the_system_unless_a_package_has_one(tmp_path: Path) -> None:
+    """
+    A copy that a wheel contains names all of its versions, and needs none.
+    """
+    versions = ("GLIBC_2.4", "GLIBCXX_3.4.9", "GLIBCXX_3.4.30", "CXXABI_1.3.13")
+    linked = elf.library("libstdc++.so.6", "libc.so.6", words=versions)
+    put(tmp_path / "one", "pear", **{"pear.so": linked, "plum.so": elf.library("libc.so.6", words=versions[1:])})
+    put(tmp_path / "two", "pear", **{"pear.so": linked, "libstdc++.so.6": elf.library(words=versions)})
+
+    system = [row[1:] for row in libraries.needed_symbols(tmp_path / "one")]
+    own = {row[2] for row in libraries.needed_symbols(tmp_path / "two")}
+
+    expected = [["pear.so", "CXXABI", "1.3.13"], ["pear.so", "GLIBC", "2.4"], ["pear.so", "GLIBCXX", "3.4.30"]]
+    assert (expected, {"GLIBC"}) == (system, own)
 
 
 def test_a_real_library_names_the_c_library_that_it_needs(tmp_path: Path) -> None:
@@ -196,7 +212,7 @@ def test_a_real_library_names_the_c_library_that_it_needs(tmp_path: Path) -> Non
     source = Path(_ctypes.__file__)
     put(tmp_path, "ctypes", **{"_ctypes.so": source.read_bytes()})
 
-    ((package, _, version),) = libraries.needed_glibc(tmp_path)
+    ((package, _, _, version),) = libraries.needed_symbols(tmp_path)
 
     assert "ctypes" == package
     assert (2, 2) <= tuple(map(int, version.split("."))) <= tuple(map(int, platform.libc_ver()[1].split(".")))

@@ -13,7 +13,9 @@ from ...core.lock.package_names import canonicalize_name
 from ...core.lock.placement import Placement
 from ...core.release.record import WheelLink
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...tools.engines.library_scanner import NeededSymbols
 from ...tools.layers.package_layers import PackagesAsLayers
+from ...tools.layers.saved_image import cxx_versions_of
 from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
 from .builders import BaseNotComposable
@@ -22,6 +24,7 @@ from .composed_libraries import environment_place
 
 # In a tag of a wheel: code for one platform, of which it does not say the C library (PEP 600 has tags that do).
 _UNLIMITED = "linux_"
+C_LIBRARY = "GLIBC"
 
 
 @lazy_dataclass
@@ -67,8 +70,8 @@ def built_packages(
     """
     Return what was built from source. Nothing of it is loaded: the versions are read from its shared libraries.
 
-    Raises BaseNotComposable if it, or a wheel in the model, was linked against a newer C library than the base has,
-    ToolFailed, OSError.
+    Raises BaseNotComposable if it, or a wheel in the model, was linked against a newer C or C++ library than the base
+    has, ToolFailed, OSError.
     """
     if not examined.layers:
         return ()
@@ -76,17 +79,20 @@ def built_packages(
         for layer in packages.layers:
             if layer.layer.name in examined.layers:
                 extract(layer.archive, Path(folder), environment_place)
-        rows = tools.libraries.needed_glibc(Path(folder))
+        rows = tools.libraries.needed_symbols(Path(folder))
     needed: dict[str, tuple[int, ...]] = {}
-    for package, file, version in rows:
-        name, numbers = canonicalize_name(package), tuple(map(int, version.split(".")))
-        if name in examined.sources | examined.wheels and numbers > base.glibc:
+    provided: dict[str, tuple[int, ...]] = {C_LIBRARY: base.glibc}
+    if any(row.symbols != C_LIBRARY for row in rows):
+        provided |= cxx_versions_of(base.image)
+    for row in rows:
+        name = canonicalize_name(row.package)
+        # A base without a C++ library at all lacks a file, which is another finding.
+        if name in examined.sources | examined.wheels and row.version > provided.get(row.symbols, row.version):
             origin = "built from source on this machine" if name in examined.sources else "a wheel in the model"
-            raise _too_new(f"`{name}`, {origin},", file, version, base)
-        needed[name] = max(numbers, needed.get(name, ()))
-    return tuple(
-        BuiltPackage(name=name, glibc=".".join(map(str, needed.get(name, ())))) for name in sorted(examined.sources)
-    )
+            raise _too_new(f"`{name}`, {origin},", row, provided[row.symbols], base)
+        if row.symbols == C_LIBRARY:
+            needed[name] = max(row.version, needed.get(name, ()))
+    return tuple(BuiltPackage(name=name, glibc=_version(needed.get(name, ()))) for name in sorted(examined.sources))
 
 
 def source_findings(built: Iterable[BuiltPackage], base: ComposableBase) -> Iterator[Finding]:
@@ -106,13 +112,16 @@ def _limits_nothing(wheel: str) -> bool:
     return any(tag.startswith(_UNLIMITED) for tag in wheel.removesuffix(".whl").rpartition("-")[2].split("."))
 
 
-def _too_new(package: str, file: str, version: str, base: ComposableBase) -> BaseNotComposable:
+def _too_new(package: str, needed: NeededSymbols, provided: tuple[int, ...], base: ComposableBase) -> BaseNotComposable:
+    library = f"the GNU {'C' if needed.symbols == C_LIBRARY else 'C++'} library"
+    symbols = "" if needed.symbols == C_LIBRARY else f"{needed.symbols}_"
+    why = f"{library} {symbols}{_version(needed.version)}, and the base has {symbols}{_version(provided)}"
     return BaseNotComposable(
         what=f"{package} does not load on the base image `{base.described.name}`",
-        why=f"`{file}` is linked against the GNU C library {version}, and the base has {_version(base.glibc)}",
+        why=f"`{needed.file}` is linked against {why}",
         fix=joined(", or ", (option("builder", "engine"), option("base-image", "NAME"))),
     )
 
 
-def _version(glibc: tuple[int, int]) -> str:
-    return ".".join(map(str, glibc))
+def _version(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))

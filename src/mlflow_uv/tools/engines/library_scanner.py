@@ -8,10 +8,21 @@ from ...command.errors import ToolFailed
 from ...command.host import Host
 from ...core.security.child_environment import for_server
 from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.process import Command, Runner
 from .build_context import INSTALLING
 
 PROGRAM = INSTALLING / "libraries.py"
+
+
+@lazy_dataclass
+class NeededSymbols:
+    """What a shared library of a package needs at least: symbols (`GLIBC`, `GLIBCXX`, `CXXABI`) of a version."""
+
+    package: str
+    file: str
+    symbols: str
+    version: tuple[int, ...]
 
 
 class LibraryScanner:
@@ -38,14 +49,19 @@ class LibraryScanner:
             (str(package), str(file), str(library), str(copy)) for package, file, library, copy in answer["lacking"]
         )
 
-    def needed_glibc(self, folder: Path) -> tuple[tuple[str, str, str], ...]:
+    def needed_symbols(self, folder: Path) -> tuple[NeededSymbols, ...]:
         """
-        The version of the GNU C library that each shared library of the packages in a folder needs at least.
+        The newest versions of symbols that each shared library of the packages in a folder needs from its system.
 
-        Each is package, file and version; a library that is linked without one is left out. Raises ToolFailed.
+        A library that is linked without versions is left out. Raises ToolFailed.
         """
-        answer = parse_json(self._run("--glibc", str(folder)))
-        return tuple((str(package), str(file), str(version)) for package, file, version in answer["needed"])
+        answer = parse_json(self._run("--symbols", str(folder)))
+        return tuple(
+            NeededSymbols(
+                package=str(package), file=str(file), symbols=str(symbols), version=tuple(map(int, version.split(".")))
+            )
+            for package, file, symbols, version in answer["needed"]
+        )
 
     def _run(self, *arguments: str, stdin: str = "") -> str:
         argv = (str(self._host.python), "-I", "-B", str(PROGRAM), *arguments)

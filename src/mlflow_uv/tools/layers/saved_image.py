@@ -25,6 +25,7 @@ _MOST_DESCRIPTION = 32 << 20  # bytes of a manifest or a configuration
 _MOST_LIBRARY = 64 << 20  # bytes of a C library
 _MOST_LINKS = 40  # as in Linux
 _GLIBC = lazy_pattern(rb"GNU C Library [^\n]*release version (\d{1,4})\.(\d{1,4})")
+_CXX = lazy_pattern(rb"\0(GLIBCXX|CXXABI)_(\d{1,4}(?:\.\d{1,4})+)(?=\0)")
 _VERSION = lazy_pattern(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,3})?\+?")
 _UNREADABLE = "the base image cannot be read"
 
@@ -232,11 +233,25 @@ def glibc_of(image: SavedImage) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def cxx_versions_of(image: SavedImage) -> dict[str, tuple[int, ...]]:
+    """The newest version of `GLIBCXX` and `CXXABI` that the C++ library has; empty without that library."""
+    entry = _library(image, "libstdc++.so.6")
+    newest: dict[str, tuple[int, ...]] = {}
+    for name, text in _CXX.findall(b"" if entry is None else image.content(entry, _MOST_LIBRARY)):
+        version = tuple(map(int, text.split(b".")))
+        newest[name.decode()] = max(version, newest.get(name.decode(), ()))
+    return newest
+
+
 def libc_of(image: SavedImage) -> TreeEntry | None:
     """The file of the GNU C library; None without one."""
+    return _library(image, "libc.so.6")
+
+
+def _library(image: SavedImage, name: str) -> TreeEntry | None:
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(str(image.base.config.get("architecture")), "")
     for folder in (f"/lib/{machine}-linux-gnu", f"/usr/lib/{machine}-linux-gnu", "/lib64", "/usr/lib64", "/lib"):
-        entry = image.tree.resolved(PurePosixPath(folder) / "libc.so.6")
+        entry = image.tree.resolved(PurePosixPath(folder) / name)
         if entry is not None and entry.kind is EntryKind.FILE:
             return entry
     return None

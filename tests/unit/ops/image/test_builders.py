@@ -39,6 +39,7 @@ from mlflow_uv.ops.image.composed_sources import _too_new
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
 from mlflow_uv.tools.engines.engine import Engine
+from mlflow_uv.tools.engines.library_scanner import NeededSymbols
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
 from mlflow_uv.tools.uv.messages import InterpreterMissing, SourceNotBuilt
@@ -104,7 +105,9 @@ def for_another_machine() -> None:
 def linked_too_new() -> None:
     """A source distribution whose result needs a newer C library."""
     base = cast("ComposableBase", SimpleNamespace(described=SimpleNamespace(name="base:1"), glibc=(2, 28)))
-    raise _too_new("plum", "plum.so", "2.36", base)
+    raise _too_new(
+        "plum", NeededSymbols(package="plum", file="plum.so", symbols="GLIBC", version=(2, 36)), (2, 28), base
+    )
 
 
 def unread() -> None:

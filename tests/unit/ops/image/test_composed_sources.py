@@ -21,12 +21,15 @@ from mlflow_uv.ops.image.composed_sources import (
     is_built_here,
     source_findings,
 )
+from mlflow_uv.tools.engines.library_scanner import NeededSymbols
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import CachedLayer
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
 from mlflow_uv.tools.toolbox import Tools
+from tests.unit.tools.layers.test_saved_image import saved
 
 Rows = tuple[tuple[str, str, str], ...]
+Symbols = tuple[tuple[str, str, str, str], ...]
 SITE = "/opt/venv/lib/python3.11/site-packages"
 BASE = cast("ComposableBase", SimpleNamespace(glibc=(2, 36), described=SimpleNamespace(name="python:3.11-slim")))
 
@@ -37,14 +40,21 @@ class FakeScanner:
 
     rows: Rows
     shown: tuple[str, ...] = ()
+    cxx: Symbols = ()
 
-    def needed_glibc(self, folder: Path) -> Rows:
+    def needed_symbols(self, folder: Path) -> tuple[NeededSymbols, ...]:
         """See LibraryScanner."""
         self.shown = tuple(sorted(path.name for path in folder.rglob("*") if path.is_file()))
-        return self.rows
+        rows = (*((package, file, "GLIBC", version) for package, file, version in self.rows), *self.cxx)
+        return tuple(
+            NeededSymbols(package=package, file=file, symbols=symbols, version=tuple(map(int, version.split("."))))
+            for package, file, symbols, version in rows
+        )
 
 
-def examined(folder: Path, scanner: FakeScanner, *names: str, wheel: str = "") -> tuple[BuiltPackage, ...]:
+def examined(
+    folder: Path, scanner: FakeScanner, *names: str, wheel: str = "", base: ComposableBase = BASE
+) -> tuple[BuiltPackage, ...]:
     groups = [LayerGroup(name=name, packages=(name,)) for name in ("pear", "plum")]
     wheels = [WheelLink(file=wheel, name="plum", version="1", sha256="0" * 64, marker="")] if wheel else []
     layers = []
@@ -54,7 +64,7 @@ def examined(folder: Path, scanner: FakeScanner, *names: str, wheel: str = "") -
         layers.append(CachedLayer(layer=layer, archive=folder / name, files={}))
     packages = PackagesAsLayers(layers=tuple(layers), reused=0, python="3.11.7", built=("pear",))
     tools = cast("Tools", SimpleNamespace(libraries=scanner))
-    return built_packages(packages, examined_packages(frozenset(names), wheels, groups), BASE, tools)
+    return built_packages(packages, examined_packages(frozenset(names), wheels, groups), base, tools)
 
 
 def test_what_is_linked_against_a_newer_c_library_than_that_of_the_base_is_refused(tmp_path: Path) -> None:
@@ -68,6 +78,37 @@ def test_what_is_linked_against_a_newer_c_library_than_that_of_the_base_is_refus
 
     assert "`pear_c.so` is linked against the GNU C library 2.100, and the base has 2.36" == refused.value.why
     assert "--builder engine" in str(refused.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "version", "refused"),
+    [
+        ("GLIBCXX", "3.4.30", False),
+        ("GLIBCXX", "3.4.31", True),
+        ("CXXABI", "1.3.13", False),
+        ("CXXABI", "1.3.14", True),
+    ],
+)
+@pytest.mark.parametrize("has_library", [True, False], ids=["C++ library", "none"])
+def test_what_is_linked_against_a_newer_cxx_library_is_refused_too(
+    tmp_path: Path, symbols: str, version: str, *, refused: bool, has_library: bool
+) -> None:
+    """
+    By the versions that the library of the base lists; without one, a missing library is reported elsewhere.
+    """
+    listed = b"\0GLIBCXX_3.4.9\0GLIBCXX_3.4.30\0GLIBCXX_TUNABLES\0CXXABI_1.3.13\0CXXABI_1.3.9\0"
+    image = saved(tmp_path / "base", {"usr/lib/x86_64-linux-gnu/libstdc++.so.6": listed} if has_library else {})
+    base = cast("ComposableBase", SimpleNamespace(glibc=(2, 36), image=image, described=BASE.described))
+    message = ""
+
+    try:
+        examined(tmp_path, FakeScanner((), cxx=(("pear", "pear_c.so", symbols, version),)), "pear", base=base)
+    except BaseImageUnfit as error:
+        message = str(error.why)
+
+    newest = {"GLIBCXX": "3.4.30", "CXXABI": "1.3.13"}[symbols]
+    linked = f"`pear_c.so` is linked against the GNU C++ library {symbols}_{version}, and the base has "
+    assert (f"{linked}{symbols}_{newest}" if refused and has_library else "") == message
 
 
 @pytest.mark.parametrize(
