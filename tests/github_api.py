@@ -53,6 +53,17 @@ class FakeGithub:
             "head": {"sha": head, "ref": branch, "repo": {"id": repository}},
         }
 
+    def propose(
+        self, number: int, branch: str, base: str, text: dict[str, Any], *, author: str = BOT, repository: int = 7
+    ) -> None:
+        """Open a pull request from a branch, also from one of a fork, with a text."""
+        own = {"head": {"ref": branch, "repo": {"id": repository}}, "base": {"ref": base, "repo": {"id": 7}}}
+        url = f"https://github.test/{REPOSITORY}/pull/{number}"
+        user = {"login": author, "type": "Bot" if author == BOT else "User"}
+        self.pulls[number] = {
+            "id": 500 + number, "number": number, "state": "open", "html_url": url, "user": user, **text, **own
+        }  # fmt: skip
+
     def comment(self, number: int, body: str, *, author: str = BOT, kind: str = "Bot") -> int:
         """Write a comment; its id."""
         identity = 100 + len(self.comments)
@@ -101,9 +112,7 @@ class FakeGithub:
         owner = REPOSITORY.split("/", maxsplit=1)[0]
         if method == "POST":
             number = 1 + max(self.pulls, default=0)
-            url = f"https://github.test/{REPOSITORY}/pull/{number}"
-            branches = {"head": {"ref": body["head"]}, "base": {"ref": body["base"]}}
-            self.pulls[number] = {"number": number, "state": "open", "html_url": url, **body, **branches}
+            self.propose(number, body["head"], body["base"], body)
             return 201, self.pulls[number]
         asked = (query["head"][0], query["base"][0], query["state"][0])
         return 200, [

@@ -218,7 +218,8 @@ def test_a_pull_request_is_recorded_and_counts_once_it_is_merged(team: Team) -> 
 
     proposed = team.deploy("second")
     during, states = team.repository.file(), (team.state("first"), team.state("second"))
-    team.repository.git("update-ref", "refs/heads/main", "mlflow-uv/prod")
+    (branch,) = team.repository.git("for-each-ref", "--format=%(refname)", "refs/heads/mlflow-uv").split()
+    team.repository.git("update-ref", "refs/heads/main", branch)
     merged = team.deploy("second")
 
     assert [0, 0, 0] == [run.code for run in (first, proposed, merged)], (proposed.stderr, merged.stderr)

@@ -1,5 +1,6 @@
 """Contract: git reads a file of another repository and pushes a commit, and starts no program that it names."""
 
+import base64
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -8,24 +9,30 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput, PlanOutdated, ToolFailed
-from mlflow_uv.tools.git.remote_branch import FileChange, RemoteBranch
+from mlflow_uv.tools.git.remote_branch import FileChange, RemoteBranch, require_github
 from mlflow_uv.tools.system.process import Command, Completed, SystemRunner
 from tests.git_server import git_server
 
 FILE, TOKEN = "apps/ü x.yaml", "made-up-token"
+PROPOSED = "mlflow-uv/prod-12345678"
 
 
 class KeptRunner(SystemRunner):
-    """Keeps the arguments of every program."""
+    """Keeps the arguments of every program, and the files that have the token after one ended."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[Sequence[str]] = []
+        self.written: list[Path] = []
 
     def run(self, command: Command) -> Completed:
         """See Runner."""
         self.calls.append(command.argv)
-        return super().run(command)
+        done = super().run(command)
+        files = [path for path in command.folder.rglob("*") if path.is_file()]
+        login = base64.b64encode(f"x-access-token:{TOKEN}".encode())
+        self.written += [path for path in files if TOKEN.encode() in (text := path.read_bytes()) or login in text]
+        return done
 
 
 class Repository:
@@ -63,6 +70,18 @@ class Repository:
         self.git(self.clone, "commit", "--quiet", "--message=theirs")
         self.git(self.clone, "push", "--quiet", "--force", str(self.bare), "HEAD:main")
 
+    def on_proposal(self, *argv: str) -> str:
+        """Push what a command of git makes on the branch of proposals; its commit. `topic` has a commit of its own."""
+        self.git(self.clone, "fetch", "--quiet", "--force", str(self.bare), "+refs/heads/*:refs/heads/*", "-u")
+        self.git(self.clone, "checkout", "--quiet", "-B", "topic", "main")
+        self.git(self.clone, "commit", "--quiet", "--allow-empty", "--message=topic")
+        self.git(self.clone, "checkout", "--quiet", PROPOSED)
+        self.git(self.clone, *argv)
+        self.git(self.clone, "push", "--quiet", str(self.bare), f"HEAD:{PROPOSED}")
+        tip = self.git(self.clone, "rev-parse", "HEAD").strip()
+        self.git(self.clone, "checkout", "--quiet", "--force", "main")
+        return tip
+
     def file(self, name: str, branch: str = "main") -> str:
         """The content of a file on a branch."""
         return self.git(self.bare, "show", f"{branch}:{name}")
@@ -82,7 +101,7 @@ def branch_of(url: str, runner: SystemRunner | None = None, **variables: str) ->
 
 def change(before: str, after: str) -> FileChange:
     """A change of the file."""
-    return FileChange(path=FILE, before=before.encode(), after=after.encode(), message="Deploy\n\nmore\n")
+    return FileChange(path=FILE, before=before.encode(), after=after.encode(), message="Deploy 1\n\nmore\n")
 
 
 def test_a_commit_changes_the_file_alone(repository: Repository) -> None:
@@ -98,7 +117,7 @@ def test_a_commit_changes_the_file_alone(repository: Repository) -> None:
 
     assert b"image: 1\n" == state.data
     assert [b"image: 2\r\n", b"image: 1\n"] == earlier
-    assert ["Deploy\n\nmore\n\n", f"{FILE}\n"] == [
+    assert ["Deploy 1\n\nmore\n\n", f"{FILE}\n"] == [
         repository.git(repository.bare, "show", "--no-patch", "--format=%B", commit),
         repository.git(repository.bare, "-c", "core.quotePath=off", "show", "--format=", "--name-only", commit),
     ]
@@ -128,17 +147,117 @@ def test_what_others_pushed_to_other_files_stays_and_what_they_pushed_to_this_on
     assert ("image: 8\n", "y") == (repository.file(FILE), repository.file("other"))
 
 
-def test_a_branch_of_our_own_is_replaced(repository: Repository) -> None:
+def test_an_earlier_proposal_is_replaced(repository: Repository) -> None:
     """
-    It is the base with one commit, whatever was on it.
+    The branch is the base with one commit, also after somebody merged the base into it, or the proposal into the base.
     """
     with git_server(repository.root) as url:
         branch = branch_of(url)
-        branch.push(change("image: 1\n", "image: 2\n"), to="mlflow-uv/prod")
-        branch.push(change("image: 1\n", "image: 3\n"), to="mlflow-uv/prod")
+        branch.push(change("image: 1\n", "image: 2\n"), to=PROPOSED)
+        branch.push(change("image: 1\n", "image: 3\n"), to=PROPOSED)
+        counted = repository.git(repository.bare, "rev-list", "--count", PROPOSED)
+        repository.commit({"other": "y"})
+        repository.on_proposal("merge", "--quiet", "--no-ff", "--message=Merge", "main")
+        branch.push(change("image: 1\n", "image: 4\n"), to=PROPOSED)
+        proposed = repository.file(FILE, PROPOSED)
+        repository.git(repository.bare, "update-ref", "refs/heads/main", PROPOSED)
+        branch.push(change("image: 4\n", "image: 5\n"), to=PROPOSED)
 
-    assert ("image: 1\n", "image: 3\n") == (repository.file(FILE), repository.file(FILE, "mlflow-uv/prod"))
-    assert "2\n" == repository.git(repository.bare, "rev-list", "--count", "mlflow-uv/prod")
+    assert ("2\n", "image: 4\n") == (counted, proposed)
+    assert ("image: 4\n", "image: 5\n") == (repository.file(FILE), repository.file(FILE, PROPOSED))
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        ("commit", "--quiet", "--allow-empty", "--message=theirs"),
+        ("commit", "--quiet", "--allow-empty", "--message=Deploy wine version 9 as prod"),
+        ("revert", "--no-edit", "HEAD"),
+        ("merge", "--quiet", "--no-ff", "--message=Deploy of mine", "topic"),
+    ],
+    ids=["theirs", "empty", "revert", "merge"],
+)
+def test_what_others_committed_to_a_proposal_is_not_lost(repository: Repository, theirs: tuple[str, ...]) -> None:
+    """
+    The message names their commit; with the branch gone, the next run proposes.
+    """
+    with git_server(repository.root) as url:
+        branch = branch_of(url)
+        branch.push(change("image: 1\n", "image: 2\n"), to=PROPOSED)
+        tip = repository.on_proposal(*theirs)
+        with pytest.raises(BadInput, match=rf"no run of deploy made.*\n?.*{tip[:12]}"):
+            branch.push(change("image: 1\n", "image: 3\n"), to=PROPOSED)
+        kept = repository.git(repository.bare, "rev-parse", PROPOSED).strip()
+        repository.git(repository.bare, "update-ref", "-d", f"refs/heads/{PROPOSED}")
+        branch.push(change("image: 1\n", "image: 3\n"), to=PROPOSED)
+
+    assert (tip, "image: 3\n") == (kept, repository.file(FILE, PROPOSED))
+
+
+def test_a_commit_to_a_proposal_during_the_push_is_not_lost(repository: Repository) -> None:
+    """
+    The push is for the branch as it was read; what came then is looked at.
+    """
+    tips: list[str] = []
+
+    class Interrupted(SystemRunner):
+        def run(self, command: Command) -> Completed:
+            if "push" in command.argv and not tips:
+                tips.append(repository.on_proposal("commit", "--quiet", "--allow-empty", "--message=theirs"))
+            return super().run(command)
+
+    with git_server(repository.root) as url:
+        branch_of(url).push(change("image: 1\n", "image: 2\n"), to=PROPOSED)
+        with pytest.raises(BadInput, match="no run of deploy made"):
+            branch_of(url, Interrupted()).push(change("image: 1\n", "image: 3\n"), to=PROPOSED)
+
+    assert tips == [repository.git(repository.bare, "rev-parse", PROPOSED).strip()]
+
+
+def test_a_server_that_refuses_a_branch_says_why(repository: Repository) -> None:
+    """
+    A hook of the server, as a protected branch has, and a branch whose name is a folder of ours.
+    """
+    hook = repository.bare / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ]\n')
+    hook.chmod(0o755)
+    repository.git(repository.bare, "branch", PROPOSED.partition("/")[0], "main")
+
+    with git_server(repository.root) as url:
+        with pytest.raises(ToolFailed, match="hook declined") as protected:
+            branch_of(url).push(change("image: 1\n", "image: 2\n"), to="main")
+        with pytest.raises(ToolFailed, match="a branch `mlflow-uv`") as taken:
+            branch_of(url).push(change("image: 1\n", "image: 2\n"), to=PROPOSED)
+
+    assert "or set pull-request = true" in str(protected.value.fix)
+    assert "rename the branch `mlflow-uv`" in str(taken.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("address", "variables", "permitted"),
+    [
+        ("https://github.com/o/r.git", {}, True),
+        ("ssh://git@github.com/o/r.git", {}, True),
+        ("ssh://git@ssh.github.com:443/o/r.git", {}, True),
+        ("https://ghe.example/o/r", {"GITHUB_SERVER_URL": "https://ghe.example"}, True),
+        ("https://gitlab.example/o/r", {}, False),
+        ("https://github.com.example/o/r", {}, False),
+        ("ssh://github.com@evil.example/o/r", {}, False),
+        ("https://github.com/o/r", {"GITHUB_SERVER_URL": "https://ghe.example"}, False),
+    ],
+)
+def test_a_repository_elsewhere_gets_no_pull_request_in_one_of_its_name(
+    address: str, variables: Mapping[str, str], permitted: bool
+) -> None:
+    """
+    GitHub may have a repository of the same owner and name, of somebody else.
+    """
+    if permitted:
+        require_github(address, variables)
+    else:
+        with pytest.raises(BadInput, match="no pull request can be opened"):
+            require_github(address, variables)
 
 
 def test_no_program_that_the_repository_or_its_attributes_name_is_started(
@@ -181,6 +300,7 @@ def test_the_token_of_a_job_is_for_its_own_server_and_in_no_argument(repository:
     assert "image: 2\n" == repository.file(FILE)
     words = [word for argv in runner.calls for word in argv]
     assert not [word for word in words if TOKEN in word or "Authorization" in word]
+    assert [] == runner.written
     assert TOKEN not in refused.value.text
 
 

@@ -13,7 +13,8 @@ _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?"
 _PATH = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*"
 # An address without a password. A user of SSH is part of it; git takes no other protocol from a setting.
 _REPOSITORY = rf"https?://{_HOST}/{_PATH}|ssh://(?:[a-z][a-z0-9_-]*@)?{_HOST}/{_PATH}"
-_BRANCH = r"(?!-)(?!.*(?:\.\.|//|@\{|\.lock\Z))[A-Za-z0-9._-]+(?:/(?!\.)[A-Za-z0-9._-]+)*"
+# As `git check-ref-format --branch` has it, in these characters.
+_BRANCH = r"(?![-.])(?!HEAD\Z)(?!.*(?:\.\.|\.lock(?:/|\Z)|\.\Z))[A-Za-z0-9._-]+(?:/(?!\.)[A-Za-z0-9._-]+)*"
 _FILE = r"(?!\.{1,2}(?:/|\Z))(?!\.git(?:/|\Z))[^/\x00-\x1f]+(?:/(?!\.{1,2}(?:/|\Z))[^/\x00-\x1f]+)*"
 
 

@@ -14,6 +14,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 LIMIT = 1 << 20  # bytes of a file
 _DEEPEST = 60  # of the keys of a file
 _MERGE = "<<"
+_SEPARATORS = ("\u2028", "\u2029", "\x85")
 
 # Where a value is: the number of its document, then keys of mappings and numbers in lists.
 YamlPath: TypeAlias = tuple[str | int, ...]
@@ -37,17 +38,34 @@ def parsed_yaml(data: bytes, shown: str) -> YamlText:
         # The parser counts a mark at the beginning as no character.
         if text.startswith("\ufeff"):
             raise BadInput(what=f"{shown} begins with a byte order mark", why="values cannot be found after one")
-        documents = tuple(node for node in YAML(pure=True).compose_all(text) if node is not None)
+        documents = tuple(node for node in YAML(typ="safe", pure=True).compose_all(text) if node is not None)
         for document in documents:
             _require_shallow(document)
     except (YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        line = str(error).strip().replace("\n", " ")[:300]
-        raise BadInput(
-            what=f"{shown} cannot be read as YAML", why=line, fix="name a file of values, and not a template"
-        ) from error
+        raise _unreadable(error, data, shown) from error
     for document in documents:
         _require_single_keys(document, shown)
     return YamlText(text=text, documents=documents)
+
+
+def _unreadable(error: Exception, data: bytes, shown: str) -> BadInput:
+    """The error for a file that the parser refuses, of which YAML itself allows some; with what helps."""
+    mark = getattr(error, "problem_mark", None)
+    lines = data.decode("utf-8", errors="replace").split("\n")
+    number = -1 if mark is None else int(mark.line)
+    line = lines[number] if 0 <= number < len(lines) else ""
+    place = f"{shown}:{number + 1}" if line else shown
+    separator = next((sign for sign in _SEPARATORS if sign in "\n".join(lines)), None)
+    why, fix = str(error).strip().replace("\n", " ")[:300], f"correct {place}"
+    if "{{" in line or "{%" in line:
+        fix = "name a file of values, and not a template"
+    elif "\t" in line and "'\\t'" in why:
+        why = "a tab is outside of quotes, which YAML allows in some places, and this parser in none of them"
+        fix = f"write spaces instead of tabs in {place}"
+    elif separator is not None:
+        why = f"it has the character U+{ord(separator):04X}, which ends a line in YAML 1.1, and none in 1.2"
+        fix = f'write it as "\\u{ord(separator):04x}" in quotes, or remove it'
+    return BadInput(what=f"{place} cannot be read as YAML", why=why, fix=fix)
 
 
 def value_at(node: Node | None, keys: Sequence[str | int]) -> Node | None:

@@ -92,8 +92,8 @@ def _replacement(
         if colon < 0 or parsed.text[name.end_mark.index : colon].strip():
             raise BadInput(
                 what=f"{shown}:{name.start_mark.line + 1}: `{name.value}` has no value",
-                why="no colon is after it",
-                fix=f"{name.value}: none",
+                why="it is written with `?`, and without a colon",
+                fix=f"write `{name.value}: none` instead",
             )
         begin = end = colon + 1
     if not new and parsed.text[begin - 2 : begin] == ": ":  # as it was written before
@@ -116,6 +116,12 @@ def _addition(
     if not where.value:  # {}
         return where.start_mark.index, where.end_mark.index, "{" + ", ".join(lines) + "}"
     first = where.value[0][0].start_mark
+    if text[: first.index].rpartition("\n")[2].rstrip(" ").endswith("?"):
+        raise BadInput(
+            what=f"{shown}:{first.line + 1}: no key can be added before this one",
+            why="it is written with `?`",
+            fix="write it as `KEY: VALUE`",
+        )
     if where.flow_style:
         return first.index, first.index, "".join(f"{line}, " for line in lines)
     line_end = "\r\n" if "\r\n" in text else "\n"

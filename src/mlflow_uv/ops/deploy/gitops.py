@@ -7,10 +7,10 @@ commit with the values as they were, on the file as it is by then.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import unified_diff
 
 from ...command.errors import BadInput, NotServing, PlanOutdated, ToolFailed
 from ...command.wording import Wording, option, step_call
+from ...core.deploy.changed_lines import changed_lines
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.repository_files import (
     NamedVersion,
@@ -21,9 +21,10 @@ from ...core.deploy.repository_files import (
 )
 from ...core.deploy.repository_settings import RepositorySettings
 from ...core.deploy.running import RUNNING
+from ...core.release.digests import sha256
 from ...core.security.documents import parse_json
 from ...core.security.toml_documents import Unparsable
-from ...tools.git.remote_branch import FileBranch, FileChange, RemoteBranch
+from ...tools.git.remote_branch import PROPOSAL, FileBranch, FileChange, RemoteBranch, require_github
 from ...tools.github.api import GithubApi
 from ...tools.github.pull_requests import PERMISSION, NewPullRequest, PullRequests
 from ...tools.system.web import WebRequest, WebUnreachable
@@ -43,6 +44,7 @@ from .target import (
     require_same_model,
 )
 
+_PROPOSALS = "mlflow-uv/"  # how the branches of pull requests begin
 _POLL_S = 2.0
 _ATTEMPTS = 4  # to return, while others change the file
 _LONGEST_LINE = 200  # characters of a changed line that are shown
@@ -93,7 +95,7 @@ class RepositoryDeployment:
         self._wanted = NamedVersion(model=wanted.model, version=wanted.version, image=wanted.address)
         after = file_naming(state.data, self._wanted, self._settings, self._path)
         replaced = f", instead of version {now.version}" if now.version else ""
-        title = f"Deploy {wanted.model} version {wanted.version} as {self._options.name}{replaced}"
+        title = f"{PROPOSAL}{wanted.model} version {wanted.version} as {self._options.name}{replaced}"
         message = f"{title}\n\n{wanted.address}\n"
         self._planned = FileChange(path=self._path, before=state.data, after=after, message=message)
         self._show(state.data, after)
@@ -131,7 +133,8 @@ class RepositoryDeployment:
             self._pushed = True
             self._tools.console.say(f"  commit {commit[:12]} is on `{self._settings.branch}`")
             return
-        own = f"mlflow-uv/{self._options.name}"
+        # Another project may have a deployment of this name in the same repository, in a file of its own.
+        own = f"{_PROPOSALS}{self._options.name}-{sha256(self._path.encode())[:8]}"
         self._branch.push(change, to=own)
         title, _, body = change.message.partition("\n")
         new = NewPullRequest(branch=own, base=self._settings.branch, title=title, body=body.strip())
@@ -263,10 +266,8 @@ class RepositoryDeployment:
 
     def _show(self, before: bytes, after: bytes) -> None:
         """The changed lines of the file; each begins with a sign, so that none is a command of a workflow."""
-        old, new = before.decode().splitlines(), after.decode().splitlines()
-        for line in unified_diff(old, new, lineterm="", n=0):
-            if not line.startswith(("---", "+++")):
-                self._tools.console.say(f"  {line[:_LONGEST_LINE]}")
+        for line in changed_lines(before.decode(), after.decode()):
+            self._tools.console.say(f"  {line[:_LONGEST_LINE]}")
 
 
 def open_target(options: DeploymentOptions, tools: Tools) -> RepositoryDeployment:
@@ -284,6 +285,13 @@ def open_target(options: DeploymentOptions, tools: Tools) -> RepositoryDeploymen
     branch = RemoteBranch(tools.runner, variables, address, settings.branch)
     if not settings.pull_request:
         return RepositoryDeployment(options, branch, None, tools)
+    require_github(address, variables)
+    if settings.branch.startswith(_PROPOSALS):
+        raise BadInput(
+            what=f"`branch` is `{settings.branch}`, and pull requests are made from branches below `{_PROPOSALS}`",
+            why="one of them is not the branch that a cluster applies",
+            fix='branch = "main" in the table of the deployment',
+        )
     owner_and_name = "/".join(address.removesuffix(".git").split("/")[-2:])
     api = GithubApi(tools.web, tools.clock, {**variables, "GITHUB_REPOSITORY": owner_and_name}, permission=PERMISSION)
     return RepositoryDeployment(options, branch, PullRequests(api), tools)

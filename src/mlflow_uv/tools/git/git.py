@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ...command.errors import NotCommitted, ToolFailed, ToolMissing
 from ...command.lazy_pattern import lazy_pattern
@@ -155,8 +154,9 @@ class Git(GitFiles):
             return None
         prefix, _, _ = inside.stdout.rpartition("\n")
         origin = self._git.origin(folder)
-        with TemporaryDirectory(prefix="mlflow-uv-git-") as scratch:
-            private = Path(scratch)
+        from ..system.partial_folders import scratch_folder  # noqa: PLC0415  # a hook imports this module
+
+        with scratch_folder() as private:
             self._git.output(private, "init", "--quiet", "--template=", ".")
             self._git.fetch(private, "--depth=1", "origin", commit, origin=origin)
             path = f"{commit}:{prefix}{name}"

@@ -9,7 +9,6 @@ import base64
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from ...command.wording import local
 from ...core.security.git_guard import NETWORK, as_variables
 from ...core.security.masking import mask
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..system.partial_folders import scratch_folder
 from ..system.process import Completed, Runner
 from .guarded import FETCH_S, UNATTENDED, GuardedGit
 from .messages import bytes_of
@@ -27,6 +27,10 @@ _ATTEMPTS = 4
 _PUBLIC = "https://github.com"
 _FILE_MODES = ("100644", "100755")
 _FETCH = ("-c", "gc.auto=0", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no")
+PROPOSAL = "Deploy "  # how the subject of each commit on a branch of proposals begins
+_PROPOSED = "proposed"
+_MOVED = ("non-fast-forward", "fetch first", "stale info", "cannot lock ref")
+_REJECTED = "[remote rejected]"
 _AUTHOR = ("mlflow-uv", "mlflow-uv@localhost")  # where the user's settings have no name
 
 
@@ -59,9 +63,10 @@ class FileBranch(Protocol):
 
     def push(self, change: FileChange, *, to: str) -> str:
         """
-        Add a commit to the branch, or to another one `to` that is replaced; returns the commit.
+        Add a commit to the branch, or to another one `to` whose earlier proposal is replaced; returns the commit.
 
-        Raises PlanOutdated if the file is not as it was; a change of other files meanwhile stays.
+        Raises PlanOutdated if the file is not as it was; a change of other files meanwhile stays. Raises BadInput if
+        `to` has commits that are no proposal about the file.
         """
 
 
@@ -91,7 +96,8 @@ class RemoteBranch:
     def push(self, change: FileChange, *, to: str) -> str:
         """See FileBranch."""
         for attempt in range(_ATTEMPTS):
-            with self._fetched(1) as (folder, tip):
+            proposed = None if to == self._branch else to
+            with self._fetched(_HISTORY if proposed else 1, proposed) as (folder, tip):
                 if self._blob(folder, tip, change.path) != change.before:
                     raise PlanOutdated(
                         what=f"{change.path} on `{self._branch}` changed after the plan",
@@ -99,7 +105,7 @@ class RemoteBranch:
                         fix="run deploy again",
                     )
                 commit = self._commit(folder, tip, change)
-                lease = () if to == self._branch else ("--force",)
+                lease = () if proposed is None else (self._lease(folder, proposed, tip, change.path),)
                 done = self._git.run(
                     folder,
                     *("push", "--quiet", "--no-verify", "--recurse-submodules=no", *lease, "--", self._address),
@@ -109,21 +115,52 @@ class RemoteBranch:
                 )
                 if done.code == 0:
                     return commit
-                moved = any(word in done.stderr for word in ("non-fast-forward", "fetch first", "cannot lock ref"))
+                moved = any(word in done.stderr for word in _MOVED)
                 if not moved or attempt + 1 == _ATTEMPTS:
-                    raise self._refused(f"cannot push to `{to}` of {self._address}", done)
+                    raise self._not_pushed(folder, to, done)
         raise AssertionError  # the last attempt returns or raises
 
+    def _lease(self, folder: Path, proposed: str, base: str, path: str) -> str:
+        """The option that replaces an earlier proposal, and nothing that came after it was read. Raises BadInput."""
+        ref = f"refs/remotes/{_PROPOSED}/{proposed}"
+        tip = self._git.run(folder, "rev-parse", "--verify", "--quiet", ref).stdout.strip()
+        if tip and (foreign := self._foreign(folder, tip, base, path)) is not None:
+            raise BadInput(
+                what=f"`{proposed}` of {self._address} has a commit that no run of deploy made for {path}",
+                why=f"commit {foreign[:12]} would be lost",
+                fix=f"merge or move what is on `{proposed}`, and delete that branch",
+            )
+        return f"--force-with-lease=refs/heads/{proposed}:{tip}"
+
+    def _foreign(self, folder: Path, tip: str, base: str, path: str) -> str | None:
+        """The newest commit on a branch of proposals that no run made; merges of the base belong to the proposal."""
+        if self._contains(folder, base, tip):
+            return None
+        listed = self._git.output(folder, "rev-list", "--first-parent", "--parents", f"--max-count={_HISTORY}", tip)
+        for line in listed.splitlines():
+            commit, _, *merged = line.split()
+            if merged and all(self._contains(folder, base, parent) for parent in merged):
+                continue
+            subject = self._git.output(folder, "show", "--no-patch", "--format=%s", commit)
+            changed = self._git.output(folder, "diff-tree", "--no-commit-id", "--name-only", "-r", "-z", commit)
+            is_proposal = not merged and subject.startswith(PROPOSAL) and changed == f"{path}\0"
+            return None if is_proposal else commit
+        return tip
+
+    def _contains(self, folder: Path, base: str, commit: str) -> bool:
+        return self._git.run(folder, "merge-base", "--is-ancestor", commit, base).code == 0
+
     @contextmanager
-    def _fetched(self, depth: int) -> Iterator[tuple[Path, str]]:
-        """A repository of its own with the tip of the branch, as long as the block runs."""
-        with TemporaryDirectory(prefix="mlflow-uv-git-") as scratch:
-            folder = Path(scratch)
+    def _fetched(self, depth: int, proposed: str | None = None) -> Iterator[tuple[Path, str]]:
+        """A repository of its own with the tip of the branch, and that of proposals, as long as the block runs."""
+        with scratch_folder() as folder:
             self._git.output(folder, "init", "--quiet", "--template=", ".")
-            tracked = f"+refs/heads/{self._branch}:refs/remotes/origin/tip"
+            tracked = [f"+refs/heads/{self._branch}:refs/remotes/origin/tip"]
+            if proposed is not None:  # a pattern, which may match nothing
+                tracked.append(f"+refs/heads/{proposed}*:refs/remotes/{_PROPOSED}/{proposed}*")
             done = self._git.run(
                 folder,
-                *(*_FETCH, f"--depth={depth}", "--upload-pack=git-upload-pack", "--", self._address, tracked),
+                *(*_FETCH, f"--depth={depth}", "--upload-pack=git-upload-pack", "--", self._address, *tracked),
                 variables={**NETWORK, **self._access},
                 timeout_s=FETCH_S,
             )
@@ -163,6 +200,24 @@ class RemoteBranch:
         whom = {"NAME": name, "EMAIL": email}
         return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in whom.items()}
 
+    def _not_pushed(self, folder: Path, to: str, done: Completed) -> ToolFailed:
+        what = f"cannot push to `{to}` of {self._address}"
+        rejected = next((line.strip() for line in done.stderr.splitlines() if _REJECTED in line), None)
+        if rejected is None:
+            return self._refused(what, done)
+        # The server has taken the login, and has a reason of its own.
+        why = mask(rejected.encode(errors="replace").decode(), ())
+        fix = "allow this login to push to the branch in the settings of the repository"
+        if to == self._branch:
+            fix += ", or set pull-request = true in the table of the deployment"
+        elif (above := to.rpartition("/")[0]) and self._is_branch(folder, above):
+            why, fix = f"there is a branch `{above}`, below which none can be made", f"rename the branch `{above}`"
+        return ToolFailed(what=what, why=why, fix=fix)
+
+    def _is_branch(self, folder: Path, name: str) -> bool:
+        argv = ("ls-remote", "--upload-pack=git-upload-pack", "--", self._address, f"refs/heads/{name}")
+        return bool(self._git.run(folder, *argv, variables={**NETWORK, **self._access}, timeout_s=FETCH_S).stdout)
+
     def _refused(self, what: str, done: Completed) -> ToolFailed:
         errors = [line for line in done.stderr.splitlines() if line.startswith(("fatal:", "error:", "remote:", " !"))]
         why = mask((errors[0] if errors else done.last_line).encode(errors="replace").decode(), ())
@@ -172,16 +227,31 @@ class RemoteBranch:
         return ToolFailed(what=what, why=why, fix=fix)
 
 
+def require_github(address: str, variables: Mapping[str, str]) -> None:
+    """Raise BadInput for an address that is not on the GitHub server of the job, which would open a pull request."""
+    server, ours = (urlsplit(url).hostname or "" for url in (_server(variables), address))
+    if ours.removeprefix("ssh.") != server:  # GitHub takes SSH at port 443 of a host of its own
+        raise BadInput(
+            what=f"no pull request can be opened for {address}",
+            why=f"pull requests are opened on {server}, where a repository of this name is another one",
+            fix="GITHUB_SERVER_URL and GITHUB_API_URL of the server with the repository, or pull-request = false",
+        )
+
+
 def _settings(address: str, variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Settings of each call for the network: no redirect, and the token of a job for its own GitHub server alone."""
     # The credentials of a person must not follow a redirect to another server.
     strict = (("http.followRedirects", "false"),)
-    server = (variables.get("GITHUB_SERVER_URL") or _PUBLIC).rstrip("/")
+    server = _server(variables)
     token = variables.get("GITHUB_TOKEN", "")
     if not token or _origin(address) != _origin(server) or urlsplit(address).scheme == "ssh":
         return strict
     login = base64.b64encode(f"x-access-token:{token}".encode()).decode()
     return (*strict, (f"http.{server}/.extraHeader", f"Authorization: Basic {login}"))
+
+
+def _server(variables: Mapping[str, str]) -> str:
+    return (variables.get("GITHUB_SERVER_URL") or _PUBLIC).rstrip("/")
 
 
 def _origin(address: str) -> tuple[str, str]:

@@ -1,11 +1,13 @@
 """Reads a pull request and its comments, and writes comments."""
 
+from typing import Any
 from urllib.parse import quote
 
 from ...core.security.documents import whole_number
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .api import GithubApi, GithubText, malformed
 
+_PROPOSED = "<!-- mlflow-uv deploy -->"
 PERMISSION = "pull-requests: write"
 
 
@@ -54,20 +56,25 @@ class PullRequests:
             raise malformed() from error
 
     def propose(self, wanted: NewPullRequest) -> str:
-        """Open a pull request, or give the open one of the same branches this text; its address."""
+        """
+        Open a pull request, or give the open one of the same branches this text; its address.
+
+        The text of one that somebody else opened stays, and one from a branch of this name in a fork is another one.
+        """
         owner = self._api.repository.split("/")[2]
         head = quote(f"{owner}:{wanted.branch}", safe="")
         path = f"{self._api.repository}/pulls"
-        found = self._api.get(f"{path}?state=open&head={head}&base={quote(wanted.base, safe='')}")
-        text = {"title": wanted.title, "body": wanted.body}
-        if not found:
-            return self._api.post(path, {**text, "head": wanted.branch, "base": wanted.base})
+        query = f"{path}?state=open&head={head}&base={quote(wanted.base, safe='')}"
+        text = {"title": wanted.title, "body": f"{_PROPOSED}\n\n{wanted.body}"}
         try:
-            number, address = whole_number(found[0]["number"]), str(found[0]["html_url"])
+            for found, raw in self._api.own(query, _PROPOSED):
+                if _is_in_one(raw):
+                    self._api.patch(f"{path}/{whole_number(raw['number'])}", text)
+                    return found.address
+            of_others = next((str(raw["html_url"]) for raw in self._api.get(query) or () if _is_in_one(raw)), None)
         except (LookupError, TypeError, ValueError) as error:
             raise malformed() from error
-        self._api.patch(f"{path}/{number}", text)
-        return address
+        return of_others or self._api.post(path, {**text, "head": wanted.branch, "base": wanted.base})
 
     def own_comments(self, number: int, marker: str) -> tuple[GithubText, ...]:
         """The comments of this token's account whose first line is the marker, oldest first."""
@@ -84,3 +91,9 @@ class PullRequests:
     def delete(self, comment: GithubText) -> None:
         """Delete a comment."""
         self._api.delete(f"{self._api.repository}/issues/comments/{comment.id}")
+
+
+def _is_in_one(raw: Any) -> bool:
+    """Whether both branches of a pull request are in one repository. The fork's may be deleted."""
+    head, base = raw["head"]["repo"], raw["base"]["repo"]
+    return head is not None and whole_number(head["id"]) == whole_number(base["id"])

@@ -9,11 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from stat import S_IRWXG, S_IRWXO, S_ISDIR
+from tempfile import TemporaryDirectory, gettempdir
 
 PREFIX = ".new-"
 # A folder is locked a moment after it is made: a younger one is left alone.
 YOUNG_S = 60.0
+_OTHERS = S_IRWXG | S_IRWXO
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 
 
@@ -33,6 +35,26 @@ def new_folder(parent: Path) -> Iterator[Path]:
             yield Path(folder)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """
+    Provide a folder in the temporary folder of the machine for a block; those of killed processes are removed first.
+
+    It is in a folder that this user alone can read. Where somebody else made one of that name, it is beside it, and
+    what a killed process leaves there stays.
+    """
+    own = Path(gettempdir()) / f"mlflow-uv-{os.getuid()}"
+    with suppress(FileExistsError):
+        own.mkdir(mode=0o700)
+    state = own.lstat()
+    if S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & _OTHERS:
+        with new_folder(own) as folder:
+            yield folder
+    else:
+        with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
+            yield Path(scratch)
 
 
 def remove_abandoned(parent: Path, *, young_s: float = YOUNG_S) -> None:

@@ -9,6 +9,11 @@ from mlflow_uv.core.deploy.repository_settings import FileFormat, RepositorySett
 
 from .test_settings import read
 
+BRANCHES = (
+    "-x", "a..b", "x.lock", "x.lock/y", "a//b", "a/", "/a", ".a", "a/.b", "a.", "HEAD", "a b", "@{1}", "a:b", "+a",
+    "a~1", "a^", "a*", "a?", "a[b", "a\\b", "a\nb", "é", "",
+)  # fmt: skip
+
 
 def text_of(values: dict[str, str]) -> str:
     """A deployment in a manifest."""
@@ -53,7 +58,7 @@ def test_every_setting_is_read() -> None:
             )
         ),
         *(("file", value) for value in ("../x", "/etc/x", "a/../b", ".git/config", "a\nb", "a//b", "./a", "")),
-        *(("branch", value) for value in ("-x", "a..b", "x.lock", "a//b", "a b", "@{1}", "a:b", "+a")),
+        *(("branch", value) for value in BRANCHES),
     ],
 )
 def test_what_leads_elsewhere_is_refused(name: str, value: str) -> None:

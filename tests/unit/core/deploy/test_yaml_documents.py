@@ -71,3 +71,25 @@ def test_a_value_that_a_merge_gives_is_refused(merge: str, refused: bool) -> Non
             require_unmerged(parsed, (0, "a", "d"), "f")
     else:
         require_unmerged(parsed, (0, "a", "d"), "f")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "why", "fix"),
+    [
+        ("a: 1\nb: 2\t# c\n", "f:2", "YAML allows in some places", "spaces instead of tabs in f:2"),
+        ("a:\t1\n", "f:1", "a tab is outside of quotes", "spaces instead of tabs in f:1"),
+        ("a: 1 # x\u2028y\nb: 1\n", "f:1", "U+2028, which ends a line in YAML 1.1", '"\\u2028" in quotes'),
+        ("a: {{ .Values.x }}: 1\n{{ if x }}\n", "f:1", "", "not a template"),
+        ("a: 'x\n", "f", "end of stream", "correct f"),
+        ("a: *x\n", "f:1", "undefined alias", "correct f:1"),
+    ],
+)
+def test_what_the_parser_refuses_is_named_as_what_it_is(text: str, place: str, why: str, fix: str) -> None:
+    """
+    The file may be valid YAML, and is no template for that.
+    """
+    with pytest.raises(BadInput, match="cannot be read as YAML") as refused:
+        parsed_yaml(text.encode(), "f")
+
+    assert f"{place} cannot be read as YAML" == refused.value.what
+    assert (True, True) == (why in refused.value.why, fix in str(refused.value.fix))

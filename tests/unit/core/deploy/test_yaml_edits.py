@@ -36,3 +36,20 @@ def test_a_key_is_not_taken_out_with_what_others_wrote(text: str) -> None:
     """
     with pytest.raises(BadInput, match="cannot be taken out"):
         with_values(parsed_yaml(text.encode(), "f"), {(0, "a"): YamlSource(node=None)}, "f")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("? a\n: b: 1\n? c\n: 2\n", "no key can be added before this one"),
+        ("? e\nc: 1\n", "`e` has no value: it is written with `\\?`"),
+    ],
+)
+def test_a_key_with_a_question_mark_is_named_as_such(text: str, message: str) -> None:
+    """
+    YAML allows it, and no line can be put before it.
+    """
+    parsed = parsed_yaml(text.encode(), "f")
+
+    with pytest.raises(BadInput, match=message):
+        with_values(parsed, {(0, "d"): "x"} if "added" in message else {(0, "e"): "x"}, "f")

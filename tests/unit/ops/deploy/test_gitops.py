@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from mlflow_uv.command.errors import BadInput, NotServing, PlanOutdated, ToolFailed
-from mlflow_uv.ops.deploy.gitops import RepositoryDeployment
+from mlflow_uv.ops.deploy.gitops import RepositoryDeployment, open_target
 from mlflow_uv.ops.deploy.rollout import RecordedRuns, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.target import PartOfOthers
@@ -109,11 +110,13 @@ def test_a_pull_request_leaves_the_branch_as_it_is() -> None:
     rollout = carry_out(plan, EXPECTED, RolloutChecks(unchanged=nothing, renew=nothing), tools_of_tests())
 
     assert "https://git.example/o/r/pull/1" == rollout.proposed
-    assert [("mlflow-uv/prod", "main", "Deploy wine version 1 as prod")] == [
+    (branch,) = world.branch.proposed
+    assert "mlflow-uv/prod-" == branch[:15]
+    assert [(branch, "main", "Deploy wine version 1 as prod")] == [
         (new.branch, new.base, new.title) for new in pull_requests.opened
     ]
     assert [MANIFEST] == world.branch.history
-    world.branch.history.append(world.branch.proposed["mlflow-uv/prod"])
+    world.branch.history.append(world.branch.proposed[branch])
     assert () == world.target().plan(wanted_version("1"))
 
 
@@ -151,6 +154,30 @@ def test_a_file_that_is_missing_or_a_service_that_others_wrote_is_not_made_and_n
     world.target().remove()
     with pytest.raises(BadInput, match="is not on `main`"):
         world.target().plan(wanted_version("2"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({}, ""),
+        ({"repository": "https://git.example/o/r"}, "no pull request can be opened for https://git.example/o/r"),
+        ({"branch": "mlflow-uv/prod-12345678"}, "pull requests are made from branches below"),
+    ],
+)
+def test_a_pull_request_is_for_a_repository_and_a_branch_that_can_have_one(settings: dict[str, str], why: str) -> None:
+    """
+    A server beside GitHub has none of this API, and a branch of proposals is none that a cluster applies.
+    """
+    tools = cast("Any", tools_of_tests())
+    tools.host, tools.runner = SimpleNamespace(variables={"GITHUB_TOKEN": "x"}), None
+    given: dict[str, Any] = {"repository": "https://github.com/o/r", "pull_request": True, **settings}
+    options = repository_world(**given).options
+
+    if why:
+        with pytest.raises(BadInput, match=why):
+            open_target(options, tools)
+    else:
+        assert open_target(options, tools).proposed is None
 
 
 def test_an_image_that_is_in_no_registry_is_refused() -> None:

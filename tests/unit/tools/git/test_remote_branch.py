@@ -48,7 +48,7 @@ def test_a_commit_is_made_from_objects_and_pushed_without_force() -> None:
     assert "100755,def,a b.yaml" == index
     assert [
         (*common, "--", ADDRESS, "c0ffee:refs/heads/main"),
-        (*common, "--force", "--", ADDRESS, "c0ffee:refs/heads/own"),
+        (*common, f"--force-with-lease=refs/heads/own:{'1' * 40}", "--", ADDRESS, "c0ffee:refs/heads/own"),
     ] == pushes
     assert not [argv for argv in words if {"checkout", "switch", "reset", "clone"} & {*argv}]
 

@@ -91,3 +91,20 @@ def test_a_pull_request_of_the_same_branches_is_opened_once_and_then_updated(git
 
     assert (first, ["Deploy 2"]) == (again, titles)
     assert 3 == len({first, other, later})
+
+
+def test_a_pull_request_of_somebody_else_keeps_its_text(github: FakeGithub) -> None:
+    """
+    With the marker copied into it too; one from the branch of this name in a fork is another one.
+    """
+    wanted = NewPullRequest(branch="mlflow-uv/prod", base="main", title="Deploy 1", body="a")
+    theirs = {"title": "Not yet", "body": "<!-- mlflow-uv deploy -->\nwait"}
+    github.propose(8, wanted.branch, "main", theirs, author="mallory", repository=9)
+    opened = pulls(github).propose(wanted)
+    number = int(opened.rpartition("/")[2])
+    github.propose(number, wanted.branch, "main", theirs, author="grower")
+
+    again = pulls(github).propose(replace(wanted, title="Deploy 2"))
+
+    assert (True, opened) == (number != 8, again)
+    assert ["Not yet", "Not yet"] == [github.pulls[known]["title"] for known in (8, number)]

@@ -21,6 +21,16 @@ with new_folder(Path(sys.argv[1])) as folder:
         time.sleep(60)
 """
 
+IN_SCRATCH = """
+import sys, time
+from mlflow_uv.tools.system.partial_folders import scratch_folder
+with scratch_folder() as folder:
+    (folder / "half").write_bytes(b"x")
+    print(folder, flush=True)
+    while sys.argv[1:]:
+        time.sleep(60)
+"""
+
 # Says how often a file was missing until standard input ends.
 LOOKING = """
 import os, select, sys
@@ -74,6 +84,50 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one_and_not_while_it_
         after = names(tmp_path)
 
     assert (b"x", [folder.name]) == (beside, after)
+
+
+def test_a_temporary_folder_of_a_killed_process_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    """
+    What another program left beside it stays.
+    """
+    variables = {**os.environ, "TMPDIR": str(tmp_path)}
+    (tmp_path / ".new-of-others").mkdir()
+    aged(tmp_path / ".new-of-others")
+    killed_argv, argv = ((sys.executable, "-c", IN_SCRATCH, *words) for words in (("stay",), ()))
+    with subprocess.Popen(killed_argv, stdout=subprocess.PIPE, text=True, env=variables) as process:
+        assert process.stdout is not None
+        killed = Path(process.stdout.readline().strip())
+        process.send_signal(signal.SIGKILL)
+    left = names(killed)
+    aged(killed)
+
+    subprocess.run(argv, check=True, capture_output=True, env=variables)
+
+    assert (["half"], 0o700) == (left, killed.parent.stat().st_mode & 0o777)
+    assert ([".new-of-others", killed.parent.name], []) == (names(tmp_path), names(killed.parent))
+
+
+def test_a_folder_that_others_can_write_is_not_used_for_temporary_ones(tmp_path: Path) -> None:
+    """
+    Somebody else may have made it first, or a link in its place.
+    """
+    variables, own = {**os.environ, "TMPDIR": str(tmp_path)}, tmp_path / f"mlflow-uv-{os.getuid()}"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    own.symlink_to(elsewhere)
+
+    def place() -> Path:
+        argv = (sys.executable, "-c", IN_SCRATCH)
+        done = subprocess.run(argv, check=True, capture_output=True, text=True, env=variables)
+        return Path(done.stdout.strip()).parent
+
+    linked = place()
+    own.unlink()
+    own.mkdir()
+    own.chmod(0o777)
+
+    assert (tmp_path, tmp_path) == (linked, place())
+    assert ["elsewhere", own.name] == names(tmp_path)
 
 
 def test_a_folder_that_is_not_locked_yet_and_a_link_are_left_alone(tmp_path: Path) -> None:
