@@ -34,7 +34,8 @@ keep("locked", ec.generate_private_key(ec.SECP256R1()), serialization.BestAvaila
 keep("odd", ec.generate_private_key(ec.SECP256K1()))
 now = datetime.datetime.now(datetime.timezone.utc)
 def certificate(
-    name, key, issuer, issuer_key, days, *, ca=False, signs=True, address="release@example.com", since=-30, usage=True
+    name, key, issuer, issuer_key, days, *, ca=False, signs=True, address="release@example.com", since=-30, usage=True,
+    purpose=None,
 ):
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     others = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
@@ -52,6 +53,8 @@ def certificate(
         made = made.add_extension(key_usage, critical=True)
     if not ca:
         made = made.add_extension(x509.SubjectAlternativeName([x509.RFC822Name(address)]), critical=False)
+    if purpose:
+        made = made.add_extension(x509.ExtendedKeyUsage([purpose]), critical=True)
     made = made.sign(issuer_key, hashes.SHA256())
     (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     return made
@@ -76,6 +79,14 @@ strange = serialization.load_pem_private_key((folder / "stranger.pem").read_byte
 leaf = serialization.load_pem_private_key((folder / "leaf.pem").read_bytes(), None)
 certificate("early", keep("early", ec.generate_private_key(ec.SECP256R1())), issuer, root, 90, since=30)
 certificate("forged", leaf, issuer, strange, 90)
+certificate("late", leaf, issuer, root, -1)
+for name in ("clock", "other-clock"):
+    root = keep(f"{name}-root", ec.generate_private_key(ec.SECP256R1()))
+    of = certificate(f"{name}-root", root, None, root, 300, ca=True)
+    oids = x509.ExtendedKeyUsageOID
+    for kind, purpose in (("", oids.TIME_STAMPING), ("-mail", oids.EMAIL_PROTECTION)):
+        key = keep(f"{name}{kind}", ec.generate_private_key(ec.SECP256R1()))
+        certificate(f"{name}{kind}", key, of.subject, root, 300, purpose=purpose)
 """
 
 
@@ -95,13 +106,20 @@ class Signers:
         """The text of a file."""
         return (self.folder / file).read_text()
 
-    def trusting(self, *names: str, authorities: tuple[str, ...] = (), revoked: tuple[str, ...] = ()) -> TrustedKeys:
-        """Trust in public keys, and in the certificates of authorities for release@example.com."""
+    def trusting(
+        self,
+        *names: str,
+        authorities: tuple[str, ...] = (),
+        revoked: tuple[str, ...] = (),
+        clocks: tuple[str, ...] = (),
+    ) -> TrustedKeys:
+        """Trust in public keys, in certificates of authorities for release@example.com, and in their time."""
         return TrustedKeys(
             keys=tuple(self.text(f"{name}.pub") for name in names),
             authorities=tuple(self.text(f"{name}.crt") for name in authorities),
             identities=("release@example.com",),
             revoked=revoked,
+            timestamp_authorities=tuple(self.text(f"{name}-root.crt") for name in clocks),
         )
 
     def sign(self, key: SigningKey, model: Path, *statements: str, earlier: tuple[str, ...] = ()) -> SignedStatements:
@@ -112,16 +130,20 @@ class Signers:
 
 def make_signers(shared: SharedFolder) -> Signers:
     """The program in an environment with the packages of the group `signing`, and keys."""
-    environment = shared.make_once("signing", _environment)
-    python = environment / "bin" / "python"
+    python = group_python(shared, "signing")
     keys = shared.make_once("signing-keys", lambda folder: _run(str(python), "-I", "-c", MAKE_KEYS, str(folder)))
     host = Host.of({"PATH": "/usr/bin:/bin", "HOME": str(keys)}, folder=keys, python=python)
     return Signers(program=SigningProgram(runner=SystemRunner({}), host=host, python=python), folder=keys)
 
 
-def _environment(folder: Path) -> None:
+def group_python(shared: SharedFolder, group: str) -> Path:
+    """The interpreter of an environment with a group of this program's lock."""
+    return shared.make_once(group, lambda folder: _environment(group, folder)) / "bin" / "python"
+
+
+def _environment(group: str, folder: Path) -> None:
     uv = str(Path(sys.executable).parent / "uv")
-    exported = _run(uv, "export", "--frozen", "--only-group", "signing", "--quiet", cwd=ROOT)
+    exported = _run(uv, "export", "--frozen", "--only-group", group, "--quiet", cwd=ROOT)
     listed = folder.with_suffix(".txt")
     listed.write_text(exported)
     _run(uv, "venv", "--quiet", "--python", sys.executable, str(folder))

@@ -120,6 +120,29 @@ def test_what_was_signed_is_not_signed_again_and_its_files_are_valid_for_others(
 
 
 @LATER
+def test_a_program_signs_that_is_not_in_the_checkout(sample: SampleProject, signers: Signers, tmp_path: Path) -> None:
+    """
+    As a key file would, also for those who verify; a copy of it in the checkout is not started.
+    """
+    text = f"#!/bin/sh\necho '::warning::from the signer' >&2\nopenssl dgst -sha256 -sign '{signers.folder}/first.pem'"
+    outside, inside = tmp_path / "a signer", sample.folder / "signer"
+    for file in (outside, inside):
+        file.write_text(f"{text} | base64\n")
+        file.chmod(0o755)
+    public = ("--public-key", str(signers.folder / "first.pub"))
+
+    refused = sample.run("sign", VERSION, "--signer", str(inside), *public)
+    other = sample.run("sign", VERSION, "--signer", f"'{outside}'", "--public-key", str(signers.folder / "second.pub"))
+    signing = sample.run("sign", VERSION, "--signer", f"'{outside}'", *public)
+    verified = sample.run("verify-chain", VERSION, *public)
+
+    assert [2, 2, 0, 0] == [one.code for one in (refused, other, signing, verified)], signing.stderr
+    assert "is in the checkout" in refused.stderr
+    assert "is not a signature of the key" in other.stderr
+    assert (5, signing.outputs["signer"]) == (signing.outputs["attestation-count"], verified.outputs["signer"])
+
+
+@LATER
 def test_two_who_sign_at_the_same_time_are_both_kept(sample: SampleProject, signers: Signers) -> None:
     """
     Neither overwrites what the other attested.

@@ -34,6 +34,8 @@ _REPOSITORY = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.12")
 _REF = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.14")
 # What sigstore raises for a bundle or a trusted root that it cannot parse.
 _MALFORMED = (Error, LookupError, AttributeError, x509.ExtensionNotFound, *UNPARSABLE)
+# What model-signing leaves out by default, too.
+_IGNORED = (".git", ".gitignore", ".gitattributes", ".github")
 _UNANSWERED = (FulcioClientError, RekorClientError, requests.RequestException)
 
 
@@ -128,7 +130,7 @@ def _signed(signer: Signer, request: Mapping[str, Any]) -> dict[str, Any]:
     ]
     # The same order as with a key: what was signed before comes first.
     bundles.sort(key=lambda text: text not in earlier.values())
-    files = _statement_of_files(request)
+    files = statement_of_files(request)
     kept = _earlier([request["earlier_model"]], request["sigstore"], identity)
     same = (text for payload, text in kept if signed_files(payload) == signed_files(files))
     model = next(same, "") or signer.sign_dsse(dsse.Statement(files.encode())).to_json()
@@ -141,9 +143,10 @@ def signed_files(payload: str) -> tuple[Any, ...]:
     return statement["predicateType"], statement["subject"], statement["predicate"].get("resources")
 
 
-def _statement_of_files(request: Mapping[str, Any]) -> str:
+def statement_of_files(request: Mapping[str, Any]) -> str:
     """The statement of OpenSSF Model Signing about a model, which its own signer would sign, too."""
-    config = hashing.Config().set_ignored_paths(paths=request["all_ignored"], ignore_git_paths=False)
+    paths = (*_IGNORED, *request["ignored"])
+    config = hashing.Config().set_ignored_paths(paths=paths, ignore_git_paths=False)
     return str(json_format.MessageToJson(Payload(config.hash(Path(request["model"]))).statement.pb))
 
 

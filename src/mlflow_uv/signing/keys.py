@@ -50,12 +50,6 @@ def private_key(pem: str) -> Any:
     return key
 
 
-def pem_of(key: Any) -> bytes:
-    """A private key in PEM, without a password and without other text."""
-    form = serialization.PrivateFormat.PKCS8
-    return bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
-
-
 def public_key(pem: str) -> Any:
     """The public key in a PEM text. Raises Refused."""
     try:

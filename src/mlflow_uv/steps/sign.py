@@ -7,17 +7,24 @@ from typing import Annotated, Any
 from ..command.errors import BadInput
 from ..command.inputs import DryRunInputs, RegistryInputs, SignerName, StrictInputs, VersionInputs, VersionNumber
 from ..command.report import Finding, Report, Severity, counted
-from ..command.step import Doc, OneRun, Step
+from ..command.step import Doc, Matching, OneRun, Step, Words
 from ..command.wording import option, step_call
 from ..core.release.chain import checked_links, merge_checks, require_unbroken
 from ..ops.lineage.audit import Audited, recomputed
 from ..ops.lineage.link_report import link_findings
 from ..ops.lineage.registry_client import connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
-from ..ops.signing.signing import Signed, sign_version, signing_key, version_statements, workflow_signer
+from ..ops.signing.signing import (
+    KeyInputs,
+    Signed,
+    VersionSigner,
+    key_signer,
+    sign_version,
+    version_statements,
+    workflow_signer,
+)
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.tags import STATE, TESTED
-from ..tools.signing.signer import SigningKey, WorkflowIdentity
 from ..tools.toolbox import Tools
 
 
@@ -29,6 +36,18 @@ class Inputs(RegistryInputs, VersionInputs, StrictInputs, DryRunInputs):
         Path | None,
         OneRun(),
         Doc("File of the private key in PEM (ECDSA or Ed25519); without it `MLFLOW_UV_SIGNING_KEY` holds the key."),
+    ] = None
+    signer: Annotated[
+        tuple[str, ...],
+        Words(),
+        OneRun(),
+        Doc(
+            "What signs with a key elsewhere: a program outside of the checkout, or a URI such as `awskms:KEY`; needs"
+            " `public-key`."
+        ),
+    ] = ()
+    public_key: Annotated[
+        Path | None, OneRun(), Doc("File of the public key of `signer` in PEM, with which its signatures are verified.")
     ] = None
     sigstore: Annotated[
         str | None,
@@ -43,6 +62,12 @@ class Inputs(RegistryInputs, VersionInputs, StrictInputs, DryRunInputs):
         OneRun(),
         Doc("File of the certificate of the key in PEM, followed by those between it and the trusted authority."),
     ] = None
+    timestamp_authority: Annotated[
+        str,
+        Matching(r"(https?://[^\s]+)?", "the address of an authority for timestamps"),
+        OneRun(),
+        Doc("URL of an authority for timestamps (RFC 3161), whose time counts once the certificate has expired."),
+    ] = ""
 
 
 @lazy_dataclass
@@ -91,14 +116,22 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     )
 
 
-def _signer(inputs: Inputs, tools: Tools) -> SigningKey | WorkflowIdentity:
-    """The key, or the identity if a Sigstore is named. Raises BadInput, ToolFailed."""
+def _signer(inputs: Inputs, tools: Tools) -> VersionSigner:
+    """The key, what has it, or the identity if a Sigstore is named. Raises BadInput, ToolFailed."""
+    given = KeyInputs(
+        file=inputs.signing_key,
+        signer=inputs.signer,
+        public_key=inputs.public_key,
+        certificate=inputs.certificate,
+        timestamp_authority=inputs.timestamp_authority,
+        project=inputs.project,
+    )
     if inputs.sigstore is None:
-        return signing_key(inputs.signing_key, inputs.certificate, tools)
-    if inputs.signing_key is not None or inputs.certificate is not None:
+        return key_signer(given, tools)
+    if any((given.file, given.signer, given.public_key, given.certificate, given.timestamp_authority)):
         raise BadInput(
             what="`sigstore` signs without a key",
-            why="a key or a certificate is given, too",
+            why="a key, a signer, a certificate or an authority for timestamps is given, too",
             fix=option("sigstore", "public"),
         )
     return workflow_signer(inputs.sigstore, tools)

@@ -31,9 +31,9 @@ def test_a_key_that_cannot_sign_is_named_with_its_reason(signers: Signers, tmp_p
     assert ("`release.pem` cannot sign", why) == (raised.value.what, raised.value.why)
 
 
-def test_text_around_a_key_may_be_longer_than_what_a_pipe_holds(signers: Signers, tmp_path: Path) -> None:
+def test_text_around_a_key_is_left_out(signers: Signers, tmp_path: Path) -> None:
     """
-    The library that signs the model reads the key from a pipe, which nobody empties before.
+    However long it is.
     """
     key = SigningKey(shown="`release.pem`", pem="# a remark\n" * 10_000 + signers.text("first.pem"))
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -47,6 +47,27 @@ def test_a_checkout_names_no_key() -> None:
     """
     A setting could make a job read a file of the machine as a key, or sign by another certificate.
     """
-    ours = {field.kebab for field in fields_of(Inputs)} & {"signing-key", "certificate"}
+    named = {"signing-key", "certificate", "signer", "public-key", "sigstore", "timestamp-authority"}
+    ours = {field.kebab for field in fields_of(Inputs)} & named
 
-    assert (2, set()) == (len(ours), ours & KEYS)
+    assert (named, set()) == (ours, ours & KEYS)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "what"),
+    [
+        ({"signer": ("/bin/true",)}, "`signer` has no public key"),
+        ({"signer": ("/bin/true",), "signing_key": Path("release.pem")}, "`signer` signs without a file of a key"),
+        ({"public_key": Path("release.pub")}, "`public-key` has no effect"),
+        ({"sigstore": "public", "timestamp_authority": "https://tsa.example"}, "`sigstore` signs without a key"),
+        ({"sigstore": "public", "signer": ("awskms:key",)}, "`sigstore` signs without a key"),
+    ],
+)
+def test_two_ways_of_signing_are_an_error(tmp_path: Path, inputs: dict[str, Any], what: str) -> None:
+    """
+    And so is one without its public key.
+    """
+    with pytest.raises(BadInput) as raised:
+        run(Inputs(version_uri="models:/wine/1", **inputs), tools(tmp_path))
+
+    assert what == raised.value.what

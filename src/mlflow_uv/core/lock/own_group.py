@@ -7,7 +7,14 @@ from .lockfile import Dependency, Lockfile, Package
 from .markers import holds
 
 RUNTIME, CONVERSION, SIGNING = "onnx-runtime", "onnx-conversion", "signing"
+# What signs with a key in a service, by the scheme of its URI.
+KEY_SERVICES = ("awskms", "azurekms", "gcpkms", "hsm")
 OWN_NAME = "mlflow-uv-action"
+
+
+def key_service_group(scheme: str) -> str:
+    """The group with the packages for keys in a service."""
+    return f"{SIGNING}-{scheme}"
 
 
 def group_pins(

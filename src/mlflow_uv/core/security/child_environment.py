@@ -14,7 +14,7 @@ _STORE_PREFIXES = ("MLFLOW_", *_CLOUD_PREFIXES, "DATABRICKS_", "BOTO_", "S3_")
 _MLFLOW_STEERING = frozenset({
     "MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_ENV_ROOT", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME",
     "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI",
-    "MLFLOW_UV_COMMAND", "MLFLOW_UV_IDENTITY_TOKEN", "MLFLOW_UV_INPUTS", "MLFLOW_UV_SIGNING_KEY",
+    "MLFLOW_UV_COMMAND", "MLFLOW_UV_IDENTITY_TOKEN", "MLFLOW_UV_INPUTS", "MLFLOW_UV_SIGNING_KEY", "MLFLOW_UV_SIGNING_PIN",
 })  # fmt: skip
 # Variables of stores that are credentials or lead to credentials: by a word in the name, or by the whole name.
 _CREDENTIAL_WORDS = ("TOKEN", "PASSWORD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "ACCESS_KEY", "ACCOUNT_KEY", "API_KEY")
@@ -28,8 +28,10 @@ _STORE_CREDENTIALS = frozenset({
 SIGNING_KEY = "MLFLOW_UV_SIGNING_KEY"
 # The token that says who signs without a key, which no child gets in its variables either.
 IDENTITY_TOKEN = "MLFLOW_UV_IDENTITY_TOKEN"  # noqa: S105  # the name of a variable
-# Variables that parts of mlflow-uv pass to each other, and those two.
-_OURS = frozenset({"MLFLOW_UV_COMMAND", "MLFLOW_UV_INPUTS", SIGNING_KEY, IDENTITY_TOKEN})
+# The secret that opens a device for signatures.
+SIGNING_PIN = "MLFLOW_UV_SIGNING_PIN"
+# Variables that parts of mlflow-uv pass to each other, and those three.
+_OURS = frozenset({"MLFLOW_UV_COMMAND", "MLFLOW_UV_INPUTS", SIGNING_KEY, IDENTITY_TOKEN, SIGNING_PIN})
 _ENGINE_PREFIXES = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINERS_", "CONTAINER_", "BUILDAH_", "REGISTRY_AUTH_")
 # Variables that lead uv to packages, and may make a lock look as if it was made for another index.
 INDEX_VARIABLES = frozenset(
@@ -131,6 +133,22 @@ def for_kubectl(variables: Mapping[str, str]) -> ChildEnvironment:
     """The variables for kubectl: the machine's, those that name clusters, and those of a cloud, for its logins."""
     kept = {name: value for name, value in variables.items() if name.startswith(("KUBE", *_CLOUD_PREFIXES))}
     return ChildEnvironment(variables=of_machine(variables) | kept)
+
+
+def for_signer(variables: Mapping[str, str]) -> ChildEnvironment:
+    """
+    The variables for what signs with a key elsewhere: the caller's, without those of this program, stores and indexes.
+
+    Rights on the CI stay: with the identity of its job such a program logs in to a service. Modules of devices read
+    variables of their own.
+    """
+    ours = _OURS | {*COMMAND_FILES}
+    kept = {
+        name: value
+        for name, value in variables.items()
+        if name not in ours and not name.startswith(("PYTHON", "UV_", *_MLFLOW_STORE))
+    }
+    return ChildEnvironment(variables=kept)
 
 
 def for_git(variables: Mapping[str, str]) -> ChildEnvironment:

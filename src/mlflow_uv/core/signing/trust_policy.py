@@ -15,7 +15,7 @@ PEM = "-----BEGIN "
 GITHUB = "https://token.actions.githubusercontent.com"
 _LISTS = ("identities", "issuers", "repositories", "refs", "workflows")
 _DIGESTS = ("revoked", "unsigned")
-_PATHS = ("keys", "authorities")
+_PATHS = ("keys", "authorities", "timestamp-authorities")
 _DIGEST = lazy_pattern(r"[0-9a-f]{64}")
 
 
@@ -47,6 +47,13 @@ class TrustPolicy:
     identities: Annotated[
         tuple[str, ...],
         Doc("Alternative names of certificates that are trusted, each an address, a URI or a host name."),
+    ] = ()
+    timestamp_authorities: Annotated[
+        tuple[str, ...],
+        Doc(
+            "Root certificates of authorities for timestamps, whose time counts for a certificate of `authorities` that"
+            " has expired: files in the project, or certificates in PEM."
+        ),
     ] = ()
     sigstore: Annotated[
         str,
@@ -106,6 +113,12 @@ def _problems(policy: TrustPolicy, table: PolicyTable) -> Iterator[BadInput]:
             what=f"{table.describe('authorities')} trusts everybody to whom it gave a certificate",
             why="`identities` names nobody",
             fix='identities = ["release@example.com"]',
+        )
+    if policy.timestamp_authorities and not policy.authorities:
+        yield BadInput(
+            what=f"{table.describe('timestamp-authorities')} has no effect",
+            why="only certificates of `authorities` expire, and there are none",
+            fix='authorities = ["FILE.crt"]',
         )
     if policy.sigstore and not policy.identities and not policy.repositories:
         yield BadInput(

@@ -16,6 +16,7 @@ from ...core.security.documents import parse_json
 from ...core.signing.statement import MODEL_CARD, SBOM, statements
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
+from ...tools.signing.external_key import ExternalKey
 from ...tools.signing.signer import PUBLIC_SIGSTORE, KeptSignatures, SigningKey, WorkflowIdentity
 from ...tools.system.content import digests_in
 from ...tools.system.named_file import read_named
@@ -25,9 +26,11 @@ from ..lineage.audit import Audited
 from ..lineage.publication import publish_again
 from ..lineage.registry_client import RegistryClient
 from .attestations import add_to_store, attach_to_image, in_store, require_kept, with_image
+from .external_keys import key_elsewhere
 from .trust import PEM_LIMIT, require_json, require_pem
 from .verification import signing_program
 
+VersionSigner = SigningKey | ExternalKey | WorkflowIdentity
 T = TypeVar("T")
 # The audience that Fulcio requires of a token.
 _AUDIENCE = "sigstore"
@@ -47,15 +50,33 @@ class Signed:
     model_signed: bool
 
 
-def signing_key(file: Path | None, certificates: Path | None, tools: Tools) -> SigningKey:
-    """
-    The private key in a file, else in the variable MLFLOW_UV_SIGNING_KEY, and the certificates for it.
+@lazy_dataclass
+class KeyInputs:
+    """What a caller names to sign with a key: its file or what has it, its public key, and what is beside it."""
 
-    Raises BadInput without a key.
+    file: Path | None
+    signer: tuple[str, ...]
+    public_key: Path | None
+    certificate: Path | None
+    timestamp_authority: str
+    project: Path
+
+
+def key_signer(given: KeyInputs, tools: Tools) -> SigningKey | ExternalKey:
     """
+    What signs: a program or a service, else the private key in a file, else that in MLFLOW_UV_SIGNING_KEY.
+
+    Raises BadInput without any of them, ToolFailed.
+    """
+    certificates = "" if given.certificate is None else _pem_of(tools.host.folder / given.certificate)
+    if given.signer:
+        return _external_key(given, certificates, tools)
+    if given.public_key is not None:
+        why = "it is that of a `signer`, and none is given"
+        raise BadInput(what="`public-key` has no effect", why=why, fix=option("signer", "PROGRAM"))
     text = tools.host.variables.get(SIGNING_KEY, "")
-    if file is not None:
-        shown, pem = f"`{file}`", _pem_of(tools.host.folder / file)
+    if given.file is not None:
+        shown, pem = f"`{given.file}`", _pem_of(tools.host.folder / given.file)
     elif text.strip():
         shown, pem = SIGNING_KEY, text
     else:
@@ -64,8 +85,31 @@ def signing_key(file: Path | None, certificates: Path | None, tools: Tools) -> S
             why=f"`signing-key` names no file, and {SIGNING_KEY} is not set",
             fix=option("signing-key", "FILE"),
         )
-    chain = "" if certificates is None else _pem_of(tools.host.folder / certificates)
-    return SigningKey(shown=shown, pem=pem, certificates=chain)
+    return SigningKey(
+        shown=shown, pem=pem, certificates=certificates, timestamp_authority=given.timestamp_authority
+    )
+
+
+def _external_key(given: KeyInputs, certificates: str, tools: Tools) -> ExternalKey:
+    if given.file is not None:
+        raise BadInput(
+            what="`signer` signs without a file of a key",
+            why="`signing-key` is given, too",
+            fix=option("signer", "PROGRAM"),
+        )
+    if given.public_key is None:
+        raise BadInput(
+            what="`signer` has no public key",
+            why="what it returns must be a signature of a key that is known",
+            fix=option("public-key", "FILE"),
+        )
+    public_key = _pem_of(tools.host.folder / given.public_key)
+    return ExternalKey(
+        signer=key_elsewhere(given.signer, public_key, given.project, tools),
+        public_key=public_key,
+        certificates=certificates,
+        timestamp_authority=given.timestamp_authority,
+    )
 
 
 def workflow_signer(sigstore: str, tools: Tools) -> WorkflowIdentity:
@@ -117,7 +161,7 @@ def _documents(audit: Audited, record: Record, registry: RegistryClient) -> Iter
     yield MODEL_CARD, {"mediaType": "text/markdown", "content": render_readme(described)}
 
 
-def sign_version(audit: Audited, signer: SigningKey | WorkflowIdentity, registry: RegistryClient) -> Signed:
+def sign_version(audit: Audited, signer: VersionSigner, registry: RegistryClient) -> Signed:
     """
     Sign the statements about a version, and keep them with its pushed image, beside its record and in it.
 
@@ -135,10 +179,13 @@ def sign_version(audit: Audited, signer: SigningKey | WorkflowIdentity, registry
         bundles=tuple(dict.fromkeys((*kept.bundles, *attached))), model_signature=kept.model_signature
     )
     program = signing_program(tools)
-    if isinstance(signer, SigningKey):
-        signed = program.sign(about, signer, audit.model, ignored=ignored, earlier=earlier)
-    else:
-        signed = program.sign_keyless(about, signer, audit.model, ignored=ignored, earlier=earlier)
+    match signer:
+        case SigningKey():
+            signed = program.sign(about, signer, audit.model, ignored=ignored, earlier=earlier)
+        case ExternalKey():
+            signed = program.sign_elsewhere(about, signer, audit.model, ignored=ignored, earlier=earlier)
+        case WorkflowIdentity():
+            signed = program.sign_keyless(about, signer, audit.model, ignored=ignored, earlier=earlier)
     sent = _answered(lambda: attach_to_image(registry, image, signed.bundles), image.tag) if image is not None else 0
     keeping = KeptSignatures(bundles=signed.bundles, model_signature=signed.model_signature)
     stored = add_to_store(registry, audit.description, keeping)

@@ -98,13 +98,15 @@ def _variable_table(text: str) -> PolicyTable:
 
 def _resolved(policy: TrustPolicy, origin: str, project: Project | None) -> TrustSettings:
     off = policy.policy is TrustLevel.OFF
+
+    def contents(values: tuple[str, ...], name: str) -> tuple[str, ...]:
+        return () if off else tuple(_content(value, f"`{name}` in {origin}", project) for value in values)
+
     return TrustSettings(
         policy=policy,
         keys=TrustedKeys(
-            keys=() if off else tuple(_content(key, f"`keys` in {origin}", project) for key in policy.keys),
-            authorities=()
-            if off
-            else tuple(_content(one, f"`authorities` in {origin}", project) for one in policy.authorities),
+            keys=contents(policy.keys, "keys"),
+            authorities=contents(policy.authorities, "authorities"),
             identities=policy.identities,
             revoked=policy.revoked,
             sigstore="" if off else _sigstore(policy.sigstore, origin, project),
@@ -112,6 +114,7 @@ def _resolved(policy: TrustPolicy, origin: str, project: Project | None) -> Trus
             repositories=policy.repositories,
             refs=policy.refs,
             workflows=policy.workflows,
+            timestamp_authorities=contents(policy.timestamp_authorities, "timestamp-authorities"),
         ),
         origin=origin,
     )

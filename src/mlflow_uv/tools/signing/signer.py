@@ -1,32 +1,34 @@
 """Runs the standalone program that signs and verifies, in an environment with sigstore and model-signing."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from ...command.errors import BadInput, ToolFailed
+from ...command.errors import BadInput
 from ...command.host import Host
 from ...core.security.child_environment import for_server
-from ...core.security.documents import parse_json
 from ...core.security.kept_variables import of_machine
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..system.process import Command, Runner
+from ..system.process import Runner
+from .external_key import ExternalKey
+from .program import RefusedRequest, SigningInterpreter
 
-SIGNING = Path(__file__).parents[2] / "signing"
 PUBLIC_SIGSTORE = "public"
-_TIMEOUT_S = 600.0
 
 
 @lazy_dataclass
 class SigningKey:
-    """A private key and the certificates for it, both in PEM; `shown` is where it comes from, for messages."""
+    """
+    A private key and the certificates for it, both in PEM; `shown` is where it comes from, for messages.
+
+    `timestamp_authority` is the URL of an authority (RFC 3161) that says when a signature was made; empty for none.
+    """
 
     shown: str
     pem: str = field(repr=False)
     certificates: str = ""
+    timestamp_authority: str = ""
 
 
 @lazy_dataclass
@@ -70,6 +72,7 @@ class TrustedKeys:
 
     `sigstore` is `public`, or a trusted root or client trust configuration as JSON; it is empty without one. Its
     certificates count for the issuers, and for `identities` or the repositories with these refs and workflows.
+    `timestamp_authorities` are root certificates in PEM of authorities that say when something was signed.
     """
 
     keys: tuple[str, ...]
@@ -81,6 +84,7 @@ class TrustedKeys:
     repositories: tuple[str, ...] = ()
     refs: tuple[str, ...] = ()
     workflows: tuple[str, ...] = ()
+    timestamp_authorities: tuple[str, ...] = ()
 
 
 @lazy_dataclass
@@ -126,14 +130,38 @@ class SigningProgram:
             "verb": "sign",
             "key": key.pem,
             "certificates": key.certificates,
-            "statements": statements,
-            "model": str(model),
-            "ignored": ignored,
-            "earlier": earlier.bundles,
-            "earlier_model": earlier.model_signature,
+            "timestamp_authority": key.timestamp_authority,
+            **_subject(statements, model, ignored, earlier),
         }
-        answer = self._ask(request, what=f"{key.shown} cannot sign", secrets=_lines_of(key.pem))
-        return _signed(answer)
+        return _signed(self._ask(request, what=f"{key.shown} cannot sign", secrets=_lines_of(key.pem)))
+
+    def sign_elsewhere(
+        self,
+        statements: tuple[str, ...],
+        key: ExternalKey,
+        model: Path,
+        *,
+        ignored: tuple[str, ...],
+        earlier: KeptSignatures,
+    ) -> SignedStatements:
+        """
+        Sign as `sign` does, with a key that is elsewhere; each signature must be one of its public key.
+
+        Raises BadInput for a key that cannot be used, ToolFailed, ToolMissing.
+        """
+        what = f"{key.signer.shown} cannot sign"
+        known = {
+            "public_key": key.public_key,
+            "certificates": key.certificates,
+            "timestamp_authority": key.timestamp_authority,
+        }
+        asked = {"verb": "draft", **known, **_subject(statements, model, ignored, earlier)}
+        draft = self._ask(asked, what=what, secrets=())
+        contents = tuple(map(str, draft["contents"]))
+        signatures = key.signer.signatures(contents) if contents else ()
+        return _signed(
+            self._ask({"verb": "complete", **known, "draft": draft, "signatures": signatures}, what=what, secrets=())
+        )
 
     def sign_keyless(
         self,
@@ -149,11 +177,7 @@ class SigningProgram:
             "verb": "sign-keyless",
             "token": identity.token,
             "sigstore": identity.sigstore,
-            "statements": statements,
-            "model": str(model),
-            "ignored": ignored,
-            "earlier": earlier.bundles,
-            "earlier_model": earlier.model_signature,
+            **_subject(statements, model, ignored, earlier),
         }
         what = f"the identity of {identity.shown} cannot sign"
         return _signed(self._ask(request, what=what, secrets=(identity.token, *identity.token.split("."))))
@@ -172,6 +196,7 @@ class SigningProgram:
             "repositories": trusted.repositories,
             "refs": trusted.refs,
             "workflows": trusted.workflows,
+            "timestamp_authorities": trusted.timestamp_authorities,
         }
         answer = self._ask(request, what="a trusted key cannot be used", secrets=())
         return tuple(
@@ -191,24 +216,24 @@ class SigningProgram:
         return {**of_machine(self.host.variables), **base} if _online(request) else base
 
     def _ask(self, request: Mapping[str, object], *, what: str, secrets: tuple[str, ...]) -> Mapping[str, Any]:
-        with TemporaryDirectory(prefix="mlflow-uv-signing-") as scratch:
-            response = Path(scratch) / "response.json"
-            command = Command(
-                argv=(str(self.python), "-I", "-B", str(SIGNING), str(response)),
-                folder=Path(scratch),
-                variables=self._variables(request),
-                stdin=json.dumps(request),
-                timeout_s=_TIMEOUT_S,
-                secrets=secrets,
-            )
-            done = self.runner.run(command)
-            if done.code != 0 or not response.is_file():
-                raise ToolFailed(what="the program that signs and verifies failed", why=done.last_line)
-            answer = parse_json(response.read_bytes())
-        if "refused" in answer:
-            raise BadInput(what=what, why=str(answer["refused"]))
-        value: Mapping[str, Any] = answer["value"]
-        return value
+        program = SigningInterpreter(python=self.python, runner=self.runner, variables=self._variables(request))
+        try:
+            return program.ask(request, secrets=secrets)
+        except RefusedRequest as refused:
+            raise BadInput(what=what, why=str(refused)) from None
+
+
+def _subject(
+    statements: tuple[str, ...], model: Path, ignored: tuple[str, ...], earlier: KeptSignatures
+) -> dict[str, object]:
+    """The part of a request that says what is to be signed."""
+    return {
+        "statements": statements,
+        "model": str(model),
+        "ignored": ignored,
+        "earlier": earlier.bundles,
+        "earlier_model": earlier.model_signature,
+    }
 
 
 def _signed(answer: Mapping[str, Any]) -> SignedStatements:
@@ -220,8 +245,9 @@ def _signed(answer: Mapping[str, Any]) -> SignedStatements:
 
 
 def _online(request: Mapping[str, object]) -> bool:
-    """Whether Sigstore is contacted, for a certificate or for the public trusted root."""
-    return request["verb"] == "sign-keyless" or request.get("sigstore") == PUBLIC_SIGSTORE
+    """Whether Sigstore or an authority for timestamps is contacted, for a certificate, a time or the trusted root."""
+    keyless = request["verb"] == "sign-keyless" or request.get("sigstore") == PUBLIC_SIGSTORE
+    return keyless or bool(request.get("timestamp_authority"))
 
 
 def _lines_of(pem: str) -> tuple[str, ...]:

@@ -223,12 +223,13 @@ def test_no_child_gets_the_key_that_signs() -> None:
     """
     Not even a training that is given it by name: the one process that needs it reads it from its standard input.
     """
-    caller = {**CALLER, "MLFLOW_UV_SIGNING_KEY": "signing-secret", "MLFLOW_UV_IDENTITY_TOKEN": "signing-secret"}
+    names = ("MLFLOW_UV_SIGNING_KEY", "MLFLOW_UV_SIGNING_PIN", "MLFLOW_UV_IDENTITY_TOKEN")
+    caller = CALLER | dict.fromkeys(names, "signing-secret")
     children = [
         for_uv(caller, respect=True),
         for_payload(caller),
         for_model(caller),
-        for_training(caller, respect=True, allowed=("MLFLOW_UV_SIGNING_KEY", "MLFLOW_UV_IDENTITY_TOKEN")),
+        for_training(caller, respect=True, allowed=names),
         for_engine(caller),
         for_kubectl(caller),
         for_git(caller),

@@ -39,6 +39,8 @@ def test_who_is_trusted_is_required_by_default() -> None:
         (('keys = ["a"]', 'revoked = ["A1"]'), "(line 3 of pyproject.toml) is not a digest"),
         (('keys = ["a"]', 'unsigned = ["all"]'), "(line 3 of pyproject.toml) is not a digest"),
         (('authorities = ["ca.crt"]',), "trusts everybody to whom it gave a certificate"),
+        (('keys = ["a"]', 'timestamp-authorities = ["tsa.crt"]'), "(line 3 of pyproject.toml) has no effect"),
+        (('authorities = ["a"]', 'timestamp-authorities = "tsa.crt"'), "(line 3 of pyproject.toml) is not a list"),
         (('keys = ["a"]', 'polizy = "off"'), "polizy"),
         (('keys = ["a"]', 'policy = "maybe"'), "policy"),
         (('sigstore = "public"',), "`sigstore` in [tool.mlflow-uv.trust] (line 2 of pyproject.toml) trusts everybody"),

@@ -3,17 +3,27 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.ops.signing.signing import signing_key, workflow_signer
+from mlflow_uv.ops.signing.signing import KeyInputs, key_signer, workflow_signer
+from mlflow_uv.tools.signing.signer import SigningKey
 from mlflow_uv.tools.system.web import WebReply, WebRequest
 from mlflow_uv.tools.toolbox import Tools
 
 PEM = "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n"
 CHAIN = "-----BEGIN CERTIFICATE-----\nCCCC\n-----END CERTIFICATE-----\n"
+
+
+def given(**named: Any) -> KeyInputs:
+    """Inputs about a key of which only these are given."""
+    nothing = {
+        "file": None, "signer": (), "public_key": None, "certificate": None, "timestamp_authority": "",
+        "project": Path(),
+    }  # fmt: skip
+    return KeyInputs(**{**nothing, **named})
 
 
 def test_a_file_counts_before_the_variable(tmp_path: Path) -> None:
@@ -25,9 +35,11 @@ def test_a_file_counts_before_the_variable(tmp_path: Path) -> None:
     variables = {"MLFLOW_UV_SIGNING_KEY": PEM.format("VARIABLE")}
     tools = cast("Tools", SimpleNamespace(host=SimpleNamespace(folder=tmp_path, variables=variables)))
 
-    of_file = signing_key(Path("release.pem"), Path("chain.pem"), tools)
-    of_variable = signing_key(None, None, tools)
+    of_file = key_signer(given(file=Path("release.pem"), certificate=Path("chain.pem")), tools)
+    of_variable = key_signer(given(), tools)
 
+    assert isinstance(of_file, SigningKey)
+    assert isinstance(of_variable, SigningKey)
     assert (PEM.format("FILE"), CHAIN, "`release.pem`") == (of_file.pem, of_file.certificates, of_file.shown)
     assert (PEM.format("VARIABLE"), "", "MLFLOW_UV_SIGNING_KEY") == (
         of_variable.pem, of_variable.certificates, of_variable.shown,

@@ -1,0 +1,54 @@
+"""An authority for timestamps (RFC 3161) on this machine: `openssl ts` behind HTTP, with a clock of its own."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+CONFIG = """\
+[tsa]
+default_tsa = authority
+[authority]
+serial = {folder}/serial
+signer_cert = {keys}/{name}.crt
+signer_key = {keys}/{name}.pem
+signer_digest = sha256
+default_policy = 1.2.3.4
+digests = sha256
+accuracy = secs:1
+ess_cert_id_alg = sha256
+"""
+
+
+@contextmanager
+def timestamp_authority(keys: Path, name: str, folder: Path, *, clock: str = "+0 days") -> Iterator[str]:
+    """The URL of an authority with the key and the certificate of a name; `clock` is how far its time is off."""
+    folder.mkdir()
+    (folder / "serial").write_text("01\n")
+    (folder / "tsa.cnf").write_text(CONFIG.format(folder=folder, keys=keys, name=name))
+
+    class Service(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            query = folder / "query.tsq"
+            query.write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
+            words = ("openssl", "ts", "-reply", "-config", str(folder / "tsa.cnf"), "-queryfile", str(query))
+            done = subprocess.run(("faketime", clock, *words), capture_output=True, check=False)
+            self.send_response(200 if done.returncode == 0 else 500)
+            self.send_header("Content-Type", "application/timestamp-reply")
+            self.send_header("Content-Length", str(len(done.stdout)))
+            self.end_headers()
+            self.wfile.write(done.stdout)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/tsr"
+        finally:
+            server.shutdown()
+            thread.join()
