@@ -1,6 +1,7 @@
 """A signed version, and everything plausible that somebody could put in its place: each is refused, with its name."""
 
 import json
+import shlex
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -131,9 +132,11 @@ def test_a_program_signs_that_is_not_in_the_checkout(sample: SampleProject, sign
         file.chmod(0o755)
     public = ("--public-key", str(signers.folder / "first.pub"))
 
-    refused = sample.run("sign", VERSION, "--signer", str(inside), *public)
-    other = sample.run("sign", VERSION, "--signer", f"'{outside}'", "--public-key", str(signers.folder / "second.pub"))
-    signing = sample.run("sign", VERSION, "--signer", f"'{outside}'", *public)
+    refused = sample.run("sign", VERSION, "--signer", shlex.quote(str(inside)), *public)
+    other = sample.run(
+        "sign", VERSION, "--signer", shlex.quote(str(outside)), "--public-key", str(signers.folder / "second.pub")
+    )
+    signing = sample.run("sign", VERSION, "--signer", shlex.quote(str(outside)), *public)
     verified = sample.run("verify-chain", VERSION, *public)
 
     assert [2, 2, 0, 0] == [one.code for one in (refused, other, signing, verified)], signing.stderr

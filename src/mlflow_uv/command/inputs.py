@@ -36,6 +36,14 @@ ImageAddress = Annotated[
         " is no image."
     ),
 ]
+PublicKeyFile = Annotated[
+    Path | None,
+    OneRun(),
+    Doc(
+        "File of a public key in PEM: for sign that of `signer`, for verify-chain the only one that is trusted, instead"
+        " of the trust settings of the project."
+    ),
+]
 SignerName = Annotated[
     str,
     Doc(

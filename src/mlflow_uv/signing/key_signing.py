@@ -79,7 +79,7 @@ def _drafted(request: Mapping[str, Any], key: Any) -> dict[str, Any]:
     timed = bool(request["timestamp_authority"])
     earlier = dict(_earlier(request["earlier"], key, material, timed=timed))
     statements = request["statements"]
-    draft = {
+    draft: dict[str, Any] = {
         "kept": [earlier[statement] for statement in statements if statement in earlier],
         "unsigned": [statement for statement in statements if statement not in earlier],
         "model_kept": "",

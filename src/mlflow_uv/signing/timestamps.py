@@ -35,7 +35,7 @@ def verified_times(bundle: Any, signature: bytes, roots: Sequence[x509.Certifica
     A timestamp of another authority, of another signature or that cannot be read says nothing.
     """
     data = bundle.verification_material.timestamp_verification_data
-    for timestamp in (data.rfc3161_timestamps[:_MOST] if data is not None else ()):
+    for timestamp in data.rfc3161_timestamps[:_MOST] if data is not None else ():
         for root in roots:
             try:
                 response = decode_timestamp_response(bytes(timestamp.signed_timestamp))

@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..command.errors import BadInput
-from ..command.inputs import DryRunInputs, RegistryInputs, SignerName, StrictInputs, VersionInputs, VersionNumber
+from ..command.inputs import (
+    DryRunInputs,
+    PublicKeyFile,
+    RegistryInputs,
+    SignerName,
+    StrictInputs,
+    VersionInputs,
+    VersionNumber,
+)
 from ..command.report import Finding, Report, Severity, counted
 from ..command.step import Doc, Matching, OneRun, Step, Words
 from ..command.wording import option, step_call
@@ -46,9 +54,7 @@ class Inputs(RegistryInputs, VersionInputs, StrictInputs, DryRunInputs):
             " `public-key`."
         ),
     ] = ()
-    public_key: Annotated[
-        Path | None, OneRun(), Doc("File of the public key of `signer` in PEM, with which its signatures are verified.")
-    ] = None
+    public_key: PublicKeyFile = None
     sigstore: Annotated[
         str | None,
         OneRun(),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..command.errors import BadInput
-from ..command.inputs import RegistryInputs, SignerName, StrictInputs
+from ..command.inputs import PublicKeyFile, RegistryInputs, SignerName, StrictInputs
 from ..command.report import Report
 from ..command.step import Doc, OneRun, Step
 from ..command.wording import joined, option
@@ -31,11 +31,7 @@ class Inputs(RegistryInputs, StrictInputs):
         OneRun(),
         Doc("What to verify: models:/NAME@ALIAS, models:/NAME/NUMBER, an image, or the folder of a downloaded model."),
     ]
-    public_key: Annotated[
-        Path | None,
-        OneRun(),
-        Doc("File of the only public key that is trusted, in PEM; by default the trust settings of the project."),
-    ] = None
+    public_key: PublicKeyFile = None
     attestations: Annotated[
         Path | None,
         OneRun(),

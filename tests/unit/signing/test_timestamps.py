@@ -53,7 +53,9 @@ def test_an_expired_certificate_counts_with_the_time_at_which_it_signed(signers:
     garbage = bundle.replace(stamps["rfc3161Timestamps"][0]["signedTimestamp"], base64.b64encode(b"none").decode())
     trusted = signers.trusting(authorities=("authority",), clocks=("clock",))
 
-    found = [one.problem for one in signers.program.verify((bundle, without, swapped, later, strange, garbage), trusted)]
+    found = [
+        one.problem for one in signers.program.verify((bundle, without, swapped, later, strange, garbage), trusted)
+    ]
     nobody = signers.program.verify((bundle,), signers.trusting(authorities=("authority",)))[0].problem
 
     assert "" == found[0]

@@ -10,7 +10,8 @@ from ...command.wording import joined, option
 from ...core.lock.own_group import KEY_SERVICES, key_service_group
 from ...core.security.child_environment import SIGNING_PIN
 from ...tools.project.files import leads_out, repository_of
-from ...tools.signing.external_key import KeyElsewhere, ServiceKey, SignerProgram
+from ...tools.signing.external_key import ServiceKey, SignerProgram
+from ...tools.signing.signer import KeyElsewhere
 from ...tools.toolbox import Tools
 from ..image.group_environment import group_environment
 
@@ -29,9 +30,7 @@ def key_elsewhere(signer: tuple[str, ...], public_key: str, project: Path, tools
     if uri is not None and not others and not Path(first).exists():
         return _service_key(first, uri[1], public_key, tools)
     program = _program(first, project, tools)
-    return SignerProgram(
-        argv=(str(program), *others), runner=tools.runner, host=tools.host, say=tools.console.foreign
-    )
+    return SignerProgram(argv=(str(program), *others), runner=tools.runner, host=tools.host, say=tools.console.foreign)
 
 
 def _service_key(uri: str, scheme: str, public_key: str, tools: Tools) -> ServiceKey:
@@ -50,9 +49,7 @@ def _service_key(uri: str, scheme: str, public_key: str, tools: Tools) -> Servic
         )
     python = group_environment(key_service_group(scheme), tools.host.python, tools).python
     pin = tools.host.variables.get(SIGNING_PIN, "")
-    return ServiceKey(
-        uri=uri, public_key=public_key, pin=pin, python=python, runner=tools.runner, host=tools.host
-    )
+    return ServiceKey(uri=uri, public_key=public_key, pin=pin, python=python, runner=tools.runner, host=tools.host)
 
 
 def _program(name: str, project: Path, tools: Tools) -> Path:

@@ -16,8 +16,7 @@ from ...core.security.documents import parse_json
 from ...core.signing.statement import MODEL_CARD, SBOM, statements
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
-from ...tools.signing.external_key import ExternalKey
-from ...tools.signing.signer import PUBLIC_SIGSTORE, KeptSignatures, SigningKey, WorkflowIdentity
+from ...tools.signing.signer import PUBLIC_SIGSTORE, ExternalKey, KeptSignatures, SigningKey, WorkflowIdentity
 from ...tools.system.content import digests_in
 from ...tools.system.named_file import read_named
 from ...tools.toolbox import Tools
@@ -26,7 +25,6 @@ from ..lineage.audit import Audited
 from ..lineage.publication import publish_again
 from ..lineage.registry_client import RegistryClient
 from .attestations import add_to_store, attach_to_image, in_store, require_kept, with_image
-from .external_keys import key_elsewhere
 from .trust import PEM_LIMIT, require_json, require_pem
 from .verification import signing_program
 
@@ -85,12 +83,13 @@ def key_signer(given: KeyInputs, tools: Tools) -> SigningKey | ExternalKey:
             why=f"`signing-key` names no file, and {SIGNING_KEY} is not set",
             fix=option("signing-key", "FILE"),
         )
-    return SigningKey(
-        shown=shown, pem=pem, certificates=certificates, timestamp_authority=given.timestamp_authority
-    )
+    return SigningKey(shown=shown, pem=pem, certificates=certificates, timestamp_authority=given.timestamp_authority)
 
 
 def _external_key(given: KeyInputs, certificates: str, tools: Tools) -> ExternalKey:
+    # No other part of signing needs it.
+    from .external_keys import key_elsewhere  # noqa: PLC0415
+
     if given.file is not None:
         raise BadInput(
             what="`signer` signs without a file of a key",

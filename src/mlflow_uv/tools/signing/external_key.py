@@ -5,39 +5,17 @@ from collections.abc import Callable
 from dataclasses import field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
 from ...command.errors import ToolFailed
 from ...command.host import Host
 from ...core.security.child_environment import for_signer
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.process import Command, Runner
-from .program import RefusedRequest, SigningInterpreter
+from .signer import RefusedRequest, SigningInterpreter
 
 # Of one signature: a device may wait for somebody to touch it.
 PROGRAM_TIMEOUT_S = 120.0
 _LONGEST = 8192  # characters of a signature in Base64
-
-
-class KeyElsewhere(Protocol):
-    """What signs with a key that this program does not have."""
-
-    @property
-    def shown(self) -> str:
-        """Where the key is, for messages."""
-
-    def signatures(self, contents: tuple[str, ...]) -> tuple[str, ...]:
-        """A signature of each text in Base64, as ASN.1 in DER for ECDSA. Raises ToolFailed, ToolMissing."""
-
-
-@lazy_dataclass
-class ExternalKey:
-    """What signs, the public key to which its key must belong, and the certificates for it, both in PEM."""
-
-    signer: KeyElsewhere
-    public_key: str
-    certificates: str = ""
-    timestamp_authority: str = ""
 
 
 @lazy_dataclass

@@ -1,20 +1,23 @@
 """Runs the standalone program that signs and verifies, in an environment with sigstore and model-signing."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
-from ...command.errors import BadInput
+from ...command.errors import BadInput, ToolFailed
 from ...command.host import Host
 from ...core.security.child_environment import for_server
+from ...core.security.documents import parse_json
 from ...core.security.kept_variables import of_machine
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..system.process import Runner
-from .external_key import ExternalKey
-from .program import RefusedRequest, SigningInterpreter
+from ..system.process import Command, Runner
 
+SIGNING = Path(__file__).parents[2] / "signing"
 PUBLIC_SIGSTORE = "public"
+_TIMEOUT_S = 600.0
 
 
 @lazy_dataclass
@@ -27,6 +30,27 @@ class SigningKey:
 
     shown: str
     pem: str = field(repr=False)
+    certificates: str = ""
+    timestamp_authority: str = ""
+
+
+class KeyElsewhere(Protocol):
+    """What signs with a key that this program does not have."""
+
+    @property
+    def shown(self) -> str:
+        """Where the key is, for messages."""
+
+    def signatures(self, contents: tuple[str, ...]) -> tuple[str, ...]:
+        """A signature of each text in Base64, as ASN.1 in DER for ECDSA. Raises ToolFailed, ToolMissing."""
+
+
+@lazy_dataclass
+class ExternalKey:
+    """What signs, the public key to which its key must belong, and the certificates for it, both in PEM."""
+
+    signer: KeyElsewhere
+    public_key: str
     certificates: str = ""
     timestamp_authority: str = ""
 
@@ -101,6 +125,44 @@ class VerifiedBundle:
     problem: str
     statement: str = ""
     stranger: bool = False
+
+
+class RefusedRequest(Exception):
+    """The program does not do what it is asked to do; the message says why."""
+
+
+@lazy_dataclass
+class SigningInterpreter:
+    """An interpreter with the packages of a request, and the variables that it gets."""
+
+    python: Path
+    runner: Runner
+    variables: Mapping[str, str] = field(repr=False)
+
+    def ask(self, request: Mapping[str, object], *, secrets: tuple[str, ...]) -> Mapping[str, Any]:
+        """
+        Return the answer to a request, which is on standard input alone; `secrets` are masked in what is printed.
+
+        Raises RefusedRequest, ToolFailed.
+        """
+        with TemporaryDirectory(prefix="mlflow-uv-signing-") as scratch:
+            response = Path(scratch) / "response.json"
+            command = Command(
+                argv=(str(self.python), "-I", "-B", str(SIGNING), str(response)),
+                folder=Path(scratch),
+                variables=self.variables,
+                stdin=json.dumps(request),
+                timeout_s=_TIMEOUT_S,
+                secrets=secrets,
+            )
+            done = self.runner.run(command)
+            if done.code != 0 or not response.is_file():
+                raise ToolFailed(what="the program that signs and verifies failed", why=done.last_line)
+            answer = parse_json(response.read_bytes())
+        if "refused" in answer:
+            raise RefusedRequest(str(answer["refused"]))
+        value: Mapping[str, Any] = answer["value"]
+        return value
 
 
 @lazy_dataclass

@@ -44,9 +44,7 @@ def test_a_program_outside_of_the_checkout_signs(checkout: Path, tmp_path: Path)
     program = executable(tmp_path / "bin" / "my signer")
     job = tools(checkout / "wine", PATH=f":.:{tmp_path / 'bin'}")
 
-    found = [
-        key_elsewhere((name, "--key", "a b"), PUBLIC, Path(), job) for name in (str(program), "my signer")
-    ]
+    found = [key_elsewhere((name, "--key", "a b"), PUBLIC, Path(), job) for name in (str(program), "my signer")]
 
     assert [(str(program), "--key", "a b")] * 2 == [cast("SignerProgram", one).argv for one in found]
 

@@ -1,4 +1,4 @@
-"""Tests that a key elsewhere signs: a program, a device behind PKCS#11, and AWS KMS."""
+"""Tests that a device behind PKCS#11 signs, and AWS KMS."""
 
 import base64
 import json
@@ -16,8 +16,8 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.command.host import Host
-from mlflow_uv.tools.signing.external_key import ExternalKey, KeyElsewhere, ServiceKey, SignerProgram
-from mlflow_uv.tools.signing.signer import KeptSignatures, SignedStatements
+from mlflow_uv.tools.signing.external_key import ServiceKey
+from mlflow_uv.tools.signing.signer import ExternalKey, KeptSignatures, SignedStatements, TrustedKeys
 from mlflow_uv.tools.system.process import SystemRunner
 from tests.conftest import missing
 from tests.sharing import SharedFolder
@@ -26,8 +26,6 @@ from tests.signers import Signers, group_python
 pytestmark = pytest.mark.installs
 
 PIN = "739-secret-pin"
-# Signs what it reads with a key file, as a user would write it around the command of any vault.
-PROGRAM = "#!/bin/sh\nopenssl dgst -sha256 -sign '{key}' | base64\n"
 # Prints what in a response is not as botocore describes it.
 SHAPES = """
 import json, sys
@@ -46,23 +44,10 @@ def host(folder: Path, **variables: str) -> Host:
     return Host.of({"PATH": os.environ["PATH"], "HOME": str(folder), **variables}, folder=folder, python=Path("python"))
 
 
-def sign(signers: Signers, signer: KeyElsewhere, public_key: str, model: Path, **more: Any) -> SignedStatements:
+def sign(signers: Signers, signer: ServiceKey, public_key: str, model: Path) -> SignedStatements:
     """Sign one statement and the files of a model."""
-    key = ExternalKey(signer=signer, public_key=public_key, certificates=more.get("certificates", ""))
-    kept = KeptSignatures(bundles=more.get("earlier", ()), model_signature=more.get("earlier_model", ""))
-    return signers.program.sign_elsewhere(("{}",), key, model, ignored=(), earlier=kept)
-
-
-def program(folder: Path, text: str, said: list[str], *, timeout_s: float = 60.0, **variables: str) -> SignerProgram:
-    """A program with this text; what it says on standard error is collected."""
-    file = folder / "a signer"
-    file.write_text(text)
-    file.chmod(0o755)
-    caller = {"PATH": os.environ["PATH"], **variables}
-    return SignerProgram(
-        argv=(str(file),), runner=SystemRunner(caller), host=host(folder, **variables), say=said.append,
-        timeout_s=timeout_s,
-    )  # fmt: skip
+    key, nothing = ExternalKey(signer=signer, public_key=public_key), KeptSignatures(bundles=(), model_signature="")
+    return signers.program.sign_elsewhere(("{}",), key, model, ignored=(), earlier=nothing)
 
 
 @pytest.fixture
@@ -72,85 +57,6 @@ def model(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "model.pkl").write_text("weights")
     return folder
-
-
-def test_a_program_signs_and_is_not_asked_for_what_it_signed(signers: Signers, model: Path, tmp_path: Path) -> None:
-    """
-    The bundles are those of its key, and OpenSSF's own command verifies the model; with a certificate as well.
-    """
-    signer = program(tmp_path, PROGRAM.format(key=signers.folder / "leaf.pem"), [])
-    public, certificate = signers.text("leaf.pub"), signers.text("leaf.crt")
-
-    signed = sign(signers, signer, public, model)
-    certified = sign(signers, signer, public, model, certificates=certificate)
-    silent = program(tmp_path, "#!/bin/sh\nexit 9\n", [])
-    again = sign(signers, silent, public, model, earlier=signed.bundles, earlier_model=signed.model_signature)
-    (tmp_path / "model.sig").write_text(signed.model_signature)
-    verified = subprocess.run(
-        (signers.program.python.with_name("model_signing"), "verify", "key", "--public_key",
-         signers.folder / "leaf.pub", "--signature", tmp_path / "model.sig", model),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-    by_key = signers.program.verify((*signed.bundles, signed.model_signature), signers.trusting("leaf"))
-    by_name = signers.program.verify(certified.bundles, signers.trusting(authorities=("authority",)))
-    assert ["", "", ""] == [one.problem for one in (*by_key, *by_name)]
-    assert (signed, 0) == (again, verified.returncode), verified.stderr
-    assert certified.signer.startswith("release@example.com (key ")
-
-
-@pytest.mark.parametrize(
-    ("text", "error", "why"),
-    [
-        (PROGRAM.format(key="{second}"), BadInput, "what it returned is not a signature of the key "),
-        ("#!/bin/sh\necho '::set-output name=x::y'\n", ToolFailed, "is not one signature in Base64"),
-        ("#!/bin/sh\necho $VAULT_TOKEN\n", ToolFailed, "is not one signature in Base64"),
-        ("#!/bin/sh\necho AAAA\n", BadInput, "what it returned is not a signature of the key "),
-        ("#!/bin/sh\n", ToolFailed, "is not one signature in Base64"),
-        ("#!/bin/sh\necho token $VAULT_TOKEN is denied >&2; exit 3\n", ToolFailed, "it ended with exit code 3"),
-        ("#!/bin/sh\nsleep 900 & wait\n", ToolFailed, "it was stopped"),
-    ],
-)
-def test_a_program_that_signs_something_else_signs_nothing(
-    signers: Signers, model: Path, tmp_path: Path, text: str, error: type[Exception], why: str
-) -> None:
-    """
-    With another key, without a signature, or never; what it prints on standard output is not shown.
-
-    A secret of the caller is masked in its messages.
-    """
-    said: list[str] = []
-    text = text.replace("{second}", str(signers.folder / "second.pem"))
-    hangs = "sleep" in text
-    signer = program(tmp_path, text, said, timeout_s=1.0 if hangs else 60.0, VAULT_TOKEN="hvs.CAESIJ")
-
-    with pytest.raises(error) as raised:
-        sign(signers, signer, signers.text("first.pub"), model)
-
-    shown = f"{raised.value}{said}"
-    assert (True, False, False) == (why in shown, "hvs.CAESIJ" in shown, "::set-output" in shown), shown
-    assert ["token *** is denied"] == said or "denied" not in text
-
-
-def test_a_program_gets_no_key_of_ours_and_no_credentials_of_the_store(
-    signers: Signers, model: Path, tmp_path: Path
-) -> None:
-    """
-    It gets what it needs to log in to a service.
-    """
-    text = f"#!/bin/sh\nenv > '{tmp_path}/seen'\n" + PROGRAM.format(key=signers.folder / "first.pem").partition("\n")[2]
-    signer = program(
-        tmp_path, text, [], MLFLOW_UV_SIGNING_KEY="k", MLFLOW_TRACKING_PASSWORD="p", PYTHONPATH="/evil",
-        VAULT_TOKEN="v", ACTIONS_ID_TOKEN_REQUEST_TOKEN="r", GITHUB_ENV="/tmp/e", MLFLOW_UV_SIGNING_PIN="n",
-    )  # fmt: skip
-
-    sign(signers, signer, signers.text("first.pub"), model)
-
-    seen = {line.partition("=")[0] for line in (tmp_path / "seen").read_text().splitlines()}
-    assert {"VAULT_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PATH"} <= seen
-    assert set() == seen & {
-        "MLFLOW_UV_SIGNING_KEY", "MLFLOW_UV_SIGNING_PIN", "MLFLOW_TRACKING_PASSWORD", "PYTHONPATH", "GITHUB_ENV",
-    }  # fmt: skip
 
 
 def test_a_device_signs_by_pkcs11(signers: Signers, model: Path, tmp_path: Path, shared: SharedFolder) -> None:
@@ -187,11 +93,10 @@ def test_a_device_signs_by_pkcs11(signers: Signers, model: Path, tmp_path: Path,
     with pytest.raises(BadInput) as other:
         sign(signers, key(PIN), signers.text("first.pub"), model)
 
-    (tmp_path / "key.pub").write_text(public)
-    trusted = signers.trusting("first")
-    assert ["the key"] == [one.problem[:7] for one in signers.program.verify(signed.bundles, trusted)]
-    found = signers.program.verify((*signed.bundles, signed.model_signature), _trusting(trusted, public))
-    assert ["", ""] == [one.problem for one in found]
+    trusted = TrustedKeys(keys=(public,), authorities=(), identities=(), revoked=())
+    found = signers.program.verify((*signed.bundles, signed.model_signature), trusted)
+    (stranger,) = signers.program.verify(signed.bundles, signers.trusting("first"))
+    assert (["", ""], True) == ([one.problem for one in found], stranger.stranger)
     assert "the key `hsm:7?label=release` signs nothing" in str(wrong.value)
     assert "what it returned is not a signature of the key " in str(other.value.why)
     assert PIN not in f"{key(PIN)!r}{wrong.value}{other.value}"
@@ -225,10 +130,6 @@ def test_aws_kms_signs_a_digest(signers: Signers, model: Path, tmp_path: Path, s
     )
     assert (["", ""], "") == ([one.problem for one in found], shapes.stdout.strip())
     assert "NotFoundException" in str(denied.value.why)
-
-
-def _trusting(trusted: Any, public: str) -> Any:
-    return type(trusted)(keys=(public,), authorities=(), identities=(), revoked=())
 
 
 @contextmanager
