@@ -39,10 +39,7 @@ ImageAddress = Annotated[
 PublicKeyFile = Annotated[
     Path | None,
     OneRun(),
-    Doc(
-        "File of a public key in PEM: for sign that of `signer`, for verify-chain the only one that is trusted, instead"
-        " of the trust settings of the project."
-    ),
+    Doc("File of a public key in PEM: that of `signer`, or for verify-chain the only trusted one."),
 ]
 SignerName = Annotated[
     str,
