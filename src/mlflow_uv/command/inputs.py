@@ -37,9 +37,7 @@ ImageAddress = Annotated[
     ),
 ]
 PublicKeyFile = Annotated[
-    Path | None,
-    OneRun(),
-    Doc("File of a public key in PEM: that of `signer`, or for verify-chain the only trusted one."),
+    Path | None, OneRun(), Doc("Public key of `signer`, or the only one that is trusted, in PEM.")
 ]
 SignerName = Annotated[
     str,
