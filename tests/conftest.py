@@ -47,6 +47,7 @@ SLOW = ("extended", "engine", "installs")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--extended", action="store_true", help="also run what takes a minute or more")
+    parser.addoption("--keep-pictures", action="store_true", help="keep the pictures of pages: look at each of them")
     parser.addoption("--fast", action="store_true", help="leave out what installs packages or needs an engine")
 
 
@@ -235,6 +236,15 @@ def podman_program() -> str:
 def registry_program() -> str:
     """Where a real container registry is; skips and fails as above."""
     return shutil.which("docker-registry") or missing("no registry is installed: apt-get install docker-registry")
+
+
+@pytest.fixture(scope="session")
+def browser() -> None:
+    """Skip where Debian's browser or its fonts are not installed; fails as above."""
+    fonts = (Path("/usr/share/fonts/truetype") / name for name in ("dejavu", "liberation"))
+    if not all(map(shutil.which, ("chromium", "pdftoppm"))) or not all(folder.is_dir() for folder in fonts):
+        packages = "chromium fonts-dejavu-core fonts-liberation poppler-utils"
+        missing(f"the browser of the pictures is not installed: apt-get install {packages}")
 
 
 @pytest.fixture(scope="session")

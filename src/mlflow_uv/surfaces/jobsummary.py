@@ -27,6 +27,7 @@ _HEADING = 160  # characters of a heading; a longer text is a paragraph
 _RESULT = 20_000  # characters of a result that is shown; a longer one is in the log alone
 _CALLOUTS = 3  # errors that are shown on top; the others are in the table of findings
 _IDENTITY = 24  # characters of a short identity
+_COLUMNS = 5  # of the chain, as many as a page has space for
 _ROWS = 20  # rows of a table that is not folded
 _CLOSED = "\n</details>\n\n"
 
@@ -80,10 +81,21 @@ class JobSummary:
             yield from self._chain(report.chain)
 
     def _chain(self, links: Sequence[ChainLink]) -> Iterator[str]:
-        """One column for each link: its mark and name, and below its short identity."""
-        yield self._row(*(f"{shown.mark.value}\N{NO-BREAK SPACE}{shown.name}" for shown in links))
-        yield f"|{':-:|' * len(links)}\n"
-        yield f"{self._row(*(_shortened(shown.identity) for shown in links))}\n"
+        """One cell for each link: its mark and name, and below its short identity; a wider table would be cut off."""
+        cells = [self._cell(shown) for shown in links]
+        columns = min(len(cells), _COLUMNS)
+        for at in range(0, len(cells), columns):
+            row = cells[at : at + columns]
+            yield f"| {' | '.join(row + [''] * (columns - len(row)))} |\n"
+            if not at:
+                yield f"|{':-:|' * columns}\n"
+        yield "\n"
+
+    def _cell(self, shown: ChainLink) -> str:
+        identity = _shortened(shown.identity)
+        label = f"{shown.mark.value}\N{NO-BREAK SPACE}{shown.name}"
+        name = f"<strong>{self._inline(label)}</strong>"
+        return f"{name}<br>{self._inline(identity)}" if identity else name
 
     def _of_finding(self, finding: Finding) -> Iterator[str]:
         place = self.place(finding.path, finding.line) if finding.path is not None else ""

@@ -88,9 +88,9 @@ def test_a_summary_goes_from_the_verdict_to_the_details() -> None:
 
 <sub><code>mlflow-uv release</code> · 1 s · released model m-1, version 4 of wine</sub>
 
-| ✓ commit | ? answers | · image |
+| <strong>✓ commit</strong><br><code>62d50ce</code> | <strong>? answers</strong> | \
+<strong>· image</strong><br><code>…anisation/wine:4-62d50ce</code> |
 |:-:|:-:|:-:|
-| <code>62d50ce</code> |  | <code>…anisation/wine:4-62d50ce</code> |
 
 #### What changed since the champion
 
@@ -160,3 +160,16 @@ def test_a_long_table_of_changes_is_folded_and_a_long_verdict_is_a_paragraph() -
 
     assert text.startswith(f"### ✓ mlflow-uv export\n\n{'word ' * 40}\n\n")
     assert "<summary>Packages that differ (21 rows)</summary>\n" in text
+
+
+def test_a_long_chain_has_rows_so_that_no_link_is_cut_off() -> None:
+    """
+    The last links break most often, and a wide table hides them; every row has all columns.
+    """
+    links = tuple(ChainLink(name=f"link-{number}", mark=Mark.HOLDS) for number in range(9))
+
+    text = summary_for("release").of_report(Report(outputs=None, summary="done", chain=links), {})
+
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert ([6, 6, 6], "|:-:|:-:|:-:|:-:|:-:|") == ([row.count("|") for row in rows], rows[1])
+    assert [f"link-{number}" in rows[0 if number < 5 else 2] for number in range(9)] == [True] * 9

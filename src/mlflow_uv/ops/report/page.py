@@ -12,7 +12,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 LIMIT = 300_000  # bytes of the file
 _LOWEST = 1.5  # share of a column that is not empty
-_TEXT = 300  # characters of one value
+_TEXT = 1_000  # characters of one value
 _ROWS = (400, 100, 20, 5, 0)  # rows that are shown of a table: the first number with which the page is small enough
 
 

@@ -67,7 +67,7 @@ def version_report(audit: Audited, comparison: ChampionComparison | None, regist
         tables=(*_tables(audit), *_licences(audit, tools)),
         facts=tuple(_facts(audit)),
         pages=pages_about(record, registry) if record else (),
-        commands=tuple(_commands(audit)),
+        commands=tuple(_commands(audit, servable="image" not in broken)),
         written=datetime.fromtimestamp(tools.clock.date_s(), UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     return VersionReport(page=page, links=links, chain=chain)
@@ -188,11 +188,11 @@ def _facts(audit: Audited) -> Iterator[PageFact]:
         yield PageFact(name="tested in", value=record.answers.served_by, code=False)
 
 
-def _commands(audit: Audited) -> Iterator[PageFact]:
-    """Yield commands that work on any machine that reaches the registry."""
+def _commands(audit: Audited, *, servable: bool) -> Iterator[PageFact]:
+    """Yield commands that work on any machine that reaches the registry; a broken image is not to be served."""
     uri = f"models:/{audit.name}/{audit.version}"
     record = audit.record
-    if record is not None and record.image is not None and record.image.digest:
+    if servable and record is not None and record.image is not None and record.image.digest:
         yield PageFact(name="serve it", value=serve_command(record, address_of(record.image)))
     yield PageFact(name="load it", value=f"mlflow.pyfunc.load_model({uri!r})")
     yield PageFact(name="verify its chain", value=shlex.join(("mlflow-uv", "audit", uri)))

@@ -143,6 +143,17 @@ def test_a_broken_link_is_in_the_verdict_with_its_reason_in_the_chain() -> None:
     assert "Layers of the image" not in {chart.title for chart in report.page.charts}
 
 
+def test_a_broken_image_is_not_offered_to_be_served() -> None:
+    """
+    The command would start what was not released; another broken link leaves it there.
+    """
+    broken = (replace(BROKEN, link="image"), BROKEN)
+
+    pages = [version_report(audit_of(HOLDS, check), None, registry_with(None)).page for check in broken]
+
+    assert [False, True] == ["serve it" in {command.name for command in page.commands} for page in pages]
+
+
 @pytest.mark.parametrize("record", [None, replace(RECORD, image=None)], ids=["no record", "no image"])
 def test_what_a_version_does_not_have_is_left_out(record: Record | None) -> None:
     """

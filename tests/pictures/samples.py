@@ -1,0 +1,264 @@
+"""The job summary, the comment and the report of releases that went well, failed, stopped halfway or are hostile."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import starmap
+
+from markdown_it import MarkdownIt
+
+from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.command.report import ChainLink, Finding, Mark, Report, Severity, Table, TableKind, Timing, WebLink
+from mlflow_uv.core.lock_difference.changes import ChangeKind, PackageChange, PackageUse
+from mlflow_uv.core.lock_difference.comment import comment_of
+from mlflow_uv.core.lock_difference.comparison import (
+    LockChange,
+    LockComparison,
+    RepositoryComparison,
+    TargetComparison,
+    TargetProblem,
+)
+from mlflow_uv.core.lock_difference.lock_update import LockHunk, LockUpdate
+from mlflow_uv.ops.report.page import Histogram, PageFact, PageLink, ReportPage, bar_chart, histogram, render_page
+from tests.pictures.browser import HERE, Screen
+from tests.runner import summary_for
+
+GITHUB = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+HOSTILE = (
+    "wine-with-a-name-that-" + "never-" * 12 + "ends\u202egnorw si siht\u202c **bold** <img src=x onerror=alert(1)>"
+    " | cell | </details> [link](https://evil.example) @everyone #1 `code` 模型 نموذج"
+)
+NAMES = ("commit", "lock", "selection", "requirements", "model", "version", "image", "answers", "alias")
+IDENTITIES = ("62d50ce", "0dae706", "", "1f136cc", "560fe2e", "wine 4", "ghcr.io/acme/wine:4-62d50ce", "", "candidate")
+STEPS = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
+CHANGED = Table(
+    title="packages that differ",
+    columns=("package", "champion", "candidate"),
+    rows=(("numpy", "2.4.1", "2.4.6"), ("scikit-learn", "1.8.0", "1.9.2"), ("polars", "none", "1.31.0")),
+    kind=TableKind.CHANGES,
+)
+FIGURES = Table(
+    title="figures that differ",
+    columns=("figure", "champion", "candidate", "difference"),
+    rows=(("image size", "282.0 MB", "291.4 MB", "↑ +9.4 MB"), ("p95 latency", "8.4 ms", "7.9 ms", "↓ −0.5 ms")),
+    kind=TableKind.CHANGES,
+)
+GATES = Table(
+    title="Gates",
+    columns=("Gate", "", "Numbers"),
+    rows=(
+        ("accuracy >= champion - 0.01", "✓ holds", "0.983 against 0.979"),
+        ("latency_p95_ms <= 20", "✗ fails", "24.1 is more than 20"),
+    ),
+)
+LAYERS = Table(
+    title="Image", columns=("layer", "size"), rows=(("base image", "110.0 MB"), ("packages", "169.0 MB")),
+    kind=TableKind.DETAILS,
+)  # fmt: skip
+
+
+def chain_of(broken: int = len(NAMES), *, name: str = "") -> tuple[ChainLink, ...]:
+    """The chain up to a link that is broken; nothing is made after it."""
+    marks = [Mark.HOLDS if at < broken else Mark.BROKEN if at == broken else Mark.MISSING for at in range(len(NAMES))]
+    return tuple(
+        ChainLink(name=link, mark=mark, identity=(name or identity) if mark is not Mark.MISSING else "")
+        for link, identity, mark in zip(NAMES, IDENTITIES, marks, strict=True)
+    )
+
+
+def timings(number: int) -> tuple[Timing, ...]:
+    """The times of the first steps."""
+    return tuple(Timing(step=step, seconds=1.7 * at, summary=f"done {at}") for at, step in enumerate(STEPS[:number]))
+
+
+GOOD: Report[None] = Report(
+    outputs=None,
+    summary="released model m-e0e01a16, version 4 of wine",
+    verdict="wine version 4 is ready as candidate",
+    chain=chain_of(),
+    findings=(
+        Finding(rule="r", severity=Severity.WARNING, what="the name `wine:latest` is in use", fix="another one"),
+    ),
+    tables=(CHANGED, FIGURES, GATES, LAYERS),
+    timings=timings(7),
+    advice=("serve it: docker run --rm --publish 8080:8080 ghcr.io/acme/wine@sha256:0dae706c",),
+    links=(
+        WebLink(title="Version 4", address="https://mlflow.test/#/models/wine/versions/4"),
+        WebLink(title="Run", address="https://mlflow.test/#/experiments/1/runs/ab"),
+    ),
+)
+
+
+def failed(summary: str, broken: int, *, name: str = "") -> Report[None]:
+    """What a release that stopped has done before."""
+    return replace(GOOD, summary=summary, verdict=f"nothing was released: {name or 'the image answers otherwise'}",
+                   chain=chain_of(broken, name=name), tables=(LAYERS,), findings=(), links=GOOD.links[:1], advice=(),
+                   timings=timings(broken))  # fmt: skip
+
+
+def of_error(done: Report[None], what: str, why: str, fix: str) -> str:
+    """The summary of a step that ended without a result."""
+    error = ToolFailed(what=what, why=why, fix=fix)
+    error.so_far = done
+    return summary_for("release").of_error(error, {"project": "models/wine"})
+
+
+def summaries() -> dict[str, str]:
+    """The job summaries as Markdown."""
+    hostile = replace(
+        GOOD,
+        verdict=HOSTILE,
+        summary=HOSTILE,
+        chain=chain_of(name=HOSTILE),
+        findings=(Finding(rule="r", what=HOSTILE, why=HOSTILE, fix=HOSTILE, severity=Severity.WARNING),),
+        tables=(replace(CHANGED, title=HOSTILE, columns=("package", HOSTILE), rows=((HOSTILE, HOSTILE),)),),
+        links=(WebLink(title=HOSTILE, address="https://mlflow.test/"),),
+        advice=(HOSTILE,),
+    )
+    return {
+        "good": summary_for("release").of_report(GOOD, {"project": "models/wine"}),
+        "failed": of_error(
+            failed("stopped by smoke-test", 7),
+            "the image predicts otherwise than training",
+            "request 3 of 42: `quality` is 5.21 instead of 5.94, which is more than the tolerance of 1e-06",
+            "mlflow-uv verify models:/wine/4",
+        ),
+        "half": of_error(
+            failed("cancelled in build-image", 6), "the release was cancelled", "the job has a limit of 30 minutes",
+            "mlflow-uv release, which resumes with build-image",
+        ),
+        "hostile": summary_for("release").of_report(hostile, {"project": HOSTILE}),
+    }  # fmt: skip
+
+
+def comments() -> dict[str, str]:
+    """The comments on pull requests as Markdown."""
+    packages = (
+        PackageChange(name="numpy", kind=ChangeKind.UPDATED, before="2.4.1", after="2.4.6", use=PackageUse.SERVED),
+        PackageChange(name="polars", kind=ChangeKind.ADDED, after="1.31.0", use=PackageUse.SERVED),
+        PackageChange(name="joblib", kind=ChangeKind.REMOVED, before="1.5.2", use=PackageUse.SERVED),
+        PackageChange(name="pytest", kind=ChangeKind.ADDED, after="9.2.0", use=PackageUse.DEVELOPMENT),
+    )
+    target = TargetComparison(
+        target="linux-x86_64-py3.11", packages_before=86, packages_after=87,
+        bytes_before=271_000_000, bytes_after=303_400_000,
+    )  # fmt: skip
+    lock = LockComparison(path="models/wine/uv.lock", change=LockChange.CHANGED, packages=packages, targets=(target,))
+    good = RepositoryComparison(
+        base="a" * 40, head="b" * 40, pull_request=3, head_of_pull_request="b" * 40, yanked_checked=True, locks=(lock,)
+    )
+    hunk = LockHunk(first_line=41, lines=(' name = "numpy"', '-version = "2.4.1"', '+version = "2.4.6"'))
+    moved = replace(packages[0], kind=ChangeKind.INDEX, source_before="https://a.test", source_after="https://b.test")
+    problem = TargetProblem(package="numpy", version="2.4.6", method="built from source")
+    warned = replace(lock, packages=(moved, replace(packages[1], yanked=True)),
+                     targets=(replace(target, problems=(problem,)),))  # fmt: skip
+    reason = "the lock of the head cannot be compared: it is not TOML (line 7)"
+    unreadable = replace(lock, change=LockChange.UNREADABLE, packages=(), targets=(), note=reason)
+    hostile = replace(lock, path=HOSTILE, note=HOSTILE, moved_from=HOSTILE, settings=(HOSTILE,),
+                      packages=(replace(moved, source_after=HOSTILE),))  # fmt: skip
+    return {
+        "good": comment_of(good),
+        "failed": comment_of(replace(good, locks=(warned,))),
+        "half": comment_of(replace(good, locks=(unreadable,), updates=(LockUpdate(path="uv.lock", hunks=(hunk,)),))),
+        "hostile": comment_of(replace(good, locks=(hostile,))),
+    }
+
+
+LATENCIES = (2, 41, 160, 320, 271, 154, 98, 61, 37, 22, 14, 9, 5, 3, 0, 0, 1, 0, 1)
+
+
+LICENCES = (("BSD-3-Clause", 31), ("MIT", 27), ("Apache-2.0", 19), ("Apache Software License", 4), ("PSF-2.0", 2))
+SECONDS = (0.1, 0.1, 0.2, 86.5, 0.8, 92.8, 18.2)
+IMAGE = "ghcr.io/acme/wine@sha256:" + "ab" * 32
+
+
+def report_of(broken: int = len(NAMES), *, text: str = "") -> ReportPage:
+    """The page about a version whose chain is broken at a link, with a text in place of every other."""
+    reasons = {Mark.BROKEN: text or "the registry has sha256:9c1f instead of sha256:0dae706c"}
+    whole = broken > NAMES.index("image")
+    name = NAMES[broken] if broken < len(NAMES) else ""
+    times = [(step, seconds, f"{seconds:.1f} s") for step, seconds in zip(STEPS, SECONDS, strict=True)]
+    layers = [(text or "packages", 169.0), ("base image", 110.0), ("model", 2.9), ("server", 0.4)]
+    sizes = bar_chart("Layers of the image", [(layer, size, f"{size} MB") for layer, size in layers])
+    facts = (
+        PageFact(name="registered", value="2026-11-26 20:11 UTC", code=False),
+        PageFact(name="state", value="tested", code=False),
+        PageFact(name="commit", value="62d50ce" * 6),
+        PageFact(name="uv.lock", value="0dae706c" * 8),
+        PageFact(name="Python, MLflow, uv", value="3.11.7, 3.17.2, 0.13.8"),
+        PageFact(name="image", value=text or IMAGE),
+    )
+    serving = PageFact(name="serve it", value=f"docker run --rm --publish 8080:8080 {text or IMAGE}")
+    verdict = f"wine version 4 is {f'not what was released: {name} is broken' if name else 'what was released'}"
+    return ReportPage(
+        title=f"Release report: {text or 'wine version 4'}",
+        verdict=text or verdict,
+        ok=not name,
+        chain=tuple(PageLink(link=link, reason=reasons.get(link.mark, "")) for link in chain_of(broken, name=text)),
+        champion="3" if whole else "",
+        changes=(CHANGED, FIGURES) if whole and not text else (),
+        histograms=(_latency_histogram(text),) if whole else (),
+        charts=(*((sizes,) if whole else ()), bar_chart("Times of the release", times)),
+        tables=tuple(_results(text)) if whole else (),
+        facts=facts,
+        pages=(
+            WebLink(title=text or "Version 4", address="https://mlflow.test/#/models/wine/versions/4"),
+            WebLink(title="Run", address="https://mlflow.test/#/experiments/1/runs/ab"),
+        ),
+        commands=(
+            *((serving,) if whole else ()),
+            PageFact(name="load it", value="mlflow.pyfunc.load_model('models:/wine/4')"),
+        ),
+        written="2026-11-26 20:13 UTC",
+    )
+
+
+def _latency_histogram(text: str) -> Histogram:
+    bounds = [1.26**at for at in range(len(LATENCIES))]
+    note = text or "1199 requests; p50 2.6 ms; p95 7.9 ms; p99 14.2 ms. Each column is a range of latencies in ms."
+    columns = [(f"{bound:.3g}", number, f"{number}") for bound, number in zip(bounds, LATENCIES, strict=True)]
+    return histogram("Latency under load", note, columns)
+
+
+def _results(text: str) -> Iterator[Table]:
+    ways = (("image", "✓ equal", "3.4"), ("virtualenv", "✗ different", text or "41.2"), ("conda", "? unavailable", ""))
+    yield Table(title="ways of serving", columns=("way", "result", "seconds"), rows=ways)
+    who = (text or "promotion", text or "champion", "3 → 4", text or "ada", text or "✓ accuracy 0.983")
+    columns = ("when", "what", "alias", "version", "who", "gates")
+    yield Table(title="history", columns=columns, rows=(("2026-11-26T20:12:55Z", *who),))
+    rows = tuple(starmap(_licence_row, LICENCES))
+    yield Table(title="packages by licence", columns=("licence", "packages", "names"), rows=rows)
+
+
+def _licence_row(licence: str, number: int) -> tuple[str, str, str]:
+    names = [f"package-{licence[:3].lower()}-{at} {at}.{at + 1}.0" for at in range(number)]
+    return licence, str(number), ", ".join(names)
+
+
+def page_of_markdown(text: str) -> str:
+    """Markdown as a page that looks like GitHub."""
+    html = GITHUB.render(text)
+    for kind, title in (("caution", "Caution"), ("warning", "Warning")):
+        shown = f'<blockquote class="{kind}"><p><b>{title}</b><br>'
+        html = re.sub(rf"<blockquote>\s*<p>\[!{kind.upper()}\]", shown, html)
+    style = (HERE / "github.css").read_text()
+    return f"<!doctype html><meta charset=utf-8><style>{style}</style>{html}"
+
+
+def pages() -> dict[str, tuple[str, Screen]]:
+    """Every page with what it is shown on, by the name of its picture."""
+    found = {f"summary-{name}": (page_of_markdown(text), Screen()) for name, text in summaries().items()}
+    found |= {f"comment-{name}": (page_of_markdown(text), Screen()) for name, text in comments().items()}
+    reports = {
+        "good": report_of(), "failed": report_of(NAMES.index("image")), "half": report_of(NAMES.index("version")),
+        "hostile": report_of(text=HOSTILE),
+    }  # fmt: skip
+    rendered = {name: render_page(page, secrets=()).decode() for name, page in reports.items()}
+    found |= {f"report-{name}": (page, Screen()) for name, page in rendered.items()}
+    phone = Screen(width=390)
+    return found | {
+        "report-good-dark": (rendered["good"], Screen(dark=True)),
+        "report-good-phone": (rendered["good"], phone),
+        "report-good-print": (rendered["good"], Screen(paper=True)),
+        "report-hostile-phone": (rendered["hostile"], phone),
+    }
