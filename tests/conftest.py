@@ -248,6 +248,18 @@ def browser() -> None:
 
 
 @pytest.fixture(scope="session")
+def fish_program() -> str:
+    """Where fish is; skips and fails as above."""
+    return shutil.which("fish") or missing("fish is not installed: apt-get install fish")
+
+
+@pytest.fixture(scope="session")
+def zsh_program() -> str:
+    """Where zsh is; skips and fails as above."""
+    return shutil.which("zsh") or missing("zsh is not installed: apt-get install zsh")
+
+
+@pytest.fixture(scope="session")
 def pyenv_program() -> str:
     """Where pyenv is, without which MLflow creates no virtualenv; skips where it is not installed."""
     return shutil.which("pyenv") or pytest.skip("pyenv is not installed")

@@ -26,6 +26,11 @@ _mlflow_uv() {{
 }}
 complete -o default -F _mlflow_uv mlflow-uv
 """
+# A configuration that has no completion yet has no `compdef`, which bashcompinit calls.
+_ZSH = """\
+(( $+functions[compdef] )) || { autoload -U +X compinit && compinit }
+autoload -U +X bashcompinit && bashcompinit
+"""
 
 
 def completion(shell: str) -> str:
@@ -40,7 +45,7 @@ def completion(shell: str) -> str:
         for flag, values in _choices(fields):
             choices.append(f'            "{step.name} {flag}") words="{" ".join(values)}" ;;')
     text = _BASH.format(steps=" ".join(names), flags="\n".join(flags), choices="\n".join(choices))
-    return text if shell == "bash" else f"autoload -U +X bashcompinit && bashcompinit\n{text}"
+    return text if shell == "bash" else f"{_ZSH}{text}"
 
 
 def _flags(fields: Iterable[Field]) -> Iterator[str]:
