@@ -140,8 +140,18 @@ def _trained_by(entries: Mapping[str, object]) -> dict[str, str]:
     return {
         module: command
         for command, module, function in targets
-        if any(_TRAINS.search(name.replace("-", "_").lower()) for name in (command, function))
+        if any(map(is_named_after_training, (command, function)))
     }
+
+
+def is_named_after_training(name: str) -> bool:
+    """Whether a command, a function or an entry point is named after training."""
+    return bool(_TRAINS.search(name.replace("-", "_").lower()))
+
+
+def is_named_after_other_work(name: str) -> bool:
+    """Whether it is named after what is done with a trained model."""
+    return bool(_OTHER.search(name.replace("-", "_").lower()))
 
 
 def _run_by(documents: Iterable[str]) -> dict[str, list[tuple[str, ...]]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...command.lazy_pattern import lazy_pattern
+from ...core.init.entry_points import TrainingEntryPoint, training_entry_point
 from ...core.init.training_scripts import TrainingScript, training_command, training_scripts
 from ...core.lint.locked_packages import locked_packages
 from ...core.security.size_limits import MANIFEST_LIMIT
@@ -35,7 +36,6 @@ _HEADER = lazy_pattern(
     r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*[\"']?mlflow-uv[\"']?[ \t]*\][ \t]*(#[^\r\n]*)?(\r?\n|\Z)", re.MULTILINE
 )
 _BRANCHES = "branches: [main]"  # in the templates
-_MAIN = lazy_pattern(r"^ +main:", re.MULTILINE)  # an entry point of an MLproject
 
 
 @lazy_dataclass
@@ -79,9 +79,10 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str, br
         table_of(table, "project", "scripts"),
     )
     settings = table_of(table, "tool", "mlflow-uv")
-    train = _train(scripts, below, table, files.text(posixpath.join(project, "MLproject")))
+    entry_point = _entry_point(files.text(posixpath.join(project, "MLproject")))
+    train = {"entry-point": entry_point.name} if entry_point.name else _train(scripts, below, table)
     planned: list[PlannedFile] = []
-    notes: list[str] = []
+    notes: list[str] = [] if train or not entry_point.note else [entry_point.note]
     if any(not isinstance(value, dict) for value in settings.values()):
         notes.append("pyproject.toml has [tool.mlflow-uv] already; it is not changed")
         train = {key: str(settings[key]) for key in ("train", "entry-point", "function", "model") if key in settings}
@@ -106,12 +107,14 @@ def template(name: str) -> str:
     return Path(__file__).with_name("templates").joinpath(name).read_text(encoding="utf-8")
 
 
-def _train(
-    scripts: tuple[TrainingScript, ...], below: tuple[str, ...], table: Mapping[str, Any], mlproject: str | None
-) -> dict[str, str]:
-    """The setting that says how the project trains; empty if several scripts are equally likely, or there is none."""
-    if mlproject and _MAIN.search(mlproject) and "parameters:" not in mlproject:
-        return {"entry-point": "main"}
+def _entry_point(mlproject: str | None) -> TrainingEntryPoint:
+    if mlproject is None:
+        return TrainingEntryPoint()
+    return training_entry_point(mlproject)
+
+
+def _train(scripts: tuple[TrainingScript, ...], below: tuple[str, ...], table: Mapping[str, Any]) -> dict[str, str]:
+    """The setting that says which script trains; empty if several are equally likely, or there is none."""
     if not scripts or scripts[0].score < 0 or (len(scripts) > 1 and scripts[1].score == scripts[0].score):
         return {}
     return {"train": training_command(scripts[0], frozenset(below), table_of(table, "project", "scripts"))}

@@ -145,13 +145,14 @@ def test_what_is_not_known_is_not_guessed(plan) -> None:
         ("entry_points:\n  main:\n    parameters:\n      a: path\n    command: python train.py {a}\n", ""),
     ],
 )
-def test_an_entry_point_without_parameters_is_the_training(plan, mlproject: str, train: str) -> None:
+def test_an_entry_point_that_can_be_run_as_it_is_is_the_training(plan, mlproject: str, train: str) -> None:
     """
-    One with parameters needs values that nobody knows.
+    One that requires parameters needs values that nobody knows; the plan says so.
     """
     found = plan({"pyproject.toml": MANIFEST, "MLproject": mlproject})
 
     assert (train, f'entry-point = "{train}"' in found.files[0].after) == (found.train, bool(train))
+    assert bool(train) is not any("entry point" in note for note in found.notes)
 
 
 def test_a_task_of_the_manifest_names_the_training_and_what_is_required_is_told(plan) -> None:
