@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,7 @@ from ..core.conversion.bundle_files import CHECKSUMS, REQUESTS, checksums_text, 
 from ..core.conversion.parity import ParityBudget, parity_findings, parity_table
 from ..core.conversion.refusals import help_for_difference
 from ..core.release.chain import LinkState, merge_checks, require_unbroken
+from ..core.release.digests import sha256
 from ..core.release.record import ExportedModel, Record
 from ..core.security.serve_env import require_recorded, serve_variables
 from ..ops.conversion.conversion import Conversion, ConversionPlan, convert_and_compare
@@ -36,6 +38,7 @@ from ..ops.model.recorded_files import recorded_in
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.project.files import require_new_folder
 from ..tools.system.disk_errors import disk_errors
+from ..tools.system.partial_folders import scratch_folder
 from ..tools.toolbox import Tools
 
 _NOT_ISOLATED = Finding(
@@ -124,11 +127,12 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     registry = connect(inputs, tools)
     version = version_number(registry, name, alias or number, VERSION_URI)
     with (
+        _alone(registry, f"{name} version {version}"),
         audited(registry, name=name, version=version) as audit,
-        TemporaryDirectory(prefix="mlflow-uv-export-") as scratch,
+        scratch_folder() as scratch,
     ):
         unverified = tuple(_required(audit))
-        conversion = convert_and_compare(_plan(inputs, audit, Path(scratch), tools), registry)
+        conversion = convert_and_compare(_plan(inputs, audit, scratch, tools), registry)
         budget = _budget(inputs)
         shown = f"{name} version {version}"
         findings = (
@@ -139,11 +143,20 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         exported: ExportedModel | None = None
         bundle = None
         if not inputs.dry_run and all(finding.severity is not Severity.ERROR for finding in findings):
-            exported, recorded = _logged(inputs, audit, conversion, registry, Path(scratch))
+            exported, recorded = _logged(inputs, audit, conversion, registry, scratch)
             findings = (*findings, *recorded)
             if inputs.bundle is not None:
                 bundle = _write_bundle(conversion, inputs.bundle)
     return _report(inputs, audit, conversion, exported, findings, bundle)
+
+
+@contextmanager
+def _alone(registry: RegistryClient, shown: str) -> Iterator[None]:
+    """Let one export of a version at a time run on this machine: the second one finds what the first one logged."""
+    tools = registry.tools
+    path = tools.host.state / "exports" / sha256(f"{registry.client.store.uri}\0{shown}".encode())
+    with tools.records.locked(path, waiting=lambda: tools.console.say(f"waiting for another export of {shown}")):
+        yield
 
 
 def _require_other_name(inputs: Inputs, name: str) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ...command.errors import BadInput, StepError
 from ...command.wording import step_call
@@ -19,6 +18,7 @@ from ...payloads.messages.tags import COMMIT, LOCK_DIGEST, MODEL_DIGEST, RECORD_
 from ...tools.mlflow.errors import NotInStore
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
+from ...tools.system.partial_folders import scratch_folder
 from ...tools.toolbox import Tools
 from ..image.lookup import from_identity
 from ..signing.trust import trust_of
@@ -85,13 +85,13 @@ def audited(registry: RegistryClient, *, name: str, version: str) -> Iterator[Au
 def recomputed(registry: RegistryClient, *, name: str, version: str) -> Iterator[Audited]:
     """Do the same without looking at signatures: for the step that signs. Raises ToolFailed, StoreUnreachable."""
     description = registry.client.describe_version(name, version)
-    with TemporaryDirectory(prefix="mlflow-uv-audit-") as scratch:
-        model = Path(scratch) / "model"
+    with scratch_folder() as scratch:
+        model = scratch / "model"
         registry.client.download_version(description, model)
         record: Record | None = None
         unreadable: tuple[LinkCheck, ...] = ()
         try:
-            record = record_of(registry, description, Path(scratch) / "record.json")
+            record = record_of(registry, description, scratch / "record.json")
         except RecordUnreadable as error:
             unreadable = (LinkCheck(link="record", state=LinkState.BROKEN, reason=error.reason, fix=error.fix),)
         yield Audited(
@@ -101,7 +101,7 @@ def recomputed(registry: RegistryClient, *, name: str, version: str) -> Iterator
             checks=(
                 *unreadable,
                 *_checks(registry, description, model, record),
-                *(from_exports(record, description.tags, registry, Path(scratch)) if record else ()),
+                *(from_exports(record, description.tags, registry, scratch) if record else ()),
             ),
         )
 

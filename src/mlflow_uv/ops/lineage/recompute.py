@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ...command.errors import ToolFailed, sentence
 from ...command.inputs import RecordInputs
@@ -23,6 +22,7 @@ from ...payloads.messages.tags import RECORD_DIGEST
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
+from ...tools.system.partial_folders import scratch_folder
 from ...tools.toolbox import Tools
 from ..image.lookup import from_image
 from .publication import settled
@@ -63,8 +63,8 @@ def verified_release(inputs: RecordInputs, tools: Tools) -> Iterator[RecomputedR
     if record is not in_file:
         earlier_checks = require_unbroken(_from_git(record, project, tools))
     earlier_checks += require_unbroken(_anchored(record, client))
-    with TemporaryDirectory(prefix="mlflow-uv-model-") as scratch:
-        model = Path(scratch) / "model"
+    with scratch_folder() as scratch:
+        model = scratch / "model"
         client.download_model(record.model.model_id, model)
         note_version(record.version, model)
         links = (*from_model(record, model), *from_image(record, tools), *from_verification(record))

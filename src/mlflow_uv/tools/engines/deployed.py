@@ -5,13 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from ...command.errors import ToolFailed
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..system.partial_folders import scratch_folder
 from ..system.process import Command, Completed
 from .client import Client
 from .containers import DEPLOYMENT, FACTS, PART, Container
@@ -124,16 +124,16 @@ class DeployedContainers(ABC):
 
     def write(self, name: str, path: str, text: str) -> None:
         """Write a file in the volume of a container, whether it runs or not. Raises ToolFailed."""
-        with TemporaryDirectory(prefix="mlflow-uv-deploy-") as scratch:
-            file = Path(scratch) / Path(path).name
+        with scratch_folder() as scratch:
+            file = scratch / Path(path).name
             file.write_text(text, encoding="utf-8")
             file.chmod(0o644)
             self._client.require("cp", str(file), f"{name}:{path}", what=f"`{path}` cannot be written in `{name}`")
 
     def read(self, name: str, path: str) -> str | None:
         """A file in the volume of a container, None if it is not there."""
-        with TemporaryDirectory(prefix="mlflow-uv-deploy-") as scratch:
-            file = Path(scratch) / Path(path).name
+        with scratch_folder() as scratch:
+            file = scratch / Path(path).name
             done = self._client.run("cp", f"{name}:{path}", str(file))
             return file.read_text(encoding="utf-8", errors="replace") if done.code == 0 and file.is_file() else None
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from stat import S_IRWXG, S_IRWXO, S_ISDIR
 from tempfile import TemporaryDirectory, gettempdir
@@ -46,15 +46,36 @@ def scratch_folder() -> Iterator[Path]:
     what a killed process leaves there stays.
     """
     own = Path(gettempdir()) / f"mlflow-uv-{os.getuid()}"
+    with ExitStack() as stack:
+        folder = None
+        while folder is None:
+            with suppress(FileNotFoundError):  # another process ended, and removed it as empty
+                folder = stack.enter_context(_scratch_in(own) if _is_private(own) else _scratch_beside())
+        yield folder
+
+
+def _is_private(own: Path) -> bool:
+    """Make a folder for this user alone, and say whether it is one: somebody else may have made it before."""
     with suppress(FileExistsError):
         own.mkdir(mode=0o700)
     state = own.lstat()
-    if S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & _OTHERS:
+    return S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & _OTHERS
+
+
+@contextmanager
+def _scratch_in(own: Path) -> Iterator[Path]:
+    try:
         with new_folder(own) as folder:
             yield folder
-    else:
-        with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
-            yield Path(scratch)
+    finally:
+        with suppress(OSError):  # others are in it
+            own.rmdir()
+
+
+@contextmanager
+def _scratch_beside() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
+        yield Path(scratch)
 
 
 def remove_abandoned(parent: Path, *, young_s: float = YOUNG_S) -> None:

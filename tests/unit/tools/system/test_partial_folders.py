@@ -31,6 +31,13 @@ with scratch_folder() as folder:
         time.sleep(60)
 """
 
+MANY_SCRATCHES = """
+from mlflow_uv.tools.system.partial_folders import scratch_folder
+for _ in range(200):
+    with scratch_folder() as folder:
+        (folder / "x").touch()
+"""
+
 # Says how often a file was missing until standard input ends.
 LOOKING = """
 import os, select, sys
@@ -98,13 +105,25 @@ def test_a_temporary_folder_of_a_killed_process_is_removed_by_the_next_one(tmp_p
         assert process.stdout is not None
         killed = Path(process.stdout.readline().strip())
         process.send_signal(signal.SIGKILL)
-    left = names(killed)
+    left, mode = names(killed), killed.parent.stat().st_mode & 0o777
     aged(killed)
 
     subprocess.run(argv, check=True, capture_output=True, env=variables)
 
-    assert (["half"], 0o700) == (left, killed.parent.stat().st_mode & 0o777)
-    assert ([".new-of-others", killed.parent.name], []) == (names(tmp_path), names(killed.parent))
+    assert (["half"], 0o700, [".new-of-others"]) == (left, mode, names(tmp_path))
+
+
+def test_a_temporary_folder_is_made_while_others_remove_theirs(tmp_path: Path) -> None:
+    """
+    The last one of a user removes the folder around it, in which another process is about to make one.
+    """
+    variables = {**os.environ, "TMPDIR": str(tmp_path)}
+    argv = (sys.executable, "-c", MANY_SCRATCHES)
+    processes = [subprocess.Popen(argv, env=variables) for _ in range(3)]
+
+    codes = [process.wait(60) for process in processes]
+
+    assert ([0, 0, 0], []) == (codes, names(tmp_path))
 
 
 def test_a_folder_that_others_can_write_is_not_used_for_temporary_ones(tmp_path: Path) -> None:
