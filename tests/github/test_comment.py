@@ -48,13 +48,14 @@ def test_a_fork_gets_a_comment_from_a_second_workflow(
     The first has no secret and hands over a file, also if a check fails; the second has a token and no checkout.
     """
     wheels = consumer.folder / "wheels"
-    for name in ("grape", "yeast"):
+    for name in ("grape", "yeast", "cork"):
         projects.wheel(wheels, name, "1.0")
     project = projects.project(consumer.folder, "grape", wheels=wheels)
     projects.lock(project)
     base = checkout.repository(consumer.folder)
     projects.depend_on(project, "grape", "yeast")
     projects.lock(project)
+    projects.depend_on(project, "grape", "yeast", "cork")  # the lock is out of date again
     repository = {"full_name": "fork/wine", "id": 7}
     pull = {
         "number": 3,
@@ -78,10 +79,11 @@ def test_a_fork_gets_a_comment_from_a_second_workflow(
         options=(*options, *event(tmp_path, done)),
     )
 
-    assert (["mlflow-uv target-folder"], True) == (
-        [found.title for found in checked.of("error")],
+    assert (["mlflow-uv lock-requirement-added", "mlflow-uv target-folder"], True) == (
+        sorted(found.title for found in checked.of("error")),
         commented.ok,
     ), checked.log + commented.log
     (body,) = github.bodies(3)
-    assert "### 1 package changed (1 added), 1 of them served\n" in body
+    assert "### 1 lock is out of date; 1 package changed (1 added), 1 of them served\n" in body
+    assert "\n```\nuv lock\n```\n" in body
     assert "| &#43; | <code>yeast</code> |  | 1.0 |" in body

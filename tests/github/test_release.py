@@ -51,7 +51,7 @@ def test_one_action_releases_a_project(
     wine: Consumer, root: Path, server: str, registry_host: str, actions: tuple[str, ...]
 ) -> None:
     """
-    The workflow of the README ends with a tested version on the server and a container that answered.
+    The workflow of one job ends with a tested version on the server and a container that answered.
     """
     options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions)
 
