@@ -23,6 +23,7 @@ EXAMPLES = {
     "card_folder": "reports/card of wine",
     "champion": "champion ü",
     "check_file": "reports/ml-bom.cdx.json",
+    "compression": "zstd",
     "compare_with": "other environment/.venv",
     "comparison_file": "lock comparison.json",
     "context": "mein Kontext/a",

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from mlflow_uv.command.host import Host
 from mlflow_uv.command.inputs import Serving
-from mlflow_uv.core.image.composition import composed, indexed
+from mlflow_uv.core.image.composition import Compression, composed, indexed
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.model.model_files import HASHED, LOCK, MANIFEST, WHEELS
 from mlflow_uv.core.release.commit import Commit
@@ -83,14 +83,28 @@ class TinyRelease:
         return image, base
 
     def compose_all(
-        self, base_name: str, *platforms: str, layout: Path | None = None, offer: LayerOffer = NO_OFFER
+        self,
+        base_name: str,
+        *platforms: str,
+        layout: Path | None = None,
+        offer: LayerOffer = NO_OFFER,
+        compression: Compression = Compression.GZIP,
     ) -> ReleaseImages:
         """The images for platforms (`linux/arm64`) on a base that a registry or a layout has; there is no engine."""
         self.scratch.mkdir()
         bases = [
             replace(base, layout=layout) for base in wanted_bases(base_name, platforms, self.needs, None, self.tools)
         ]
-        return compose_platforms(self.release, bases, self.needs, Serving.LOCKED, self.scratch, self.tools, offer=offer)
+        return compose_platforms(
+            self.release,
+            bases,
+            self.needs,
+            Serving.LOCKED,
+            self.scratch,
+            self.tools,
+            offer=offer,
+            compression=compression,
+        )
 
     def offer(self, layers_from: str, tag: str) -> LayerOffer:
         """The image whose layers may be taken for one that gets a tag."""

@@ -15,6 +15,7 @@ KEYS = frozenset(
         "card-folder",
         "cases",
         "champion",
+        "compression",
         "data",
         "data-function",
         "deadline",

@@ -12,6 +12,7 @@ from ..command.inputs import EngineChoice as Choice
 from ..command.report import Finding, Report, Severity
 from ..command.step import Doc, FixedInRelease, Matching, OneRun, SettingReach, Step
 from ..command.wording import Wording, joined, option
+from ..core.image.composition import Compression
 from ..core.release.record import ImageLink
 from ..ops.image.build import (
     BaseImage,
@@ -87,6 +88,10 @@ class ImageInputs(RecordInputs, EngineInputs):
         OneRun(),
         Doc("Folder with the base image of a composed image, as an OCI image layout; no registry is asked for it."),
     ] = None
+    compression: Annotated[
+        Compression,
+        Doc("Compression of the layers of a composed image; not every engine and registry takes `zstd`."),
+    ] = Compression.GZIP
     layers_from: Annotated[
         str | None,
         OneRun(),
@@ -197,6 +202,10 @@ def require_consistent(inputs: Inputs) -> None:
             why="an engine keeps the image that it builds" if written else "an engine has the base, or pulls it",
             fix=option("builder", "compose"),
         )
+    if inputs.compression is not Compression.GZIP and inputs.builder is Builder.ENGINE:
+        what = f"`compression: {inputs.compression.value}` has no effect on an image that an engine builds"
+        why = "the engine compresses its layers when it pushes them"
+        raise BadInput(what=what, why=why, fix=option("builder", "compose"))
     if inputs.builder is Builder.COMPOSE or _needs_composing(inputs):
         require_composing_inputs(_given(inputs, _OF_ENGINES))
     if inputs.push and "/" not in (inputs.image or ""):
@@ -253,6 +262,7 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
         platforms=inputs.platforms,
         serving=inputs.serving,
         layers_from=inputs.layers_from,
+        compression=inputs.compression,
         push=inputs.push,
         oci_layout=inputs.oci_layout,
     )

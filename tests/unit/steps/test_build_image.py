@@ -8,6 +8,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, ChainBroken
 from mlflow_uv.core.export.requirements import parse_requirements
+from mlflow_uv.core.image.composition import Compression
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
@@ -141,11 +142,15 @@ def test_an_image_that_is_gone_with_its_runner_is_told_when_it_is_built(
             Inputs(builder=Builder.ENGINE, base_layout=Path("x")),
             "only a composed image takes its base from an OCI layout",
         ),
+        (
+            Inputs(builder=Builder.ENGINE, compression=Compression.ZSTD),
+            "`compression: zstd` has no effect on an image that an engine builds",
+        ),
         (Inputs(builder=Builder.COMPOSE, cache_from="x"), "`cache-from` has no effect on a composed image"),
         (Inputs(builder=Builder.COMPOSE, context=Path("x")), "`context` has no effect on a composed image"),
         (Inputs(oci_layout=Path("x"), cache_to="y"), "`cache-to` has no effect on a composed image"),
     ],
-    ids=["layout", "base layout", "cache", "context", "layout and cache"],
+    ids=["layout", "base layout", "compression", "cache", "context", "layout and cache"],
 )
 def test_inputs_of_the_other_builder_are_refused(inputs: Inputs, what: str) -> None:
     """

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -32,6 +33,18 @@ CREATED = "org.opencontainers.image.created"
 EARLIEST = "1980-01-01T00:00:00Z"
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SECOND_NS = 1_000_000_000
+
+
+class Compression(Enum):
+    """How the layers of an image are compressed."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+    @property
+    def media_type(self) -> str:
+        """The media type of a layer."""
+        return GZIP_TYPE if self is Compression.GZIP else ZSTD_TYPE
 
 
 @lazy_dataclass

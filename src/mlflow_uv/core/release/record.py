@@ -83,7 +83,7 @@ class CompositionLink:
     several. Older records have one `architecture` instead; `composed_for` is either. `layers_of_base` are those of its
     `registry`, or those of an `engine`, compressed again. `version`, `created` and `source` are in the labels;
     `version` is empty if the model was not registered. `layers_from` names the image of which layers were taken, with
-    its digest; empty if all were made.
+    its digest; empty if all were made. `compression` is empty for gzip.
     """
 
     program: str
@@ -96,6 +96,7 @@ class CompositionLink:
     created: str
     source: str
     layers_from: str = ""
+    compression: str = ""
 
     @property
     def composed_for(self) -> tuple[str, ...]:
@@ -292,7 +293,7 @@ _ADDED: Mapping[str, frozenset[str]] = {
     "answers": frozenset({"ignored", "variables", "requests", "responses", "limits", "mounts"}),
     "image": frozenset({"composition"}),
 }
-_ADDED_TO_COMPOSITION = frozenset({"architectures", "architecture", "layers_from"})
+_ADDED_TO_COMPOSITION = frozenset({"architectures", "architecture", "layers_from", "compression"})
 # Links that were added later, and that many versions never have; the same applies to them.
 OPTIONAL = frozenset({"verification", "exports", "signature"})
 LINKS: Mapping[str, type] = {

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...command.errors import ToolFailed
 from ...command.report import Finding, Severity
-from ...core.image.composition import ComposedImage, LayerBlob, composed
+from ...core.image.composition import ComposedImage, Compression, LayerBlob, composed
 from ...core.image.dockerfile import MODEL_LAYER, SERVER_LAYER
 from ...core.release.digests import canonical, sha256
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...tools.layers.archive import LEVEL, compress_archive, write_layer
+from ...tools.layers.archive import compress_archive, compressor_identity, write_layer
 from ...tools.layers.cache import CachedLayer, LayerCache
 from ...tools.layers.compiler import Compiler
 from ...tools.layers.environment import environment_files, library_files
@@ -82,7 +83,7 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
         _library(parts, cache, tools),
         _environment(parts, scratch),
         *((cached.layer, cached.archive) for cached in packages.layers),
-        *_linked(libraries, parts.loader, scratch),
+        *_linked(libraries, parts, scratch),
         *parts.own,
     ]
     try:
@@ -115,42 +116,54 @@ def changed_layers(composed: Sequence[ComposedServingImage]) -> Iterator[Finding
         )
 
 
-def own_layers(context: Path, scratch: Path) -> tuple[ArchivedLayer, ...]:
+def own_layers(context: Path, scratch: Path, compression: Compression = Compression.GZIP) -> tuple[ArchivedLayer, ...]:
     """The layers of server and model, from their archives in a build context; the same ones for every platform."""
     layers = (("server", context / SERVER_LAYER), ("model", context / MODEL_LAYER))
     return tuple(
-        (compress_archive(name, archive, scratch / f"{name}.tar.gz"), scratch / f"{name}.tar.gz")
+        (compress_archive(name, archive, scratch / f"{name}.layer", compression=compression), scratch / f"{name}.layer")
         for name, archive in layers
     )
 
 
 def _environment(parts: ImageParts, scratch: Path) -> ArchivedLayer:
     """The layer of the environment without packages."""
-    out = scratch / "environment.tar.gz"
-    return write_layer("environment", environment_files(parts.python), out), out
+    out, files = scratch / "environment.layer", environment_files(parts.python)
+    return write_layer("environment", files, out, compression=parts.packages.compression), out
 
 
-def _linked(libraries: SharedLibraries, loader: Loader, scratch: Path) -> Iterator[ArchivedLayer]:
+def _linked(libraries: SharedLibraries, parts: ImageParts, scratch: Path) -> Iterator[ArchivedLayer]:
     """A layer with links to shared libraries of packages, whose folder is in the base; none without a link."""
-    if links := library_links(libraries, loader):
-        out = scratch / "shared-libraries.tar.gz"
+    if links := library_links(libraries, parts.loader):
+        out, compression = scratch / "shared-libraries.layer", parts.packages.compression
         existing = frozenset(folder for link in links for folder in link.parents)
-        yield write_layer("shared libraries", links, out, existing=existing), out
+        yield write_layer("shared libraries", links, out, existing=existing, compression=compression), out
 
 
 def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> ArchivedLayer:
     """The layer with the bytecode of the base's standard library, a function of the base and the interpreter."""
     with TemporaryDirectory(prefix="mlflow-uv-library-") as folder:
         scratch = Path(folder)
-        python, on_line = parts.packages.python, tools.console.foreign
+        python, on_line, compression = parts.packages.python, tools.console.foreign, parts.packages.compression
         compiler = Compiler.of(python, scratch / "environment", tools.uv, tools.runner, on_line)
         diff_ids = parts.base.base.config["rootfs"]["diff_ids"]
-        key = sha256(canonical(["library", FORMAT, LEVEL, diff_ids, str(parts.python.library), *compiler.identity]))
+        key = sha256(
+            canonical(
+                [
+                    "library",
+                    FORMAT,
+                    compressor_identity(compression),
+                    diff_ids,
+                    str(parts.python.library),
+                    *compiler.identity,
+                ]
+            )
+        )
         cached: CachedLayer | None = cache.find(key)
         if cached is None and parts.offered is not None:
             cached = parts.offered.take({key: _LIBRARY}).get(key)
         if cached is None:
             files = library_files(parts.base, parts.python, compiler, scratch)
             existing = parts.base.tree.folders()
-            cached = cache.add(key, lambda out: write_layer(_LIBRARY, files, out, existing=existing), {})
+            write = partial(write_layer, _LIBRARY, files, existing=existing, compression=compression)
+            cached = cache.add(key, write, {})
     return replace(cached.layer, key=key), cached.archive

@@ -7,6 +7,7 @@ from pathlib import Path
 from ...command.inputs import Serving
 from ...command.report import Finding
 from ...command.wording import joined, option
+from ...core.image.composition import Compression
 from ...core.release.record import Record
 from ...tools.engines.engine import Engine
 from ...tools.toolbox import Tools
@@ -54,6 +55,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     tools: Tools,
     *,
     offer: LayerOffer = NO_OFFER,
+    compression: Compression = Compression.GZIP,
 ) -> ReleaseImages:
     """
     Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
@@ -67,7 +69,8 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     def composition(base: WantedBase) -> Composition:
         read = read_base(base, needs, scratch / f"base-{base.architecture}", tools)
         composition = composition_of(release, needs, read, serving, tools)
-        return replace(composition, offered=offered_layers(offer, base.architecture, tools))
+        offered = offered_layers(offer, base.architecture, tools)
+        return replace(composition, offered=offered, compression=compression)
 
     compositions = tuple(map(composition, bases))
     architectures = [base.architecture for base in bases]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...command.errors import ToolFailed
-from ...command.wording import local
-from ...core.image.composition import ComposedImage, ImageIndex
+from ...command.wording import Wording, local, option
+from ...core.image.composition import ZSTD_TYPE, ComposedImage, ImageIndex
 from ...core.image.reference import image_reference
 from ...tools.engines.engine import Engine
 from ...tools.oci.pushed_blobs import PushedBlobs
@@ -46,7 +46,11 @@ def push_composed(tag: str, image: ComposedImage | ImageIndex, archives: Mapping
     try:
         pushed = tools.registries.push(tag, image, archives, known.sources(host))
     except RegistryUnanswered as error:
-        raise _push_refused(tag, error) from error
+        refused = _push_refused(tag, error)
+        if not error.denied and any(blob.media_type == ZSTD_TYPE for each in image.images for blob in each.blobs):
+            fix = Wording(option("compression", "gzip"), ", if the registry does not take layers that zstd compressed")
+            refused = ToolFailed(what=refused.what, why=refused.why, fix=fix)
+        raise refused from error
     known.add(host, reference.repository, (blob.digest for each in image.images for blob in each.blobs))
     mounted = f", {pushed.mounted / 1e6:.1f} MB are from other repositories there" if pushed.mounted else ""
     tools.console.say(f"sent {pushed.sent / 1e6:.1f} MB to {host}{mounted}")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from ...command.errors import StepError, ToolFailed
 from ...command.inputs import Serving
 from ...command.wording import Wording, joined, option
-from ...core.image.composition import ComposedImage, ImageIndex, indexed
+from ...core.image.composition import ZSTD_TYPE, ComposedImage, Compression, ImageIndex, indexed
 from ...core.image.dockerfile import MODEL
 from ...core.image.labels import BuildProvenance, image_labels
 from ...core.image.layer_grouping import MOST_LAYERS, LayerGroup, SizedPackage, grouped, sized
@@ -63,6 +63,7 @@ class Composition:
     python: str
     builds: bool = False
     offered: RegistryLayers | None = None
+    compression: Compression = Compression.GZIP
 
 
 @lazy_dataclass
@@ -100,8 +101,8 @@ def compose_release(
     """
     Compose the image of a release for each platform; `scratch` is a folder for what is not cached.
 
-    They have the same needs and the same Python. Raises BadInput for a model without a lock with hashes, ToolFailed for
-    a package without a wheel, before anything is composed, NoSpace.
+    They have the same needs, Python and compression. Raises BadInput for a model without a lock with hashes, ToolFailed
+    for a package without a wheel, before anything is composed, NoSpace.
     """
     needs = compositions[0].needs
     lock, built = _require_composable(needs, release, [composition.base for composition in compositions], tools)
@@ -118,7 +119,7 @@ def compose_release(
     work.mkdir()
     if (wheels := needs.model / model_files.WHEELS).is_dir():
         shutil.copytree(wheels, work / model_files.WHEELS, copy_function=shutil.copyfile)
-    own = own_layers(context, scratch)
+    own = own_layers(context, scratch, compositions[0].compression)
     images = []
     for at, (composition, sources) in enumerate(zip(compositions, built, strict=True)):
         base, folder = composition.base, scratch / f"platform-{at}"
@@ -133,6 +134,7 @@ def compose_release(
             indexes=indexes_for(needs, tools),
             built=sources,
             builds=composition.builds,
+            compression=composition.compression,
         )
         parts = ImageParts(
             base=base.image,
@@ -172,7 +174,7 @@ def composition_link(
     tools: Tools,
 ) -> CompositionLink:
     """Return what the digest of composed images depends on, beside the links of the record."""
-    version, provenance = release.record.version, compositions[0].provenance
+    version, provenance, compression = release.record.version, compositions[0].provenance, compositions[0].compression
     return CompositionLink(
         program=program_identity(tools.host.ours),
         uv=tools.uv.own_version() or "",
@@ -182,6 +184,7 @@ def composition_link(
         version="" if version is None else version.version,
         created=provenance.created,
         source=provenance.source,
+        compression="" if compression is Compression.GZIP else compression.value,
         layers_from=next((image.taken_from for image in composed if image.taken), ""),
     )
 
@@ -212,12 +215,13 @@ def handed_over(composed: ComposedServingImage, engine: Engine, scratch: Path) -
     """
     archive = scratch / "image.tar"
     held = engine.held_layers(parse_json(composed.image.config)["rootfs"]["diff_ids"])
-    try:
-        _load(composed, engine, archive, held=held)
-    except ToolFailed:
-        if not held:
-            raise
-        _load(composed, engine, archive, held=0)  # a layer was removed meanwhile, or the engine takes whole images only
+    with _explaining(composed, engine):
+        try:
+            _load(composed, engine, archive, held=held)
+        except ToolFailed:
+            if not held:
+                raise
+            _load(composed, engine, archive, held=0)  # a layer was removed meanwhile, or it takes whole images only
     # By its configuration, or by its manifest in engines with a containerd store.
     image = engine.image(composed.image.id) or engine.image(composed.image.digest)
     if image is None:
@@ -227,6 +231,21 @@ def handed_over(composed: ComposedServingImage, engine: Engine, scratch: Path) -
     except BaseException:
         engine.untag(image.id)
         raise
+
+
+@contextmanager
+def _explaining(composed: ComposedServingImage, engine: Engine) -> Iterator[None]:
+    """Name the compression if an engine does not load an image with layers that not every engine reads."""
+    try:
+        yield
+    except ToolFailed as error:
+        if all(blob.media_type != ZSTD_TYPE for blob in composed.image.blobs):
+            raise
+        raise ToolFailed(
+            what=f"{engine.name} does not load the image, whose layers are compressed by zstd",
+            why=error.why or error.what,
+            fix=option("compression", "gzip"),
+        ) from error
 
 
 def _load(composed: ComposedServingImage, engine: Engine, archive: Path, *, held: int) -> None:

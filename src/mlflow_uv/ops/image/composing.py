@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from ...command.inputs import Serving
 from ...command.report import Finding, Table
+from ...core.image.composition import Compression
 from ...core.image.reference import image_reference
 from ...core.release.record import ImageLink
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -37,6 +38,7 @@ class ComposeRequest:
     platforms: tuple[str, ...]
     serving: Serving
     layers_from: str | None
+    compression: Compression
     push: bool
     oci_layout: Path | None
 
@@ -78,7 +80,16 @@ def compose_and_keep(
         ExitStack() as stack,
     ):
         scratch, digest = Path(folder), ""
-        images = compose_platforms(release, bases, needs, request.serving, scratch, tools, offer=offer)
+        images = compose_platforms(
+            release,
+            bases,
+            needs,
+            request.serving,
+            scratch,
+            tools,
+            offer=offer,
+            compression=request.compression,
+        )
         composition, composed = images.compositions[images.shown], images.composed[images.shown]
         base = composition.base
         engine = None if images.native is None else engine

@@ -11,6 +11,7 @@ from ...command.errors import ChainBroken, StepError
 from ...command.inputs import Serving
 from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding
+from ...core.image.composition import Compression
 from ...core.image.labels import BuildProvenance
 from ...core.lock.install_findings import listed
 from ...core.release.chain import LinkCheck, LinkState
@@ -122,11 +123,12 @@ def _composed_again(
         created=recorded.created,
         source=recorded.source,
     )
-    python = tools.environments.interpreter(recorded.python)
+    python, compression = tools.environments.interpreter(recorded.python), _compression(recorded)
     compositions = []
     for at, architecture in enumerate(recorded.composed_for):
         base = read_recorded_base(image, architecture, needs, scratch / f"base-{at}", tools)
-        compositions.append(Composition(needs=needs, base=base, provenance=provenance, python=python))
+        composition = Composition(needs=needs, base=base, provenance=provenance, python=python, compression=compression)
+        compositions.append(composition)
     composed = compose_release(release, compositions, scratch, tools)
     images = ReleaseImages(compositions=tuple(compositions), composed=composed, native=None)
     return _Again(release=release, images=images)
@@ -151,6 +153,15 @@ def _compared(again: _Again, image: ImageLink, recorded: CompositionLink, tools:
     ):
         return _broken(reason)
     return _unverified(f"it was composed with {listed(changed)}, and what is here gives another image")
+
+
+def _compression(recorded: CompositionLink) -> Compression:
+    """How the layers were compressed. Raises ChainBroken for what does not exist."""
+    try:
+        return Compression(recorded.compression or Compression.GZIP.value)
+    except ValueError:
+        what = f"the record has a compression `{recorded.compression[:_MOST_SHOWN]}`, which does not exist"
+        raise ChainBroken("image", why=what) from None
 
 
 def _is_another_build(composed: Sequence[ComposedServingImage], different: Sequence[str]) -> bool:

@@ -6,16 +6,18 @@ import tarfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from zlib_ng import zlib_ng
 
-from ...core.image.composition import GZIP_TYPE, Blob, LayerBlob
+from ...core.image.composition import Blob, Compression, LayerBlob
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..uv.uv import EARLIEST
 
-# Of zlib-ng, whose output depends on neither processor nor operating system: docs/development/image-from-wheels.md.
+# The output of zlib-ng and zstandard depends on neither processor nor operating system, see
+# docs/development/image-from-wheels.md.
 LEVEL = 3
+_ZSTD_LEVEL = 3
 _GZIP = 31  # the window of 32 KiB, in gzip's format; its header has no time and no file name
 _WHEN = int(EARLIEST)
 _PIECE = 1 << 20
@@ -37,28 +39,42 @@ def write_layer(
     out: Path,
     *,
     existing: frozenset[PurePosixPath] = frozenset(),
+    compression: Compression = Compression.GZIP,
 ) -> LayerBlob:
     """
-    Write a layer of files at absolute paths, compressed by gzip, and return its digests.
+    Write a layer of files at absolute paths, compressed, and return its digests.
 
     The entries are sorted by path and owned by root; their folders are added, except for those that are `existing` in
     a lower layer and keep their modes and owners. Raises OSError, ValueError for a path that is relative, is not
     normal, or leads through a file of the layer.
     """
     entries = sorted((path, file) for path, file in _with_folders(files).items() if path not in existing)
-    with out.open("wb") as raw, _Digesting(raw) as stream:
+    with out.open("wb") as raw, _Digesting(raw, compression) as stream:
         with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_PIECE) as tar:
             for path, file in entries:
                 _add(tar, path, file)
         return stream.finish(name)
 
 
-def compress_archive(name: str, archive: Path, out: Path) -> LayerBlob:
+def compress_archive(name: str, archive: Path, out: Path, *, compression: Compression = Compression.GZIP) -> LayerBlob:
     """Compress a layer that another program wrote, byte for byte, and return its digests. Raises OSError."""
-    with archive.open("rb") as read, out.open("wb") as raw, _Digesting(raw) as stream:
+    with archive.open("rb") as read, out.open("wb") as raw, _Digesting(raw, compression) as stream:
         while piece := read.read(_PIECE):
             stream.write(piece)
         return stream.finish(name)
+
+
+def compressor_identity(compression: Compression) -> object:
+    """What the bytes of a compressed archive depend on beside its content and the release of the library."""
+    return LEVEL if compression is Compression.GZIP else [compression.value, _ZSTD_LEVEL]
+
+
+def _compressor(compression: Compression) -> Any:
+    if compression is Compression.GZIP:
+        return zlib_ng.compressobj(LEVEL, zlib_ng.DEFLATED, _GZIP)
+    import zstandard  # noqa: PLC0415  # few images need it
+
+    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL, threads=0).compressobj()
 
 
 def _with_folders(files: Mapping[PurePosixPath, LayerFile]) -> dict[PurePosixPath, LayerFile | None]:
@@ -97,10 +113,11 @@ def _opened(file: LayerFile) -> IO[bytes]:
 class _Digesting(io.RawIOBase, AbstractContextManager["_Digesting"]):
     """Compresses what is written to it, and digests it before and after."""
 
-    def __init__(self, raw: IO[bytes]) -> None:
+    def __init__(self, raw: IO[bytes], compression: Compression) -> None:
         super().__init__()
         self._raw = raw
-        self._compressor = zlib_ng.compressobj(LEVEL, zlib_ng.DEFLATED, _GZIP)
+        self._compression = compression
+        self._compressor = _compressor(compression)
         self._before, self._after = hashlib.sha256(), hashlib.sha256()
         self._size = 0
 
@@ -121,7 +138,9 @@ class _Digesting(io.RawIOBase, AbstractContextManager["_Digesting"]):
     def finish(self, name: str) -> LayerBlob:
         """End the archive; its digests."""
         self._store(self._compressor.flush())
-        blob = Blob(media_type=GZIP_TYPE, digest=f"sha256:{self._after.hexdigest()}", size=self._size)
+        blob = Blob(
+            media_type=self._compression.media_type, digest=f"sha256:{self._after.hexdigest()}", size=self._size
+        )
         return LayerBlob(name=name, blob=blob, diff_id=f"sha256:{self._before.hexdigest()}")
 
     def _store(self, data: bytes) -> None:

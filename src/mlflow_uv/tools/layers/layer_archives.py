@@ -1,29 +1,19 @@
 """Reads archives of layers that others wrote, within limits of size."""
 
-import gzip
 import hashlib
 import tarfile
-import zlib
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import IO, Self, cast
+from typing import Self
 
-from ...core.image.composition import GZIP_TYPE, LAYER_TYPE, Blob
+from ...core.image.composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE, Blob
+from ..system.compressed import Format, decompressing, format_of
 
 MOST_UNPACKED = 64 << 30  # bytes of all unpacked layers: compressed ones of a few megabytes could fill a disk
 # What reading an archive or a document of an image raises that is not well-formed.
-MALFORMED = (
-    ValueError,
-    LookupError,
-    TypeError,
-    RecursionError,
-    EOFError,
-    gzip.BadGzipFile,
-    zlib.error,
-    tarfile.TarError,
-)
+MALFORMED = (ValueError, LookupError, TypeError, RecursionError, EOFError, tarfile.TarError)
 MOST_PATHS = 1_000_000  # of an image; one of CUDA and Conda has half of that
 _MOST_PATH = 4096  # characters of a path, as in Linux
+_FORMATS = {GZIP_TYPE: Format.GZIP, ZSTD_TYPE: Format.ZSTD, LAYER_TYPE: Format.PLAIN}
 _PIECE = 1 << 20
 _MOST_HEADER = 1 << 20  # bytes of an extended header, which are read into memory
 # The types of headers that extend the next one: PAX, and long names of GNU tar.
@@ -57,12 +47,13 @@ def path_of(member: tarfile.TarInfo) -> PurePosixPath:
 
 def decompressed(archive: Path, blob: Blob, target: Path, most: int) -> str:
     """Unpack a layer of at most so many bytes; the digest of what is in it. Raises what is in MALFORMED, OSError."""
-    if blob.media_type not in {GZIP_TYPE, LAYER_TYPE}:
+    if blob.media_type not in _FORMATS:
         raise ValueError(f"a layer has the type {blob.media_type}, which is not supported")
+    if format_of(archive) is not _FORMATS[blob.media_type]:
+        raise ValueError(f"a layer is not compressed as its type {blob.media_type} says")
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
-    opener: Callable[[Path], IO[bytes]] = _open_gzip if blob.media_type == GZIP_TYPE else _open_plain
-    with opener(archive) as source, target.open("wb") as out:
+    with decompressing(archive) as source, target.open("wb") as out:
         while piece := source.read(_PIECE):
             size += len(piece)
             if size > most:
@@ -70,11 +61,3 @@ def decompressed(archive: Path, blob: Blob, target: Path, most: int) -> str:
             digest.update(piece)
             out.write(piece)
     return f"sha256:{digest.hexdigest()}"
-
-
-def _open_gzip(archive: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(archive))  # the caller closes it
-
-
-def _open_plain(archive: Path) -> IO[bytes]:
-    return archive.open("rb")

@@ -10,13 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from ...command.errors import ToolFailed
+from ...core.image.composition import Compression
 from ...core.image.dockerfile import VENV
 from ...core.image.layer_grouping import LayerGroup
 from ...core.release.digests import canonical, sha256
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.disk_errors import disk_errors
 from ..system.process import Runner
-from .archive import LEVEL, LayerFile, write_layer
+from .archive import LayerFile, compressor_identity, write_layer
 from .cache import CachedLayer, LayerCache
 from .compiler import Compiler
 from .laid_out import (
@@ -84,6 +85,7 @@ class WantedPackages:
     indexes: Mapping[str, str]
     built: frozenset[str] = frozenset()
     builds: bool = False
+    compression: Compression = Compression.GZIP
 
 
 @lazy_dataclass
@@ -155,7 +157,13 @@ class PackageLayers:
                 self._uv.create(environment, python=wanted.python, on_line=self._on_line)
                 laying = _Laying(self._uv, wanted, folder, self._on_line)
                 packages = laying.lay_out(environment, tuple(chain.from_iterable(g.packages for g in absent)))
-                making = _Making(packages=packages, compiler=compiler, idle=wanted.idle, scratch=folder / "bytecode")
+                making = _Making(
+                    packages=packages,
+                    compiler=compiler,
+                    idle=wanted.idle,
+                    compression=wanted.compression,
+                    scratch=folder / "bytecode",
+                )
                 # The largest first: at the end, no processor waits for one that has just begun.
                 absent.sort(key=lambda group: sum(packages[n].count for n in group.packages if n in packages))
                 absent.reverse()
@@ -182,7 +190,12 @@ class PackageLayers:
     def _key(self, group: LayerGroup, wanted: WantedPackages, compiler: Compiler) -> str:
         lines = [sorted(wanted.lines[name]) for name in group.packages]
         compiled = [name not in wanted.idle for name in group.packages]
-        ours: list[object] = [FORMAT, LEVEL, *compiler.identity, self._uv.own_version()]
+        ours: list[object] = [
+            FORMAT,
+            compressor_identity(wanted.compression),
+            *compiler.identity,
+            self._uv.own_version(),
+        ]
         if built := sorted(wanted.built.intersection(group.packages)):
             ours += [built, *libc_ver()]  # what is compiled is linked against the C library of this machine
         return sha256(canonical([lines, compiled, wanted.platform, *ours]))
@@ -206,8 +219,9 @@ class PackageLayers:
             files |= compiled.get(name, {})
             digests |= brought
         named = {str(path): digest for path, digest in digests.items()}
+        write = partial(write_layer, group.name, files, compression=making.compression)
         with disk_errors("a layer of the image", self._cache.folder, fix=_SPACE):
-            return self._cache.add(key, lambda out: write_layer(group.name, files, out), named, replaced)
+            return self._cache.add(key, write, named, replaced)
 
 
 @lazy_dataclass
@@ -234,6 +248,7 @@ class _Making:
     packages: Mapping[str, _Package]
     compiler: Compiler
     idle: frozenset[str]
+    compression: Compression
     scratch: Path
 
 

@@ -146,7 +146,7 @@ def read_pulled(
     """
     Read an image that was downloaded from a registry; its layers are unpacked to a folder, and keep their archives.
 
-    Raises ToolFailed for layers that are not those of the configuration, not compressed by gzip, or together larger
+    Raises ToolFailed for layers that are not those of the configuration, compressed in another way, or together larger
     than `most` bytes.
     """
     with _reading():

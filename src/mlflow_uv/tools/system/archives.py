@@ -6,6 +6,8 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from .compressed import decompressing
+
 
 def extract(archive: Path, folder: Path, place: Callable[[str], PurePosixPath | None] = PurePosixPath) -> None:
     """
@@ -16,7 +18,7 @@ def extract(archive: Path, folder: Path, place: Callable[[str], PurePosixPath | 
     devices and hard links; OSError.
     """
     top = folder.resolve()
-    with tarfile.open(archive) as tar:
+    with decompressing(archive) as content, tarfile.open(fileobj=content, mode="r|") as tar:
         for member in tar:
             path = place(member.name)
             if path is not None:

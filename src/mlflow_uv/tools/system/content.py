@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from ...command.errors import BadInput
 from ...core.release.digests import canonical, sha256
+from .compressed import decompressing
 
 _PIECE = 1 << 20
 
@@ -68,7 +69,7 @@ def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
 
 def digests_in_archive(archive: Path, top: PurePosixPath) -> Iterator[tuple[PurePosixPath, str]]:
     """(POSIX path relative to `top`, sha256) of every file below an absolute path in a tar archive."""
-    with tarfile.open(archive) as tar:
+    with decompressing(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
             path = PurePosixPath("/", member.name)
             content = tar.extractfile(member) if member.isreg() and top in path.parents else None

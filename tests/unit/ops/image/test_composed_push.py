@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.core.image.composition import BaseLayers, composed
+from mlflow_uv.core.image.composition import ZSTD_TYPE, BaseLayers, Blob, LayerBlob, composed
 from mlflow_uv.ops.image.builders import NotComposable, RegistryNotReached
 from mlflow_uv.ops.image.composed_push import push_composed, require_push
 from mlflow_uv.tools.engines.engine import Engine
@@ -42,6 +42,25 @@ def test_a_refused_push_names_the_fix(tmp_path: Path, denied: bool, fix: str) ->
         push_composed("r.example/wine:1", image, {}, tools_of(tmp_path, denied=denied))
 
     assert fix == str(refused.value.fix)
+
+
+def test_a_refused_push_of_layers_of_zstd_names_the_other_compression(tmp_path: Path) -> None:
+    """
+    Not every registry takes their type; a missing login is still the reason that it is.
+    """
+    config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}
+    blob = Blob(media_type=ZSTD_TYPE, digest="sha256:1", size=1)
+    image = composed(BaseLayers(config=config, layers=()), (LayerBlob(name="x", blob=blob, diff_id="sha256:2"),), {})
+
+    fixes = []
+    for denied in (False, True):
+        with pytest.raises(ToolFailed, match="it says no") as refused:
+            push_composed("r.example/wine:1", image, {}, tools_of(tmp_path, denied=denied))
+        fixes.append(str(refused.value.fix))
+
+    assert fixes == [
+        "--compression gzip, if the registry does not take layers that zstd compressed", "docker login r.example",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

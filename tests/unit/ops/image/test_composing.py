@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.inputs import Serving
+from mlflow_uv.core.image.composition import Compression
 from mlflow_uv.ops.image.builders import ModelNotComposable
 from mlflow_uv.ops.image.composing import ComposeRequest, compose_and_keep
 from tests.cases.composed import ARCHITECTURES, HERE, tiny_release
@@ -17,6 +18,7 @@ REQUEST = ComposeRequest(
     platforms=(),
     serving=Serving.LOCKED,
     layers_from=None,
+    compression=Compression.GZIP,
     push=False,
     oci_layout=None,
 )

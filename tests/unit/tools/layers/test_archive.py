@@ -6,8 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from mlflow_uv.core.image.composition import digest_of
-from mlflow_uv.tools.layers.archive import LayerFile, write_layer
+from mlflow_uv.core.image.composition import Compression, digest_of
+from mlflow_uv.tools.layers.archive import LayerFile, compress_archive, write_layer
+from mlflow_uv.tools.system.compressed import decompressing
 
 TOP = PurePosixPath("/opt/venv")
 FILES = {
@@ -19,6 +20,9 @@ FILES = {
 }
 # What zlib-ng 1.1.0 at LEVEL makes of them: another digest would change every image.
 DIGEST = "sha256:6952d813dde3e7035e1a17354b011497c48c394e67b03271b0dfd315c4c984f8"
+ZSTD_DIGEST = (
+    "sha256:90982e21a6e3f4afca5ee01001fd98fb03c62ba285936ff3e853bd6039137784"  # what zstandard 0.25.0 makes of them
+)
 DIFF_ID = "sha256:786f662ef8a224f860c0842189383c1a5d1aeb2c0000f55b36996f33a114067a"
 
 
@@ -38,6 +42,27 @@ def test_the_same_files_give_the_same_bytes_in_any_order(tmp_path: Path) -> None
     assert (DIGEST, DIFF_ID) == (forth.blob.digest, forth.diff_id)
     assert forth == back
     assert (tmp_path / "forth").read_bytes() == (tmp_path / "back").read_bytes()
+
+
+def test_zstd_gives_the_same_bytes_of_the_same_archive(tmp_path: Path) -> None:
+    """
+    The archive in it is that of gzip; its own digest is what any other machine computed.
+    """
+    layer = write_layer("grape", FILES, tmp_path / "layer", compression=Compression.ZSTD)
+    again = write_layer("grape", dict(reversed(FILES.items())), tmp_path / "again", compression=Compression.ZSTD)
+    compressed = compress_archive("x", decompressed(tmp_path / "layer"), tmp_path / "x", compression=Compression.ZSTD)
+
+    assert (ZSTD_DIGEST, DIFF_ID) == (layer.blob.digest, layer.diff_id)
+    assert ("application/vnd.oci.image.layer.v1.tar+zstd", layer) == (layer.blob.media_type, again)
+    assert layer.diff_id == compressed.diff_id
+
+
+def decompressed(archive: Path) -> Path:
+    """The archive that was compressed, as a file."""
+    plain = archive.with_suffix(".tar")
+    with decompressing(archive) as content:
+        plain.write_bytes(content.read())
+    return plain
 
 
 def test_digests_and_size_are_those_of_the_archive(tmp_path: Path) -> None:

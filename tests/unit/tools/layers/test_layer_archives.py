@@ -5,18 +5,19 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from mlflow_uv.core.image.composition import GZIP_TYPE, LAYER_TYPE, Blob
+from mlflow_uv.core.image.composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE, Blob, Compression
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.layer_archives import MALFORMED, decompressed, opened_archive
 
 FILES = {PurePosixPath("/a"): LayerFile(data=b"x" * 3000)}
 
 
-def test_a_layer_is_unpacked_and_digested(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compression", Compression)
+def test_a_layer_is_unpacked_and_digested(tmp_path: Path, compression: Compression) -> None:
     """
     The digest is the `diff_id` of its configuration; a layer that is not compressed is read, too.
     """
-    layer = write_layer("x", FILES, tmp_path / "layer.gz")
+    layer = write_layer("x", FILES, tmp_path / "layer.gz", compression=compression)
     most = 1 << 20
 
     unpacked = decompressed(tmp_path / "layer.gz", layer.blob, tmp_path / "layer.tar", most)
@@ -40,7 +41,10 @@ def test_a_layer_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "layer.tar").stat().st_size <= 3000
 
 
-@pytest.mark.parametrize(("media_type", "content"), [(GZIP_TYPE, b"none"), ("application/x", gzip.compress(b""))])
+@pytest.mark.parametrize(
+    ("media_type", "content"),
+    [(GZIP_TYPE, b"none"), (ZSTD_TYPE, gzip.compress(b"")), ("application/x", gzip.compress(b""))],
+)
 def test_what_is_no_layer_is_malformed(tmp_path: Path, media_type: str, content: bytes) -> None:
     """
     Callers catch these errors.

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+import zstandard
 
 from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.core.image.composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE
@@ -234,12 +235,14 @@ def test_a_configuration_that_names_too_few_layers_is_refused(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "kind", "why"),
     [
-        (b"no gzip", GZIP_TYPE, "Not a gzipped file"),
+        (b"no gzip", GZIP_TYPE, "is not compressed as its type"),
         (gzip.compress(b"x" * 999)[:-20], GZIP_TYPE, "ended before|Error -3"),
-        (b"x", ZSTD_TYPE, "is not supported"),
-        (gzip.compress(b"x"), LAYER_TYPE, "is not that of its manifest"),
+        (gzip.compress(b"x"), ZSTD_TYPE, "is not compressed as its type"),
+        (zstandard.compress(b"x" * 999)[:-8], ZSTD_TYPE, "is not that of its manifest|damaged"),
+        (b"x", f"{LAYER_TYPE}+encrypted", "is not supported"),
+        (b"x", LAYER_TYPE, "is not that of its manifest"),
     ],
-    ids=["no gzip", "torn", "zstd", "not compressed"],
+    ids=["no gzip", "torn", "no zstd", "torn zstd", "encrypted", "not compressed"],
 )
 def test_a_layer_that_cannot_be_unpacked_is_an_error(tmp_path: Path, content: bytes, kind: str, why: str) -> None:
     """
