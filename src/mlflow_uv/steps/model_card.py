@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.publication import card_artifact
 from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
+from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.project.files import absolute, bounds_of, write_atomically
 from ..tools.toolbox import Tools
 
@@ -31,7 +31,7 @@ _SHOWN = 20  # differences that are reported
 _LIMIT = 32 << 20  # bytes of a file that is compared
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass
 class Inputs(RegistryInputs, VersionInputs, ChampionInputs):
     """Inputs of model-card: the version, and where its documents are written or which file is compared."""
 
@@ -48,7 +48,7 @@ class Inputs(RegistryInputs, VersionInputs, ChampionInputs):
     ] = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Outputs:
     """Outputs of model-card: the version, and the files."""
 

@@ -18,7 +18,7 @@ _PINNED = lazy_pattern(rf"{_NAME}(\[[A-Za-z0-9._, -]*\])?\s*==\s*({_VERSION})(?:
 # Markers that need no parsing: in the form of `packaging` except for the quotes, without aliases and parentheses.
 _ATOM = (
     r"(?:os_name|sys_platform|platform_(?:machine|system|python_implementation)|implementation_name|python_full_version)"
-    r" (?:==|!=|<|<=|>|>=) '[A-Za-z0-9._-]+'"
+    r""" (?:==|!=|<|<=|>|>=) (?:'[A-Za-z0-9._-]+'|"[A-Za-z0-9._-]+")"""
 )
 _FLAT = lazy_pattern(rf"{_ATOM}(?: and {_ATOM})*|{_ATOM}(?: or {_ATOM})+")
 _HASH = lazy_pattern(r"\s--hash[= ](\S+)")

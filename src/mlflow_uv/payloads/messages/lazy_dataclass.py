@@ -1,8 +1,8 @@
-"""Declares dataclasses of which a process uses few: the standard library makes their methods on first use."""
+"""Declares dataclasses of which a process uses few: their fields and methods are made on first use."""
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, fields
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -26,8 +26,9 @@ def lazy_dataclass(kind: type[T]) -> type[T]:
     """
     Make a class a frozen dataclass with keyword-only fields, once its fields or an instance are needed.
 
-    `@dataclass` compiles six methods a class, which takes longer than the import of most modules. A class has no slots,
-    which need another class. A mistake in a declaration is raised on first use.
+    `@dataclass` compiles the text of six methods a class, which takes longer than the import of most modules; here they
+    are closures over its fields. A class has no slots, which need another class, and a dataclass of the standard
+    library cannot inherit from it. A mistake in a declaration is raised on first use.
     """
 
     def new(cls: type[T], *_: object, **__: object) -> T:
@@ -47,18 +48,71 @@ class _Fields:
 
     def __get__(self, _instance: object, _owner: type[Any]) -> Mapping[str, Field[Any]]:
         _complete(self._kind)
-        fields: Mapping[str, Field[Any]] = vars(self._kind)[_NAME]
-        return fields
+        declared: Mapping[str, Field[Any]] = vars(self._kind)[_NAME]
+        return declared
 
 
 def _complete(kind: type[Any]) -> None:
     """Make the methods of a class, unless they are there: `__new__` is replaced last, and never removed."""
     with _TURN:
         if vars(kind)["__new__"].__func__ is not _new:
-            dataclass(frozen=True, kw_only=True)(kind)
+            dataclass(init=False, repr=False, eq=False, kw_only=True)(kind)
+            for method in _methods(kind):
+                if vars(kind).get(method.__name__) is None:  # a class with its own `__eq__` has None for `__hash__`
+                    setattr(kind, method.__name__, method)
             setattr(kind, "__new__", staticmethod(_new))  # noqa: B010  # as above
 
 
 def _new(cls: type[T], *_: object, **__: object) -> T:
     """Make an empty instance, which `__init__` gets."""
     return object.__new__(cls)
+
+
+def _methods(kind: type[Any]) -> tuple[Callable[..., Any], ...]:
+    """The methods of `@dataclass(frozen=True, kw_only=True)`; every field is an argument and compared."""
+    parts = fields(kind)
+    names, shown = tuple(part.name for part in parts), tuple(part.name for part in parts if part.repr)
+    accepted, name = frozenset(names), kind.__qualname__
+    defaults = {part.name: part.default for part in parts if part.default is not MISSING}
+    factories = tuple((part.name, part.default_factory) for part in parts if part.default_factory is not MISSING)
+    required = accepted.difference(defaults, (part for part, _ in factories))
+    finish = getattr(kind, "__post_init__", None)
+
+    def __init__(self: Any, /, **values: object) -> None:  # noqa: N807  # `_complete` takes its name
+        if not required <= values.keys() <= accepted:
+            wrong = ", ".join(sorted((required - values.keys()) or (values.keys() - accepted)))
+            raise TypeError(f"{name} {'lacks' if required - values.keys() else 'has no'} {wrong}")
+        state = vars(self)
+        state.update(defaults)
+        for part, factory in factories:
+            if part not in values:
+                state[part] = factory()
+        state.update(values)
+        if finish is not None:
+            finish(self)
+
+    def __repr__(self: Any) -> str:  # noqa: N807  # as above
+        return f"{type(self).__qualname__}({', '.join(f'{part}={getattr(self, part)!r}' for part in shown)})"
+
+    def __eq__(self: Any, other: object) -> Any:  # noqa: N807  # as above
+        return values_of(self) == values_of(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def __hash__(self: Any) -> int:  # noqa: N807  # as above
+        return hash(values_of(self))
+
+    def __setattr__(self: Any, part: str, value: object) -> None:  # noqa: N807  # as above
+        require_free(self, part, "assign to")
+        super(kind, self).__setattr__(part, value)
+
+    def __delattr__(self: Any, part: str) -> None:  # noqa: N807  # as above
+        require_free(self, part, "delete")
+        super(kind, self).__delattr__(part)
+
+    def values_of(instance: object) -> tuple[object, ...]:
+        return tuple(getattr(instance, part) for part in names)
+
+    def require_free(instance: object, part: str, change: str) -> None:
+        if type(instance) is kind or part in accepted:
+            raise FrozenInstanceError(f"cannot {change} field {part!r}")
+
+    return __init__, __repr__, __eq__, __hash__, __setattr__, __delattr__

@@ -104,10 +104,10 @@ def test_a_pin_is_read_as_packaging_reads_it(name: str, version: str, marker: st
 
 
 ATOMS = st.builds(
-    "{} {} '{}'".format,
+    "{} {} {}".format,
     st.sampled_from(["os_name", "sys_platform", "platform_machine", "implementation_name", "python_full_version"]),
     st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
-    st.sampled_from(["nt", "win32", "x86_64", "3.12", "cpython"]),
+    st.sampled_from(["'nt'", "'win32'", '"x86_64"', "'3.12'", '"cpython"']),
 )
 
 

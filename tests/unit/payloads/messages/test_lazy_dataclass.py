@@ -85,22 +85,71 @@ def test_its_methods_are_made_on_first_use() -> None:
     assert [True, True] == ["__init__" in vars(each) for each in (kind, kind.__base__)]
 
 
-def test_classes_of_both_kinds_inherit_from_it() -> None:
+def test_a_class_without_a_decorator_inherits_from_it() -> None:
     """
-    A class without a decorator gets its `__init__`, and a dataclass of the standard library its fields.
+    It has the methods of its base, and may have attributes of its own.
     """
 
     class Plain(package(lazy_dataclass)):  # type: ignore[misc]  # a base that mypy does not know
         """Nothing new."""
 
-    @stdlib_dataclass
-    class Further(package(lazy_dataclass)):  # type: ignore[misc]  # as above
-        """One field more."""
+    plain = Plain(name="a")
+    plain.note = "of its own"
 
-        source: str = "index"
+    with pytest.raises(FrozenInstanceError):
+        plain.name = "b"
+    assert ["a", "1", "of its own", Plain] == [plain.name, plain.version, plain.note, type(replace(plain))]
+    assert plain != package(lazy_dataclass)(name="a")
 
-    assert ["a", "1", "index"] == [Plain(name="a").name, Plain(name="a").version, Further(name="a").source]
-    assert ["name", "version", "extras", "source"] == [part.name for part in fields(Further)]
+
+def test_a_frozen_dataclass_of_the_standard_library_cannot_inherit_from_it() -> None:
+    """
+    The standard library does not know that it is frozen.
+    """
+    kind = package(lazy_dataclass)
+    fields(kind)
+
+    with pytest.raises(TypeError, match="non-frozen"):
+        stdlib_dataclass(type("Further", (kind,), {}))
+
+
+def test_methods_of_a_class_are_kept() -> None:
+    """
+    A text or a comparison of its own; what compares itself has the hash of its fields.
+    """
+
+    @lazy_dataclass
+    class Package:  # noqa: PLW1641  # the decorator makes the hash
+        """A package with any spelling of its name."""
+
+        name: str
+        secret: str = field(default="hidden", repr=False)
+
+        def __eq__(self, other: object) -> bool:  # made by the decorator
+            return isinstance(other, Package) and self.name.lower() == other.name.lower()
+
+    @lazy_dataclass
+    class Shown(Package):
+        """A package with a text of its own."""
+
+        def __str__(self) -> str:
+            return self.name
+
+    assert Package(name="A") == Package(name="a")
+    assert hash(Package(name="a")) == hash(Package(name="a"))
+    assert [f"{Package.__qualname__}(name='a')", "b"] == [repr(Package(name="a")), str(Shown(name="b"))]
+
+
+def test_a_wrong_argument_is_named() -> None:
+    """
+    One that is missing before one that no field has.
+    """
+    kind = package(lazy_dataclass)
+
+    with pytest.raises(TypeError, match=r"Package lacks name$"):
+        kind(version="2", colour="red")
+    with pytest.raises(TypeError, match=r"Package has no colour$"):
+        kind(name="a", colour="red")
 
 
 def test_threads_may_make_the_first_instances_together() -> None:
