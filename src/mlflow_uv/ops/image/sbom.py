@@ -1,5 +1,6 @@
 """Writes the SBOM of an image, and tabulates the sizes of its layers."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from ...core.image.sbom import keep_components, render_sbom
 from ...core.model import model_files
 from ...core.model.licences import Licences, read_licences
 from ...core.release.record import Record
+from ...core.security.size_limits import MANIFEST_LIMIT
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine, ImageLayer
 from ...tools.project.files import read_project, write_atomically
+from ...tools.system.untrusted_file import read_untrusted
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from .environment import read_inventory
@@ -64,9 +67,13 @@ def locked_sbom(model: Path, record: Record, tools: Tools) -> str:
 
 
 def _licences(model: Path) -> Licences:
-    """Return the licences that were recorded with a model; an earlier release recorded none. Raises ValueError."""
+    """
+    Return the licences that were recorded with a model; an earlier release recorded none.
+
+    Raises ValueError and BadInput for a file that is something else.
+    """
     file = model / model_files.LICENCES
-    return read_licences(file.read_bytes()) if file.is_file() else {}
+    return read_licences(read_untrusted(file, limit=MANIFEST_LIMIT)) if os.path.lexists(file) else {}
 
 
 def named_layers(layers: Sequence[ImageLayer]) -> tuple[tuple[str, int], ...]:

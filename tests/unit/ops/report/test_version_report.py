@@ -13,6 +13,7 @@ from mlflow_uv.command.errors import NoEngine, ToolMissing
 from mlflow_uv.core.model.model_files import LICENCES, LOCK
 from mlflow_uv.core.release.chain import LinkCheck, LinkState
 from mlflow_uv.core.release.record import ImageLink, Record
+from mlflow_uv.core.security.size_limits import MANIFEST_LIMIT
 from mlflow_uv.ops.lineage.audit import Audited
 from mlflow_uv.ops.lineage.registry_client import RegistryClient
 from mlflow_uv.ops.report.version_report import version_report
@@ -189,6 +190,25 @@ def test_packages_are_listed_by_the_licence_that_is_recorded_with_the_model(lock
         ("BSD-3-Clause", "1", "numpy 2.4.1"), ("unknown: none is recorded with the model", "1", "own<b> 1")
     ) == page.tables[-1].rows  # fmt: skip
     assert "packages by licence" not in {table.title for table in bare.tables}
+
+
+@pytest.mark.parametrize("damage", ["[]", "link", " " * (MANIFEST_LIMIT + 1)], ids=["list", "link", "too large"])
+def test_licences_that_cannot_be_read_are_said_and_not_followed(locked_model: Path, damage: str) -> None:
+    """
+    A file of the machine that a link in a model names is not read.
+    """
+    file = locked_model / LICENCES
+    file.unlink()
+    if damage == "link":
+        (locked_model / "elsewhere.json").write_text('{"numpy==2.4.1": "Secret"}')
+        file.symlink_to(locked_model / "elsewhere.json")
+    else:
+        file.write_text(damage)
+
+    page = version_report(audit_of(HOLDS, model=locked_model), None, registry_with(None)).page
+
+    ((licence, _, reason),) = page.tables[-1].rows
+    assert ("unknown", True) == (licence, "cannot be listed" in reason)
 
 
 def test_packages_that_cannot_be_listed_are_unknown_with_the_reason(locked_model: Path) -> None:
