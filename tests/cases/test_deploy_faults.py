@@ -1,8 +1,10 @@
 """Versions are replaced on this machine without a lost request, and returned from where they fail."""
 
+import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +104,47 @@ def test_a_run_that_ends_in_the_middle_is_undone_or_finished_by_the_next(
     assert 0 == following.code, following.stderr
     assert ("was interrupted" in following.stderr) == (by == signal.SIGKILL)
     assert 2 == len(deployment.containers())
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("first_at", ["the new version is created", "the traffic goes to the new version"])
+@pytest.mark.parametrize("last", ["second", "first"])
+def test_after_a_killed_run_and_a_killed_return_the_next_run_ends_well(
+    deployment: Deployment, versions: Versions, tmp_path: Path, first_at: str, last: str
+) -> None:
+    """
+    The second run finds what the first left, deploys a version that is wrong, and is killed while it returns.
+    """
+
+    def killed(name: str, at: str) -> int:
+        log = tmp_path / f"{name}.log"
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                versions.sample.consumer.argv("deploy", *deployment.argv(versions.numbers[name])),
+                cwd=versions.sample.folder,
+                env={**versions.sample.consumer.variables, "TMPDIR": str(tmp_path), **deployment.variables},
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            )
+            assert happens(lambda: process.poll() is not None or at in log.read_text())
+            process.kill()
+            assert -signal.SIGKILL == process.wait(), log.read_text()
+        return len(deployment.containers())
+
+    left = [killed("second", first_at), killed("wrong", "returning to what ran before")]
+    answer = deployment.ask(3.0)
+    following = deployment.run(versions.numbers[last])
+    again = deployment.run(versions.numbers[last], "--dry-run")
+
+    assert ([3, True], 6.0) == ([left[0], left[1] in (2, 3)], answer)
+    assert 0 == following.code, following.stderr
+    assert "was interrupted" in following.stderr
+    assert (False, 2, 8.0) == (again.outputs["deployment-changed"], len(deployment.containers()), deployment.ask(4.0))
+    key, store = f"deployment.{deployment.name}", versions.sample.store
+    tags = {name: store.tags(number).get(key, "{}") for name, number in versions.numbers.items()}
+    states = {name: json.loads(tag).get("state") for name, tag in tags.items()}
+    assert ["deployed"] == [state for name, state in states.items() if name == last]
+    assert "deployed" not in [state for name, state in states.items() if name != last]
 
 
 @pytest.mark.extended
