@@ -23,6 +23,7 @@ from .sample_project import SampleProject, training
 PROXY_IMAGE = "mlflow-uv-test-haproxy:1"
 # A container of the smoke test has no network, that of a deployment has.
 DEPLOYED = "in_serving() and os.path.exists('/sys/class/net/eth0')"
+ON_RAY = "'mlflow-uv-ray' in __import__('sys').executable"  # where a replica makes its environment
 RIGHT = "[2.0 * x for x in model_input['x']]"
 
 
@@ -58,6 +59,8 @@ def program(version: str) -> str:
             f" time.sleep(0.3 if slow else 0); return {RIGHT}"
         ),
         "silent": training(load=f"time.sleep(3600 if {DEPLOYED} else 0)"),
+        "wrong-on-ray": training(predict=f"return [3.0 * x if {ON_RAY} else 2.0 * x for x in model_input['x']]"),
+        "ends-on-ray": training(load=f"if {ON_RAY}: raise OSError('no such licence')"),
     }
     return faults.get(version, training(predict=f"return {RIGHT}  # {version}"))
 
@@ -71,13 +74,14 @@ class Deployment:
     target: str = "compose"
     variables: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    path: str = "/invocations"
 
     def declare(self, *settings: str) -> None:
         """Add it to the settings of the project."""
         lines = (
             f"\n[tool.mlflow-uv.deploy.{self.name}]",
             f'target = "{self.target}"',
-            f"port = {self.port}",
+            *((f"port = {self.port}",) if self.target in ("compose", "podman") else ()),
             *settings,
         )
         manifest = self.consumer.folder / "pyproject.toml"
@@ -113,12 +117,12 @@ class Deployment:
     def ask(self, value: float) -> float:
         """The prediction for a value."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
-            return _ask(connection, value)
+            return _ask(connection, self.path, value)
 
 
-def _ask(connection: http.client.HTTPConnection, value: float) -> float:
+def _ask(connection: http.client.HTTPConnection, path: str, value: float) -> float:
     body = json.dumps({"dataframe_records": [{"x": value}]})
-    connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+    connection.request("POST", path, body, {"Content-Type": "application/json"})
     response = connection.getresponse()
     content = response.read()
     if response.status != 200:
@@ -152,7 +156,7 @@ class Clients:
         while not self._over.is_set():
             number += 1
             try:
-                answer = _ask(connection, float(number))
+                answer = _ask(connection, self._deployment.path, float(number))
                 if answer != 2.0 * number:
                     self.failures.append(f"{number}: {answer}")
                 self.answered += 1

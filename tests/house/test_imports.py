@@ -170,7 +170,7 @@ patterns = [one.pattern for one in gc.get_objects() if isinstance(one, LazyPatte
 kinds = {one for one in gc.get_objects() if isinstance(one, type) and one.__module__.startswith("mlflow_uv.")}
 print(len(patterns), sum(len(fields(kind)) > 0 for kind in kinds if is_dataclass(kind)))
 """
-    argv = (sys.executable, "-I", "-c", code, *STANDALONE, "edge", "signing")
+    argv = (sys.executable, "-I", "-c", code, *STANDALONE, "edge", "signing", "ray_serve")
 
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
 

@@ -56,7 +56,7 @@ def test_no_fix_is_in_the_words_of_one_surface() -> None:
     found = [
         f"{shown(path)}: {text}"
         for path in ours(r"src/mlflow_uv/.*\.py")
-        if not re.search(r"/(payloads|serving|installing)/", shown(path))
+        if not re.search(r"/(payloads|serving|installing|ray_serve)/", shown(path))
         for fix in fixes(ast.parse((ROOT / path).read_text()))
         for text in texts(fix)
         if spoken.search(text) and not other.search(text)

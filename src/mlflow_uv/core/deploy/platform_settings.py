@@ -102,3 +102,20 @@ class AzureSettings(PlatformSettings):
     plain_variables: Annotated[
         bool, Doc("Give the model its variables (`serve-env`) in the clear: whoever may describe the model reads them.")
     ] = False
+
+
+@lazy_dataclass
+class RaySettings(PlatformSettings):
+    """Settings of the target ray."""
+
+    replicas: Annotated[int, Limits(least=1), Doc("Number of replicas of a version.")] = 1
+    memory: Annotated[int, Limits(least=6), Doc("Memory in MiB that Ray reserves for a replica.")] = 1024
+    cpus: Annotated[float, Limits(least=0.01), Doc("Processors that Ray reserves for a replica, as 0.5.")] = 1.0
+    url: Annotated[
+        str | None,
+        Doc("URL at which this machine reaches Ray Serve; without it, its port on the host of the dashboard."),
+        Matching(r"https?://[^\s@]+", "an HTTP address"),
+    ] = None
+    plain_variables: Annotated[
+        bool, Doc("Give the model its variables (`serve-env`) in the clear: whoever reaches the cluster reads them.")
+    ] = False

@@ -10,7 +10,7 @@ from ...command.step import Doc, Matching
 from ...command.wording import suggestion
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicyTable
-from .platform_settings import AzureSettings, DatabricksSettings, SagemakerSettings
+from .platform_settings import AzureSettings, DatabricksSettings, RaySettings, SagemakerSettings
 from .plugin_settings import PluginSettings
 from .repository_settings import RepositorySettings, require_own_files
 from .target_settings import CanarySettings, TargetSettings
@@ -140,6 +140,7 @@ KINDS: Mapping[str, type[TargetSettings]] = {
     "sagemaker": SagemakerSettings,
     "databricks": DatabricksSettings,
     "azureml": AzureSettings,
+    "ray": RaySettings,
     "mlflow": PluginSettings,
     "kserve": InferenceSettings,
     "seldon": InferenceSettings,

@@ -30,6 +30,7 @@ from ..image.serving_check import Expected, ObservedServer
 from ..lineage.registry_client import RegistryClient
 from .target import (
     MODEL,
+    MODEL_DIGEST,
     NOT_DEPLOYED,
     STATE,
     VERSION,
@@ -42,7 +43,7 @@ from .target import (
 )
 
 _CHANGING, _REMOVED = "changing", "removed"
-_DIGEST, _PLUGIN, _CONFIG = "model digest", "plugin", "config"
+_PLUGIN, _CONFIG = "plugin", "config"
 
 
 @lazy_dataclass
@@ -159,7 +160,7 @@ class MlflowDeployment:
         facts = {
             MODEL: wanted.model,
             VERSION: wanted.version,
-            _DIGEST: wanted.record.model.sha256,
+            MODEL_DIGEST: wanted.record.model.sha256,
             STATE: RUNNING,
             _PLUGIN: str(self._settings.plugin),
             _CONFIG: ", ".join(self._settings.config) or "none",

@@ -28,6 +28,7 @@ from .kubectl_client import connected
 from .pods import KEYS, condition_of, facts_in
 from .target import (
     MODEL,
+    MODEL_DIGEST,
     NOT_DEPLOYED,
     STATE,
     VERSION,
@@ -43,7 +44,7 @@ from .target import (
 MODELS, EXPERIMENTS = "models.mlops.seldon.io", "experiments.mlops.seldon.io"
 _MESH, _MESH_PORT = "service/seldon-mesh", 80
 _HEADER = "Seldon-Model"
-_DIGEST, _FILES = "model digest", "files"
+_FILES = "files"
 _MOVES_S = 120.0  # within which an Experiment leads the requests
 
 
@@ -86,7 +87,7 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
         facts = {
             MODEL: wanted.model,
             VERSION: wanted.version,
-            _DIGEST: wanted.record.model.sha256,
+            MODEL_DIGEST: wanted.record.model.sha256,
             STATE: RUNNING,
             _FILES: storage,
             "replicas": f"{self._settings.replicas}",

@@ -24,6 +24,7 @@ from ..verify.endpoint import ask
 from .target import (
     IMAGE,
     MODEL,
+    MODEL_DIGEST,
     NOT_DEPLOYED,
     STATE,
     VERSION,
@@ -38,7 +39,7 @@ from .target import (
 _POLL_S = 3.0
 _WHOLE = 100  # percent
 _MOST_STEPS = 8  # of one change, each after the one before has ended
-_IDENTITY = (MODEL, VERSION, IMAGE)
+_IDENTITY = (MODEL, VERSION, IMAGE, MODEL_DIGEST)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,12 +47,14 @@ class EndpointVariant:
     """
     A version on an endpoint: its facts with its state, and its share of the traffic in percent.
 
-    `problem` is why it does not become ready.
+    `problem` is why it does not become ready. One that is `starting`, in the platform's word, may become ready, and
+    other changes are possible meanwhile.
     """
 
     facts: Facts
     share: float = 0
     problem: str = ""
+    starting: str = ""
 
     @property
     def ready(self) -> bool:
@@ -74,6 +77,10 @@ class PlatformEndpoint:
     failed: str = ""
     problem: str = ""
     ours: bool = True
+
+    def changing_with(self, slot: str) -> str:
+        """The word for the change that the platform makes, or for the start of a variant, empty without both."""
+        return self.changing or (self.variants[slot].starting if slot in self.variants else "")
 
     @property
     def active(self) -> str | None:
@@ -204,7 +211,7 @@ class SharedEndpoint:
     def wait(self) -> None:
         """See DeploymentTarget."""
         if self._platform.beside or self._before is None:
-            self._require_ready(self._stable())
+            self._require_ready(self._stable(starting=self._slot))
 
     def ask_new(self, expected: Expected) -> ObservedServer | None:
         """See DeploymentTarget."""
@@ -282,17 +289,17 @@ class SharedEndpoint:
                 return seen
         raise ToolFailed(what=f"the endpoint `{self._platform.name}` does not take the change")
 
-    def _stable(self) -> PlatformEndpoint | None:
-        """Wait until the platform changes nothing. Raises NotServing after the deadline."""
+    def _stable(self, *, starting: str = "") -> PlatformEndpoint | None:
+        """Wait until the platform changes nothing, nor a variant starts. Raises NotServing after the deadline."""
         until, shown = self._tools.clock.now_s() + self._options.deadline_s, ""
-        while (seen := self._platform.look()) is not None and seen.changing:
-            if seen.changing != shown:
-                shown = seen.changing
+        while (seen := self._platform.look()) is not None and (changing := seen.changing_with(starting)):
+            if changing != shown:
+                shown = changing
                 self._tools.console.say(f"  {self._platform.name}: {shown}")
             if self._tools.clock.now_s() >= until:
                 raise NotServing(
                     what=f"the endpoint `{self._platform.name}` still changes after {self._options.deadline_s:.0f} s",
-                    why=f"its state is {seen.changing}",
+                    why=f"its state is {changing}",
                     fix=Wording(option("deadline", "SECONDS"), " if it only needs longer"),
                 )
             self._tools.clock.wait(_POLL_S)

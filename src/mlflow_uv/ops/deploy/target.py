@@ -20,6 +20,7 @@ from ..lineage.registry_client import RegistryClient
 
 # Facts that every target knows of what it runs; the others are its own.
 MODEL, VERSION, IMAGE, STATE = "model", "version", "image", "state"
+MODEL_DIGEST = "model digest"  # instead of the image, where a platform runs the files of the model
 
 
 @lazy_dataclass

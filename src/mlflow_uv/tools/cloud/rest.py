@@ -37,7 +37,8 @@ class RestAccount:
     """
     What is contacted, below the address `root`; `title` names it in messages, `login` is what to do without access.
 
-    `token` is called before the first request, and again if a request is denied with status 401.
+    `token` is called before the first request, and again if a request is denied with status 401. It is empty where no
+    login is needed.
     """
 
     root: str
@@ -62,6 +63,12 @@ class RestApi:
         if not self._current:
             self._current = self._account.token()
         return f"Bearer {self._current}"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers with the login; none if the platform needs none and the token is empty."""
+        authorization = self.authorization
+        return {"Authorization": authorization} if self._current else {}
 
     def get(self, path: str) -> Any:
         """A document, None if there is none. Raises PlatformRefused, ToolFailed."""
@@ -98,7 +105,7 @@ class RestApi:
             url=self._account.root.rstrip("/") + path,
             method=method,
             headers={"Content-Type": "application/json", "Accept": "application/json"},
-            secret={"Authorization": self.authorization},
+            secret=self.headers,
             form=None if content is None else json.dumps(content).encode(),
         )
         retried = _BUSY if method in _REPEATABLE else _NOT_TAKEN
@@ -125,7 +132,7 @@ class RestApi:
             raise ToolFailed(what=f"{self._title} answers with something else than JSON", why=str(error)) from error
 
     def _masked(self, text: str) -> str:
-        return mask(text, secrets_in({"PLATFORM_TOKEN": self._current}))
+        return mask(text, secrets_in({"PLATFORM_TOKEN": self._current}) if self._current else ())
 
 
 def _reason(reply: WebReply) -> tuple[str, str]:

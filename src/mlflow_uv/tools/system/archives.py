@@ -1,8 +1,9 @@
-"""Extracts tar archives into a folder, out of which nothing gets."""
+"""Extracts tar archives into a folder, out of which nothing gets, and packs folders as zip archives."""
 
 import os
 import shutil
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -49,3 +50,15 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, top: Path, path: Pur
 def _require_inside(top: Path, path: Path, member: tarfile.TarInfo) -> None:
     if not path.resolve().is_relative_to(top):
         raise tarfile.ExtractError(f"`{member.name}` leads out of the folder")
+
+
+def zip_folder(archive: Path, folder: Path) -> None:
+    """Write the files below a folder as a zip archive: sorted, with one date, and compressed."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o644 << 16
+                with path.open("rb") as file, packed.open(entry, "w", force_zip64=True) as out:
+                    shutil.copyfileobj(file, out)

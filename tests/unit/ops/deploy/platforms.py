@@ -8,20 +8,24 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.core.deploy.platform_settings import AzureSettings, DatabricksSettings, SagemakerSettings
+from mlflow_uv.core.deploy.platform_settings import AzureSettings, DatabricksSettings, RaySettings, SagemakerSettings
 from mlflow_uv.core.deploy.plugin_settings import PluginSettings
 from mlflow_uv.core.deploy.target_settings import TargetSettings
 from mlflow_uv.ops.deploy.azureml import open_target as open_azure
 from mlflow_uv.ops.deploy.databricks import open_target as open_databricks
 from mlflow_uv.ops.deploy.mlflow import MlflowDeployment, PluginNote
+from mlflow_uv.ops.deploy.ray import RayEndpoint
+from mlflow_uv.ops.deploy.ray_package import UploadedVersion
 from mlflow_uv.ops.deploy.sagemaker import SagemakerEndpoint
 from mlflow_uv.ops.deploy.shared_endpoint import SharedEndpoint
-from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget
+from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget, WantedVersion
 from mlflow_uv.payloads.messages.platforms import AwsResult, PluginAction, PluginResult
+from mlflow_uv.tools.cloud.ray_cluster import connect_ray
 from mlflow_uv.tools.system.web import WebReply, WebRequest
 from mlflow_uv.tools.toolbox import Tools
 from tests.stand_ins.azure import KEY, WORKSPACE, AzureWorkspace
 from tests.stand_ins.databricks import TOKEN, DatabricksWorkspace
+from tests.stand_ins.ray import RayApplications
 from tests.stand_ins.sagemaker import Refused, SageMakerAccount
 from tests.stand_ins.web import Answer, StandInWeb
 
@@ -158,6 +162,64 @@ def azure_world(**settings: Any) -> AzureWorld:
     return AzureWorld(settings=AzureSettings(target="azureml", **{"workspace": WORKSPACE, **settings}))
 
 
+class RayWeb(StandInWeb):
+    """A web client of a cluster, whose applications are asked below its own address."""
+
+    def __init__(self, cluster: RayApplications) -> None:
+        super().__init__(cluster.answer)
+        self._cluster = cluster
+
+    def post(self, request: WebRequest, *, timeout_s: float) -> WebReply:
+        """See Web."""
+        del timeout_s
+        assert request.url.startswith("http://127.0.0.1:8000/")
+        path = request.url.removeprefix("http://127.0.0.1:8000")
+        status, document = self._cluster.invoke(path, request.form or b"")
+        return WebReply(status=status, headers={}, body=json.dumps(document).encode())
+
+
+class KeptPackages:
+    """See ray.Packages; what is uploaded has no files."""
+
+    def __init__(self, cluster: RayApplications) -> None:
+        self._cluster = cluster
+
+    def version(self, wanted: WantedVersion) -> UploadedVersion:
+        """See Packages."""
+        self._cluster.packages[f"{wanted.version}.zip"] = 1
+        uri = f"gcs://{wanted.version}.zip"
+        return UploadedVersion(uri=uri, manifest="m", requirements="requirements.txt", python="3.11")
+
+    def program(self) -> str:
+        """See Packages."""
+        self._cluster.packages["program.zip"] = 1
+        return "gcs://program.zip"
+
+
+@dataclass
+class RayWorld:
+    """A cluster in memory."""
+
+    settings: RaySettings
+    cluster: RayApplications = field(default_factory=RayApplications)
+
+    def target(self, model: str = "wine") -> DeploymentTarget:
+        """See World."""
+        parts = {**vars(tools_of_tests()), "web": RayWeb(self.cluster)}
+        tools, options = cast("Tools", SimpleNamespace(**parts)), options_of(self.settings, model=model)
+        connection = connect_ray(tools.web, tools.clock, {"RAY_ADDRESS": "http://127.0.0.1:8265"})
+        return SharedEndpoint(options, RayEndpoint(options, connection, KeptPackages(self.cluster), tools), tools)
+
+    def plant(self, version: str, fault: str) -> None:
+        """See World."""
+        self.cluster.faults[version] = fault
+
+
+def ray_world(**settings: Any) -> RayWorld:
+    """A cluster without applications."""
+    return RayWorld(settings=RaySettings(target="ray", **settings))
+
+
 class KeptPlugin:
     """See tools.cloud.plugin.Plugin; its deployments are kept in memory, and `faults` are by the version."""
 
@@ -229,4 +291,5 @@ PLATFORMS: Mapping[str, Callable[[], World]] = {
     "databricks": databricks_world,
     "sagemaker": sagemaker_world,
     "azureml": azure_world,
+    "ray": ray_world,
 }

@@ -18,7 +18,12 @@ from .platforms import AZURE_LOGIN
 from .worlds import KeptContainers, tools_of_tests
 
 # What platforms need to be opened; nothing is sent.
-LOGINS = {"DATABRICKS_HOST": "https://workspace.example.com", "DATABRICKS_TOKEN": "made-up", **AZURE_LOGIN}
+LOGINS = {
+    "DATABRICKS_HOST": "https://workspace.example.com",
+    "DATABRICKS_TOKEN": "made-up",
+    "RAY_ADDRESS": "https://ray.example.com",
+    **AZURE_LOGIN,
+}
 
 STORE = Store(uri="http://127.0.0.1:1", kind=StoreKind.SERVER, variables={})
 REGISTRY = SimpleNamespace(project="project", selection=Selection(), client=SimpleNamespace(store=STORE))

@@ -1,13 +1,15 @@
 """Extraction of tar archives."""
 
 import io
+import os
 import tarfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from mlflow_uv.tools.system.archives import extract
+from mlflow_uv.tools.system.archives import extract, zip_folder
 
 FILE, FOLDER, LINK, HARD_LINK, DEVICE = (
     tarfile.REGTYPE,
@@ -107,3 +109,22 @@ def test_a_link_that_is_there_is_not_written_through(tmp_path: Path) -> None:
     extract(archive_in(tmp_path, ("a", FILE, "red")), out)
 
     assert ("mine", {"a": "red"}) == (victim.read_text(), files_in(out))
+
+
+def test_a_folder_is_packed_in_the_same_bytes_each_time(tmp_path: Path) -> None:
+    """
+    Whatever the dates and modes of its files are.
+    """
+    folder = tmp_path / "folder"
+    (folder / "b").mkdir(parents=True)
+    (folder / "b" / "c").write_text("c" * 1000)
+    (folder / "a").write_text("a")
+    zip_folder(tmp_path / "first.zip", folder)
+    (folder / "a").chmod(0o600)
+    os.utime(folder / "a", (1, 1))
+
+    zip_folder(tmp_path / "second.zip", folder)
+
+    with zipfile.ZipFile(tmp_path / "first.zip") as packed:
+        assert ["a", "b/c"] == packed.namelist()
+    assert (tmp_path / "first.zip").read_bytes() == (tmp_path / "second.zip").read_bytes()

@@ -1,0 +1,129 @@
+"""A node of a Ray cluster: it serves the files that were uploaded, and no others, in a process that ends with it."""
+
+import hashlib
+import json
+import os
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.ray_serve.node import MANIFEST, ModelServer, Unusable, environment, require_uploaded
+
+ANSWERING = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        text = repr(sorted(name for name in os.environ if name.startswith(("RAY_", "PYTHON", "WORKERS")))).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+    def log_message(self, *_):
+        pass
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def uploaded(folder: Path) -> str:
+    """A package with a model and a server; returns the digest of its manifest."""
+    for name in ("model/MLmodel", "server/__main__.py"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(name)
+    listed = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("model/MLmodel", "server/__main__.py")}
+    (folder / MANIFEST).write_text(json.dumps(listed))
+    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+
+
+def server(folder: Path, program: str) -> ModelServer:
+    """A server with a program."""
+    (folder / "server").mkdir()
+    (folder / "server" / "__main__.py").write_text(program)
+    return ModelServer(Path(sys.executable), folder, {"WORKERS": "1"})
+
+
+def test_files_are_served_as_they_were_uploaded(tmp_path: Path) -> None:
+    """
+    What Ray adds to the folder beside them does not count.
+    """
+    digest = uploaded(tmp_path)
+    (tmp_path / "mlflow_uv_ray").mkdir()
+
+    require_uploaded(tmp_path, digest)
+
+    assert (tmp_path / "model" / "MLmodel").is_file()
+
+
+@pytest.mark.parametrize("change", ["content", "more", "less", "manifest"])
+def test_files_that_were_changed_are_not_served(tmp_path: Path, change: str) -> None:
+    """
+    A file with other content, one that was added, one that is gone, and another list.
+    """
+    digest = uploaded(tmp_path)
+    model = tmp_path / "model" / "MLmodel"
+    if change == "content":
+        model.write_text("model/MLmodeI")
+    elif change == "more":
+        (tmp_path / "model" / "sitecustomize.py").write_text("")
+    elif change == "less":
+        model.unlink()
+    else:
+        (tmp_path / MANIFEST).write_text("{}")
+
+    with pytest.raises(Unusable):
+        require_uploaded(tmp_path, digest)
+
+
+def test_a_server_answers_in_the_variables_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Those of Ray and of its Python are not among them; it ends when it is stopped.
+    """
+    monkeypatch.setenv("RAY_JOB_ID", "1")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    started = server(tmp_path, ANSWERING)
+
+    started.require_ready()
+    with urllib.request.urlopen(f"http://127.0.0.1:{started.port}/") as response:
+        seen = response.read().decode()
+    started.stop()
+
+    assert ("['PYTHONUNBUFFERED', 'WORKERS']", False) == (seen, started.answers())
+
+
+def test_a_server_that_ends_is_not_waited_for(tmp_path: Path) -> None:
+    """
+    Its last line is the reason.
+    """
+    started = server(tmp_path, "import sys\nprint('loading', flush=True)\nsys.exit('no such licence')\n")
+
+    with pytest.raises(Unusable, match="ended with 1: no such licence"):
+        started.require_ready()
+    started.stop()
+
+
+def test_an_environment_is_made_once_and_by_the_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A failed attempt leaves none, and the reason is what uv said.
+    """
+    programs, log = tmp_path / "bin", tmp_path / "log"
+    programs.mkdir()
+    uv = programs / "uv"
+    uv.write_text(
+        f'#!/bin/sh\necho "$@" >> "{log}"\nif [ -e "{tmp_path}/broken" ]; then echo "no wheel"; exit 2; fi\n'
+        'if [ "$1" = venv ]; then for last; do :; done; mkdir -p "$last/bin"; touch "$last/bin/python"; fi\n'
+    )
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "requirements.txt").write_text("six==1.16.0 --hash=sha256:a\n")
+    (tmp_path / "broken").touch()
+
+    with pytest.raises(Unusable, match="no wheel"):
+        environment(tmp_path, "requirements.txt", "3.12", tmp_path / "cache")
+    (tmp_path / "broken").unlink()
+    first = environment(tmp_path, "requirements.txt", "3.12", tmp_path / "cache")
+    calls = len(log.read_text().splitlines())
+    second = environment(tmp_path, "requirements.txt", "3.12", tmp_path / "cache")
+
+    assert (first, calls) == (second, len(log.read_text().splitlines()))
+    assert "--no-deps --require-hashes" in log.read_text().splitlines()[-1]
