@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +37,7 @@ from ..ops.image.builders import (
     require_composing_inputs,
 )
 from ..ops.image.composed_release import process_link
-from ..ops.image.composing import ComposeRequest, compose_and_keep
+from ..ops.image.composing import ComposeRequest, compose_and_keep, compose_context
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import layer_sizes, write_sbom
@@ -52,7 +53,7 @@ from .register import version_tags
 _NAME = rf"{IMAGE_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{IMAGE_TAG}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 # Inputs of a build by an engine.
-_OF_ENGINES = ("cache_from", "cache_to", "print_dockerfile", "context")
+_OF_ENGINES = ("cache_from", "cache_to")
 
 
 @lazy_dataclass
@@ -121,7 +122,10 @@ class Inputs(ImageInputs):
         Path | None,
         OneRun(),
         FixedInRelease(None),
-        Doc("New folder to write the complete build context to, instead of building the image."),
+        Doc(
+            "New folder to write the complete build context to, instead of building the image; with `builder: compose`"
+            " it has the layers of the image, and its build installs nothing."
+        ),
     ] = None
 
     oci_layout: Annotated[
@@ -158,7 +162,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     require_consistent(inputs)
     with verified_release(inputs, tools) as release:
         if inputs.print_dockerfile or inputs.context is not None:
-            return _build_context(inputs, release, tools)
+            write = _composed_context if inputs.builder is Builder.COMPOSE else _build_context
+            return write(inputs, release, tools)
         reason = "a process was requested"
         try:
             engine = None if inputs.engine is Choice.NONE else tools.engines.available(inputs.engine)
@@ -250,12 +255,26 @@ def _build_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> 
     )
 
 
-def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None, tools: Tools) -> Report[Outputs]:
-    """Compose, verify, write and push the image. Raises NotComposable before anything is written, loaded or pushed."""
-    require_composing_inputs(_given(inputs, _OF_ENGINES))
-    if inputs.oci_layout is not None:
-        require_new_folder(inputs.oci_layout, "oci-layout")
-    request = ComposeRequest(
+def _composed_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> Report[Outputs]:
+    """Compose the image and write its layers to a folder; an engine only has the base. Raises NotComposable."""
+    if inputs.context is not None:
+        require_new_folder(inputs.context, "context")
+    engine: Engine | None = None
+    if inputs.engine is not Choice.NONE:
+        with suppress(NoEngine):
+            engine = tools.engines.available(inputs.engine)
+    made = compose_context(_compose_request(inputs), inputs.context, release, engine, tools)
+    path = tools.records.path(inputs.record, inputs.project)
+    return Report(
+        outputs=_outputs(path, ImageLink(kind="", id="", tag="", base=made.base, base_digest="")),
+        summary=f"docker build {shlex.quote(str(inputs.context))}" if inputs.context else "nothing was built",
+        findings=made.findings,
+        result=made.dockerfile if inputs.print_dockerfile else None,
+    )
+
+
+def _compose_request(inputs: Inputs) -> ComposeRequest:
+    return ComposeRequest(
         name=inputs.image,
         base=inputs.base_image,
         base_layout=inputs.base_layout,
@@ -266,7 +285,14 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
         push=inputs.push,
         oci_layout=inputs.oci_layout,
     )
-    made = compose_and_keep(request, release, engine, tools)
+
+
+def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None, tools: Tools) -> Report[Outputs]:
+    """Compose, verify, write and push the image. Raises NotComposable before anything is written, loaded or pushed."""
+    require_composing_inputs(_given(inputs, _OF_ENGINES))
+    if inputs.oci_layout is not None:
+        require_new_folder(inputs.oci_layout, "oci-layout")
+    made = compose_and_keep(_compose_request(inputs), release, engine, tools)
     path = _recorded(inputs, release, made.link, tools)
     sbom = write_sbom(release, made.inventory, path, tools)
     return Report(

@@ -147,10 +147,9 @@ def test_an_image_that_is_gone_with_its_runner_is_told_when_it_is_built(
             "`compression: zstd` has no effect on an image that an engine builds",
         ),
         (Inputs(builder=Builder.COMPOSE, cache_from="x"), "`cache-from` has no effect on a composed image"),
-        (Inputs(builder=Builder.COMPOSE, context=Path("x")), "`context` has no effect on a composed image"),
         (Inputs(oci_layout=Path("x"), cache_to="y"), "`cache-to` has no effect on a composed image"),
     ],
-    ids=["layout", "base layout", "compression", "cache", "context", "layout and cache"],
+    ids=["layout", "base layout", "compression", "cache", "layout and cache"],
 )
 def test_inputs_of_the_other_builder_are_refused(inputs: Inputs, what: str) -> None:
     """

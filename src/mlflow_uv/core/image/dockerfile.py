@@ -42,13 +42,15 @@ class Recipe:
     `parts` maps folders of the build context to digests of what is installed from them, one layer each, lowest first;
     a cross build has one. `hashed` states that every requirement has hashes, `resolved` that the requirements are
     complete, so that no dependency is resolved. `crossing` builds for other architectures as well. `python` is the
-    base image's interpreter, and `variables` are the names of the variables that it sets.
+    base image's interpreter, and `variables` are the names of the variables that it sets. With `layers`, archives in
+    the build context, nothing is installed: they are added, lowest first, server and model among them.
     """
 
     base: str
-    parts: Mapping[str, str]
-    hashed: bool
-    resolved: bool
+    parts: Mapping[str, str] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+    hashed: bool = True
+    resolved: bool = True
     crossing: bool = False
     python: str = "python3"
     variables: frozenset[str] = frozenset()
@@ -62,10 +64,10 @@ def render_dockerfile(recipe: Recipe) -> str:
     The base image needs no shell, and network settings are build secrets. There is no `# syntax=` line, whose image
     would have to be pulled. A cross build installs the packages in a separate stage on the build platform.
     """
+    content = _packages(recipe) if recipe.parts else (f"FROM {recipe.base}", "USER 0:0")
     lines = (
-        *_packages(recipe),
-        f"ADD {SERVER_LAYER} /",
-        f"ADD {MODEL_LAYER} /",
+        *content,
+        *(f"ADD {layer} /" for layer in recipe.layers or (SERVER_LAYER, MODEL_LAYER)),
         " ".join((f"ENV PATH={VENV}/bin:$PATH", *(f"{name}={value}" for name, value in VARIABLES.items()))),
         *(f"ENV {name}=" for name in sorted(SERVER_VARIABLES & recipe.variables)),
         f"USER {USER}:{USER}",

@@ -1,16 +1,23 @@
 """Composes the image of a release, verifies it, and hands it to an engine, a registry or a folder."""
 
+import re
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ...command.errors import BadInput
 from ...command.inputs import Serving
 from ...command.report import Finding, Table
-from ...core.image.composition import Compression
+from ...command.wording import option
+from ...core.image.composition import Blob, Compression
+from ...core.image.dockerfile import Recipe, render_dockerfile
+from ...core.image.labels import image_labels
 from ...core.image.reference import image_reference
 from ...core.release.record import ImageLink
+from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...tools.engines.build_context import ComposedContents
 from ...tools.engines.engine import Engine
 from ...tools.oci.image_layout import write_layout
 from ...tools.system.disk_errors import disk_errors
@@ -18,14 +25,17 @@ from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from .build import examine, image_name
 from .composed import ComposedServingImage
+from .composed_base import ComposableBase, LayerOrigin
 from .composed_platforms import compose_platforms, platform_findings, require_kept, require_layers, wanted_bases
 from .composed_push import push_composed, require_push
 from .composed_release import composition_link, handed_over
 from .composed_report import composed_sizes
-from .layer_offer import layer_offer
+from .layer_offer import NO_OFFER, layer_offer
 from .layers import needs_for
 from .lookup import name_taken
 from .unpacked import unpack_packages
+
+LAYERS = "layers"  # the folder of a build context
 
 
 @lazy_dataclass
@@ -53,6 +63,15 @@ class KeptImage:
     summary: str
     findings: tuple[Finding, ...]
     sizes: Table
+
+
+@lazy_dataclass
+class ComposedContext:
+    """The Dockerfile of a build context of layers, the name of the base, and what there is to report."""
+
+    dockerfile: str
+    base: str
+    findings: tuple[Finding, ...]
 
 
 def compose_and_keep(
@@ -129,6 +148,79 @@ def compose_and_keep(
         findings=findings,
         sizes=composed_sizes(composed, base),
     )
+
+
+def compose_context(
+    request: ComposeRequest, folder: Path | None, release: RecomputedRelease, engine: Engine | None, tools: Tools
+) -> ComposedContext:
+    """
+    Compose the image, and write its layers to a new folder, with a Dockerfile that adds them to the base.
+
+    Its packages and its model are compared in the layers themselves, which are compressed by gzip, whatever is
+    requested. Raises as `compose_and_keep`, and BadInput for several platforms.
+    """
+    needs, tag = needs_for(release, request.serving), image_name(request.name, release.record)
+    if len(request.platforms) > 1:
+        raise BadInput(
+            what="a build context of layers is for one platform",
+            why=f"`platforms` are {', '.join(request.platforms)}, whose layers differ",
+            fix=option("platforms", request.platforms[0]),
+        )
+    bases = [
+        replace(base, layout=request.base_layout)
+        for base in wanted_bases(request.base, request.platforms, needs, engine, tools)
+    ]
+    with (
+        TemporaryDirectory(prefix="mlflow-uv-compose-") as place,
+        disk_errors("the image", Path(place), fix="free space there, or set TMPDIR to a larger disk"),
+        tools.console.group(f"compose {tag}"),
+    ):
+        images = compose_platforms(release, bases, needs, request.serving, Path(place), tools, offer=NO_OFFER)
+        (composition,), (composed,) = images.compositions, images.composed
+        require_layers(images, release.record, needs, loaded=False)
+        base = composition.base.described
+        layers = {
+            f"{LAYERS}/{at:03}-{_file_name(name)}.tar.gz": composed.archives[blob.digest]
+            for at, (name, blob) in enumerate(_own_layers(composed), 1)
+        }
+        recipe = Recipe(
+            base=from_base(composition.base),
+            layers=tuple(layers),
+            variables=base.variables,
+            labels=image_labels(release.record, composition.provenance),
+        )
+        contents = ComposedContents(dockerfile=render_dockerfile(recipe), readme=_readme(base.name), layers=layers)
+        if folder is not None:
+            tools.contexts.write_composed(folder, contents)
+    findings = platform_findings(images, loaded=False)
+    return ComposedContext(dockerfile=contents.dockerfile, base=base.name, findings=findings)
+
+
+def from_base(base: ComposableBase) -> str:
+    """Return the name of a base for a Dockerfile: by its digest, unless only an engine has it under this one."""
+    name = base.described.name
+    if base.origin is LayerOrigin.ENGINE or "@" in name:
+        return name
+    return f"{name}@{base.described.digest}"
+
+
+def _own_layers(composed: ComposedServingImage) -> tuple[tuple[str, Blob], ...]:
+    """The layers above those of the base, lowest first, with their names in the history of the image."""
+    count = composed.own_layers
+    history = parse_json(composed.image.config)["history"][-count:]
+    return tuple(zip((str(step["created_by"]) for step in history), composed.image.blobs[-count:], strict=True))
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "layer"
+
+
+def _readme(base: str) -> str:
+    return f"""# An image on {base}
+
+Build it in this folder: `docker build .`, or `podman build --format=docker .`. Nothing is installed or started in the
+build, which needs no network but for the base image. `{LAYERS}` has its layers, lowest first.
+"""
 
 
 def _summary(tag: str, composed: ComposedServingImage) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -45,6 +45,15 @@ class ContextContents:
     machines: tuple[str, ...]
 
 
+@lazy_dataclass
+class ComposedContents:
+    """The contents of a build context of layers: archives by their names in it."""
+
+    dockerfile: str
+    readme: str
+    layers: Mapping[str, Path]
+
+
 class BuildContexts:
     """Writes build contexts; the same contents give the same bytes."""
 
@@ -79,6 +88,16 @@ class BuildContexts:
         """Write the archives of server and model to an existing folder. Raises NoSpace, ToolFailed."""
         with disk_errors(_CONTEXT, folder, fix=_SPACE):
             self._pack_layers(folder, model)
+
+    def write_composed(self, folder: Path, contents: ComposedContents) -> None:
+        """Write a context of layers to a folder that is empty or missing. Raises NoSpace, ToolFailed."""
+        with disk_errors(_CONTEXT, folder, fix=_SPACE):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, archive in contents.layers.items():
+                (folder / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(archive, folder / name)
+            (folder / "README.md").write_text(contents.readme, encoding="utf-8")
+            (folder / "Dockerfile").write_text(contents.dockerfile, encoding="utf-8")  # last: without it nothing builds
 
     def _write(self, folder: Path, contents: ContextContents) -> None:
         installer = folder / dockerfile.INSTALLER
