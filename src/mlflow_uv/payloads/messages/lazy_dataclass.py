@@ -69,10 +69,13 @@ def _new(cls: type[T], *_: object, **__: object) -> T:
 
 
 def _methods(kind: type[Any]) -> tuple[Callable[..., Any], ...]:
-    """The methods of `@dataclass(frozen=True, kw_only=True)`; every field is an argument and compared."""
+    """The methods of `@dataclass(frozen=True, kw_only=True)`."""
     parts = fields(kind)
-    names, shown = tuple(part.name for part in parts), tuple(part.name for part in parts if part.repr)
-    accepted, name = frozenset(names), kind.__qualname__
+    shown = tuple(part.name for part in parts if part.repr)
+    compared = tuple(part.name for part in parts if part.compare)
+    hashed = tuple(part.name for part in parts if (part.compare if part.hash is None else part.hash))
+    accepted, name = frozenset(part.name for part in parts if part.init), kind.__qualname__
+    frozen = frozenset(part.name for part in parts)
     defaults = {part.name: part.default for part in parts if part.default is not MISSING}
     factories = tuple((part.name, part.default_factory) for part in parts if part.default_factory is not MISSING)
     required = accepted.difference(defaults, (part for part, _ in factories))
@@ -95,10 +98,12 @@ def _methods(kind: type[Any]) -> tuple[Callable[..., Any], ...]:
         return f"{type(self).__qualname__}({', '.join(f'{part}={getattr(self, part)!r}' for part in shown)})"
 
     def __eq__(self: Any, other: object) -> Any:  # noqa: N807  # as above
-        return values_of(self) == values_of(other) if other.__class__ is self.__class__ else NotImplemented
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return values_of(self, compared) == values_of(other, compared)
 
     def __hash__(self: Any) -> int:  # noqa: N807  # as above
-        return hash(values_of(self))
+        return hash(values_of(self, hashed))
 
     def __setattr__(self: Any, part: str, value: object) -> None:  # noqa: N807  # as above
         require_free(self, part, "assign to")
@@ -108,11 +113,11 @@ def _methods(kind: type[Any]) -> tuple[Callable[..., Any], ...]:
         require_free(self, part, "delete")
         super(kind, self).__delattr__(part)
 
-    def values_of(instance: object) -> tuple[object, ...]:
-        return tuple(getattr(instance, part) for part in names)
+    def values_of(instance: object, wanted: tuple[str, ...]) -> tuple[object, ...]:
+        return tuple(getattr(instance, part) for part in wanted)
 
     def require_free(instance: object, part: str, change: str) -> None:
-        if type(instance) is kind or part in accepted:
+        if type(instance) is kind or part in frozen:
             raise FrozenInstanceError(f"cannot {change} field {part!r}")
 
     return __init__, __repr__, __eq__, __hash__, __setattr__, __delattr__

@@ -30,10 +30,14 @@ def package(decorator: Callable[[type[Any]], type[Any]]) -> type[Any]:
 
         version: str = "1"
         extras: tuple[str, ...] = field(default_factory=tuple)
+        note: str = field(default="", compare=False, repr=False)
+        key: str = field(init=False, compare=False)
+        places: dict[str, str] = field(init=False, default_factory=dict, hash=False)
 
         def __post_init__(self) -> None:
             if not self.name:
                 raise ValueError("no name")
+            object.__setattr__(self, "key", self.name.lower())
 
     return Package
 
@@ -47,18 +51,21 @@ def refused(kind: type[Any], **parts: object) -> type[BaseException]:
 
 def facts(kind: type[Any]) -> list[object]:
     """What can be seen of a class."""
-    one, same, other = kind(name="a"), kind(name="a"), kind(name="b", version="2", extras=("x",))
+    one, same, other = kind(name="a"), kind(name="a", note="x"), kind(name="b", version="2", extras=("x",))
     with pytest.raises(FrozenInstanceError):
         one.name = "c"
     with pytest.raises(FrozenInstanceError):
         one.unknown = "c"
     with pytest.raises(FrozenInstanceError):
         del one.name
+    with pytest.raises(FrozenInstanceError):
+        one.key = "c"
     return [
         [(part.name, part.type, part.default, part.kw_only) for part in fields(kind)],
         [one == same, one == other, one != (one.name,), hash(one) == hash(same), len({one, same, other})],
         [asdict(other), asdict(replace(other, name="c")), repr(other)],
         [is_dataclass(kind), kind.__match_args__, kind.verb],
+        [one.key, one.places, refused(kind, name="a", key="b"), refused(kind, name="a", places={})],
         [refused(kind), refused(kind, name=""), refused(kind, name="a", unknown=1), refused(kind, colour="red")],
     ]
 
@@ -94,11 +101,11 @@ def test_a_class_without_a_decorator_inherits_from_it() -> None:
         """Nothing new."""
 
     plain = Plain(name="a")
-    plain.note = "of its own"
+    plain.remark = "of its own"
 
     with pytest.raises(FrozenInstanceError):
         plain.name = "b"
-    assert ["a", "1", "of its own", Plain] == [plain.name, plain.version, plain.note, type(replace(plain))]
+    assert ["a", "1", "of its own", Plain] == [plain.name, plain.version, plain.remark, type(replace(plain))]
     assert plain != package(lazy_dataclass)(name="a")
 
 
