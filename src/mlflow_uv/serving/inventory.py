@@ -6,6 +6,7 @@ path]], serves, model: [[posix path, sha256]]}. `elsewhere` lists modules of the
 from another path, `serves` is the model folder that the server would use, and `model` is empty without MODEL.
 """
 
+import csv
 import hashlib
 import json
 import os
@@ -44,8 +45,15 @@ def folders() -> "list[str]":
 
 def installed() -> "list[tuple[str, str]]":
     """The PEP 503 name and the version of every distribution; one that is installed twice is listed twice."""
-    distributions = metadata.distributions(path=folders())
-    return sorted((re.sub(r"[-_.]+", "-", item.metadata["Name"]).lower(), item.version) for item in distributions)
+    headers = [item.metadata for item in metadata.distributions(path=folders())]  # each access parses them again
+    return sorted((re.sub(r"[-_.]+", "-", header["Name"]).lower(), header["Version"]) for header in headers)
+
+
+def listed(item: metadata.Distribution) -> "list[list[str]]":
+    """The parts of each path that a distribution lists; `item.files` makes an object of each, and looks for it."""
+    record = item.read_text("RECORD")
+    paths = [row[0] for row in csv.reader(record.splitlines()) if row] if record else map(str, item.files or ())
+    return [[part for part in path.split("/") if part not in ("", ".")] for path in paths]
 
 
 def elsewhere() -> "list[tuple[str, str]]":
@@ -54,8 +62,8 @@ def elsewhere() -> "list[tuple[str, str]]":
 
     Nothing is imported. Modules with a name of the standard library are skipped: Python never imports such backports.
     """
-    files = [file for item in metadata.distributions(path=folders()) for file in item.files or ()]
-    names = {file.parts[0].partition(".")[0] for file in files if len(file.parts) > 1 or file.suffix in (".py", ".so")}
+    files = [parts for item in metadata.distributions(path=folders()) for parts in listed(item) if parts]
+    names = {parts[0].partition(".")[0] for parts in files if len(parts) > 1 or parts[0].endswith((".py", ".so"))}
     shadowed = []
     for name in sorted(names):
         if name.isidentifier() and name not in sys.stdlib_module_names and name != "__pycache__":

@@ -1,9 +1,11 @@
 """What an environment says of itself, where it is not as it looks."""
 
 import json
+import runpy
 import subprocess
 import sys
 import venv
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,43 @@ def test_what_is_imported_is_what_is_installed(packages: Path) -> None:
     A backport of a standard module, a script and data are no modules that another place could offer.
     """
     assert ([["grape", "1.0"]], []) == (inventory(packages)["installed"], inventory(packages)["elsewhere"])
+
+
+def test_a_distribution_without_a_record_is_compared_too(packages: Path, tmp_path: Path) -> None:
+    """
+    As setuptools once installed them, with a list of files of another name.
+    """
+    info = packages / "grape-1.0.dist-info"
+    info.rename(info.with_name("grape.egg-info"))
+    info = info.with_name("grape.egg-info")
+    (info / "METADATA").rename(info / "PKG-INFO")
+    (info / "RECORD").unlink()
+    (info / "SOURCES.txt").write_text("grape.py\n")
+    (tmp_path / "grape.py").write_text("")
+    (packages / "first.pth").write_text(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n")
+
+    listed = inventory(packages)
+
+    assert ([["grape", "1.0"]], [["grape", str(tmp_path / "grape.py")]]) == (listed["installed"], listed["elsewhere"])
+
+
+def test_the_modules_are_those_of_importlib(packages: Path) -> None:
+    """
+    Names in quotes, with a dot in front, and above the packages.
+    """
+    record = packages / "grape-1.0.dist-info" / "RECORD"
+    lines = ('"must, have.py",,', "./dotted.py,,", "deep/module.so,,", "../../above.py,sha256=x,1", "a.b/c,,")
+    record.write_text("".join(f"{line}\n" for line in lines))
+    for file in ("must, have.py", "dotted.py", "deep/module.so", "a.b/c"):
+        (packages / file).parent.mkdir(exist_ok=True)
+        (packages / file).write_text("")
+    namespace = runpy.run_path(str(SERVING / "inventory.py"))
+
+    (item,) = metadata.distributions(path=[str(packages)])
+
+    assert {Path(file).parts for file in item.files or () if file.parts} <= {
+        tuple(p) for p in namespace["listed"](item)
+    }
 
 
 @pytest.mark.parametrize("file", ["grape.py", "grape/__init__.py"])
