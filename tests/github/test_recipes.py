@@ -1,5 +1,6 @@
-"""The recipes: each page embeds complete files, and their commands and settings exist."""
+"""The recipes: each page embeds complete files, their commands and settings exist, and some are run as they stand."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -10,6 +11,8 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.surfaces.cli import _parsed
+from tests import projects
+from tests.github.act import Consumer
 from tests.house.files import ROOT, ours
 
 RECIPES = ROOT / "examples/recipes"
@@ -90,3 +93,25 @@ def test_the_pipeline_of_gitlab_keeps_to_its_schema(tmp_path: Path) -> None:
     ]
 
     assert [0, 1] == codes
+
+
+def workflow(name: str, host: str) -> str:
+    """A recipe for the action under test, with another registry, on the only runner that there is."""
+    text = (RECIPES / name).read_text().replace("org/mlflow-uv-action", "ACTION")
+    text = text.replace("registry.corp.example", host).replace("ghcr.io", host)
+    return text.replace("runs-on: [self-hosted, linux]", "runs-on: ubuntu-latest")
+
+
+@pytest.mark.extended
+def test_the_recipe_of_a_monorepo_finds_the_projects_that_it_releases(consumer: Consumer) -> None:
+    """
+    Its first job makes the matrix of the second: a project is a folder, and one elsewhere is none.
+    """
+    for folder in ("models/red", "models/white", "tools"):
+        projects.lock(projects.project(consumer.folder / folder, name=folder.rpartition("/")[2]))
+
+    run = consumer.run(workflow("monorepo.yml", "registry.test"), options=("--job", "projects"))
+
+    assert run.ok, run.log
+    entries = json.loads(run.outputs["locks"]["projects"])["include"]
+    assert ["models/red", "models/white"] == [entry["project"] for entry in entries]

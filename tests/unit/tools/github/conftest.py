@@ -35,7 +35,8 @@ def server() -> Iterator[FakeGithub]:
 def github(server: FakeGithub) -> FakeGithub:
     """The server with one pull request, no comments and no issues."""
     server.login = None
-    for state in (server.pulls, server.comments, server.issues, server.requests, server.failures):
+    lists = (server.comments, server.issues, server.requests, server.failures, server.files, server.suggestions)
+    for state in (server.pulls, *lists):
         state.clear()
     server.open(3, "b" * 40)
     return server
