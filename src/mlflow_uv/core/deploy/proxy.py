@@ -58,6 +58,11 @@ class ProxyTimes:
     request_s: float
 
     @property
+    def recorded(self) -> str:
+        """The time limit as a fact of a container has it."""
+        return f"{self.request_s:g} s"
+
+    @property
     def timeout_s(self) -> int:
         """After this time without a byte, the proxy gives a request up; the server does so before."""
         return int(self.request_s) + _SLACK_S
@@ -66,6 +71,14 @@ class ProxyTimes:
     def grace_s(self) -> int:
         """How long an old worker may finish its requests, and connections without one."""
         return self.timeout_s + IDLE_S
+
+
+def recorded_times(fact: str) -> ProxyTimes | None:
+    """The times of a fact of a container; None for another text."""
+    try:
+        return ProxyTimes(request_s=float(fact.removesuffix(" s")))
+    except ValueError:
+        return None
 
 
 def proxy_config(slot: str, times: ProxyTimes) -> str:

@@ -21,6 +21,7 @@ from ...core.deploy.proxy import (
     PORT,
     ProxyTimes,
     proxy_config,
+    recorded_times,
     served_requests,
     shared_config,
     slot_in,
@@ -35,6 +36,7 @@ from ...tools.engines.deployed import ContainerSpec, DeployedContainer, Deployed
 from ...tools.mlflow.model_requests import READY_S, readiness_request
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer, observe
+from .own_containers import OwnContainers
 from .target import (
     IMAGE,
     NOT_DEPLOYED,
@@ -68,6 +70,11 @@ class _Observed:
     others: tuple[DeployedContainer, ...]
     config: str | None = None
 
+    @property
+    def parts(self) -> tuple[DeployedContainer, ...]:
+        """All of them, the proxy first: it answers what it got, and takes no more."""
+        return tuple(found for found in (self.proxy, self.active, *self.others) if found is not None)
+
     def slot_for_new(self) -> str:
         """The name for a new container."""
         return next(slot for slot in SLOTS if self.active is None or self.active.part != slot)
@@ -86,6 +93,8 @@ class HostService:
         self._before = _Observed(proxy=None, active=None, others=())
         self._new: str | None = None  # the name of the new container
         self._slot = ""
+        self._own = OwnContainers(containers, options.name, tools.clock)
+        self._begun = False
         self._marker = ""  # of the requests since the last share
         self._wanted: WantedVersion | None = None
 
@@ -112,6 +121,7 @@ class HostService:
     def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
         """See DeploymentTarget."""
         self._wanted, self._before = wanted, self._seen()
+        self._own.plan(self._before.parts)
         now = self._deployed(self._before)
         self._require_ours(now, wanted)
         wanted_now = {**self._facts(wanted, self._image_id(wanted)), PROXIED: RUNNING}
@@ -130,6 +140,7 @@ class HostService:
 
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; what interrupted runs left is removed first."""
+        self._begun = True
         image = self._containers.image(wanted.address)
         if image is None:
             raise ToolFailed(
@@ -144,25 +155,22 @@ class HostService:
             raise ChainBroken("image", why=why)
         if self._before.proxy is None:
             self._proxy_image()  # before anything is created
-        for leftover in self._before.others:
-            self._containers.stop(leftover.name, grace_s=1)
+        self._own.drop(self._before.others, grace_s=1)
         self._slot = self._before.slot_for_new()
-        self._new = f"{self._containers.project}-{self._slot}"
-        facts = self._facts(wanted, image.id)
-        self._new = self._containers.create(
+        self._new = self._own.create_first(
             ContainerSpec(
                 part=self._slot,
                 image=image.id,
-                facts=facts,
+                facts=self._facts(wanted, image.id),
                 settings={"REQUEST_TIMEOUT": f"{self._options.answer_s:g}"},
                 serve_env=wanted.serve_env,
                 memory_mib=self._settings.memory,
                 cpus=self._settings.cpus,
-            )
+            ),
+            lambda: self._seen().config == self._before.config,
         )
         self._containers.start(self._new)
-        started = self._container(self._new)
-        if started is None or started.image != link.id:
+        if (started := self._container(self._new)) is None or started.image != link.id:
             observed = "nothing" if started is None else started.image[:19]
             raise ChainBroken("image", why=f"`{self._new}` runs {observed}, and the record says {link.id[:19]}")
 
@@ -227,33 +235,31 @@ class HostService:
         if seen.proxy is not None and seen.others:
             proxy = seen.proxy.name
             self._comes_true(lambda: len(self._containers.processes(proxy)) <= 2, self._times.grace_s)  # noqa: PLR2004
-        for container in seen.others:
-            self._containers.stop(container.name, grace_s=DRAIN_S)
+        others = seen.others if self._wanted is None else filter(self._own.includes, seen.others)
+        self._own.drop(others, grace_s=DRAIN_S)
 
     def undo(self) -> None:
-        """See DeploymentTarget."""
+        """See DeploymentTarget; what another run created meanwhile is not touched."""
         before, now = self._before, self._seen()
         if before.active is None:
-            self.remove()
+            self._own.remove(filter(self._own.includes, now.parts))
+            return
+        if self._begun and self._new is None:  # nothing was led to
+            self._own.drop(filter(self._own.made, now.others), grace_s=1)
             return
         back: DeployedContainer | None = before.active
         if self._new is None:  # an earlier run led to what is wrong, and was killed before it removed what ran before
             back = next((container for container in before.others if container.running), None)
-        if back is None or now.proxy is None or self._container(back.name) is None:
+        if back is None or now.proxy is None or all(found.id != back.id for found in now.parts):
             raise ToolFailed(what="there is nothing to return to", why="what ran before is gone")
         self._lead_back(now.proxy, back, now.config)
-        for other in self._seen().others:
-            self._containers.stop(other.name, grace_s=1)
+        self._own.drop(filter(self._own.includes, self._seen().others), grace_s=1)
 
     def remove(self) -> None:
         """See DeploymentTarget."""
         seen = self._seen()
         require_own_model(self._options, self._deployed(seen))
-        # The proxy first: it answers what it got, and takes no more.
-        for running in (seen.proxy, seen.active, *seen.others):
-            if running is not None:
-                self._containers.stop(running.name, grace_s=DRAIN_S)
-        self._containers.remove()
+        self._own.remove(seen.parts)
 
     # what runs
 
@@ -268,13 +274,7 @@ class HostService:
 
     def _times_of(self, container: DeployedContainer) -> ProxyTimes:
         """The times with which the proxy leads to a container; those of this run where its label has none."""
-        recorded = container.facts.get(_TIMEOUT, "")
-        if recorded == f"{self._options.answer_s:g} s":
-            return self._times
-        try:
-            return ProxyTimes(request_s=float(recorded.removesuffix(" s")))
-        except ValueError:
-            return self._times
+        return recorded_times(container.facts.get(_TIMEOUT, "")) or self._times
 
     def _container(self, name: str) -> DeployedContainer | None:
         return next((found for found in self._containers.all() if found.name == name), None)
@@ -289,7 +289,7 @@ class HostService:
     def _facts(self, wanted: WantedVersion, image: str) -> dict[str, str]:
         limits = {
             **limit_facts(self._settings.memory, self._settings.cpus),
-            _TIMEOUT: f"{self._options.answer_s:g} s",
+            _TIMEOUT: self._times.recorded,
             _VARIABLES: ", ".join(wanted.serve_env.names) or "none",
         }
         return wanted_facts(wanted, image, limits)
@@ -333,7 +333,7 @@ class HostService:
     def _create_proxy(self) -> DeployedContainer:
         port = 0 if self._options.is_preview else self._settings.port
         publish = f"{self._settings.listen}:{port}:{PORT}" if port else f"{self._settings.listen}::{PORT}"
-        name = self._containers.create(
+        name = self._own.create(
             ContainerSpec(
                 part=PROXY,
                 image=self._proxy_image(),

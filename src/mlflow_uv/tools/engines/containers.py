@@ -15,6 +15,7 @@ OURS = "mlflow-uv.smoke-test"  # label of every container we start for a test
 # Labels of the containers, the network and the volume of a deployment: its name; of a container also its part and what
 # it is to run, as JSON.
 DEPLOYMENT, PART, FACTS = "mlflow-uv.deployment", "mlflow-uv.deployment-part", "mlflow-uv.deployment-facts"
+RUN, CREATING = "mlflow-uv.deployment-run", "mlflow-uv.deployment-creating"
 CLIENT = Path(__file__).parents[2] / "installing" / "request.py"
 BATCH_TIMEOUTS = 4  # times the timeout of a request that several of them may take together
 SLACK_S = 30.0  # time for the engine to start a program in a container on a busy host

@@ -3,23 +3,27 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...command.errors import ToolFailed
+from ...command.errors import DeploymentBusy, ToolFailed
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.partial_folders import scratch_folder
 from ..system.process import Command, Completed
 from .client import Client
-from .containers import DEPLOYMENT, FACTS, PART, Container
+from .containers import CREATING, DEPLOYMENT, FACTS, PART, RUN, Container
 from .engine import BuiltImage
 
 PIDS_LIMIT = 4096
 # What a Docker without the plugin says, by its release.
 _NO_COMPOSE = ("unknown command: docker compose", "'compose' is not a docker command", "unknown flag: --project-name")
+_TAKEN = "already in use"  # of a name, in both engines
+_CREATING_S = 300.0  # longer than it takes to create a container, its network and its volume
 _SLACK_S = 60.0  # for the engine, beside the time that it is told to wait
 
 
@@ -29,12 +33,14 @@ class ContainerSpec:
     A container of a deployment: `part` is its name within it, under which the others of its network find it.
 
     `facts` describe it, `settings` are variables with values that anybody may see, `publish` is ADDRESS:PORT:PORT, and
-    `volume` the path in the container at which the volume of the deployment is.
+    `volume` the path in the container at which the volume of the deployment is. `run` tells what this run creates from
+    what others do at the same time.
     """
 
     part: str
     image: str
     facts: Mapping[str, str]
+    run: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     serve_env: ServeVariables = NO_VARIABLES
     memory_mib: int | None = None
@@ -51,9 +57,11 @@ class DeployedContainer:
     A container of a deployment, as the engine describes it; `published` is ADDRESS:PORT, empty without one.
 
     `restarts` says how often the engine started it again after it ended; `memory_mib` and `cpus` are its limits now.
-    `variables` are those that the engine keeps for it, with their values.
+    `variables` are those that the engine keeps for it, with their values. `id` is never that of another container,
+    unlike the name.
     """
 
+    id: str
     name: str
     part: str
     image: str
@@ -65,6 +73,7 @@ class DeployedContainer:
     memory_mib: float | None = None
     cpus: float | None = None
     variables: ServeVariables = NO_VARIABLES
+    run: str = ""
 
 
 class DeployedContainers(ABC):
@@ -82,9 +91,57 @@ class DeployedContainers(ABC):
         """The name of the group of containers, and of its network and its volume."""
         return f"mlflow-uv-{self._deployment}"
 
-    @abstractmethod
     def create(self, spec: ContainerSpec) -> str:
-        """Create a container, its network and its volume; return its name. Raises ToolFailed."""
+        """
+        Create a container, its network and its volume; return its name. Raises ToolFailed, DeploymentBusy.
+
+        One of the same part that another run created is not replaced, and may be the one of the name.
+        """
+        with self._alone(spec.image):
+            return self._created(spec)
+
+    @abstractmethod
+    def _created(self, spec: ContainerSpec) -> str:
+        """See create."""
+
+    @contextmanager
+    def _alone(self, image: str) -> Iterator[None]:
+        """
+        Keep other runs from creating containers meanwhile: Docker would make two networks of one name.
+
+        The lock is a container that is never started, since an engine creates a name once.
+        """
+        label, name = f"{CREATING}={self._deployment}", f"{self.project}-creating"
+        argv = ("create", "--name", name, "--network", "none", "--label", label, image)
+        done = self._client.run(*argv)
+        if done.code != 0 and _TAKEN in done.stderr and self._dropped(name):
+            done = self._client.run(*argv)
+        if done.code != 0 and _TAKEN in done.stderr:
+            raise DeploymentBusy(
+                what=f"another run changes the deployment `{self._deployment}` on this host",
+                why=f"it has the container `{name}`, which a run that was killed keeps for {_CREATING_S:.0f} s",
+                fix="run it again when the other one has ended",
+            )
+        if done.code != 0:
+            raise ToolFailed(what=f"the container `{name}` cannot be created", why=_reason(done))
+        try:
+            yield
+        finally:
+            if lock := done.stdout.strip():
+                self._client.run("rm", "--force", lock.splitlines()[-1])
+
+    def _dropped(self, name: str) -> bool:
+        """Remove the lock of a run that was killed, by its id; whether it was one."""
+        done = self._client.run("inspect", "--type", "container", "--", name, verbatim=True)
+        found = parse_json(done.stdout)[0] if done.code == 0 else {}
+        try:  # Docker writes nanoseconds
+            created = datetime.fromisoformat(f"{str(found.get('Created'))[:19]}+00:00")
+        except ValueError:
+            return False
+        if (datetime.now(UTC) - created).total_seconds() < _CREATING_S:
+            return False
+        self._client.run("rm", "--force", str(found["Id"]))
+        return True
 
     def image(self, name: str) -> BuiltImage | None:
         """An image that the engine has or can pull; None for another."""
@@ -152,15 +209,13 @@ class DeployedContainers(ABC):
         column = header.split().index("PID") if "PID" in header.split() else 0
         return frozenset(row.split()[column] for row in rows if row.strip())
 
-    def stop(self, name: str, grace_s: int) -> None:
+    def stop(self, container: DeployedContainer, grace_s: int) -> None:
         """Let a container answer what it got, for at most this time, and remove it; safe to call twice."""
-        self._client.run("stop", "--time", str(grace_s), name, timeout_s=grace_s + _SLACK_S)
-        self._client.run("rm", "--force", "--volumes", name)
+        self._client.run("stop", "--time", str(grace_s), container.id, timeout_s=grace_s + _SLACK_S)
+        self._client.run("rm", "--force", "--volumes", container.id)
 
     def remove(self) -> None:
-        """Remove all containers, the network and the volume; safe to call twice. Raises ToolFailed."""
-        if names := [container.name for container in self.all()]:
-            self._client.run("rm", "--force", "--volumes", *names)
+        """Remove the network and the volume, once there is no container; safe to call twice. Raises ToolFailed."""
         label = f"label={DEPLOYMENT}={self._deployment}"
         for kind in ("network", "volume"):
             listed = self._client.run(kind, "ls", "--quiet", "--filter", label).stdout.split()
@@ -181,7 +236,8 @@ class DeployedContainers(ABC):
 
     def labels(self, spec: ContainerSpec) -> dict[str, str]:
         """The labels of a container."""
-        return {DEPLOYMENT: self._deployment, PART: spec.part, FACTS: json.dumps(spec.facts, sort_keys=True)}
+        facts = json.dumps(spec.facts, sort_keys=True)
+        return {DEPLOYMENT: self._deployment, PART: spec.part, FACTS: facts, RUN: spec.run}
 
 
 class PodmanContainers(DeployedContainers):
@@ -190,7 +246,7 @@ class PodmanContainers(DeployedContainers):
     engine = "podman"
     title = "Podman"
 
-    def create(self, spec: ContainerSpec) -> str:
+    def _created(self, spec: ContainerSpec) -> str:
         """See DeployedContainers."""
         label, name = f"{DEPLOYMENT}={self._deployment}", f"{self.project}-{spec.part}"
         for kind in ("network", "volume"):
@@ -230,7 +286,7 @@ class ComposeContainers(DeployedContainers):
     engine = "docker"
     title = "Docker Compose"
 
-    def create(self, spec: ContainerSpec) -> str:
+    def _created(self, spec: ContainerSpec) -> str:
         """See DeployedContainers; the Compose file is sent on standard input and has this container alone."""
         # `.env` of the folder, and variables of the caller such as COMPOSE_FILE, are not read.
         argv: tuple[str, ...] = (
@@ -328,6 +384,7 @@ def _described(details: Any) -> DeployedContainer:
     image, limits = str(details["Image"]), details.get("HostConfig") or {}
     variables = dict(str(text).partition("=")[::2] for text in details["Config"].get("Env") or ())
     return DeployedContainer(
+        id=str(details["Id"]),
         name=str(details["Name"]).lstrip("/"),
         part=str(labels.get(PART, "")),
         image=image if image.startswith("sha256:") else f"sha256:{image}",
@@ -339,4 +396,5 @@ def _described(details: Any) -> DeployedContainer:
         cpus=limits["NanoCpus"] / 1e9 if limits.get("NanoCpus") else None,
         published=f"{bound[0].get('HostIp') or '0.0.0.0'}:{bound[0]['HostPort']}" if bound else "",  # noqa: S104
         variables=ServeVariables(variables),
+        run=str(labels.get(RUN, "")),
     )

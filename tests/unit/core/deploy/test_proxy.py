@@ -3,7 +3,14 @@
 import pytest
 
 from mlflow_uv.core.deploy.canary import ServedRequest
-from mlflow_uv.core.deploy.proxy import ProxyTimes, proxy_config, served_requests, shared_config, slot_in
+from mlflow_uv.core.deploy.proxy import (
+    ProxyTimes,
+    proxy_config,
+    recorded_times,
+    served_requests,
+    shared_config,
+    slot_in,
+)
 
 TIMES = ProxyTimes(request_s=60)
 
@@ -60,3 +67,12 @@ def test_served_requests_are_those_of_one_container() -> None:
         ServedRequest(status=200, milliseconds=12.0),
         ServedRequest(status=503, milliseconds=None),
     ) == served_requests(lines, "blue")
+
+
+def test_the_time_limit_of_a_container_is_read_from_its_fact() -> None:
+    """
+    Another text, which somebody else wrote, is none.
+    """
+    times = ProxyTimes(request_s=2.5)
+
+    assert (times, None, None) == (recorded_times(times.recorded), recorded_times(""), recorded_times("soon"))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, ToolFailed
+from mlflow_uv.command.errors import BadInput, PlanOutdated, ToolFailed
 from mlflow_uv.core.deploy.proxy import FILE, slot_in
 from mlflow_uv.core.security.serve_env import ServeVariables
 
@@ -108,11 +108,8 @@ def test_a_stopped_version_and_a_stopped_proxy_are_differences() -> None:
     """
     world = host_world()
     deploy(world, "1")
-    for name, kept in world.containers.kept.items():
-        kept.described = type(kept.described)(
-            name=name, part=kept.described.part, image=kept.described.image, running=False, exit_code=137,
-            facts=kept.described.facts,
-        )  # fmt: skip
+    for kept in world.containers.kept.values():
+        kept.described = replace(kept.described, running=False, exit_code=137, published="")
 
     planned = {change.part: change.now for change in world.target().plan(wanted_version("1"))}
 
@@ -207,3 +204,77 @@ def test_a_new_value_of_a_variable_is_a_difference_without_the_value() -> None:
     (change,) = rotated
     assert ("variables", "API_KEY, ZONE (API_KEY with another value)") == (change.part, change.now)
     assert "bottle" not in repr((rotated, world.containers.all()))
+
+
+def test_another_model_that_deploys_after_the_last_check_is_neither_adopted_nor_undone() -> None:
+    """
+    The engine creates a name once; the run that comes later ends as outdated, and what the other one made stays.
+    """
+    world = host_world()
+    late, wanted = world.target(model="cats"), wanted_version("2", model="cats")
+    late.plan(wanted)
+    begin(world.target(), wanted_version("1"), up_to="apply")
+    before = {name: kept.described.id for name, kept in world.containers.kept.items()}
+
+    with pytest.raises(PlanOutdated, match="created `mlflow-uv-prod-blue` first"):
+        late.apply(wanted)
+    late.undo()
+
+    assert before == {name: kept.described.id for name, kept in world.containers.kept.items()}
+
+
+def test_a_change_between_the_plan_and_the_first_container_is_noticed() -> None:
+    """
+    Two other runs changed the version twice, so the name is free again; the container that was created is removed.
+    """
+    world = host_world()
+    deploy(world, "1")
+    late, wanted = world.target(), wanted_version("4")
+    late.plan(wanted)
+    deploy(world, "2")
+    deploy(world, "3")
+    before = {*world.containers.kept}
+
+    with pytest.raises(PlanOutdated, match="than when it was planned"):
+        late.apply(wanted)
+    late.undo()
+
+    assert ("3", before) == (world.target().observe().version, {*world.containers.kept})
+
+
+def test_a_run_leaves_the_container_of_another_one_when_it_settles() -> None:
+    """
+    It was created after the traffic had moved, and is none of what ran before.
+    """
+    world = host_world()
+    deploy(world, "1")
+    first = begin(world.target(), wanted_version("2"))
+    del world.containers.kept["mlflow-uv-prod-blue"]
+    other = world.target()
+    other.plan(wanted_version("3"))
+    other.apply(wanted_version("3"))
+
+    first.settle()
+
+    assert {"mlflow-uv-prod-proxy", "mlflow-uv-prod-green", "mlflow-uv-prod-blue"} == {*world.containers.kept}
+
+
+def test_a_version_whose_image_is_gone_changes_nothing() -> None:
+    """
+    There is nothing to return to, and what an interrupted run left is not led to.
+    """
+    world = host_world()
+    deploy(world, "1")
+    begin(world.target(), wanted_version("2"), up_to="wait")
+    world.containers.missing.add(wanted_version("3").address)
+    target = world.target()
+    target.plan(wanted_version("3"))
+
+    with pytest.raises(ToolFailed, match="has no image"):
+        target.apply(wanted_version("3"))
+    target.undo()
+
+    assert ("1", ("mlflow-uv-prod-green",)) == (
+        world.target().observe().version,
+        world.target().observe().leftovers,
+    )

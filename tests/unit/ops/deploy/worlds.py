@@ -175,16 +175,27 @@ class KeptContainers(DeployedContainers):
         self.faults: dict[str, str] = {}
         self.missing: set[str] = set()
         self.stopped: list[tuple[str, int]] = []
+        self.created = 0
         self.signals: list[str] = []
         self.kept_networks: tuple[str, ...] = ()
         self.served: list[str] = []  # what the proxy logs of requests: the container, the status, milliseconds
 
-    def create(self, spec: ContainerSpec) -> str:
+    @contextmanager
+    def _alone(self, image: str) -> Iterator[None]:
+        """See DeployedContainers; nothing else is created meanwhile."""
+        del image
+        yield
+
+    def _created(self, spec: ContainerSpec) -> str:
         """See DeployedContainers."""
         name = f"{self.project}-{spec.part}"
-        assert name not in self.kept, f"{name} exists"
+        if name in self.kept:
+            raise ToolFailed(what=f"the container `{name}` cannot be created", why="the name is already in use")
         published = spec.publish.replace("::", ":49999:").removesuffix(":8080")
+        self.created += 1
         described = DeployedContainer(
+            id=f"id {self.created}",
+            run=spec.run,
             name=name,
             part=spec.part,
             image=digest_of("9") if self.faults.get(spec.image) == "swapped" else spec.image,
@@ -252,14 +263,14 @@ class KeptContainers(DeployedContainers):
         kept = self.kept[name]
         return frozenset({"1", str(kept.workers + 1)}) if kept.described.running else frozenset()
 
-    def stop(self, name: str, grace_s: int) -> None:
+    def stop(self, container: DeployedContainer, grace_s: int) -> None:
         """See DeployedContainers."""
-        self.stopped.append((name, grace_s))
-        self.kept.pop(name, None)
+        self.stopped.append((container.name, grace_s))
+        self.kept = {name: kept for name, kept in self.kept.items() if kept.described.id != container.id}
 
     def remove(self) -> None:
         """See DeployedContainers."""
-        self.kept.clear()
+        assert not self.kept
         self.kept_networks = ()
 
     def remnants(self) -> tuple[str, ...]:

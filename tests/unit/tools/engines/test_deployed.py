@@ -1,10 +1,12 @@
 """The containers of a deployment: how they are created, and what an engine says of them."""
 
 import json
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.command.errors import DeploymentBusy, ToolFailed
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.tools.engines.deployed import (
     ComposeContainers,
@@ -32,10 +34,15 @@ SPEC = ContainerSpec(
     command=("haproxy", "-f", "/config/a"),
 )
 DETAILS = {
+    "Id": "c1",
     "Name": "/mlflow-uv-prod-blue",
     "Image": "1" * 64,
     "Config": {
-        "Labels": {"mlflow-uv.deployment-part": "blue", "mlflow-uv.deployment-facts": '{"version": "1"}'},
+        "Labels": {
+            "mlflow-uv.deployment-part": "blue",
+            "mlflow-uv.deployment-facts": '{"version": "1"}',
+            "mlflow-uv.deployment-run": "a1",
+        },
         "Env": ["PATH=/usr/bin", "API_KEY=a=b"],
     },
     "State": {"Running": True, "ExitCode": 0},
@@ -65,6 +72,8 @@ def test_a_container_is_described_in_the_same_way_by_both_engines(kind) -> None:
 
     assert (
         DeployedContainer(
+            id="c1",
+            run="a1",
             name="mlflow-uv-prod-blue",
             part="blue",
             image=ID,
@@ -209,3 +218,38 @@ def test_a_network_and_a_volume_without_containers_are_remnants() -> None:
 
     assert ("network n1", "volume n1") == docker(runner).remnants()
     assert all("label=mlflow-uv.deployment=prod" in asked.argv for asked in runner.asked)
+
+
+@pytest.mark.parametrize(("age_s", "removed"), [(5, []), (900, ["l1"])])
+def test_a_lock_of_another_run_counts_until_it_is_old(age_s: int, removed: list[str]) -> None:
+    """
+    That of a run that was killed is removed by its id; here, another run is faster to take it.
+    """
+    created = (datetime.now(UTC) - timedelta(seconds=age_s)).strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
+    runner = FakeRunner(
+        {
+            "-creating --network": completed(
+                stderr='Error: the name "mlflow-uv-prod-creating" is already in use', code=1
+            ),
+            " inspect --type container -- mlflow-uv-prod-creating": completed(
+                json.dumps([{"Id": "l1", "Created": created}])
+            ),
+        }
+    )
+
+    with pytest.raises(DeploymentBusy, match="mlflow-uv-prod-creating"):
+        podman(runner).create(SPEC)
+
+    assert removed == [asked.argv[-1] for asked in runner.asked if "rm" in asked.argv]
+
+
+def test_a_lock_is_removed_after_a_container_was_created_or_was_not() -> None:
+    """
+    By its id, since another run may have taken the name.
+    """
+    for code in (0, 1):
+        runner = FakeRunner({"-creating --network": completed("l1\n"), "--network-alias": completed(code=code)})
+        with suppress(ToolFailed):
+            podman(runner).create(SPEC)
+
+        assert ["l1"] == [asked.argv[-1] for asked in runner.asked if "rm" in asked.argv]

@@ -1,0 +1,98 @@
+"""
+Creates containers in the name of one run, and tells them from those that others create at the same time.
+
+An engine creates a name for one run alone, so the first container of a run is its claim to the host.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from ...command.errors import DeploymentBusy, PlanOutdated, ToolFailed
+from ...core.deploy.served_containers import DRAIN_S
+from ...tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
+from ...tools.system.clock import Clock
+
+_CREATES_S, _POLL_S = 60.0, 0.5
+
+
+class OwnContainers:
+    """The containers of a deployment that a run may change: those of its plan, and those that it creates."""
+
+    def __init__(self, containers: DeployedContainers, deployment: str, clock: Clock) -> None:
+        self._containers = containers
+        self._clock = clock
+        self._deployment = deployment
+        self._run = secrets.token_hex(8)
+        self._planned: frozenset[str] = frozenset()
+
+    def plan(self, found: Iterable[DeployedContainer]) -> None:
+        """Take these containers as those of the plan."""
+        self._planned = frozenset(container.id for container in found)
+
+    def includes(self, container: DeployedContainer) -> bool:
+        """Whether a container was there when it was planned, or this run created it."""
+        return container.id in self._planned or self.made(container)
+
+    def made(self, container: DeployedContainer) -> bool:
+        """Whether this run created a container."""
+        return container.run == self._run
+
+    def create_first(self, spec: ContainerSpec, unchanged: Callable[[], bool]) -> str:
+        """
+        Create the first container of this run, beside those of the plan.
+
+        `unchanged` says whether the proxy still leads where it did. If not, or if other containers are there than
+        those of the plan, the new one is removed, and PlanOutdated is raised. Raises ToolFailed.
+        """
+        name, is_led = self.create(spec), unchanged()
+        others = {container.id for container in self._containers.all() if not self.made(container)}
+        if is_led and others == self._planned:
+            return name
+        self.drop(filter(self.made, self._containers.all()), grace_s=1)
+        raise self._outdated("the proxy leads elsewhere, or other containers are there than when it was planned")
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a container and return its name. Raises PlanOutdated if another run was faster, ToolFailed."""
+        name, failure = "", None
+        try:
+            name = self._created(replace(spec, run=self._run))
+        except ToolFailed as error:
+            failure = error
+        found = next((container for container in self._containers.all() if container.part == spec.part), None)
+        if found is not None and not self.made(found):
+            raise self._outdated(f"it created `{found.name}` first") from failure
+        if failure is not None:
+            raise failure
+        return name
+
+    def _created(self, spec: ContainerSpec) -> str:
+        """Create a container once no other run creates one. Raises DeploymentBusy if one does for long."""
+        until = self._clock.now_s() + _CREATES_S
+        while True:
+            try:
+                return self._containers.create(spec)
+            except DeploymentBusy:
+                if self._clock.now_s() >= until:
+                    raise
+                self._clock.wait(_POLL_S)
+
+    def drop(self, leftovers: Iterable[DeployedContainer], *, grace_s: int) -> None:
+        """Remove containers that get no new requests; they are none of the plan any more."""
+        for container in leftovers:
+            self._containers.stop(container, grace_s=grace_s)
+            self._planned -= {container.id}
+
+    def remove(self, containers: Iterable[DeployedContainer]) -> None:
+        """Remove containers, one after the other, and network and volume if no other one is there."""
+        for container in containers:
+            self._containers.stop(container, grace_s=DRAIN_S)
+        if not self._containers.all():
+            self._containers.remove()
+
+    def _outdated(self, why: str) -> PlanOutdated:
+        return PlanOutdated(
+            what=f"another run changes the deployment `{self._deployment}` on this host",
+            why=why,
+            fix="run it again when the other one has ended, or give one of them another name in pyproject.toml",
+        )
