@@ -17,8 +17,9 @@ PACKAGE = "mlflow_uv_signing"
 
 def load_package(folder: Path, module: str) -> Any:
     """Load the modules beside this one as a package with a name of its own, and return one of them."""
+    places = (folder, folder.parent / "serving" / "model")  # the second has the server's module about identities
     spec = importlib.util.spec_from_file_location(
-        PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        PACKAGE, folder / "__init__.py", submodule_search_locations=[*map(str, places)]
     )
     if spec is None or spec.loader is None:
         raise ImportError(f"the program in {folder} cannot be loaded")

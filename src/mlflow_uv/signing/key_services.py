@@ -4,15 +4,20 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from securesystemslib.exceptions import Error
 from securesystemslib.signer import Signer, SSlibKey
 
-from .keys import Refused, public_key
+_LIBRARIES = ("azure", "boto3", "botocore", "google", "pkcs11", "securesystemslib")
+
+
+class Refused(Exception):
+    """What a service says instead of a signature."""
 
 
 def sign_by_service(request: Mapping[str, Any]) -> dict[str, Any]:
     """The signatures of a key, named by a URI, over texts. Raises Refused for what the service says."""
-    key, uri = public_key(request["public_key"]), request["uri"]
+    key, uri = load_pem_public_key(request["public_key"].encode()), request["uri"]
     try:
         signer = Signer.from_priv_key_uri(uri, SSlibKey.from_crypto(key), lambda _: request["pin"])
         signatures = [bytes.fromhex(signer.sign(text.encode()).signature) for text in request["contents"]]
@@ -29,5 +34,4 @@ def _is_of_service(error: Exception) -> bool:
     return isinstance(error, (Error, ValueError, OSError)) or module in _LIBRARIES
 
 
-_LIBRARIES = ("azure", "boto3", "botocore", "google", "pkcs11", "securesystemslib")
 VERBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {"sign-by-service": sign_by_service}

@@ -1,41 +1,29 @@
 """Reads keys and certificates, and makes and verifies raw signatures with them."""
 
 import hashlib
+import importlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
+
+# The server's module about signers without a key, which is beside the modules here when this program runs: both have
+# one rule. No other module of the server is loaded.
+identities: Any = importlib.import_module(".identities", __package__)
+Refused, Stranger, UNPARSABLE, names_of = (
+    identities.Refused, identities.Stranger, identities.UNPARSABLE, identities.names_of,
+)  # fmt: skip
 
 # The hash of a signature by the size of the curve, as Sigstore's and OpenSSF's formats define it.
 _HASHES = {256: hashes.SHA256, 384: hashes.SHA384, 521: hashes.SHA512}
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _SUPPORTED = "it is neither ECDSA on the curves P-256, P-384 and P-521 nor Ed25519"
 _MOST_INTERMEDIATES = 8
-
-
-# What cryptography raises for keys and certificates that it cannot parse; several of these are no ValueError.
-UNPARSABLE = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
-
-
-class Refused(Exception):
-    """A key, a certificate or a signature that is not accepted, and why."""
-
-
-class Stranger(Refused):
-    """A signer who is not trusted, so that the signature is not verified."""
 
 
 def private_key(pem: str) -> Any:
@@ -95,16 +83,6 @@ def verify(key: Any, signature: bytes, content: bytes) -> None:
             key.verify(signature, content, ec.ECDSA(_HASHES[key.curve.key_size]()))
     except InvalidSignature:
         raise Refused("its signature is not that of its content") from None
-
-
-def names_of(certificate: x509.Certificate) -> list[str]:
-    """The alternative names of a certificate: addresses, URIs and host names."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
-    kinds = (x509.RFC822Name, x509.UniformResourceIdentifier, x509.DNSName)
-    return [name for kind in kinds for name in names.get_values_for_type(kind)]
 
 
 def verify_certificate(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate], now: datetime) -> None:

@@ -5,11 +5,12 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .identity_policy import InvalidPolicy, Untrusted, identity_verifier
 from .model_location import REGISTERED
 from .public_keys import EdwardsKey, EllipticKey, InvalidKey, key_id, public_keys
 
@@ -28,9 +29,9 @@ class NotSigned(Exception):
 @dataclass(frozen=True)
 class SignedModelTrust:
     """
-    Public keys in PEM or the file of them, the file with attestations, and the version that must have been signed.
+    Public keys in PEM, a policy about identities in JSON or the file of either, and the file with attestations.
 
-    An empty name or version is that of any signed one.
+    Name and version are those that must have been signed; an empty one is that of any signed one.
     """
 
     keys: str
@@ -50,7 +51,7 @@ class SignedModel:
 
     def __str__(self) -> str:
         """One sentence about it."""
-        return f"The model in {self.folder} is {self.name} version {self.version}, as the key {self.signer} signed it."
+        return f"The model in {self.folder} is {self.name} version {self.version}, as {self.signer} signed it."
 
 
 def require_signed(folder: Path, trust: SignedModelTrust) -> SignedModel:
@@ -59,16 +60,18 @@ def require_signed(folder: Path, trust: SignedModelTrust) -> SignedModel:
 
     Raises NotSigned, also for keys and attestations that cannot be read.
     """
-    keys = _keys(trust.keys)
+    verified = _verifier(trust.keys)
     try:
         if Path(trust.attestations).stat().st_size > LIMIT:
             raise NotSigned(f"ATTESTATIONS={trust.attestations!r} has more than {LIMIT >> 20} MB.")
         lines = Path(trust.attestations).read_bytes().splitlines()
     except OSError as error:
         raise NotSigned(f"ATTESTATIONS={trust.attestations!r} cannot be read: {error.strerror or error}.") from error
-    chains = [chain for line in lines if line.strip() for chain in _signed_chains(line, keys)]
+    strangers: list[str] = []
+    chains = [chain for line in lines if line.strip() for chain in _signed_chains(line, verified, strangers)]
     if not chains:
-        raise NotSigned(f"No key in VERIFY signed a model in ATTESTATIONS={trust.attestations!r}.")
+        why = f": {strangers[-1]}" if strangers else ""
+        raise NotSigned(f"Nobody whom VERIFY names signed a model in ATTESTATIONS={trust.attestations!r}{why}.")
     files = dict(_digests(folder))
     problem = ""
     for signer, name, version, signed in chains:
@@ -76,48 +79,61 @@ def require_signed(folder: Path, trust: SignedModelTrust) -> SignedModel:
         if (trust.name or name, trust.version or version) != (name, version):
             expected = f"{trust.name or 'any name'} version {trust.version or 'any'}"
             problem = (
-                f"The key {signer} signed {shown}, and not {expected}, as MODEL_NAME and MODEL_VERSION or the model's"
-                f" {REGISTERED} say."
+                f"{signer.replace('the key', 'The key', 1)} signed {shown}, and not {expected}, as MODEL_NAME and"
+                f" MODEL_VERSION or the model's {REGISTERED} say."
             )
         elif differing := sorted(path for path in {*signed, *files} if signed.get(path) != files.get(path)):
             some = ", ".join((*differing[:SHOWN], *("…" for _ in differing[SHOWN : SHOWN + 1])))
-            problem = f"The model in {folder} is not {shown} as the key {signer} signed it: {some}."
+            problem = f"The model in {folder} is not {shown} as {signer} signed it: {some}."
         else:
             return SignedModel(folder=folder, name=name, version=version, signer=signer)
     raise NotSigned(problem)
 
 
-def _keys(given: str) -> "tuple[EllipticKey | EdwardsKey, ...]":
+def _verifier(given: str) -> "Callable[[bytes], tuple[str, str, bytes]]":
+    """What returns the signer, the payload type and the payload of a bundle, or raises Untrusted."""
     try:
-        return public_keys(given if PEM in given else Path(given).read_text(encoding="utf-8"))
+        text = given if PEM in given or given.lstrip().startswith("{") else Path(given).read_text(encoding="utf-8")
+        if text.lstrip().startswith("{"):
+            return identity_verifier(text)
+        keys = public_keys(text)
     except OSError as error:
         raise NotSigned(f"VERIFY={given!r} cannot be read: {error.strerror or error}.") from error
-    except (InvalidKey, UnicodeError) as error:
-        shown = "VERIFY" if PEM in given else f"VERIFY={given!r}"
+    except (InvalidKey, InvalidPolicy, UnicodeError) as error:
+        shown = "VERIFY" if PEM in given or given.lstrip().startswith("{") else f"VERIFY={given!r}"
         raise NotSigned(f"{shown} cannot be used: {error}.") from error
+    return lambda line: _signed_by_key(line, keys)
+
+
+def _signed_by_key(line: bytes, keys: "tuple[EllipticKey | EdwardsKey, ...]") -> "tuple[str, str, bytes]":
+    envelope: Any = json.loads(line)["dsseEnvelope"]
+    (signature,) = (base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"])
+    kind, payload = envelope["payloadType"], base64.b64decode(envelope["payload"], validate=True)
+    signed = f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload
+    for key in keys:
+        if key.verifies(signature, signed):
+            return f"the key {key_id(key)}", kind, payload
+    raise Untrusted("")
 
 
 def _signed_chains(
-    line: bytes, keys: "tuple[EllipticKey | EdwardsKey, ...]"
+    line: bytes, verified: "Callable[[bytes], tuple[str, str, bytes]]", strangers: "list[str]"
 ) -> "Iterator[tuple[str, str, str, dict[str, str]]]":
-    """The id of the key, name, version and files in a bundle with a statement about a chain that a key signed."""
+    """The signer, name, version and files in a bundle with a statement about a chain, or why it does not count."""
     try:
-        envelope: Any = json.loads(line)["dsseEnvelope"]
-        (signature,) = (base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"])
-        kind, payload = envelope["payloadType"], base64.b64decode(envelope["payload"], validate=True)
+        signer, kind, payload = verified(line)
         statement = json.loads(payload)
         if kind != PAYLOAD_TYPE or statement["predicateType"] != CHAIN:
             return
         predicate = statement["predicate"]
         version, files = predicate["record"]["version"], predicate["files"]
         read = str(version["name"]), str(version["version"]), {str(path): str(files[path]) for path in files}
+    except Untrusted as error:
+        strangers.extend(filter(None, [str(error)]))
+        return
     except (ValueError, KeyError, TypeError, RecursionError):  # of another program, or changed
         return
-    signed = f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload
-    for key in keys:
-        if key.verifies(signature, signed):
-            yield (key_id(key), *read)
-            return
+    yield (signer, *read)
 
 
 def _digests(folder: Path) -> "Iterator[tuple[str, str]]":

@@ -101,10 +101,10 @@ def test_another_signer_another_version_and_changed_attestations_are_refused(sig
     forged.write_text(json.dumps(bundle))
     Path(stranger.attestations).write_text("\n".join(lines))
     cases = {
-        "No key in VERIFY signed": replace(trust, keys=signers.text("second.pub")),
+        "Nobody whom VERIFY names signed": replace(trust, keys=signers.text("second.pub")),
         "wine version 7, and not any name version 8, as MODEL_NAME": replace(trust, version="8"),
         "wine version 7, and not vine version any, as MODEL_NAME": replace(trust, name="vine"),
-        "No key in VERIFY signed a model": replace(trust, attestations=str(forged)),
+        "Nobody whom VERIFY names signed a model": replace(trust, attestations=str(forged)),
         "cannot be read": replace(trust, attestations="/nowhere"),
         "cannot be used": replace(trust, keys="-----BEGIN CERTIFICATE-----"),
     }
