@@ -75,5 +75,5 @@ def test_a_workflow_is_trusted_for_its_issuer_repository_ref_and_file(shared: Sh
     assert 0 == done.returncode, done.stderr
     found = json.loads(done.stdout)
     assert [] == [
-        pair for pair, (_, _, why) in zip(found, cases, strict=True) if why not in pair or bool(pair) != bool(why)
+        one for one, (_, _, why) in zip(found, cases, strict=True) if why not in one or bool(one) != bool(why)
     ]
