@@ -1,9 +1,11 @@
 """
 A Sigstore of a test: Fulcio's and Rekor's HTTP interfaces on this machine, with keys of their own.
 
-Started as `PYTHON -I sigstore_service.py FOLDER` in an environment with sigstore; prints its address, and writes
-`config.json` (a client trust configuration) and `token` (of a workflow on main). It accepts tokens whose issuer is in
-their claims, and refuses those that were not signed by its own issuer's key; one more hour in `clock` moves its log.
+Started as `PYTHON -I sigstore_service.py FOLDER [URL CERTIFICATE...]` in an environment with sigstore; prints its
+address, and writes `config.json` (a client trust configuration) and `token` (of a workflow on main). With the URL and
+the certificates of an authority for timestamps, entries are those of Rekor 2, which states no time. It accepts tokens
+whose issuer is in their claims, and refuses those that were not signed by its own issuer's key; one more hour in
+`clock` moves its log.
 """
 
 import base64
@@ -20,13 +22,14 @@ from typing import Any
 import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 GITHUB = "https://token.actions.githubusercontent.com"
 SCT_LIST = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 SHA256 = ec.ECDSA(hashes.SHA256())
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 FOLDER = Path(sys.argv[1])
+CLOCK, CLOCK_CERTIFICATES = (*sys.argv[2:3], ""), sys.argv[3:]
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -154,6 +157,31 @@ def entry_of(proposed: dict[str, Any]) -> dict[str, Any]:
     return {root.hex(): {**promised, "verification": verification}}
 
 
+def second_entry_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """The entry of a log of Rekor 2 with one leaf, for a request of the kind `hashedrekord` 0.0.2."""
+    (request,) = asked.values()
+    signature = request["signature"]
+    certificate = x509.load_der_x509_certificate(base64.b64decode(signature["verifier"]["x509Certificate"]["rawBytes"]))
+    digest = base64.b64decode(request["digest"])
+    certificate.public_key().verify(
+        base64.b64decode(signature["content"]), digest, ec.ECDSA(utils.Prehashed(hashes.SHA256()))
+    )
+    data = {"algorithm": "SHA2_256", "digest": request["digest"]}
+    spec = {"hashedRekordV002": {"data": data, "signature": signature}}
+    entry = {"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": spec}
+    body = json.dumps(entry, separators=(",", ":"), sort_keys=True).encode()
+    root = hashlib.sha256(b"\0" + body).digest()
+    note = f"{ORIGIN}\n1\n{text(root)}\n"
+    checkpoint = f"{note}\n— {ORIGIN.split(maxsplit=1)[0]} {text(key_id(LOG)[:4] + LOG.sign(note.encode(), SHA256))}\n"
+    proof = {
+        "logIndex": "0", "rootHash": text(root), "treeSize": "1", "hashes": [], "checkpoint": {"envelope": checkpoint},
+    }  # fmt: skip
+    return {
+        "logIndex": "0", "logId": {"keyId": text(key_id(LOG))}, "canonicalizedBody": text(body),
+        "kindVersion": {"kind": "hashedrekord", "version": "0.0.2"}, "inclusionProof": proof,
+    }  # fmt: skip
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers what sigstore's clients ask."""
 
@@ -175,6 +203,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(201, {"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}})
         elif self.path == "/api/v1/log/entries":
             self.answer(201, entry_of(body))
+        elif self.path == "/api/v2/log/entries" and CLOCK[0]:
+            self.answer(201, second_entry_of(body))
         else:
             self.answer(404, {"message": "nothing is here"})
 
@@ -205,16 +235,27 @@ def config(url: str) -> dict[str, Any]:
         "certChain": {"certificates": [{"rawBytes": der}]}, "validFor": since,
     }  # fmt: skip
     service = {"url": url, "majorApiVersion": 1, "validFor": since, "operator": "test"}
+    logs = [service, {**service, "majorApiVersion": 2}] if CLOCK[0] else [service]
+    clocks = [{**service, "url": CLOCK[0]}] if CLOCK[0] else []
+    chain = [x509.load_pem_x509_certificate(Path(file).read_bytes()) for file in CLOCK_CERTIFICATES]
+    known = [
+        {
+            "subject": {"organization": "test", "commonName": "clock"}, "uri": CLOCK[0], "validFor": since,
+            "certChain": {
+                "certificates": [{"rawBytes": text(one.public_bytes(serialization.Encoding.DER))} for one in chain]
+            },
+        }
+    ] if chain else []  # fmt: skip
     return {
         "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
         "trustedRoot": {
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-            "tlogs": [log(LOG)], "certificateAuthorities": [fulcio], "ctlogs": [log(CT)], "timestampAuthorities": [],
+            "tlogs": [log(LOG)], "certificateAuthorities": [fulcio], "ctlogs": [log(CT)], "timestampAuthorities": known,
         },
         "signingConfig": {
             "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-            "caUrls": [service], "oidcUrls": [service], "rekorTlogUrls": [service],
-            "rekorTlogConfig": {"selector": "ANY"}, "tsaUrls": [], "tsaConfig": {"selector": "ANY"},
+            "caUrls": [service], "oidcUrls": [service], "rekorTlogUrls": logs,
+            "rekorTlogConfig": {"selector": "ANY"}, "tsaUrls": clocks, "tsaConfig": {"selector": "ANY"},
         },
     }  # fmt: skip
 

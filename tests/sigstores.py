@@ -9,10 +9,14 @@ PROGRAM = Path(__file__).with_name("sigstore_service.py")
 
 
 @contextmanager
-def sigstore(python: Path, folder: Path) -> Iterator[Path]:
-    """A Sigstore whose configuration and tokens are in a folder, which is made; it ends with the block."""
+def sigstore(python: Path, folder: Path, *clock: str) -> Iterator[Path]:
+    """
+    A Sigstore whose configuration and tokens are in a folder, which is made; it ends with the block.
+
+    With the URL and the certificates of an authority for timestamps, its log is one of Rekor 2.
+    """
     folder.mkdir()
-    command = (str(python), "-I", str(PROGRAM), str(folder))
+    command = (str(python), "-I", str(PROGRAM), str(folder), *clock)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -85,3 +85,21 @@ def test_the_walks_through_the_code_lead_through_what_is_there() -> None:
     ]
 
     assert (18 + 5, []) == (len(stops), lost)
+
+
+def test_a_test_that_a_document_names_is_there() -> None:
+    """
+    A renamed or removed test would leave a claim that nothing shows.
+    """
+    defined = {
+        name
+        for path in ours(r"tests/.*\.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    named = {
+        (shown(path), name) for path in ours(r"docs/.*\.md") for name in re.findall(r"`(test_\w+)`", path.read_text())
+    }
+
+    absent = sorted((path, name) for path, name in named if name not in defined)
+
+    assert ([], True) == (absent, len(named) > 20)

@@ -18,6 +18,7 @@ from mlflow_uv.tools.signing.signer import (
 )
 from tests.signers import Signers
 from tests.sigstores import sigstore
+from tests.timestamp_authority import timestamp_authority
 
 pytestmark = pytest.mark.installs
 
@@ -222,3 +223,47 @@ def test_a_token_that_fulcio_refuses_signs_nothing_and_is_not_shown(service: Sig
     ] == reasons
     assert "token is malformed" in str(unread.value.why)
     assert forged.split(".")[2] not in f"{refused.value} {refused.value.why}"
+
+
+def test_an_entry_of_rekor_2_counts_with_the_time_of_an_authority(signers: Signers, tmp_path: Path) -> None:
+    """
+    Its log states no time: a bundle without a timestamp is refused.
+
+    So is one with that of another signature, of a clock that is a day off, or with the entry of another bundle.
+    """
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.pkl").write_text("weights")
+    chain = tuple(str(signers.folder / f"{name}.crt") for name in ("clock", "clock-root"))
+    python = signers.program.python
+    with (
+        timestamp_authority(signers.folder, "clock", tmp_path / "clock") as url,
+        sigstore(python, tmp_path / "sigstore", url, *chain) as folder,
+    ):
+        service = Sigstore(folder=folder, signers=signers, model=model)
+        signed = service.sign("main", WINE, VINE)
+    with (
+        timestamp_authority(signers.folder, "clock", tmp_path / "off", clock="-1 days") as url,
+        sigstore(python, tmp_path / "other", url, *chain) as folder,
+    ):
+        other = Sigstore(folder=folder, signers=signers, model=model)
+        (late,) = other.sign("main", WINE).bundles
+    wine, vine = (json.loads(bundle) for bundle in signed.bundles)
+    material = wine["verificationMaterial"]
+    (entry,) = material["tlogEntries"]
+    strange = vine["verificationMaterial"]
+    stamp = "timestampVerificationData"
+    exchanged = [
+        {**material, stamp: {"rfc3161Timestamps": []}},
+        {**material, stamp: strange[stamp]},
+        {**material, "tlogEntries": strange["tlogEntries"]},
+    ]
+
+    found = service.verify(
+        service.trust, signed.bundles[0], signed.model_signature,
+        *(json.dumps({**wine, "verificationMaterial": one}) for one in exchanged),
+    )  # fmt: skip
+    (too_early,) = other.verify(other.trust, late)
+
+    assert ("hashedrekord", "0.0.2") == (entry["kindVersion"]["kind"], entry["kindVersion"]["version"])
+    assert [True, True, False, False, False, False] == [one.problem == "" for one in (*found, too_early)], found

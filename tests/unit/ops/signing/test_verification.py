@@ -245,6 +245,24 @@ def test_the_policy_decides_what_a_version_without_a_signature_is(
     assert {"the attestations in the store cannot be read: down"} >= {check.reason for check in checks}
 
 
+@pytest.mark.parametrize(
+    ("level", "state"), [(TrustLevel.REQUIRE, LinkState.BROKEN), (TrustLevel.WARN, LinkState.UNVERIFIED)]
+)
+def test_a_record_that_was_removed_is_refused_where_signatures_are_required(
+    version: SignedVersion, level: TrustLevel, state: LinkState
+) -> None:
+    """
+    Elsewhere nobody can tell such a version from one that never had a record: its tags can be removed, too.
+    """
+    trust = TrustSettings(policy=TrustPolicy(policy=level, keys=("k",)), keys=NOBODY, origin="pyproject.toml")
+
+    found = from_signature(replace(version, record=None), cast("RegistryClient", None), trust)
+
+    assert [(state, "wine version 7 has no release record that could be signed")] == [
+        (check.state, check.reason) for check in found.checks
+    ]
+
+
 def test_a_model_from_before_signing_is_named_by_its_digest(version: SignedVersion) -> None:
     """
     Nobody can give another model that digest; a version without a record has none.
