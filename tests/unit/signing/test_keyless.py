@@ -1,5 +1,6 @@
 """Tests that Sigstore's certificates and log entries are used and verified, with a Sigstore of the test."""
 
+import base64
 import json
 import subprocess
 from collections.abc import Iterator
@@ -196,6 +197,34 @@ def test_a_log_entry_from_after_the_certificate_is_refused(service: Sigstore, tm
 
     assert ["", True] == [found[0].problem, "is not one of the trusted Sigstore at that time" in found[1].problem]
     assert strange.stranger
+
+
+def test_the_command_of_sigstore_verifies_an_attestation(service: Sigstore, tmp_path: Path) -> None:
+    """
+    By the digest of its subject; another digest, another identity and a changed statement are refused.
+    """
+    (bundle,) = service.sign("main", WINE).bundles
+    changed = json.loads(bundle)
+    changed["dsseEnvelope"]["payload"] = base64.b64encode(VINE.encode()).decode()
+    for name, text in (("chain", bundle), ("changed", json.dumps(changed))):
+        (tmp_path / f"{name}.json").write_text(text)
+    program = (str(service.signers.program.python), "-I", "-m", "sigstore", "--trust-config")
+
+    def verified(name: str, *, identity: str = MAIN, digest: str = "0" * 64) -> bool:
+        command = (
+            *program, str(service.folder / "config.json"), "verify", "identity", "--offline",
+            "--bundle", str(tmp_path / f"{name}.json"), "--cert-identity", identity, "--cert-oidc-issuer", GITHUB,
+            f"sha256:{digest}",
+        )  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "usage:" not in done.stderr, done.stderr
+        return done.returncode == 0
+
+    found = [
+        verified("chain"), verified("chain", digest="1" * 64), verified("chain", identity=SHARED), verified("changed"),
+    ]  # fmt: skip
+
+    assert [True, False, False, False] == found
 
 
 def test_a_token_that_fulcio_refuses_signs_nothing_and_is_not_shown(service: Sigstore) -> None:
