@@ -11,12 +11,12 @@ from securesystemslib.signer import Signer, SSlibKey
 _LIBRARIES = ("azure", "boto3", "botocore", "google", "pkcs11", "securesystemslib")
 
 
-class Refused(Exception):
+class ServiceRefused(Exception):
     """What a service says instead of a signature."""
 
 
 def sign_by_service(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The signatures of a key, named by a URI, over texts. Raises Refused for what the service says."""
+    """The signatures of a key, named by a URI, over texts. Raises ServiceRefused for what the service says."""
     key, uri = load_pem_public_key(request["public_key"].encode()), request["uri"]
     try:
         signer = Signer.from_priv_key_uri(uri, SSlibKey.from_crypto(key), lambda _: request["pin"])
@@ -24,7 +24,7 @@ def sign_by_service(request: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:  # each of the services' libraries has errors of its own
         if not _is_of_service(error):
             raise
-        raise Refused(" ".join(str(error).split())[:500] or type(error).__name__) from None
+        raise ServiceRefused(" ".join(str(error).split())[:500] or type(error).__name__) from None
     return {"signatures": [base64.b64encode(signature).decode() for signature in signatures]}
 
 
@@ -34,4 +34,5 @@ def _is_of_service(error: Exception) -> bool:
     return isinstance(error, (Error, ValueError, OSError)) or module in _LIBRARIES
 
 
+Refused = ServiceRefused  # as the module about bundles names it, whose packages are not in this environment
 VERBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {"sign-by-service": sign_by_service}
