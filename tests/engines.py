@@ -14,9 +14,11 @@ from tests.waiting import CEILING_S, wait_until_up
 
 
 @contextmanager
-def engine_of_another_machine() -> Iterator[str]:
+def engine_of_another_machine(*settings: str) -> Iterator[str]:
     """
     What DOCKER_HOST says to reach it, while the block runs; skips where nobody may start one.
+
+    `settings` are further flags of its daemon.
 
     It has its own store, its own containerd and its own bridge, and leaves the rules of the first one's network alone:
     both would write them, and one that is told to have no bridge removes that of the other.
@@ -32,6 +34,7 @@ def engine_of_another_machine() -> Iterator[str]:
                 (
                     *("dockerd", f"--host={socket}", f"--bridge={bridge}", "--iptables=false", "--ip6tables=false"),
                     *(f"--data-root={folder}/data", f"--exec-root={folder}/run", f"--pidfile={folder}/pid"),
+                    *settings,
                 ),
                 stdout=out,
                 stderr=out,

@@ -3,22 +3,29 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from mlflow_uv.command.errors import ChainBroken, NoSpace, ToolFailed
+from mlflow_uv.command.inputs import Serving
+from mlflow_uv.core.image.composition import Compression
 from mlflow_uv.core.model.model_files import LOCK
 from mlflow_uv.ops.image.build import require_exact, require_model
+from mlflow_uv.ops.image.builders import BaseNotComposable
 from mlflow_uv.ops.image.composed_push import push_composed
 from mlflow_uv.ops.image.composed_release import composed_inventory
+from mlflow_uv.ops.image.composing import ComposeRequest, compose_and_keep
+from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.oci.image_layout import write_layout
-from tests.registries import digest_in, registry
+from tests.registries import digest_in, is_in, registry
 
-from .composed import MINOR, push_base, tiny_release
+from .composed import MACHINE, MINOR, push_base, tiny_release
+from .images import remove_image
 
 
 def test_an_image_is_composed_and_pushed_without_an_engine(tmp_path: Path, registry_program: str) -> None:
@@ -50,6 +57,61 @@ def test_an_image_is_composed_and_pushed_without_an_engine(tmp_path: Path, regis
     assert [0, 0] == sent, "what the registry has is not sent again"
     contents = json.loads(inventory)
     assert (f"{MINOR}.7", [["grape", "1.0"]]) == (contents["python"], contents["installed"])
+
+
+def test_on_a_base_with_musl_nothing_is_composed_and_nothing_pushed(tmp_path: Path, registry_program: str) -> None:
+    """
+    It is pulled and read: wheels for the GNU C library would not load there, and nothing in it is started.
+    """
+    musl = {f"lib/ld-musl-{MACHINE}.so.1": b"\x7fELF", f"usr/lib/{MACHINE}-linux-gnu/libc.so.6": b"\x7fELF musl"}
+    with registry(tmp_path, registry_program) as host, tiny_release(tmp_path / "one") as tiny:
+        push_base(f"{host}/alpine:1", tmp_path / "base", tiny.tools, musl)
+        request = ComposeRequest(
+            name=f"{host}/wine:7",
+            base=f"{host}/alpine:1",
+            base_layout=None,
+            platforms=(),
+            serving=Serving.LOCKED,
+            layers_from=None,
+            compression=Compression.GZIP,
+            push=True,
+            oci_layout=None,
+        )
+        with pytest.raises(BaseNotComposable) as refused:
+            compose_and_keep(request, tiny.release, None, tiny.tools)
+        pushed = is_in(host, "wine", "7")
+
+    assert (18, False) == (refused.value.exit_code, pushed)
+    assert f"no image can be composed on the base image `{host}/alpine:1`" == refused.value.what
+    assert "no GNU C library" in str(refused.value.why)
+    assert "--base-image" in str(refused.value.fix)
+
+
+@pytest.mark.engine
+def test_docker_has_an_image_in_a_registry_under_the_pushed_name_alone(tmp_path: Path, registry_program: str) -> None:
+    """
+    Under its other name it was never anywhere, whatever digests Docker lists of it.
+    """
+    own = f"mlflow-uv-test-{tmp_path.parent.name[-4:]}-local:1"
+    with registry(tmp_path, registry_program) as host, tiny_release(tmp_path / "one") as tiny:
+        elsewhere = f"{host}/cellar/base:1"
+        write_layer("wine", {PurePosixPath("/wine"): LayerFile(data=own.encode())}, tmp_path / "wine.tar.gz")
+        for argv in (
+            ("import", str(tmp_path / "wine.tar.gz"), own),
+            ("tag", own, elsewhere),
+            ("push", "--quiet", elsewhere),
+        ):
+            subprocess.run(("docker", *argv), check=True, capture_output=True)
+        engine = tiny.tools.engines.named("docker")
+        pushed, local_image = engine.image(elsewhere), engine.image(own)
+        digest = digest_in(host, "cellar/base", "1")[1]
+        remove_image(elsewhere)
+        remove_image(own)
+
+    assert pushed is not None
+    assert local_image is not None
+    assert (True, digest) == (pushed.shared, pushed.digest)
+    assert (False, local_image.id) == (local_image.shared, local_image.digest)
 
 
 def test_two_pushes_at_once_end_with_the_whole_image(tmp_path: Path, registry_program: str) -> None:
