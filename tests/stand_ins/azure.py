@@ -28,6 +28,7 @@ class AzureWorkspace:
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
+    mirrored: list[dict[str, int]] = field(default_factory=list)
     refused: bool = False
     most_cores: int = 4
 
@@ -95,7 +96,7 @@ class AzureWorkspace:
         if key not in self.deployments:
             return 404, {"error": {"code": "ResourceNotFound", "message": f"{slot} does not exist."}}
         if method == "DELETE":
-            if endpoint["properties"].get("traffic", {}).get(slot):
+            if any(endpoint["properties"].get(kind, {}).get(slot) for kind in ("traffic", "mirrorTraffic")):
                 return 400, {"error": {"code": "BadRequest", "message": "The deployment has traffic."}}
             self.deployments[key]["properties"]["provisioningState"] = "Deleting"
             return 202, {}
@@ -108,7 +109,11 @@ class AzureWorkspace:
         traffic = content["properties"].get("traffic", {})
         if traffic and sum(traffic.values()) not in (0, 100):
             return 400, {"error": {"code": "BadRequest", "message": "The traffic is not 100."}}
-        if any(f"{name}/{slot}" not in self.deployments for slot in traffic):
+        mirrored = content["properties"].get("mirrorTraffic", {})
+        self.mirrored.append(mirrored)
+        if sum(mirrored.values()) > 50 or any(traffic.get(slot) for slot in mirrored):
+            return 400, {"error": {"code": "BadRequest", "message": "Copies go to deployments without traffic."}}
+        if any(f"{name}/{slot}" not in self.deployments for slot in (*traffic, *mirrored)):
             return 400, {"error": {"code": "BadRequest", "message": "A deployment does not exist."}}
         properties = {"scoringUri": _SCORED.format(name), "traffic": {}, **content["properties"]}
         properties["provisioningState"] = "Creating" if before is None else "Updating"

@@ -98,6 +98,14 @@ class AzureSettings(PlatformSettings):
     instance_type: Annotated[
         str, Doc("Type of the servers."), Matching(r"[A-Za-z][A-Za-z0-9_]{2,60}", "an instance type")
     ] = "Standard_DS3_v2"
+    mirror: Annotated[
+        int | None,
+        Limits(least=1, below=51),
+        Doc("Share of the requests in percent of which a new version gets copies before it gets any, at most 50."),
+    ] = None
+    mirror_seconds: Annotated[
+        float, Limits(least=1, below=86400), Doc("Seconds for which the new version gets copies.")
+    ] = 300.0
     instances: Annotated[int, Limits(least=1), Doc("Number of servers of a version.")] = 1
     plain_variables: Annotated[
         bool, Doc("Give the model its variables (`serve-env`) in the clear: whoever may describe the model reads them.")

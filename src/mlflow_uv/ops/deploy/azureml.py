@@ -89,6 +89,10 @@ class OnlineEndpoint:
             self._put(self._path, {**content, "properties": {"authMode": "Key"}})
             return False
         path = f"{self._path}/deployments/{slot}"
+        found = self._require()
+        if _mirrored(found):  # an interrupted run left it
+            self._lead(found, child(found, "properties", "traffic"))
+            return False
         if self._get(path) is not None:
             self._api.send("DELETE", path + _VERSION, absent_ok=True)
             return False
@@ -109,9 +113,15 @@ class OnlineEndpoint:
         """See ServingPlatform."""
         found = self._require()
         traffic = child(found, "properties", "traffic")
-        if traffic.get(slot, 0) != percent:
+        if traffic.get(slot, 0) != percent or _mirrored(found):
             rest = {other: _WHOLE - percent for other in traffic if other != slot}
             self._lead(found, {slot: percent, **rest})
+        return True
+
+    def mirror(self, slot: str, percent: int) -> bool:
+        """Send copies of a part of the requests to a variant without traffic; the last step, as in ServingPlatform."""
+        found = self._require()
+        self._lead(found, child(found, "properties", "traffic"), mirrored={slot: percent})
         return True
 
     def keep(self, slot: str) -> bool:
@@ -120,7 +130,7 @@ class OnlineEndpoint:
         names = [str(part["name"]) for part in child(self._get(f"{self._path}/deployments"), "value") or ()]
         if slot not in names:
             raise ToolFailed(what=f"`{slot}` of the endpoint `{self.name}` is gone", why="somebody deleted it")
-        if child(found, "properties", "traffic") != {slot: _WHOLE}:
+        if child(found, "properties", "traffic") != {slot: _WHOLE} or _mirrored(found):
             self._lead(found, {slot: _WHOLE})
             return False
         for other in names:
@@ -160,10 +170,11 @@ class OnlineEndpoint:
             raise ToolFailed(what=f"the endpoint `{self.name}` is gone", why="somebody deleted it")
         return found
 
-    def _lead(self, found: Document, traffic: Mapping[str, int]) -> None:
-        """Divide the traffic; everything else of the endpoint is sent as it is."""
+    def _lead(self, found: Document, traffic: Mapping[str, int], *, mirrored: Mapping[str, int] | None = None) -> None:
+        """Divide the traffic, and its copies, of which there are none by default; the rest is sent as it is."""
         identity = {"type": child(found, "identity", "type") or "SystemAssigned"}
         properties = {"authMode": child(found, "properties", "authMode") or "Key", "traffic": dict(traffic)}
+        properties["mirrorTraffic"] = dict(mirrored or {})
         kept = {"location": found.get("location"), "tags": found.get("tags") or {}}
         self._put(self._path, {**kept, "identity": identity, "properties": properties})
 
@@ -230,7 +241,30 @@ class OnlineEndpoint:
             )
 
 
-def open_target(options: DeploymentOptions, tools: Tools) -> SharedEndpoint:
+class MirroredEndpoint(SharedEndpoint):
+    """See target.MirroredTraffic."""
+
+    def __init__(self, options: DeploymentOptions, online: OnlineEndpoint, tools: Tools) -> None:
+        super().__init__(options, online, tools)
+        assert isinstance(options.settings, AzureSettings)  # noqa: S101  # those of its kind
+        self._percent, self._seconds = options.settings.mirror, options.settings.mirror_seconds
+        self._online = online
+
+    def mirror(self) -> float:
+        """See MirroredTraffic; a version that has the traffic gets no copies."""
+        percent, slot = self._percent, self._slot
+        if percent is None or slot == self._before:
+            return 0
+        self._require_ready(self._change(lambda: self._online.mirror(slot, percent)))
+        return self._seconds
+
+
+def _mirrored(found: Document) -> bool:
+    """Whether copies of requests are sent to a deployment of an endpoint."""
+    return any(child(found, "properties", "mirrorTraffic").values())
+
+
+def open_target(options: DeploymentOptions, tools: Tools) -> MirroredEndpoint:
     """See target.OpenTarget. Raises BadInput without a login in the environment."""
     api = connect_azure(tools.web, tools.clock, tools.host.variables)
-    return SharedEndpoint(options, OnlineEndpoint(options, api, tools), tools)
+    return MirroredEndpoint(options, OnlineEndpoint(options, api, tools), tools)

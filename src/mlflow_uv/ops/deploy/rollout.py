@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ...command.errors import DeploymentBusy, NotReturned, StepError
 from ...command.report import Finding, Severity
-from ...core.deploy.canary import canary_findings
+from ...core.deploy.canary import NO_TRAFFIC, canary_findings
 from ...core.deploy.difference import DeploymentChange
 from ...core.deploy.target_settings import CanarySettings
 from ...core.model.answers import answers_digest
@@ -21,6 +21,7 @@ from .target import (
     NOT_DEPLOYED,
     DeployedVersion,
     DeploymentTarget,
+    MirroredTraffic,
     Proposal,
     TrafficSplit,
     WantedVersion,
@@ -148,7 +149,7 @@ def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
             say(f"  {len(observed.answers)} requests to the new version: all equal")
         checks.renew()
         checks.unchanged()
-        if stopped := _shared(plan, expected, checks, tools):
+        if stopped := _mirrored(plan, expected, checks, tools) or _shared(plan, expected, checks, tools):
             return Rollout(findings=stopped)
         target.shift()
         if isinstance(target, Proposal) and target.proposed is not None:
@@ -167,6 +168,39 @@ def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
     return Rollout(findings=live.complaints, after=after, answers=answers_digest(live.answers))
 
 
+def _mirrored(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools: Tools) -> tuple[Finding, ...]:
+    """Send copies of requests to the new version, as the settings say, and ask it meanwhile. Returns what stops it."""
+    target = plan.target
+    if plan.before.version is None or not isinstance(target, MirroredTraffic) or not (seconds := target.mirror()):
+        return ()
+    tools.console.say(f"  for {seconds:g} s copies of requests go to the new version")
+    stopped, number = _watched(lambda: target.ask_new(replace(expected, url="")), checks, tools, seconds)
+    if not stopped:
+        tools.console.say(f"  {number} requests of this run are equal")
+    return stopped
+
+
+def _watched(
+    ask_new: Callable[[], ObservedServer | None],
+    checks: RolloutChecks,
+    tools: Tools,
+    seconds: float,
+    compared: Callable[[], tuple[Finding, ...]] = tuple,
+) -> tuple[tuple[Finding, ...], int]:
+    """Ask the new version for some time, and see what else is compared: what stops it, and the number of answers."""
+    until, number, over = tools.clock.now_s() + seconds, 0, False
+    while not over:  # once more after the time is over, with all requests of it
+        over = tools.clock.now_s() >= until
+        checks.renew()
+        asked = ask_new()
+        number += 0 if asked is None else len(asked.answers)
+        differing = () if asked is None else tuple(filter(_is_error, asked.complaints))
+        if stopped := (*differing, *compared()):
+            return stopped, number
+        tools.clock.wait(_POLL_S)
+    return (), number
+
+
 def _shared(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools: Tools) -> tuple[Finding, ...]:
     """
     Lead the shares of the settings to the new version, one after the other, and ask it all the time.
@@ -180,17 +214,18 @@ def _shared(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
     for percent in canary.canary_steps:
         target.share(percent)
         tools.console.say(f"  {percent} % of the requests go to the new version")
-        until = tools.clock.now_s() + canary.canary_seconds
-        number, over = 0, False
-        while not over:  # once more after the time is over, with all requests of it
-            over = tools.clock.now_s() >= until
-            checks.renew()
-            asked = plan.target.ask_new(replace(expected, url=""))
-            number += 0 if asked is None else len(asked.answers)
-            differing = () if asked is None else tuple(filter(_is_error, asked.complaints))
-            if stopped := (*differing, *canary_findings(canary, traffic := target.served(), percent)):
-                return stopped
-            tools.clock.wait(_POLL_S)
+        traffic = NO_TRAFFIC
+
+        def compared(percent: int = percent) -> tuple[Finding, ...]:
+            nonlocal traffic
+            traffic = target.served()
+            return tuple(canary_findings(canary, traffic, percent))
+
+        stopped, number = _watched(
+            lambda: plan.target.ask_new(replace(expected, url="")), checks, tools, canary.canary_seconds, compared
+        )
+        if stopped:
+            return stopped
         tools.console.say(
             f"  {number} requests of this run are equal, {len(traffic.new)} of clients were answered by it"
         )

@@ -149,6 +149,18 @@ class TrafficSplit(Protocol):
 
 
 @runtime_checkable
+class MirroredTraffic(Protocol):
+    """
+    What a DeploymentTarget has as well if it can send copies of requests to a new version, whose answers nobody gets.
+
+    `mirror` may be called between `ask_new` and the first `share` or `shift`, each of which ends it, as `undo` does.
+    """
+
+    def mirror(self) -> float:
+        """Send copies, and return for how many seconds they are to be sent; 0 without. Raises ToolFailed."""
+
+
+@runtime_checkable
 class Proposal(Protocol):
     """What a DeploymentTarget has as well if somebody may have to accept what `shift` did."""
 

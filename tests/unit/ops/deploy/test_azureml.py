@@ -10,6 +10,7 @@ from mlflow_uv.command.errors import BadInput, NotServing, ToolFailed
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.core.release.record import Record
 from mlflow_uv.core.security.serve_env import ServeVariables
+from mlflow_uv.ops.deploy.target import MirroredTraffic
 from tests.stand_ins.azure import KEY, TOKEN
 
 from .platforms import AZURE_LOGIN, azure_world
@@ -135,3 +136,61 @@ def test_an_endpoint_of_somebody_else_is_left_alone() -> None:
         with pytest.raises(BadInput, match="was not made by `deploy`"):
             world.target().remove()
         assert "prod" in world.workspace.endpoints
+
+
+def test_copies_of_requests_go_to_a_version_before_it_gets_any() -> None:
+    """
+    They end with the first share of the traffic; a first version gets none.
+    """
+    world = azure_world(mirror=20, mirror_seconds=5.0)
+
+    first = roll_out(world.target(), wanted_version("1"))
+    begun = [mirrored for mirrored in world.workspace.mirrored if mirrored]
+    second = roll_out(world.target(), wanted_version("2"))
+
+    assert ((), (), []) == (first.findings, second.findings, begun)
+    assert [{"green": 20}, {}] == world.workspace.mirrored[-2:]
+    assert 100 == world.workspace.endpoints["prod"]["properties"]["traffic"]["green"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_copies_end_when_a_version_is_taken_back(killed: bool) -> None:
+    """
+    Azure does not delete a deployment that gets copies; the next run ends those of a run that was killed.
+    """
+    world = azure_world(mirror=20)
+    deploy(world, "1")
+    target = begin(world.target(), wanted_version("2"), up_to="ask")
+    assert isinstance(target, MirroredTraffic)
+    assert 300 == target.mirror()
+
+    if killed:
+        deploy(world, "3")
+    else:
+        target.undo()
+        world.target().settle()
+
+    assert {} == world.workspace.mirrored[-1]
+    assert ("3" if killed else "1", RUNNING, ()) == runs(world)
+
+
+def test_a_version_that_differs_while_it_gets_copies_gets_no_traffic() -> None:
+    """
+    It was right when it was asked first.
+    """
+    world = azure_world(mirror=20, mirror_seconds=30.0)
+    deploy(world, "1")
+    target = world.target()
+    assert isinstance(target, MirroredTraffic)
+    mirror = target.mirror
+
+    class Turning(type(target)):  # type: ignore[misc]  # the class of the target
+        def mirror(self) -> float:
+            world.plant("2", "wrong")
+            return mirror()
+
+    target.__class__ = Turning
+    rollout = roll_out(target, wanted_version("2"))
+
+    assert (["answers-differ"], True) == ([finding.rule for finding in rollout.findings], rollout.returned)
+    assert ("1", RUNNING, ()) == runs(world)
