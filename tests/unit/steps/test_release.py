@@ -1,7 +1,7 @@
 """What a release says at its end."""
 
 import shlex
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn, cast
@@ -13,6 +13,7 @@ from mlflow_uv.command.inputs import UvInputs
 from mlflow_uv.command.outputs import output_values
 from mlflow_uv.command.report import Report
 from mlflow_uv.command.step import fields_of
+from mlflow_uv.payloads.messages.lazy_dataclass import lazy_dataclass
 from mlflow_uv.steps import verify
 from mlflow_uv.steps.catalog import RELEASE_PARTS, step_of
 from mlflow_uv.steps.check_targets import Outputs as TargetOutputs
@@ -46,7 +47,7 @@ def test_a_new_input_that_nothing_decides_is_named() -> None:
     The message names the input and both ways to decide it.
     """
 
-    @dataclass(frozen=True, kw_only=True)
+    @lazy_dataclass
     class New(UvInputs):
         brand_new: bool = False
 
