@@ -179,7 +179,7 @@ def paged(entries: list[dict[str, Any]], query: dict[str, list[str]]) -> list[di
 
 
 @contextmanager
-def fake_github(*, prefix: str = "") -> Iterator[FakeGithub]:
+def fake_github(*, prefix: str = "", token: str = TOKEN) -> Iterator[FakeGithub]:
     """The API on a port of loopback while the block runs; it refuses requests without the token."""
     github = FakeGithub(prefix=prefix)
 
@@ -190,7 +190,7 @@ def fake_github(*, prefix: str = "") -> Iterator[FakeGithub]:
             github.requests.append((self.command, urlsplit(self.path).path))
             if github.failures:
                 status, document = github.failures.pop(0), {"message": "Unavailable"}
-            elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            elif self.headers.get("Authorization") != f"Bearer {token}":
                 status, document = 401, {"message": "Bad credentials"}
             else:
                 assert "application/vnd.github+json" == self.headers["Accept"]

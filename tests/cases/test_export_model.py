@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -91,6 +92,36 @@ def test_a_second_run_finds_the_model_and_a_changed_one_breaks_the_chain(consume
     assert all("==" in pin for pin in pins)
     assert {"mlflow", "onnxruntime", "pandas", "pyyaml", "protobuf"} <= {pin.partition("==")[0] for pin in pins}
     assert (1, ["exports"]) == (audited.code, audited.outputs["broken"])
+
+
+@pytest.mark.extended
+def test_two_exports_at_once_log_one_model(consumer: Consumer, tmp_path: Path) -> None:
+    """
+    With one cache, in which neither finds an environment; both bundles are complete, and the chain holds.
+    """
+    shutil.rmtree(consumer.home / "cache" / "serving", ignore_errors=True)
+    bundles = [tmp_path / name for name in ("one", "two")]
+    running = [
+        subprocess.Popen(
+            consumer.argv("export-model", URI, "--register", "wine-onnx", "--bundle", str(bundle)),
+            cwd=consumer.folder,
+            env=consumer.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for bundle in bundles
+    ]
+
+    ended = [process.communicate(timeout=2 * CEILING_S) for process in running]
+    audited = consumer.run("audit", URI)
+
+    assert [0, 0] == [process.returncode for process in running], ended
+    assert 1 == sum("waiting for another export of wine version 1" in stderr for _, stderr in ended)
+    assert ["models:/wine-onnx/1"] * 2 == [json.loads(stdout)["outputs"]["exported-uri"] for stdout, _ in ended]
+    assert "['READY'] ['FINISHED'] ['wine', 'wine-onnx']" == consumer.ask_mlflow(EXPORTED).strip()
+    assert "exports" in audited.outputs["holds"]
+    assert 1 == len({(bundle / "SHA256SUMS").read_text() for bundle in bundles})
 
 
 @pytest.mark.extended

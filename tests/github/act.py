@@ -150,7 +150,7 @@ class Consumer:
 
     def _machines(self, jobs: Collection[str], engines: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """The variables of each job that has a machine of its own."""
-        apart = jobs if len(jobs) > 1 else engines
+        apart = {*jobs, *engines} if len(jobs) > 1 else engines
         place = Path(tempfile.mkdtemp(prefix="machines-", dir=self.folder.parent))
         hosts = {job: {"DOCKER_HOST": host} for job, host in engines.items() if host}
         return {job: {"HOME": str(place / job), **hosts.get(job, {})} for job in apart}
