@@ -1,12 +1,13 @@
 """
-Measures the way to an image in a registry: stock MLflow, this project with an engine, and composed from wheels.
+Measures the way to an image in a registry, and from there to a first answer: stock MLflow, and composed from wheels.
 
-    uv run benchmarks/pushed_image.py [--from FILE] [--write]
+    uv run benchmarks/pushed_image.py [--only PART,…] [--into FILE] [--from FILE] [--write]
 
 Each command ends when a registry on this machine has the image. All sides are measured in one run with the same model,
-base image and network, what training downloaded included. This needs Docker and docker-registry, takes about a quarter
-of an hour, and leaves nothing behind. The numbers are printed as JSON; `--write` also writes them to pushed_image.json,
-and the table to docs/benchmarks.md. `--from` measures nothing.
+base image and network. This needs Docker, Podman and docker-registry, and leaves nothing behind. The numbers are
+printed as JSON. `--write` also writes each to pushed_image.json as soon as it is known, beside those that are there
+from other parts, and at the end the tables to docs/benchmarks.md; `--into` writes to another file and no page. `--from`
+measures nothing.
 """
 
 import argparse
@@ -20,19 +21,25 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import page
+from imaging.asking import responds_correctly
+from imaging.large_wheel import NAME as MASSIVE
+from imaging.large_wheel import index, make_wheel
 from imaging.projects import LIBRARIES, Logged, Project, create_project
 from imaging.sides import STOCK_SIDE
 from imaging.tables import table
-from imaging.workshop import DOCKER, Workshop, workshop
+from imaging.workshop import DOCKER, Failed, Workshop, workshop
 from serving_image import cancel, machine, say
 
 NUMBERS = Path(__file__).with_suffix(".json")
 REGISTRY = shutil.which("docker-registry") or "docker-registry"
 STARTED_S = 30.0
+ANSWERED_S = 120.0
+SERVER_PORT = 8080  # of both servers
 CONFIG = """\
 version: 0.1
 storage:
@@ -42,101 +49,243 @@ http:
   addr: 127.0.0.1:{port}
 """
 Numbers = dict[str, Any]
-SIDES = ("stock", "engine", "composed", "composed, loaded")
+SIDES = ("stock", "composed", "composed, loaded")
+# What is measured, in this order: stock needs the same time for a first build whatever this machine has.
 CASES = {
-    "cold": "first build of a lock",
+    "cold": "first build of a lock; nothing downloaded",
+    "downloads": "… with what training downloaded",
+    "fresh": "… and a registry that has the layers of the last version",
+    "second": "second model under the lock, in another repository",
     "model": "after a change of the model",
-    "dependency": "after a change of one small package",
-    "same": "the same again",
+    "small": "after a change of one small package",
+    "large": "after a change of one large package",
 }
+AIMS = {"cold": 8, "downloads": 8, "fresh": 60, "second": 60, "model": 100, "small": 20, "large": 20}
+PULLS = {"nothing": "on a machine that has nothing", "last": "on one that has the version before"}
+WHEELS = {
+    "downloads": "first build of its lock",
+    "model": "after a change of the model",
+    "small": "… of a small package",
+}
+PARTS = (*CASES, "pull", "wheel")
+SMALL, LARGE = "certifi", "pyarrow"
 SECTION = """
 ## Build and push
 
 What is measured is the user's job: from a logged model to an image that a registry has. "Stock" is
-`mlflow models build-docker --env-manager local` and `docker push`, "engine" is `build-image --push`, "composed" is
-`build-image --builder compose --push` without an engine, and "composed, loaded" the same with Docker, which gets the
-image too and in which its packages are compared. The model is {title}, the base has {base:.0f} MB and is in the same
-registry, on this machine. In the first build, no side has built anything for this lock; what training downloaded is in
-uv's cache, which only a composed image uses. Times are seconds of whole commands, measured once, in one run of
-{minutes:.0f} minutes on {processors} processors ({architecture}), Docker {docker}, {uv}, at a load of {load:.1f} to
-{most_load:.1f}: other programs ran on the machine, so that the ratios within the run count, and not the seconds.
+`mlflow models build-docker --env-manager local` and `docker push`, "composed" is `build-image --push` without an
+engine, and "composed, loaded" the same with Docker, which gets the image too and in which its packages are compared.
+The model is {title}, the base has {base:.0f} MB and is in the same registry, on this machine. Times are seconds of
+whole commands, measured once on {processors} processors ({architecture}), Docker {docker}, {uv}, at a load of
+{load:.1f} to {most_load:.1f}.
 
 {times}
 
-In brackets: how many times faster than stock.
-
-- The aims were 8 times for a first build, 100 times after a change of the model and 20 times after one of a package.
-  None is reached. A first composition compiles the bytecode of all packages, which needs most of its processor time.
-- "Composed, loaded" came after "composed": its layers were made again, but the registry had them already, and what the
-  base contains was known.
-- After a change of the model, "composed" unpacked all packages for the smoke test; later than this run, images with the
-  same packages share what is unpacked. "Composed, loaded" is examined in two containers instead.
+In brackets: how many times faster than stock, and the aim. Stock is not helped by what training downloaded, nor by a
+registry that has the layers of another version: its first build counts there.
 
 What the registry stored in addition, in MB:
 
 {stored}
+
+From `podman pull` to the first right answer, with a storage of its own:
+
+{pulls}
+
+A lock with a wheel of {megabytes} MB (one shared library, half of which can be compressed), composed without an engine;
+stock was not measured:
+
+{wheel}
 """
+
+
+@dataclass
+class Bench:
+    """What a run works on, and the numbers that it has so far; `keep` writes them to a file."""
+
+    shop: Workshop
+    host: str
+    stored: Callable[[], int]
+    base: str
+    numbers: Numbers
+    keep: Callable[[Numbers], None]
+    project: Project
+    models: dict[str, Logged]
+    names: list[str]
+
+    def add(self, kind: str, case: str, what: str, number: list[float]) -> None:
+        """Keep a number, beside those of this and earlier runs."""
+        self.numbers.setdefault(kind, {}).setdefault(case, {})[what] = number
+        about = self.numbers["machine"]
+        load = os.getloadavg()[0]
+        about |= {"load": min(load, about["load"]), "most_load": max(load, about["most_load"])}
+        self.keep(self.numbers)
+
+    def name(self, side: str, case: str) -> str:
+        """The image of a side in a case."""
+        return f"{self.host}/{'second' if case == 'second' else 'wine'}-{side.replace(', ', '-')}:{case}"
+
+    def push(self, side: str, case: str, *flags: str, **variables: str) -> list[float]:
+        """Build an image and push it: seconds, and bytes that the registry got."""
+        say(f"{side}: {case}")
+        name, model, before, started = self.name(side, case), self.models[case], self.stored(), time.perf_counter()
+        self.names.append(name)
+        if side == "stock":
+            STOCK_SIDE.build_image(self.project, model, self.base, name)
+            self.shop.run(DOCKER, "push", "--quiet", name)
+        else:
+            engine = "docker" if side == "composed, loaded" else "none"
+            flags = ("--builder", "compose", "--engine", engine, "--base-image", self.base, "--push", *flags)
+            self.project.step("build-image", *flags, "--image", name, **variables)
+        return [time.perf_counter() - started, self.stored() - before]
+
+    def measure(self, side: str, case: str, *flags: str, **variables: str) -> None:
+        """Measure a push, and keep it."""
+        self.add("cases", case, side, self.push(side, case, *flags, **variables))
+
+    def forget(self, *, serving: bool) -> None:
+        """Remove layers and what is known of bases; also what is unpacked of packages, as on a fresh machine."""
+        cache = self.project.home / "cache"
+        folders = ["layers", "layers-of-registries", "base-layers", "base-facts", "shared-libraries"]
+        for name in (*folders, *(["serving"] if serving else [])):
+            shutil.rmtree(cache / name, ignore_errors=True)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Measure or read numbers, then print and perhaps write them."""
     parser = argparse.ArgumentParser(prog="pushed_image.py")
-    parser.add_argument("--from", dest="numbers", type=Path, help="numbers of an earlier run")
-    parser.add_argument("--write", action="store_true", help="write numbers and page")
+    parser.add_argument("--from", dest="numbers", type=Path, help="numbers of an earlier run; nothing is measured")
+    parser.add_argument("--write", action="store_true", help="write numbers, each when it is known, and the page")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts to measure, of {', '.join(PARTS)}")
+    parser.add_argument("--into", type=Path, help="another file of numbers, which is written without the page")
+    parser.add_argument("--megabytes", type=int, default=1500, help="size of the large wheel")
     options = parser.parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, cancel)
-    numbers = measured() if options.numbers is None else json.loads(options.numbers.read_text())
-    text = json.dumps(numbers, indent=1) + "\n"
-    print(section(numbers) if options.numbers else text, end="")
-    if options.write:
-        NUMBERS.write_text(text)
+    parts = tuple(options.only.split(","))
+    if unknown := {*parts} - {*PARTS}:
+        parser.error(f"no part is called {', '.join(sorted(unknown))}")
+    if options.numbers is None:
+        numbers = measured(parts, options.into or (NUMBERS if options.write else None), options.megabytes)
+    else:
+        numbers = json.loads(options.numbers.read_text())
+    print(section(numbers) if options.numbers else json.dumps(numbers, indent=1))
+    if options.write and options.into is None:
         page.write("pushed_image.py", section(numbers))
 
 
-def measured() -> Numbers:
-    """All sides, case after case, so that none has a quieter machine than the others."""
-    started, loads = time.perf_counter(), [os.getloadavg()[0]]
+def measured(parts: Sequence[str], file: Path | None, megabytes: int) -> Numbers:
+    """All sides, case after case, so that none has a quieter machine than the others; earlier numbers are kept."""
+    known = json.loads(file.read_text()) if file is not None and file.is_file() else {}
+    numbers: Numbers = known if "cases" in known or "wheel" in known else {}
+
+    def keep(numbers: Numbers) -> None:
+        if file is not None:
+            file.write_text(json.dumps(numbers, indent=1) + "\n")
+
     with workshop() as shop, registry(shop) as (host, stored):
-        numbers: Numbers = {"machine": machine(shop), "title": LIBRARIES["sklearn"].title, "sides": {}}
+        load, about = os.getloadavg()[0], numbers.get("machine", {})
+        loads = {"load": min(load, about.get("load", load)), "most_load": max(load, about.get("most_load", load))}
+        numbers |= {"machine": machine(shop) | loads, "title": LIBRARIES["sklearn"].title}
         project = create_project("sklearn", shop)
-        model = project.log()
-        project.step("build-image", "--context", str(shop.fresh("context") / "folder"))
         base = f"{host}/base:1"
         shop.run(DOCKER, "tag", shop.base(LIBRARIES["sklearn"].system), base)
         shop.run(DOCKER, "push", "--quiet", base)
         shop.keep_downloads_in("pushed")
-        changes = {"model": project.change_model, "dependency": project.change_dependency}
-        for case, words in CASES.items():
-            if change := changes.get(case):
-                change()
-                model = project.log()
-            for side in SIDES:
-                say(f"{side}: {words}")
-                if side == "composed, loaded" and case == "cold":
-                    shutil.rmtree(project.home / "cache" / "layers")
-                before = stored()
-                seconds = push(project, model, base, f"{host}/{side.replace(', ', '-')}:{case}", side)
-                numbers["sides"].setdefault(side, {})[case] = [seconds, stored() - before]
-                loads.append(os.getloadavg()[0])
-        shop.remove(*(f"{host}/{side.replace(', ', '-')}:{case}" for side in SIDES for case in CASES), base)
-    minutes = (time.perf_counter() - started) / 60
-    numbers["machine"] |= {"minutes": minutes, "load": min(loads), "most_load": max(loads)}
+        bench = Bench(
+            shop=shop, host=host, stored=stored, base=base, numbers=numbers, keep=keep, project=project, models={},
+            names=[base],
+        )  # fmt: skip
+        try:
+            if {*parts} - {"wheel"}:
+                cases(bench, parts)
+            if "wheel" in parts:
+                wheel(bench, megabytes)
+        finally:
+            shop.remove(*bench.names)
     return numbers
 
 
-def push(project: Project, model: Logged, base: str, name: str, side: str) -> float:
-    """Build an image and push it; the seconds."""
-    started = time.perf_counter()
-    if side == "stock":
-        STOCK_SIDE.build_image(project, model, base, name)
-        project.shop.run(DOCKER, "push", "--quiet", name)
+def cases(bench: Bench, parts: Sequence[str]) -> None:
+    """The cases of one lock, and pulls of the images."""
+    project = bench.project
+    logged = project.log()
+    project.step("build-image", "--context", str(bench.shop.fresh("context") / "folder"))
+    bench.models |= dict.fromkeys(("cold", "downloads", "fresh"), logged)
+    first = bench.push("stock", "cold")
+    if "cold" in parts:
+        bench.add("cases", "cold", "stock", first)
+        bench.forget(serving=True)
+        bench.measure("composed", "cold", UV_CACHE_DIR=str(bench.shop.fresh("uv")))
+    if "downloads" in parts:
+        for side in SIDES[1:]:
+            bench.forget(serving=True)
+            bench.measure(side, "downloads")
     else:
-        engine = "none" if side == "composed" else "docker"
-        builder = "engine" if side == "engine" else "compose"
-        flags = ("--builder", builder, "--engine", engine, "--base-image", base, "--image", name, "--push")
-        project.step("build-image", *flags)
-    return time.perf_counter() - started
+        bench.push("composed", "downloads")
+    if "fresh" in parts:
+        bench.forget(serving=True)
+        source = bench.name("composed", "downloads")
+        bench.measure("composed", "fresh", "--layers-from", source, UV_CACHE_DIR=str(bench.shop.fresh("uv")))
+        bench.forget(serving=False)
+        bench.push("composed", "downloads")
+    changes = {
+        "second": project.change_model,
+        "model": project.change_model,
+        "small": lambda: project.change_dependency(SMALL),
+        "large": lambda: project.change_dependency(LARGE),
+    }
+    for case, change in changes.items():
+        if case in parts or ("pull" in parts and case in {"small", "large"}):
+            change()
+            bench.models[case] = project.log()
+            for side in SIDES:
+                bench.measure(side, case)
+    if "pull" in parts:
+        for side in SIDES[:2]:
+            pull(bench, side)
+
+
+def pull(bench: Bench, side: str) -> None:
+    """From the pull of an image to its first right answer, with nothing and then with the version before."""
+    storage, run = bench.shop.fresh("storage"), bench.shop.fresh("run")
+    podman = ("podman", "--root", str(storage), "--runroot", str(run))
+    try:
+        for what, case in (("nothing", "small"), ("last", "large")):
+            say(f"{side}: pull {PULLS[what]}")
+            image, started = bench.name(side, case), time.perf_counter()
+            bench.shop.run(*podman, "pull", "--quiet", "--tls-verify=false", image)
+            pulled = time.perf_counter() - started
+            container = bench.shop.run(*podman, "run", "--detach", "--network", "host", image).strip()
+            try:
+                until = time.monotonic() + ANSWERED_S
+                while not responds_correctly(SERVER_PORT, bench.models[case].case):
+                    if time.monotonic() > until:
+                        log = bench.shop.run(*podman, "logs", "--tail", "5", container)
+                        raise Failed(f"no right answer within {ANSWERED_S:.0f} s: {log}")
+                    time.sleep(0.02)
+                bench.add("pulls", what, side, [time.perf_counter() - started, pulled])
+            finally:
+                bench.shop.run(*podman, "rm", "--force", "--time", "0", container)
+    finally:
+        bench.shop.run(*podman, "system", "reset", "--force")
+
+
+def wheel(bench: Bench, megabytes: int) -> None:
+    """A lock with a large wheel: composed first with what training downloaded, then after changes."""
+    folder = bench.shop.fresh("index")
+    with index(folder, make_wheel(folder, megabytes)) as address:
+        more = f'\n[tool.uv.sources]\n{MASSIVE} = {{ index = "local" }}\n\n[[tool.uv.index]]\nname = "local"\n'
+        more += f'url = "{address}"\nexplicit = true\n'
+        project = create_project("sklearn", bench.shop, more=more, packages=(MASSIVE,))
+        bench.project = project
+        changes = {"downloads": lambda: None, "model": project.change_model, "small": project.change_dependency}
+        for case, change in changes.items():
+            change()
+            bench.models[case] = project.log()
+            number = bench.push("composed", case)
+            bench.numbers["megabytes"] = megabytes
+            bench.add("wheel", case, "composed", number)
 
 
 @contextmanager
@@ -169,29 +318,54 @@ def listens(port: int) -> bool:
 def section(numbers: Numbers) -> str:
     """Our part of docs/benchmarks.md."""
     about = numbers["machine"]
+    cases = numbers.get("cases", {})
+    pulls = (
+        (words, *(f"{numbers['pulls'][what][side][0]:.1f} s" for side in SIDES[:2]))
+        for what, words in PULLS.items()
+        if what in numbers.get("pulls", {})
+    )
+    wheels = (
+        (words, *(f"{number:.1f}" for number in (seconds, sent / 1e6)))
+        for case, words in WHEELS.items()
+        for seconds, sent in numbers.get("wheel", {}).get(case, {}).values()
+    )
     return SECTION.format(
         **about | {"base": about["base"] / 1e6},
         title=numbers["title"],
-        times=table(("", *SIDES), rows(numbers, times)),
-        stored=table(("", *SIDES), rows(numbers, stored)),
+        megabytes=numbers.get("megabytes", 0),
+        times=table(("", *SIDES), rows(cases, times)),
+        stored=table(("", *SIDES), rows(cases, stored)),
+        pulls=table(("", *SIDES[:2]), pulls),
+        wheel=table(("", "seconds", "MB stored"), wheels),
     )
 
 
-def rows(numbers: Numbers, cell: Callable[[Numbers, str, str], str]) -> Iterator[tuple[str, ...]]:
-    """A row for each case, with a cell for each side."""
+def rows(cases: Numbers, cell: Callable[[Numbers, str, str], str]) -> Iterator[tuple[str, ...]]:
+    """A row for each case that was measured, with a cell for each side."""
     for case, words in CASES.items():
-        yield (words, *(cell(numbers, case, side) for side in SIDES))
+        if case in cases:
+            yield (words, *(cell(cases, case, side) for side in SIDES))
 
 
-def times(numbers: Numbers, case: str, side: str) -> str:
-    """Seconds, and how many times faster than stock."""
-    seconds, stock = numbers["sides"][side][case][0], numbers["sides"]["stock"][case][0]
-    return f"{seconds:.1f} s" + ("" if side == "stock" else f" ({stock / seconds:.1f})")
+def stock_of(cases: Numbers, case: str) -> float | None:
+    """Seconds of stock; None if they were not measured."""
+    numbers = cases[case].get("stock") or cases.get("cold", {}).get("stock")
+    return numbers[0] if numbers else None
 
 
-def stored(numbers: Numbers, case: str, side: str) -> str:
+def times(cases: Numbers, case: str, side: str) -> str:
+    """Seconds, how many times faster than stock, and the aim."""
+    numbers, stock = cases[case].get(side), stock_of(cases, case)
+    if numbers is None:
+        return "–"
+    ratio = "" if side == "stock" or stock is None else f" ({stock / numbers[0]:.1f}, aim {AIMS[case]})"
+    return f"{numbers[0]:.1f} s{ratio}"
+
+
+def stored(cases: Numbers, case: str, side: str) -> str:
     """Megabytes that the registry got."""
-    return f"{numbers['sides'][side][case][1] / 1e6:.1f}"
+    numbers = cases[case].get(side)
+    return "–" if numbers is None else f"{numbers[1] / 1e6:.1f}"
 
 
 if __name__ == "__main__":

@@ -76,6 +76,8 @@ class Project:
     name: str
     folder: Path
     shop: Workshop
+    more: str = ""  # lines of the manifest, and packages that it needs beside those of the library
+    packages: tuple[str, ...] = ()
 
     @property
     def home(self) -> Path:
@@ -104,9 +106,10 @@ class Project:
         """What its lock says."""
         return tomli.loads((self.folder / "uv.lock").read_text())
 
-    def step(self, name: str, *flags: str) -> dict[str, Any]:
+    def step(self, name: str, *flags: str, **variables: str) -> dict[str, Any]:
         """Run a step of ours as a person would; its outputs."""
-        response = self.shop.run(*OURS, "mlflow_uv", name, "--format", "json", *flags, folder=self.folder)
+        argv = (*OURS, "mlflow_uv", name, "--format", "json", *flags)
+        response = self.shop.run(*argv, folder=self.folder, **variables)
         return dict(json.loads(response)["outputs"])
 
     def log(self) -> Logged:
@@ -124,10 +127,11 @@ class Project:
         seed.write_text(str(int(seed.read_text()) + 1))
         self.commit()
 
-    def change_dependency(self) -> None:
-        """Lock another version of one package."""
-        (version,) = (package["version"] for package in self.lock["package"] if package["name"] == DEPENDENCY)
-        self.write_manifest(f"{DEPENDENCY} != {version}")
+    def change_dependency(self, name: str = DEPENDENCY) -> None:
+        """Lock another version of one package; those that were changed before stay as they are."""
+        (version,) = (package["version"] for package in self.lock["package"] if package["name"] == name)
+        kept = tomli.loads((self.folder / "pyproject.toml").read_text())["tool"]["uv"]["constraint-dependencies"]
+        self.write_manifest(*kept, f"{name} != {version}")
         self.commit()
 
     def write_manifest(self, *constraints: str) -> None:
@@ -136,9 +140,10 @@ class Project:
         text = MANIFEST.format(
             name=self.name,
             python=PYTHON,
-            dependencies=json.dumps(["mlflow>=3.17,<4", *library.dependencies]),
+            dependencies=json.dumps(["mlflow>=3.17,<4", *library.dependencies, *self.packages]),
             constraints=json.dumps(constraints),
         )
+        text += self.more
         (self.folder / "pyproject.toml").write_text(text)
         self.shop.run(UV, "lock", "--quiet", folder=self.folder)
 
@@ -149,15 +154,15 @@ class Project:
         self.shop.run(*git, "commit", "--quiet", "--message", "x", folder=self.folder)
 
 
-def create_project(name: str, shop: Workshop) -> Project:
+def create_project(name: str, shop: Workshop, *, more: str = "", packages: tuple[str, ...] = ()) -> Project:
     """A project, with the versions of the wine example where it needs the same packages."""
-    folder = shop.folder / name
+    folder = shop.folder / (f"large-{name}" if more else name)
     folder.mkdir()
     shutil.copy(WINE / "uv.lock", folder)
     shutil.copy(Path(__file__).parent / "train.py", folder)
     (folder / ".python-version").write_text(PYTHON)
     (folder / "SEED").write_text("7")
-    project = Project(name=name, folder=folder, shop=shop)
+    project = Project(name=name, folder=folder, shop=shop, more=more, packages=packages)
     project.write_manifest()
     shop.run("git", "init", "--quiet", folder=folder)
     project.commit()

@@ -26,7 +26,8 @@ class TreeEntry:
     """
     A path of a layer.
 
-    `layer` is its position, lowest 0. `target` is that of a symbolic link. A hard link is a file.
+    `layer` is its position, lowest 0. `target` is that of a symbolic link. A hard link is a file. `start` and `size`
+    say where the content of a file is in its layer; `start` is negative if it is not in one piece there.
     """
 
     path: PurePosixPath
@@ -34,6 +35,8 @@ class TreeEntry:
     layer: int
     target: str = ""
     executable: bool = False
+    start: int = -1
+    size: int = 0
 
 
 @dataclass(kw_only=True, slots=True)

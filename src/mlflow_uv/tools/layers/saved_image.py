@@ -83,6 +83,10 @@ class SavedImage:
 
     def content(self, entry: TreeEntry, most: int) -> bytes:
         """The first bytes of a file; none of a device. Raises ToolFailed."""
+        if entry.start >= 0:
+            with _reading(), self.plain[entry.layer].open("rb") as layer:
+                layer.seek(entry.start)
+                return layer.read(min(most, entry.size))
         with _reading(), opened_archive(self.plain[entry.layer]) as tar:
             file = tar.extractfile(_member(tar, entry.path))
             return b"" if file is None else file.read(most)
@@ -264,8 +268,15 @@ def _entries(tar: tarfile.TarFile, layer: int, most: int) -> Iterator[TreeEntry]
         vars(tar)["members"].clear()  # not in the type stubs; else they are kept in memory, as many as there are
         kind = EntryKind.FOLDER if member.isdir() else EntryKind.LINK if member.issym() else EntryKind.FILE
         target = member.linkname if member.issym() else ""
+        plain = member.type in {tarfile.REGTYPE, tarfile.AREGTYPE} and not member.issparse()
         yield TreeEntry(
-            path=path_of(member), kind=kind, layer=layer, target=target, executable=bool(member.mode & 0o111)
+            path=path_of(member),
+            kind=kind,
+            layer=layer,
+            target=target,
+            executable=bool(member.mode & 0o111),
+            start=member.offset_data if plain else -1,
+            size=member.size if plain else 0,
         )
 
 

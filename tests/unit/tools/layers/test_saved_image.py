@@ -14,8 +14,8 @@ import pytest
 import zstandard
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.core.image.composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE
-from mlflow_uv.tools.layers.saved_image import SavedImage, glibc_of, python_of, read_pulled, read_saved
+from mlflow_uv.core.image.composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE, BaseLayers
+from mlflow_uv.tools.layers.saved_image import SavedImage, UnpackedLayers, glibc_of, python_of, read_pulled, read_saved
 
 PYTHON: dict[str, Any] = {
     "usr/": None,
@@ -254,3 +254,24 @@ def test_a_layer_that_cannot_be_unpacked_is_an_error(tmp_path: Path, content: by
 
     with pytest.raises(ToolFailed, match=why):
         pulled(tmp_path / "read", image, media_type=kind)
+
+
+def test_of_a_path_that_a_layer_has_twice_the_last_content_is_read(tmp_path: Path) -> None:
+    """
+    As an engine unpacks it; a hard link has the content of its target, and no more of a file is read than is asked for.
+    """
+    plain = tmp_path / "0.tar"
+    with tarfile.open(plain, "w") as tar:
+        for content in (b"grape", b"plum tree"):
+            entry = tarfile.TarInfo("etc/name")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+        link = tarfile.TarInfo("etc/link")
+        link.type, link.linkname = tarfile.LNKTYPE, "etc/name"
+        tar.addfile(link)
+    image = SavedImage(base=BaseLayers(config={}, layers=()), archives={}, unpacked=UnpackedLayers(lambda: (plain,)))
+
+    found = [image.tree.resolved(PurePosixPath("/etc") / name) for name in ("name", "link")]
+
+    assert [b"plum tree"] * 2 == [image.content(entry, 100) for entry in found if entry is not None]
+    assert [b"plum"] * 2 == [image.content(entry, 4) for entry in found if entry is not None]
