@@ -102,6 +102,7 @@ def test_a_device_signs_by_pkcs11(signers: Signers, model: Path, tmp_path: Path,
     assert PIN not in f"{key(PIN)!r}{wrong.value}{other.value}"
 
 
+@pytest.mark.extended
 def test_aws_kms_signs_a_digest(signers: Signers, model: Path, tmp_path: Path, shared: SharedFolder) -> None:
     """
     By a real boto3, against a stand-in whose response has botocore's own shape; what KMS denies is said.

@@ -199,6 +199,7 @@ def test_a_log_entry_from_after_the_certificate_is_refused(service: Sigstore, tm
     assert strange.stranger
 
 
+@pytest.mark.extended
 def test_the_command_of_sigstore_verifies_an_attestation(service: Sigstore, tmp_path: Path) -> None:
     """
     By the digest of its subject; another digest, another identity and a changed statement are refused.
@@ -254,6 +255,7 @@ def test_a_token_that_fulcio_refuses_signs_nothing_and_is_not_shown(service: Sig
     assert forged.split(".")[2] not in f"{refused.value} {refused.value.why}"
 
 
+@pytest.mark.extended
 def test_an_entry_of_rekor_2_counts_with_the_time_of_an_authority(signers: Signers, tmp_path: Path) -> None:
     """
     Its log states no time: a bundle without a timestamp is refused.

@@ -15,6 +15,8 @@ from tests.timestamp_authority import timestamp_authority
 
 pytestmark = pytest.mark.installs
 
+LATER = pytest.mark.extended
+
 DAY_BEFORE = "-2 days"  # the certificate `late` expired one day ago
 EXPIRED = "its certificate is valid from "
 
@@ -62,6 +64,7 @@ def test_an_expired_certificate_counts_with_the_time_at_which_it_signed(signers:
     assert [True] * 6 == [problem.startswith(EXPIRED) for problem in (*found[1:], nobody)], found
 
 
+@LATER
 def test_a_certificate_for_other_purposes_gives_no_time(signers: Signers, tmp_path: Path) -> None:
     """
     Of the same root: openssl itself does not make a timestamp with it.
@@ -78,6 +81,7 @@ def test_a_certificate_for_other_purposes_gives_no_time(signers: Signers, tmp_pa
     assert f"the authority for timestamps {url} gives none" in str(raised.value.why)
 
 
+@LATER
 def test_what_has_a_timestamp_is_not_signed_again(signers: Signers, tmp_path: Path) -> None:
     """
     And what was signed without one is, once an authority is named.

@@ -17,6 +17,8 @@ from tests.signers import Signers, make_signers
 
 pytestmark = pytest.mark.installs
 
+LATER = pytest.mark.extended
+
 # Signs what it reads with a key file, as a user would write it around the command of any vault.
 PROGRAM = "#!/bin/sh\nopenssl dgst -sha256 -sign '{key}' | base64\n"
 
@@ -84,11 +86,13 @@ def test_a_program_signs_and_is_not_asked_for_what_it_signed(signers: Signers, m
     [
         (PROGRAM.format(key="{second}"), BadInput, "what it returned is not a signature of the key "),
         ("#!/bin/sh\necho '::set-output name=x::y'\n", ToolFailed, "is not one signature in Base64"),
-        ("#!/bin/sh\necho $VAULT_TOKEN\n", ToolFailed, "is not one signature in Base64"),
-        ("#!/bin/sh\necho AAAA\n", BadInput, "what it returned is not a signature of the key "),
-        ("#!/bin/sh\n", ToolFailed, "is not one signature in Base64"),
+        pytest.param("#!/bin/sh\necho $VAULT_TOKEN\n", ToolFailed, "is not one signature in Base64", marks=LATER),
+        pytest.param(
+            "#!/bin/sh\necho AAAA\n", BadInput, "what it returned is not a signature of the key ", marks=LATER
+        ),
+        pytest.param("#!/bin/sh\n", ToolFailed, "is not one signature in Base64", marks=LATER),
         ("#!/bin/sh\necho token $VAULT_TOKEN is denied >&2; exit 3\n", ToolFailed, "it ended with exit code 3"),
-        ("#!/bin/sh\nsleep 900 & wait\n", ToolFailed, "it was stopped"),
+        pytest.param("#!/bin/sh\nsleep 900 & wait\n", ToolFailed, "it was stopped", marks=LATER),
     ],
 )
 def test_a_program_that_signs_something_else_signs_nothing(
@@ -112,6 +116,7 @@ def test_a_program_that_signs_something_else_signs_nothing(
     assert ["token *** is denied"] == said or "denied" not in text
 
 
+@LATER
 def test_a_program_gets_no_key_of_ours_and_no_credentials_of_the_store(
     signers: Signers, model: Path, tmp_path: Path
 ) -> None:
