@@ -174,6 +174,22 @@ def test_no_test_replaces_our_code_or_waits_for_a_while() -> None:
     assert [] == guilty
 
 
+def test_values_that_change_with_time_have_names_of_their_own() -> None:
+    """
+    Several processes run the tests, and each collects the same names only if no value in them has a time or a chance.
+    """
+    changing = re.compile(r"\b(gzip\.compress|time\.\w+|datetime\.now|uuid4|token_\w+|urandom)\(")
+    nameless = [
+        f"{shown(path)}:{call.lineno}"
+        for path in ours(r"tests/.*\.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "parametrize"
+        if "ids" not in {keyword.arg for keyword in call.keywords} and changing.search(ast.unparse(call))
+    ]
+
+    assert [] == nameless
+
+
 def test_tests_are_skipped_for_an_engine_for_real_locks_or_for_their_length_alone() -> None:
     """
     A test that is skipped elsewhere proves nothing there: conftest.py alone may skip.

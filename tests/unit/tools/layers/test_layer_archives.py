@@ -44,6 +44,7 @@ def test_a_layer_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("media_type", "content"),
     [(GZIP_TYPE, b"none"), (ZSTD_TYPE, gzip.compress(b"")), ("application/x", gzip.compress(b""))],
+    ids=["no gzip", "gzip as zstd", "gzip as something else"],
 )
 def test_what_is_no_layer_is_malformed(tmp_path: Path, media_type: str, content: bytes) -> None:
     """
