@@ -67,6 +67,7 @@ def ray_cluster(shared: SharedFolder) -> Iterator[RayCluster]:
         *(programs / "ray", "start", "--head", "--block", "--port", port, "--node-ip-address", "127.0.0.1"),
         *("--include-dashboard", "true", "--dashboard-host", "127.0.0.1", "--dashboard-port", cluster.dashboard),
         *("--num-cpus", 8, "--object-store-memory", 100_000_000, "--temp-dir", scratch / "s"),
+        *("--ray-client-server-port", free_port()),
     )
     log = scratch / "log"
     with log.open("w") as output:
