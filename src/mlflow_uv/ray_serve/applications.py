@@ -55,7 +55,7 @@ class Model:
         python = environment(FOLDER / "model", version["requirements"], version["python"], CACHE)
         self._timeout_s = version["request_s"] + SLACK_S
         self._session: Any = None
-        self._server = ModelServer(python, FOLDER, version["variables"])
+        self._server = ModelServer(python, FOLDER, version["variables"], CACHE / "bytecode")
         self._server.require_ready()
 
     def reconfigure(self, facts: Mapping[str, Any]) -> None:

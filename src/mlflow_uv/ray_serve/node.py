@@ -104,9 +104,13 @@ def run(*argv: str, within: Path) -> None:
 
 
 class ModelServer:
-    """The server of a model, a process of its environment that ends with this one."""
+    """
+    The server of a model, a process of its environment that ends with this one.
 
-    def __init__(self, python: Path, folder: Path, variables: Mapping[str, str]) -> None:
+    Bytecode is written to a folder of its own: the next replica would not find the files as they were uploaded.
+    """
+
+    def __init__(self, python: Path, folder: Path, variables: Mapping[str, str], bytecode: Path) -> None:
         self.port = free_port()
         self._code: int | None = None
         self._said: deque[str] = deque(maxlen=20)
@@ -114,7 +118,7 @@ class ModelServer:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         settings = {"MLFLOW_UV_MODEL": str(folder / "model"), "HOST": "127.0.0.1", "PORT": str(self.port)}
         self._variables = {**kept, **variables, **settings, "PYTHONUNBUFFERED": "1"}
-        self._argv = (str(python), "-I", str(folder / "server"))
+        self._argv = (str(python), "-I", "-X", f"pycache_prefix={bytecode}", str(folder / "server"))
         # The kernel ends the process with the thread that started it: this one lives as long as the process.
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()

@@ -40,7 +40,7 @@ def server(folder: Path, program: str) -> ModelServer:
     """A server with a program."""
     (folder / "server").mkdir()
     (folder / "server" / "__main__.py").write_text(program)
-    return ModelServer(Path(sys.executable), folder, {"WORKERS": "1"})
+    return ModelServer(Path(sys.executable), folder, {"WORKERS": "1"}, folder / "bytecode")
 
 
 def test_files_are_served_as_they_were_uploaded(tmp_path: Path) -> None:
@@ -89,6 +89,26 @@ def test_a_server_answers_in_the_variables_that_it_is_given(tmp_path: Path, monk
     started.stop()
 
     assert ("['PYTHONUNBUFFERED', 'WORKERS']", False) == (seen, started.answers())
+
+
+def test_the_next_replica_finds_the_files_as_they_were_uploaded(tmp_path: Path) -> None:
+    """
+    Both have one folder on a node, in which the first server imported its modules.
+    """
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "beside.py").write_text("name = 'beside'\n")
+    (tmp_path / "server" / "__main__.py").write_text(f"import beside{ANSWERING}")
+    found = [path for path in tmp_path.rglob("*") if path.is_file()]
+    listed = {path.relative_to(tmp_path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+    (tmp_path / MANIFEST).write_text(json.dumps(listed))
+    digest = hashlib.sha256((tmp_path / MANIFEST).read_bytes()).hexdigest()
+    started = ModelServer(Path(sys.executable), tmp_path, {}, tmp_path / "bytecode")
+    started.require_ready()
+    started.stop()
+
+    require_uploaded(tmp_path, digest)
+
+    assert list((tmp_path / "bytecode").rglob("beside*.pyc"))
 
 
 def test_a_server_that_ends_is_not_waited_for(tmp_path: Path) -> None:
