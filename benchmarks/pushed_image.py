@@ -40,6 +40,8 @@ REGISTRY = shutil.which("docker-registry") or "docker-registry"
 STARTED_S = 30.0
 ANSWERED_S = 120.0
 SERVER_PORT = 8080  # of both servers
+# Those that Podman takes from the user may be more than a container may set.
+LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 CONFIG = """\
 version: 0.1
 storage:
@@ -256,7 +258,7 @@ def pull(bench: Bench, side: str) -> None:
             image, started = bench.name(side, case), time.perf_counter()
             bench.shop.run(*podman, "pull", "--quiet", "--tls-verify=false", image)
             pulled = time.perf_counter() - started
-            container = bench.shop.run(*podman, "run", "--detach", "--network", "host", image).strip()
+            container = bench.shop.run(*podman, "run", "--detach", "--network", "host", *LIMITS, image).strip()
             try:
                 until = time.monotonic() + ANSWERED_S
                 while not responds_correctly(SERVER_PORT, bench.models[case].case):
@@ -269,6 +271,7 @@ def pull(bench: Bench, side: str) -> None:
                 bench.shop.run(*podman, "rm", "--force", "--time", "0", container)
     finally:
         bench.shop.run(*podman, "system", "reset", "--force")
+        subprocess.run(("umount", storage / "overlay"), capture_output=True, check=False)  # reset leaves it mounted
 
 
 def wheel(bench: Bench, megabytes: int) -> None:
