@@ -17,6 +17,8 @@ from ...core.security.size_limits import LOCK_LIMIT, MANIFEST_LIMIT
 from ...core.security.toml_documents import Unbounded, Unparsable, parse_toml, too_large
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
+_MOST_LINKS = 40  # Linux follows no more of them on the way of one path
+
 
 @lazy_dataclass
 class Project:
@@ -227,6 +229,22 @@ def leads_out(path: Path, base: Path) -> bool:
     top = os.path.realpath(base)
     reals = (Path(os.path.realpath(path)), Path(os.path.realpath(os.path.normpath(path))))
     return any(not real.is_relative_to(top) for real in reals)
+
+
+def leads_through(path: Path, base: Path) -> bool:
+    """Whether an absolute path, or a link on its way, is in a folder: whoever changes that folder decides its end."""
+    top, current, links = Path(os.path.realpath(base)), Path("/"), 0
+    pending = [*reversed(path.parts)]
+    while pending:
+        part = pending.pop()
+        # POSIX gives two slashes at the beginning a meaning of their own, which Linux does not.
+        current = current.parent if part == ".." else Path("/") if part == "//" else current / part
+        if current != top and current.is_relative_to(top):
+            return True
+        if current.is_symlink() and (links := links + 1) < _MOST_LINKS:
+            pending.extend(reversed(current.readlink().parts))
+            current = current.parent
+    return current == top
 
 
 def bounds_of(path: Path, project: Path | None = None) -> Path | None:

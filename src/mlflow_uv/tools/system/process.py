@@ -1,5 +1,6 @@
 """Runs other programs and leaves none of them running; no other module starts processes."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -27,6 +28,11 @@ ORPHAN_GRACE_S = 2.0  # for processes that outlive their program
 WATCH_S = 0.2  # interval of calls to `must_stop`
 LONGEST_LINE = 64 << 20  # bytes of a response line
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # the variables of `tempfile`
+# What the operating system says of a file that is no program, and what it means where its words do not say that.
+_NO_PROGRAM = {
+    errno.ENOENT: "", errno.EACCES: "", errno.EPERM: "", errno.ENOTDIR: "", errno.ELOOP: "", errno.ENAMETOOLONG: "",
+    errno.ENOEXEC: "it is neither a program of this machine nor a script whose first line names one, as `#!/bin/sh`",
+}  # fmt: skip
 
 
 class SystemRunner:
@@ -261,10 +267,13 @@ def _popen(
             env={**command.variables, **more},
             start_new_session=True,
         )
-    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+    except OSError as error:
         if not command.folder.is_dir():
             raise ToolFailed(what=f"`{command.folder}` is not a folder", why=str(error)) from error
-        raise ToolMissing(what=f"`{_name(command)}` cannot be started", why=error.strerror or str(error)) from error
+        what, why = f"`{_name(command)}` cannot be started", error.strerror or str(error)
+        if error.errno in _NO_PROGRAM:
+            raise ToolMissing(what=what, why=_NO_PROGRAM[error.errno] or why) from error
+        raise ToolFailed(what=what, why=why) from error
 
 
 def _wait(process: "subprocess.Popen[bytes]", command: Command) -> None:

@@ -20,6 +20,18 @@ def tools(folder: Path, **variables: str) -> Tools:
     return cast("Tools", SimpleNamespace(host=host, runner=None, console=SimpleNamespace(foreign=print)))
 
 
+class Packages:
+    """A job that gets as far as the packages of a service."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def host(self) -> Any:
+        """Where it runs; an interpreter for the packages is the first that is needed of it."""
+        raise LookupError("the packages of the service")
+
+
 def executable(file: Path) -> Path:
     """A program."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +81,108 @@ def test_a_program_of_the_checkout_is_not_started(checkout: Path, tmp_path: Path
         key_elsewhere((str(names[place]),), PUBLIC, Path(), job)
 
     assert "is in the checkout" in str(raised.value.why)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "{checkout}/wine/sign.sh",
+        "{checkout}",
+        "/{checkout}/missing.json",
+        "--chdir={checkout}/wine",
+        "-I{checkout}",
+        "file://{checkout}/key.json",
+        "exec '{checkout}/wine/sign.sh' --key a",
+        "cd /; {outside}/linked --key a",
+        "PYTHONPATH=/usr/lib:{outside}/linked",
+        "{outside}/folder/../sign.sh",
+        "{outside}/../checkout ü/sign.sh",
+        "{outside}/through",
+    ],
+)
+def test_no_argument_leads_into_the_checkout(checkout: Path, tmp_path: Path, argument: str) -> None:
+    """
+    It can be the script of a shell: as a path, in an option, in a command, through links, or not there yet.
+    """
+    outside = executable(tmp_path / "bin" / "signer").parent
+    (outside / "linked").symlink_to(executable(checkout / "wine" / "sign.sh"))
+    (outside / "folder").symlink_to(checkout / "wine")
+    (checkout / "out").symlink_to(outside / "signer")
+    (outside / "through").symlink_to(checkout / "out")
+    word = argument.format(checkout=checkout, outside=outside)
+
+    with pytest.raises(BadInput) as raised:
+        key_elsewhere((str(outside / "signer"), "-c", word), PUBLIC, Path(), tools(checkout / "wine"))
+
+    assert f"argument 2 of the signer is a path in the checkout {checkout}" == raised.value.what
+
+
+@pytest.mark.parametrize("program", ["folder/../signer", "through", "folder/out"])
+def test_no_link_on_the_way_to_a_program_is_in_the_checkout(checkout: Path, tmp_path: Path, program: str) -> None:
+    """
+    Whoever changes the link chooses the program, wherever it leads now.
+    """
+    outside = executable(tmp_path / "bin" / "signer").parent
+    (outside / "folder").symlink_to(checkout / "wine")
+    executable(checkout / "signer")
+    (checkout / "wine" / "out").symlink_to(outside / "signer")
+    (outside / "through").symlink_to(checkout / "wine" / "out")
+
+    with pytest.raises(BadInput) as raised:
+        key_elsewhere((str(outside / program),), PUBLIC, Path(), tools(checkout / "wine"))
+
+    assert "is in the checkout" in str(raised.value.why)
+
+
+def test_arguments_that_lead_elsewhere_are_passed_on(checkout: Path, tmp_path: Path) -> None:
+    """
+    Paths beside the checkout, relative ones, addresses, what only looks like a path; also in a folder of no project.
+    """
+    program, keys = executable(tmp_path / "bin" / "signer"), tmp_path / "home" / "keys"
+    arguments = (
+        "--key", "/run/keys/release.pem", "wine/keys", "tools/signer", f"{checkout}-keys/release.pem",
+        f"{checkout}/../keys", f"https://vault.example{checkout}/key", f"vault:/{checkout}", f"projects{checkout}/1",
+        "/",
+    )  # fmt: skip
+
+    found = key_elsewhere((str(program), *arguments), PUBLIC, Path(), tools(checkout / "wine"))
+    home = key_elsewhere((str(program), str(keys / "release.pem")), PUBLIC, Path(), tools(tmp_path / "home"))
+
+    assert [(str(program), *arguments), (str(program), str(keys / "release.pem"))] == [
+        cast("SignerProgram", one).argv for one in (found, home)
+    ]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "hsm:2?pin-value=1234", "hsm:2?label=a&PIN=1234", "hsm:id=%01;pin-source=file:/1234", "hsm:2?pin%2Dvalue=1234",
+        "awskms:alias/release?secret=1234", "gcpkms:key?token=1234", "azurekms://me:1234@vault.azure.net/keys/a/1",
+    ],
+)  # fmt: skip
+def test_a_secret_in_a_uri_is_refused_by_the_name_of_its_attribute(checkout: Path, uri: str) -> None:
+    """
+    However it is written, and without showing it.
+    """
+    with pytest.raises(BadInput) as raised:
+        key_elsewhere((uri,), PUBLIC, Path(), tools(checkout))
+
+    assert (True, False) == ("has a secret" in raised.value.what, "1234" in str(raised.value))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "awskms:alias/shipping-release", "awskms:alias/pinot-noir", "gcpkms:projects/mapping/cryptoKeyVersions/1",
+        "azurekms://secrets-team.vault.azure.net/keys/token/1", "hsm:2?label=pin",
+    ],
+)  # fmt: skip
+def test_a_name_that_has_a_word_for_secrets_in_it_is_no_secret(checkout: Path, uri: str) -> None:
+    """
+    Nothing refuses it before the packages of the service are looked for.
+    """
+    with pytest.raises(LookupError, match="the packages of the service"):
+        key_elsewhere((uri,), PUBLIC, Path(), cast("Tools", Packages(checkout)))
 
 
 @pytest.mark.parametrize(

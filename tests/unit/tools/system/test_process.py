@@ -274,6 +274,41 @@ def test_a_program_that_cannot_be_started_is_missing(program: str) -> None:
     assert f"`{Path(program).name}` cannot be started" == caught.value.what
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"echo signed\n", "first line names one, as `#!/bin/sh`"),
+        (b"", "first line names one, as `#!/bin/sh`"),
+        (b"\x7fELF", "first line names one, as `#!/bin/sh`"),
+        (b"#!/no/such/interpreter\n", "No such file or directory"),
+    ],
+)
+def test_a_file_that_the_system_does_not_execute_is_named(tmp_path: Path, content: bytes, why: str) -> None:
+    """
+    Although it may be executed: a script needs its first line, and a program a format of this machine.
+    """
+    program = tmp_path / "signer"
+    program.write_bytes(content)
+    program.chmod(0o755)
+
+    with pytest.raises(ToolMissing) as caught:
+        SystemRunner().run(Command(argv=(str(program),), variables={}, folder=tmp_path))
+
+    assert ("`signer` cannot be started", True) == (caught.value.what, why in str(caught.value.why))
+
+
+def test_arguments_that_are_too_long_are_no_missing_program() -> None:
+    """
+    The program is there; the operating system does not start it with so much.
+    """
+    command = Command(argv=(sys.executable, "-c", "pass", "x" * (1 << 20)), variables={}, folder=Path("/"))
+
+    with pytest.raises(ToolFailed) as caught:
+        SystemRunner().run(command)
+
+    assert "Argument list too long" == caught.value.why
+
+
 def test_a_folder_that_is_not_there_is_not_blamed_on_the_program() -> None:
     """
     The operating system says the same for both; we say which.
