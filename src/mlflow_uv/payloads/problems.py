@@ -105,7 +105,7 @@ _PAGE = re.compile(r"Response body: '\s*<.*", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>([^<]{1,100})", re.IGNORECASE)
 _STATEMENT = re.compile(r"\s*(?:\[SQL: |\(Background on this error at: ).*", re.DOTALL)
 _LONGEST = 1000
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s'\"]+@")
 _SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_SECRET = 6
 _SERVE_ENV = "MLFLOW_UV_HANDED"  # names of variables that were passed to the model

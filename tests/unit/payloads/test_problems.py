@@ -79,6 +79,7 @@ def test_secrets_are_masked_by_name_and_by_place(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LIMIT", "77")
 
     assert "http://***@host/ *** ***" == mask("http://user:word@host/ abcdef0123 77")
+    assert "http://***@host/a@b" == mask("http://user:wo@rd@host/a@b")
 
 
 def test_a_long_text_keeps_its_start_and_its_end() -> None:

@@ -4,10 +4,10 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.lockfile import Lockfile, Package, SourceKind
+from ..security.url_credentials import plain_url
 from .requirements import Requirements
 
 _LEGACY = (("index-url", True, False), ("extra-index-url", False, False), ("find-links", False, True))
@@ -40,27 +40,6 @@ class UsedIndex:
 
     index: Index
     packages: tuple[Package, ...]
-
-
-def plain_url(url: str) -> str:
-    """
-    A URL without the parts that can hold credentials: user, password, query and fragment. Paths are unchanged.
-
-    So it is of an address without a scheme or with a broken host, which come from files that anybody wrote.
-    """
-    if "://" not in url:
-        return re.sub(r"^(//)?[^/@]*:[^/]*@", r"\1", url)
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        scheme, _, rest = url.partition("://")
-        return f"{scheme}://{re.sub(r'^[^/?#]*@', '', re.split('[?#]', rest, maxsplit=1)[0])}"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def without_user(url: str) -> str:
-    """An HTTP URL without user and password; other URLs are unchanged, since the user of an SSH URL is not a secret."""
-    return re.sub(r"^(https?://)[^/@]*@", r"\1", url)
 
 
 def declared_indexes(table: Mapping[str, Any], *, folder: str) -> tuple[Index, ...]:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.size_limits import LOCK_LIMIT
 from ..security.toml_documents import parse_toml
-from .indexes import plain_url, without_user
+from ..security.url_credentials import plain_url, without_user
 from .portability import LocalWheel
 from .requirements import Pin, canonical_marker
 

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from ..export.indexes import plain_url, without_user
 from ..export.requirements import Pin, canonical_marker
 from ..lock.markers import holds
 from ..release.digests import canonical, sha256
 from ..security.documents import parse_json
+from ..security.url_credentials import plain_url, without_user
 
 _TOOLS = [{"vendor": "mlflow-uv-action", "name": "mlflow-uv"}]
 _MARKER = "uv:package:marker"

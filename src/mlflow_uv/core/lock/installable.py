@@ -6,7 +6,7 @@ from itertools import product
 from math import prod
 from urllib.parse import urlsplit
 
-from ..export.indexes import plain_url
+from ..security.url_credentials import plain_url
 from .lockfile import Package, SourceKind
 
 _MOST_TAGS = 1000  # combinations in one wheel's file name

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..export.indexes import plain_url, without_user
 from ..lock.lockfile import Artifact, Lockfile, Package, PackageSource, SourceKind
+from ..security.url_credentials import plain_url, without_user
 
 _AUTHORITY = lazy_pattern(r"\s*[a-z][a-z0-9+.-]*:[/\\]*([^/\\?#]*)", re.IGNORECASE)  # as lenient as uv's parser of URLs
 _GIT_QUERY = frozenset({"subdirectory", "rev", "tag", "branch", "lfs"})  # what uv writes; none of them is a secret

@@ -102,11 +102,6 @@ def split_requirements(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return "\n".join(rest), tuple(wheels)
 
 
-def without_credentials(text: str) -> str:
-    """Remove user names and passwords from every URL in a text, except the `git@` of an SSH URL."""
-    return re.sub(r"(https?://)[^/\s\"'@]+@|(://)[^/\s\"':@]+:[^/\s\"'@]+@", r"\1\2", text)
-
-
 def wheel_of(file: str, digest: str, marker: str = "") -> WheelLink:
     """Create a WheelLink with the name and version from a wheel's file name (PEP 427)."""
     from packaging.utils import parse_wheel_filename  # noqa: PLC0415  # few steps read names of wheels

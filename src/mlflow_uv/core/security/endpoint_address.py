@@ -10,7 +10,8 @@ from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import option
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .masking import mask, secrets_in
-from .origins import carries_user, is_loopback, is_plain_web_address
+from .origins import is_loopback, is_plain_web_address
+from .url_credentials import carries_user
 
 INVOCATIONS, INFER = "/invocations", "/infer"
 _PAIR = lazy_pattern(r"(?P<header>[A-Za-z0-9-]+)=(?P<variable>[A-Za-z_][A-Za-z0-9_]*)")

@@ -1,6 +1,6 @@
 """Computes the origin of a URL: scheme, host and port (RFC 6454)."""
 
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from ...command.lazy_pattern import lazy_pattern
 
@@ -32,14 +32,3 @@ def origin_of(url: str) -> str | None:
 def is_loopback(host: str) -> bool:
     """Whether a host (without port) is this machine, so that no network is involved; `127.0.0.1.example` is not."""
     return _LOOPBACK.fullmatch(host) is not None
-
-
-def carries_user(url: str) -> bool:
-    """Whether a URL has a user, and therefore may have a password or a token."""
-    return "@" in urlsplit(url).netloc
-
-
-def without_user(url: str) -> str:
-    """The URL without user and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else url

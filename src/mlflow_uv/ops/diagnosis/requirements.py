@@ -25,6 +25,7 @@ from ...core.model import model_files
 from ...core.security.documents import parse_json
 from ...core.security.origins import is_plain_web_address
 from ...core.security.size_limits import MANIFEST_LIMIT
+from ...core.security.url_credentials import without_user
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import leads_out, read_manifest, table_of
 from ...tools.toolbox import Tools
@@ -81,7 +82,7 @@ def model_requirements(needs: Needs) -> ModelRequirements:
         needs=needs,
         lines=kept,
         local=tuple(line for line in kept if _PATH.match(line)),
-        indexes=tuple(dict.fromkeys(map(model_files.without_credentials, urls))),
+        indexes=tuple(dict.fromkeys(map(without_user, urls))),
         constraints=tuple(
             constraint
             for line in options

@@ -17,10 +17,10 @@ from ...core.image.labels import BuildProvenance, image_labels
 from ...core.image.layers import PackageLayer
 from ...core.image.reference import with_default_tag
 from ...core.image.system_libraries import base_image_fix
-from ...core.model import model_files
 from ...core.release.digests import tree_digest
 from ...core.release.record import Record
 from ...core.security.documents import parse_json
+from ...core.security.url_credentials import without_user
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.build_context import ContextContents
 from ...tools.engines.engine import Build, BuiltImage, Cache, Engine
@@ -167,7 +167,7 @@ def provenance_of(release: RecomputedRelease, base: BaseImage, serving: Serving,
         base_digest=base.digest,
         serving=serving.value,
         created=created,
-        source=model_files.without_credentials(source),
+        source=without_user(source),
     )
 
 

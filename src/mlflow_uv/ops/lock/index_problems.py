@@ -7,10 +7,10 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ...command.lazy_pattern import lazy_pattern
-from ...core.export.indexes import plain_url
 from ...core.freshness.causes import Cause, Difference, ManifestPlace
 from ...core.freshness.declared_requirements import ProjectManifest, Workspace
 from ...core.lock.package_names import canonicalize_name
+from ...core.security.url_credentials import plain_url
 
 _SCHEMES = frozenset({"http", "https"})
 _SCHEME = lazy_pattern(r"([A-Za-z][A-Za-z0-9+.-]*)://")

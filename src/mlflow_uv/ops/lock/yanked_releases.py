@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from ...core.export.indexes import plain_url
 from ...core.lock.lockfile import Package, SourceKind
+from ...core.security.url_credentials import plain_url
 from ...tools.package_index.yanked import yanked_files
 from ...tools.system.web import Web, WebUnreachable
 

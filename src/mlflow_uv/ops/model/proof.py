@@ -24,6 +24,9 @@ from ...core.release.digests import sha256, tree_digest
 from ...core.release.record import AnswersLink, ModelLink, Record, RequirementsLink
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...core.security.size_limits import MANIFEST_LIMIT
+from ...core.security.toml_documents import parse_toml
+from ...core.security.url_credentials import holds_credentials, without_credentials
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import LoggedModelDescription
 from ...payloads.messages.registry import SetTags
@@ -201,19 +204,25 @@ def _requirement_findings(plan: ProofPlan, logged: Path) -> tuple[Finding, ...]:
     )
 
 
-def _overlay(plan: ProofPlan) -> dict[str, bytes]:
-    project = plan.job.project
-    lock = project.lock.read_text(encoding="utf-8")
-    if model_files.without_credentials(lock) != lock:
+def _project_files(lock: Path, manifest: Path) -> dict[str, bytes]:
+    """The lock, and the manifest without credentials. Raises BadProject if some would be stored."""
+    locked = lock.read_bytes()
+    stored = without_credentials(manifest.read_text(encoding="utf-8"))
+    in_lock = without_credentials(text := locked.decode()) != text
+    in_manifest = holds_credentials(parse_toml(stored.encode(), limit=MANIFEST_LIMIT))
+    if in_lock or in_manifest:
         raise BadProject(
-            what="uv.lock contains credentials",
+            what=f"{'uv.lock' if in_lock else 'pyproject.toml'} contains credentials",
             why="it is stored with the model",
             fix="remove them from the URL and put them into UV_INDEX_<NAME>_USERNAME and _PASSWORD, then `uv lock`",
         )
-    manifest = (project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    return {model_files.LOCK: locked, model_files.MANIFEST: stored.encode()}
+
+
+def _overlay(plan: ProofPlan) -> dict[str, bytes]:
+    project = plan.job.project
     files = {
-        model_files.LOCK: project.lock.read_bytes(),
-        model_files.MANIFEST: model_files.without_credentials(manifest).encode(),
+        **_project_files(project.lock, project.folder / "pyproject.toml"),
         model_files.PYTHON: f"{plan.served.python}\n".encode(),
         model_files.SELECTION: model_files.selection_file(plan.selection).encode(),
         model_files.INDEXES: indexes_of(project.manifest, _settings(project)).encode(),

@@ -19,7 +19,7 @@ from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
-from ...core.security.origins import carries_user
+from ...core.security.url_credentials import carries_user
 from ...tools.mlflow.mlflow import PAYLOADS
 from ...tools.mlflow.store import Store, StoreKind
 from ...tools.mlflow.tracking_uris import SQLITE, absolute_uri

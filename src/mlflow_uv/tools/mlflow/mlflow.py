@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from ...command.errors import BadInput, StepError, StoreUnreachable, ToolFailed
 from ...command.host import Host
@@ -18,6 +17,7 @@ from ...core.security.child_environment import for_model, for_payload
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...core.security.url_credentials import carries_user
 from ...payloads.messages.conversion import ConvertModel, MeasureOriginal
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import AnswerBySpark, AnswerRequests, DownloadModel
@@ -94,7 +94,7 @@ class Mlflow:
         caller = self._host.variables
         uri = tracking_uri or caller.get("MLFLOW_TRACKING_URI", "")
         require_readable(uri)
-        if tracking_uri and ("@" in urlsplit(tracking_uri).netloc or secrets_in({"tracking-uri": tracking_uri})):
+        if tracking_uri and (carries_user(tracking_uri) or secrets_in({"tracking-uri": tracking_uri})):
             raise BadInput(
                 what="`tracking-uri` contains credentials",
                 why="inputs are shown in logs",

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import field
 from enum import Enum
-from urllib.parse import urlsplit, urlunsplit
 
 from ...core.security.masking import mask, secrets_in
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
+from ...core.security.url_credentials import without_userinfo
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 # The default artifact root of a database store is a folder of the current directory, unless a server says otherwise.
@@ -42,6 +42,4 @@ class Store:
     @property
     def shown(self) -> str:
         """The URI without credentials."""
-        parts = urlsplit(self.uri)
-        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else self.uri
-        return mask(bare, secrets_in({"MLFLOW_TRACKING_URI": self.uri}))
+        return mask(without_userinfo(self.uri), secrets_in({"MLFLOW_TRACKING_URI": self.uri}))

@@ -18,7 +18,8 @@ from ...command.lazy_pattern import lazy_pattern
 from ...command.step import Field, FieldKind, SettingReach, ValueLayer, configured
 from ...command.wording import Wording, option
 from ...core.security.child_environment import store_credentials_in
-from ...core.security.origins import carries_user, is_plain_web_address, origin_of, without_user
+from ...core.security.origins import is_plain_web_address, origin_of
+from ...core.security.url_credentials import carries_user, without_userinfo
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..mlflow.tracking_uris import path_of_files
 from .claims import SettingClaim, require_harmless_cache, require_own_variables
@@ -127,7 +128,7 @@ class Checkout:
     def _tracking_uri(self, claim: SettingClaim) -> str | None:
         """The tracking URI of a setting, None if it is the one that the job names."""
         uri = str(claim.value)
-        if "@" in uri.partition("://")[2].partition("/")[0]:
+        if carries_user(uri):
             raise BadInput(
                 what="`tracking-uri` contains credentials",
                 why=f"a committed file must not contain secrets{claim.line}",
@@ -216,7 +217,7 @@ def _beside(named: str, claim: SettingClaim, file: Path | None) -> str | None:
 
     The job's URI may contain its credentials. Raises BadInput for another server.
     """
-    uri, bare = str(claim.value), without_user(named)
+    uri, bare = str(claim.value), without_userinfo(named)
     if uri.rstrip("/") == bare.rstrip("/") or (file is not None and file == _database_path(named)):
         return None
     if is_plain_web_address(uri) and origin_of(uri) == origin_of(bare):

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from ...command.errors import BadProject, ToolFailed
 from ...command.lazy_pattern import lazy_pattern
-from ...core.export.indexes import Index, declared_indexes, without_user
+from ...core.export.indexes import Index, declared_indexes
+from ...core.security.url_credentials import without_user
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..project.files import Project, members, read_project, table_of
 from .settings import settings_of

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ...command.lazy_pattern import lazy_pattern
-from ...core.model.model_files import without_credentials
 from ...core.security.documents import parse_json
+from ...core.security.url_credentials import without_user
 from ..project.files import table_of
 
 _NAMES = (
@@ -23,7 +23,7 @@ def indexes_of(*manifests: Mapping[str, Any]) -> str:
     indexes = []
     for manifest in manifests:
         for index in _declared(table_of(manifest, "tool", "uv")):
-            url = without_credentials(str(index.get("url", "")))
+            url = without_user(str(index.get("url", "")))
             entry = {"name": str(index.get("name", "")), "url": url, "default": bool(index.get("default", False))}
             if "://" in url and entry not in indexes:
                 indexes.append(entry)

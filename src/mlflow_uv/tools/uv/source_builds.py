@@ -8,8 +8,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from ...command.lazy_pattern import lazy_pattern
 from ...core.lock.package_names import canonicalize_name
-from ...core.model.model_files import without_credentials
 from ...core.security.child_environment import for_source_build
+from ...core.security.url_credentials import without_credentials, without_user
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.process import Completed
 from .inert_python import REFUSAL, InertPython, refused_build
@@ -122,7 +122,7 @@ class SourceBuilds:
             settings, variables["UV_CONFIG_FILE"] = Path(named), str(copy)
         if settings.is_file():
             copy.write_text(without_credentials(settings.read_text(encoding="utf-8")), encoding="utf-8")
-        uv = {name: without_credentials(value) for name, value in variables.items() if name.startswith("UV_")}
+        uv = {name: without_user(value) for name, value in variables.items() if name.startswith("UV_")}
         rust = Path(user, ".rustup")  # toolchains; a proxy of rustup finds none in another home
         return {
             **variables,

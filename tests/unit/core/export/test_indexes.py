@@ -6,10 +6,8 @@ from mlflow_uv.core.export.indexes import (
     Index,
     declared_indexes,
     option_lines,
-    plain_url,
     registries,
     used_indexes,
-    without_user,
 )
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.lock.lockfile import read_lockfile
@@ -156,42 +154,3 @@ def test_registries_are_seen_without_reading_the_lock() -> None:
     found = registries(text.encode())
 
     assert {PUBLIC, "../w"} == found
-
-
-@pytest.mark.parametrize(
-    ("url", "index", "file"),
-    [
-        ("https://a:b@x.test/s?k=v#f", "https://x.test/s", "https://x.test/s?k=v#f"),
-        ("https://token@x.test/s/", "https://x.test/s/", "https://x.test/s/"),
-        ("https://x.test/a@b", "https://x.test/a@b", "https://x.test/a@b"),
-        ("../wheels", "../wheels", "../wheels"),
-        ("ssh://git@x.test/a", "ssh://x.test/a", "ssh://git@x.test/a"),
-    ],
-)
-def test_no_credential_is_left_in_a_url(url: str, index: str, file: str) -> None:
-    """
-    Of an index nothing but where it is; of a file all but the user.
-    """
-    found = plain_url(url), without_user(url)
-
-    assert (index, file) == found
-
-
-@pytest.mark.parametrize(
-    ("url", "plain"),
-    [
-        ("user:pass@host.test/simple", "host.test/simple"),
-        ("user:p@ss@host.test/simple", "host.test/simple"),
-        ("//user:pass@host.test/simple", "//host.test/simple"),
-        ("https://user:pass@[bad/simple?t=pass", "https://[bad/simple"),
-        ("../wheels/a:b@c", "../wheels/a:b@c"),
-        ("git@host.test:group/project", "git@host.test:group/project"),
-    ],
-)
-def test_a_malformed_address_is_shown_without_its_password(url: str, plain: str) -> None:
-    """
-    It is neither an error nor a leak.
-    """
-    found = plain_url(url)
-
-    assert plain == found

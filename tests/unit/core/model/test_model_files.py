@@ -66,24 +66,3 @@ def test_the_minor_version_of_python_is_asked_for(trained: str, asked: str) -> N
     found = (files["python_env.yaml"].splitlines()[0], files["conda.yaml"].splitlines()[3])
 
     assert (f'python: "{asked}"', f"- python={asked}") == found
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ('url = "https://user:pass@x.test/simple"', 'url = "https://x.test/simple"'),
-        ('url = "https://token@x.test/simple"', 'url = "https://x.test/simple"'),
-        ("git+https://oauth2:glpat@x.test/a", "git+https://x.test/a"),
-        ("git+ssh://user:pass@x.test/a", "git+ssh://x.test/a"),
-        ("git+ssh://git@x.test/a?rev=v1@2", "git+ssh://git@x.test/a?rev=v1@2"),
-        ("https://x.test/a@v1", "https://x.test/a@v1"),
-        ('email = "a@x.test"', 'email = "a@x.test"'),
-    ],
-)
-def test_credentials_are_taken_out_and_nothing_else(text: str, told: str) -> None:
-    """
-    A token without a name is one too; the user of an SSH address, without whom git cannot ask, is none.
-    """
-    found = model_files.without_credentials(text)
-
-    assert told == found

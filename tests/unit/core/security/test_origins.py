@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.security.origins import is_plain_web_address, origin_of, without_user
+from mlflow_uv.core.security.origins import is_plain_web_address, origin_of
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,3 @@ def test_the_origin_of_a_plain_address_is_what_stands_before_its_first_slash(res
 
     if is_plain_web_address(url) and origin_of(url) is not None:
         assert origin_of(url.partition("://")[0] + "://" + rest.partition("/")[0]) == origin_of(url)
-
-
-def test_a_user_is_taken_away_and_nothing_else() -> None:
-    """
-    The rest of an address is shown in messages.
-    """
-    assert ["http://host:1/a@b", "sqlite:///a@b"] == [
-        without_user("http://user:password@host:1/a@b"),
-        without_user("sqlite:///a@b"),
-    ]

@@ -1,9 +1,12 @@
-"""The Python that a model was trained with, as the files of the model record it."""
+"""What the files of a model record: the Python that it was trained with, and the project without credentials."""
 
 from pathlib import Path
 
+import pytest
+
+from mlflow_uv.command.errors import BadProject
 from mlflow_uv.core.model import model_files
-from mlflow_uv.ops.model.proof import _trained_with
+from mlflow_uv.ops.model.proof import _project_files, _trained_with
 
 
 def test_the_python_that_trained_is_the_one_the_model_names(tmp_path: Path) -> None:
@@ -25,3 +28,41 @@ def test_a_model_that_names_no_python_says_nothing(tmp_path: Path) -> None:
     found = _trained_with(tmp_path)
 
     assert found is None
+
+
+def test_the_manifest_of_a_model_has_no_part_of_a_password(tmp_path: Path) -> None:
+    """
+    uv sends all of it, up to the last @ before the path.
+    """
+    lock, manifest = tmp_path / "uv.lock", tmp_path / "pyproject.toml"
+    lock.write_text("version = 1\n")
+    manifest.write_text('[[tool.uv.index]]\nurl = "https://robot:p@ss-word@example.invalid/simple"\n')
+
+    found = _project_files(lock, manifest)
+
+    expected = b'[[tool.uv.index]]\nurl = "https://example.invalid/simple"\n'
+    assert {model_files.LOCK: b"version = 1\n", model_files.MANIFEST: expected} == found
+
+
+@pytest.mark.parametrize(
+    ("locked", "line", "file"),
+    [
+        ('source = { registry = "https://robot:p@ss@example.invalid/simple" }\n', "", "uv.lock"),
+        ("", r'url = "https://robot:p\u0040ss\u0040example.invalid/simple"', "pyproject.toml"),
+        ("", 'dependencies = ["a @ https://robot:p\'ss@example.invalid/a.whl"]', "pyproject.toml"),
+    ],
+)
+def test_credentials_that_would_be_stored_with_a_model_are_refused(
+    tmp_path: Path, locked: str, line: str, file: str
+) -> None:
+    """
+    A lock is stored as it is, and so is a manifest in which they are hidden by escapes or quotes.
+    """
+    lock, manifest = tmp_path / "uv.lock", tmp_path / "pyproject.toml"
+    lock.write_text(locked)
+    manifest.write_text(f"{line}\n")
+
+    with pytest.raises(BadProject) as refused:
+        _project_files(lock, manifest)
+
+    assert f"{file} contains credentials" == str(refused.value.what)

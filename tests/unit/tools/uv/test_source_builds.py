@@ -137,7 +137,7 @@ def test_the_settings_of_uv_are_those_of_the_user_without_passwords(tmp_path: Pa
     """
     settings = tmp_path / "me" / ".config" / "uv" / "uv.toml"
     settings.parent.mkdir(parents=True)
-    settings.write_text('[[index]]\nurl = "https://robot:secret@example.invalid/simple"\n')
+    settings.write_text('[[index]]\nurl = "https://robot:sec@ret@example.invalid/simple"\n')
     (tmp_path / "me" / ".rustup").mkdir()
     seen: list[str] = []
 
@@ -150,7 +150,7 @@ def test_the_settings_of_uv_are_those_of_the_user_without_passwords(tmp_path: Pa
             return super().__call__(requirements, flags, variables, None)
 
     uv = Reading([DONE, DONE])
-    builds(tmp_path, uv, UV_INDEX_URL="https://robot:secret@example.invalid/simple")
+    builds(tmp_path, uv, UV_INDEX_URL="https://robot:sec@ret@example.invalid/simple")
 
     assert ["", '[[index]]\nurl = "https://example.invalid/simple"\n'] == seen
     assert ("https://example.invalid/simple", str(tmp_path / "me" / ".rustup")) == (
