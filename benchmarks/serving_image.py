@@ -78,7 +78,8 @@ Why targets are missed, and what was done:
 - Of the processor time until the first response of the scikit-learn model, 62% were spent on the import of skops, with
   scikit-learn, SciPy and pandas (1,750 modules, 186 MB), 32% on that of MLflow after them (1,000 modules, 52 MB), and
   6% on Python, the server's own modules, the load of the model and the request itself: medians of four starts, without
-  a container. The target would take an MLflow and a skops that import what a model needs, and no more.
+  a container. The import of MLflow alone, as in the table below, takes more of it, because it then imports pandas, too.
+  The target could be met only if MLflow and skops imported less.
 - One worker holds what the import of MLflow, pandas and the model's library needs, and shares it with no other process.
   Two or more workers load it once; only memory that a worker writes to is its own. Settings of the C library
   (`MALLOC_ARENA_MAX`, `MALLOC_TRIM_THRESHOLD_`), `malloc_trim` and a collection after loading changed it by 3 MB at

@@ -37,7 +37,9 @@ ImageAddress = Annotated[
     ),
 ]
 PublicKeyFile = Annotated[
-    Path | None, OneRun(), Doc("Public key of `signer`, or the only one that is trusted, in PEM.")
+    Path | None,
+    OneRun(),
+    Doc("File of a public key in PEM: that of `signer`, or to verify a signature the only one that is trusted."),
 ]
 SignerName = Annotated[
     str,

@@ -50,8 +50,8 @@ class Inputs(RegistryInputs, VersionInputs, StrictInputs, DryRunInputs):
         Words(),
         OneRun(),
         Doc(
-            "What signs with a key elsewhere: a program outside of the checkout, or a URI such as `awskms:KEY`; needs"
-            " `public-key`."
+            "Program outside of the checkout, or URI of a service such as `awskms:KEY`, that signs with a key that is not"
+            " in a file; needs `public-key`."
         ),
     ] = ()
     public_key: PublicKeyFile = None
