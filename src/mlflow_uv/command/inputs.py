@@ -37,9 +37,7 @@ ImageAddress = Annotated[
     ),
 ]
 PublicKeyFile = Annotated[
-    Path | None,
-    OneRun(),
-    Doc("File of a public key in PEM: that of `signer`, or to verify a signature the only one that is trusted."),
+    Path | None, OneRun(), Doc("Public key in PEM: that of `signer`, or the only one that a verification trusts.")
 ]
 SignerName = Annotated[
     str,

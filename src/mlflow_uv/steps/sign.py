@@ -50,8 +50,8 @@ class Inputs(RegistryInputs, VersionInputs, StrictInputs, DryRunInputs):
         Words(),
         OneRun(),
         Doc(
-            "Program outside of the checkout, or URI of a service such as `awskms:KEY`, that signs with a key that is not"
-            " in a file; needs `public-key`."
+            "Program outside of the checkout, or URI such as `awskms:KEY`, that signs with a key that is not in a file;"
+            " needs `public-key`."
         ),
     ] = ()
     public_key: PublicKeyFile = None
