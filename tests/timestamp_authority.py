@@ -1,7 +1,7 @@
 """An authority for timestamps (RFC 3161) on this machine: `openssl ts` behind HTTP, with a clock of its own."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,17 +29,35 @@ def timestamp_authority(keys: Path, name: str, folder: Path, *, clock: str = "+0
     (folder / "serial").write_text("01\n")
     (folder / "tsa.cnf").write_text(CONFIG.format(folder=folder, keys=keys, name=name))
 
+    def answer(query: bytes) -> bytes:
+        (folder / "query.tsq").write_bytes(query)
+        config, file = str(folder / "tsa.cnf"), str(folder / "query.tsq")
+        words = ("openssl", "ts", "-reply", "-config", config, "-queryfile", file)
+        return subprocess.run(("faketime", clock, *words), capture_output=True, check=False).stdout
+
+    with _serving(answer) as url:
+        yield url
+
+
+@contextmanager
+def fixed_answer(reply: bytes) -> Iterator[str]:
+    """The URL of something that gives the same answer to every request."""
+    with _serving(lambda _: reply) as url:
+        yield url
+
+
+@contextmanager
+def _serving(answer: Callable[[bytes], bytes]) -> Iterator[str]:
+    """The URL of a server; no answer is an error of the server."""
+
     class Service(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            query = folder / "query.tsq"
-            query.write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
-            words = ("openssl", "ts", "-reply", "-config", str(folder / "tsa.cnf"), "-queryfile", str(query))
-            done = subprocess.run(("faketime", clock, *words), capture_output=True, check=False)
-            self.send_response(200 if done.returncode == 0 else 500)
+            content = answer(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200 if content else 500)
             self.send_header("Content-Type", "application/timestamp-reply")
-            self.send_header("Content-Length", str(len(done.stdout)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(done.stdout)
+            self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -25,7 +25,7 @@ from .keys import (
     sign,
     verify,
 )
-from .timestamps import timestamp_data
+from .timestamps import has_timestamp, timestamp_data
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -75,9 +75,7 @@ def _drafted(request: Mapping[str, Any], key: Any) -> dict[str, Any]:
     The statement about the files of the model is the last of these if `model_unsigned` is true.
     """
     chain = _chain(request, key)
-    material = _material(key, chain)
-    timed = bool(request["timestamp_authority"])
-    earlier = dict(_earlier(request["earlier"], key, material, timed=timed))
+    earlier = dict(_earlier(request["earlier"], key, chain, request))
     statements = request["statements"]
     draft: dict[str, Any] = {
         "kept": [earlier[statement] for statement in statements if statement in earlier],
@@ -87,7 +85,7 @@ def _drafted(request: Mapping[str, Any], key: Any) -> dict[str, Any]:
     }
     if is_elliptic(key):
         files = statement_of_files(request)
-        before = _earlier([request["earlier_model"]], key, material, timed=timed)
+        before = _earlier([request["earlier_model"]], key, chain, request)
         same = (text for payload, text in before if signed_files(payload) == signed_files(files))
         draft["model_kept"] = next(same, "")
         draft["model_unsigned"] = not draft["model_kept"]
@@ -99,7 +97,6 @@ def _completed(
     draft: Mapping[str, Any], key: Any, request: Mapping[str, Any], signatures: Sequence[bytes]
 ) -> dict[str, Any]:
     chain = _chain(request, key)
-    material = _material(key, chain)
     if len(signatures) != len(draft["unsigned"]):
         raise Refused(f"there are {len(signatures)} signatures, and not {len(draft['unsigned'])}")
     new = []
@@ -109,7 +106,7 @@ def _completed(
         except Refused:
             form = ", as ASN.1 in DER" if is_elliptic(key) else ""
             raise Refused(f"what it returned is not a signature of the key {key_id(key)}{form}") from None
-        new.append(_bundle(statement, signature, _timed(material, signature, request["timestamp_authority"])))
+        new.append(_bundle(statement, signature, _timed(_material(key, chain), signature, chain, request)))
     model = new.pop() if draft["model_unsigned"] else draft["model_kept"]
     return {"signer": signer_of(chain, key), "bundles": [*draft["kept"], *new], "model_signature": model}
 
@@ -139,28 +136,38 @@ def _bundle(statement: str, signature: bytes, material: Any) -> str:
     return str(bundle.to_json())
 
 
-def _earlier(bundles: Iterable[str], key: Any, material: Any, *, timed: bool) -> Iterator[tuple[str, str]]:
+def _earlier(
+    bundles: Iterable[str], key: Any, chain: Sequence[x509.Certificate], request: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
     """
     Yield the statements that this signer signed before, with their bundles: they are not signed again.
 
-    If signatures are to be `timed`, those without a timestamp do not count.
+    If an authority for timestamps is asked, those without a timestamp that counts do not count either.
     """
+    material, timed, roots = _material(key, chain), bool(request["timestamp_authority"]), _timestamp_roots(request)
     for text in bundles:
         try:
             bundle = bundle_models.Bundle.from_json(text)
-            found = bundle.verification_material
-            if timed and found.timestamp_verification_data is None:
+            found = bundle.verification_material.model_copy(update={"timestamp_verification_data": None})
+            if found != material:
                 continue
-            if found.model_copy(update={"timestamp_verification_data": None}) == material:
-                yield verified_payload(bundle, key), text
+            payload = verified_payload(bundle, key)
+            if not timed or has_timestamp(bundle, roots, chain):
+                yield payload, text
         except (*UNPARSABLE, Refused):  # of another program, or changed
             continue
 
 
-def _timed(material: Any, signature: bytes, authority: str) -> Any:
+def _timed(material: Any, signature: bytes, chain: Sequence[x509.Certificate], request: Mapping[str, Any]) -> Any:
+    authority = request["timestamp_authority"]
     if not authority:
         return material
-    return material.model_copy(update={"timestamp_verification_data": timestamp_data(authority, signature)})
+    data = timestamp_data(authority, signature, _timestamp_roots(request), chain)
+    return material.model_copy(update={"timestamp_verification_data": data})
+
+
+def _timestamp_roots(request: Mapping[str, Any]) -> list[x509.Certificate]:
+    return [root for pem in request["timestamp_roots"] for root in certificates(pem)]
 
 
 def _material(key: Any, chain: Sequence[x509.Certificate]) -> Any:

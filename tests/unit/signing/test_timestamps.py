@@ -11,7 +11,7 @@ import pytest
 from mlflow_uv.command.errors import BadInput
 from tests.conftest import missing
 from tests.signers import Signers
-from tests.timestamp_authority import timestamp_authority
+from tests.timestamp_authority import fixed_answer, timestamp_authority
 
 pytestmark = pytest.mark.installs
 
@@ -28,11 +28,39 @@ def faketime() -> None:
         missing("faketime is not installed: apt-get install faketime")
 
 
-def timed(signers: Signers, model: Path, folder: Path, *, name: str = "clock", clock: str = DAY_BEFORE) -> str:
-    """A statement that the key of `leaf` signed, with a timestamp, and with its certificate that has expired since."""
+def on_clock(signers: Signers, folder: Path, clock: str) -> Signers:
+    """The same program on a machine whose clock is as far off."""
+    python = folder / f"python {clock}"
+    python.write_text(f"#!/bin/sh\nexec faketime '{clock}' '{signers.program.python}' \"$@\"\n")
+    python.chmod(0o755)
+    return replace(signers, program=replace(signers.program, python=python))
+
+
+def stamped(signers: Signers, model: Path, folder: Path, *, name: str = "clock", clock: str = DAY_BEFORE) -> str:
+    """A statement that the key of `leaf` signed, with a timestamp, both on a clock that is as far off."""
     with timestamp_authority(signers.folder, name, folder, clock=clock) as url:
         key = replace(signers.private("leaf", certificate="leaf"), timestamp_authority=url)
-        (bundle,) = signers.sign(key, model, "{}").bundles
+        (bundle,) = on_clock(signers, folder, clock).sign(key, model, "{}").bundles
+    return bundle
+
+
+def stamp_of(bundle: str) -> bytes:
+    """The timestamp of a bundle."""
+    (stamp,) = json.loads(bundle)["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"]
+    return base64.b64decode(stamp["signedTimestamp"])
+
+
+def with_stamps(bundle: str, *stamps: bytes) -> str:
+    """A bundle with other timestamps."""
+    content = json.loads(bundle)
+    listed = [{"signedTimestamp": base64.b64encode(stamp).decode()} for stamp in stamps]
+    content["verificationMaterial"]["timestampVerificationData"] = {"rfc3161Timestamps": listed}
+    return json.dumps(content)
+
+
+def timed(signers: Signers, model: Path, folder: Path, *, name: str = "clock", clock: str = DAY_BEFORE) -> str:
+    """A statement that the key of `leaf` signed, with a timestamp, and with its certificate that has expired since."""
+    bundle = stamped(signers, model, folder, name=name, clock=clock)
     valid, late = ("".join(signers.text(f"{one}.crt").splitlines()[1:-1]) for one in ("leaf", "late"))
     assert valid in bundle
     return bundle.replace(valid, late)
@@ -95,6 +123,86 @@ def test_what_has_a_timestamp_is_not_signed_again(signers: Signers, tmp_path: Pa
 
     assert (False, True, True) == tuple(one.bundles == first.bundles for one in (plain, again, later))
     assert "timestampVerificationData" in first.model_signature
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        pytest.param("rejection", "its status is 2 and not 0, granted"),
+        pytest.param("another signature", "it is that of another signature"),
+        pytest.param("another request", "it is the answer to another request", marks=LATER),
+        pytest.param("granted without a token", "it cannot be read", marks=LATER),
+        pytest.param("no timestamp", "gives none", marks=LATER),
+    ],
+)
+def test_an_answer_that_gives_no_time_ends_the_signing(signers: Signers, tmp_path: Path, answer: str, why: str) -> None:
+    """
+    A rejection, and what was the answer to somebody else: nothing is signed without the time that was asked for.
+    """
+    key = signers.private("edwards")  # a key whose signature of the same content is the same
+    statement = '{"a": 1}' if answer == "another signature" else "{}"
+    replies = {
+        "rejection": b"0\x050\x03\x02\x01\x02", "granted without a token": b"0\x050\x03\x02\x01\x00",
+        "no timestamp": b"x",
+    }  # fmt: skip
+    if answer not in replies:
+        with timestamp_authority(signers.folder, "clock", tmp_path / "authority") as url:
+            (first,) = signers.sign(replace(key, timestamp_authority=url), tmp_path, "{}").bundles
+        replies[answer] = stamp_of(first)
+
+    with fixed_answer(replies[answer]) as url, pytest.raises(BadInput) as raised:
+        signers.sign(replace(key, timestamp_authority=url), tmp_path, statement)
+
+    problem = str(raised.value.why)
+    assert (True, True) == (f"the authority for timestamps {url} gives " in problem, why in problem)
+
+
+@pytest.mark.parametrize(
+    ("clock", "root", "why"),
+    [
+        pytest.param("+400 days", "", "more than 5 minutes from that of this machine"),
+        pytest.param("-10 minutes", "", "more than 5 minutes from that of this machine", marks=LATER),
+        pytest.param("+0 days", "other-clock", "it leads to none of the `timestamp-authorities`", marks=LATER),
+        pytest.param("+1 minutes", "clock", "", marks=LATER),
+    ],
+)
+def test_a_clock_that_is_off_and_an_authority_that_is_not_trusted_end_the_signing(
+    signers: Signers, tmp_path: Path, clock: str, root: str, why: str
+) -> None:
+    """
+    Their timestamp would count for nobody once the certificate has expired.
+    """
+    roots = (signers.text(f"{root}-root.crt"),) if root else ()
+    key = replace(signers.private("leaf", certificate="leaf"), timestamp_roots=roots)
+
+    with timestamp_authority(signers.folder, "clock", tmp_path / "authority", clock=clock) as url:
+        try:
+            signers.sign(replace(key, timestamp_authority=url), tmp_path, "{}")
+            problem = ""
+        except BadInput as error:
+            problem = str(error.why)
+
+    assert (bool(why), True) == (f"{url} gives one that does not count" in problem, why in problem)
+
+
+def test_an_earlier_timestamp_that_does_not_count_is_none(signers: Signers, tmp_path: Path) -> None:
+    """
+    Whoever writes to the store cannot keep a version from getting a timestamp; one that counts is kept.
+    """
+    good = stamped(signers, tmp_path, tmp_path / "good")
+    strange = stamped(signers, tmp_path, tmp_path / "strange", name="other-clock")
+    unusable = [with_stamps(good, *stamps) for stamps in ((b"x",), (), (stamp_of(strange),), (b"x",) * 8)]
+    usable = with_stamps(good, b"x", stamp_of(good))
+
+    with timestamp_authority(signers.folder, "clock", tmp_path / "authority") as url:
+        key = replace(signers.private("leaf", certificate="leaf"), timestamp_authority=url)
+        trusting = replace(key, timestamp_roots=(signers.text("clock-root.crt"),))
+        (anew,) = signers.sign(key, tmp_path, "{}", earlier=(*unusable,)).bundles
+        (trusted,) = signers.sign(trusting, tmp_path, "{}", earlier=(*unusable, strange)).bundles
+        (kept,) = signers.sign(trusting, tmp_path, "{}", earlier=(*unusable, usable, strange)).bundles
+
+    assert (False, False) == (anew in unusable, trusted in (*unusable, strange))
+    assert usable == kept
 
 
 def test_an_authority_that_does_not_answer_ends_the_signing(signers: Signers, tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ from ...tools.toolbox import Tools
 from ..image.sbom import locked_sbom
 from ..lineage.audit import Audited
 from ..lineage.publication import publish_again
-from ..lineage.registry_client import RegistryClient
+from ..lineage.registry_client import RegistryClient, project_here
 from .attestations import add_to_store, attach_to_image, in_store, require_kept, with_image
-from .trust import PEM_LIMIT, require_json, require_pem
+from .trust import PEM_LIMIT, require_json, require_pem, trust_of
 from .verification import signing_program
 
 VersionSigner = SigningKey | ExternalKey | WorkflowIdentity
@@ -83,7 +83,20 @@ def key_signer(given: KeyInputs, tools: Tools) -> SigningKey | ExternalKey:
             why=f"`signing-key` names no file, and {SIGNING_KEY} is not set",
             fix=option("signing-key", "FILE"),
         )
-    return SigningKey(shown=shown, pem=pem, certificates=certificates, timestamp_authority=given.timestamp_authority)
+    return SigningKey(
+        shown=shown,
+        pem=pem,
+        certificates=certificates,
+        timestamp_authority=given.timestamp_authority,
+        timestamp_roots=_timestamp_roots(given, tools),
+    )
+
+
+def _timestamp_roots(given: KeyInputs, tools: Tools) -> tuple[str, ...]:
+    """The authorities whose time counts where the trust settings name some. Raises BadInput."""
+    if not given.timestamp_authority:
+        return ()
+    return trust_of(project_here(given.project), tools).keys.timestamp_authorities
 
 
 def _external_key(given: KeyInputs, certificates: str, tools: Tools) -> ExternalKey:
@@ -108,6 +121,7 @@ def _external_key(given: KeyInputs, certificates: str, tools: Tools) -> External
         public_key=public_key,
         certificates=certificates,
         timestamp_authority=given.timestamp_authority,
+        timestamp_roots=_timestamp_roots(given, tools),
     )
 
 

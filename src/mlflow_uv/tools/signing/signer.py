@@ -25,13 +25,15 @@ class SigningKey:
     """
     A private key and the certificates for it, both in PEM; `shown` is where it comes from, for messages.
 
-    `timestamp_authority` is the URL of an authority (RFC 3161) that says when a signature was made; empty for none.
+    `timestamp_authority` is the URL of an authority (RFC 3161) that says when a signature was made; empty for none. Its
+    timestamps must lead to one of `timestamp_roots`, certificates in PEM, if there are any.
     """
 
     shown: str
     pem: str = field(repr=False)
     certificates: str = ""
     timestamp_authority: str = ""
+    timestamp_roots: tuple[str, ...] = ()
 
 
 class KeyElsewhere(Protocol):
@@ -53,6 +55,7 @@ class ExternalKey:
     public_key: str
     certificates: str = ""
     timestamp_authority: str = ""
+    timestamp_roots: tuple[str, ...] = ()
 
 
 @lazy_dataclass
@@ -193,6 +196,7 @@ class SigningProgram:
             "key": key.pem,
             "certificates": key.certificates,
             "timestamp_authority": key.timestamp_authority,
+            "timestamp_roots": key.timestamp_roots,
             **_subject(statements, model, ignored, earlier),
         }
         return _signed(self._ask(request, what=f"{key.shown} cannot sign", secrets=_lines_of(key.pem)))
@@ -216,6 +220,7 @@ class SigningProgram:
             "public_key": key.public_key,
             "certificates": key.certificates,
             "timestamp_authority": key.timestamp_authority,
+            "timestamp_roots": key.timestamp_roots,
         }
         asked = {"verb": "draft", **known, **_subject(statements, model, ignored, earlier)}
         draft = self._ask(asked, what=what, secrets=())

@@ -26,6 +26,26 @@ def given(**named: Any) -> KeyInputs:
     return KeyInputs(**{**nothing, **named})
 
 
+def test_the_authorities_for_timestamps_are_those_of_the_trust_settings(tmp_path: Path) -> None:
+    """
+    Of the variable, whose keys are texts; none without an authority that is asked, and none of a policy that is off.
+    """
+    trust = f'identities = ["a"]\nauthorities = ["""{CHAIN}"""]\ntimestamp-authorities = ["""{CHAIN}"""]\n'
+    url = "https://tsa.example/tsr"
+
+    def roots(authority: str, policy: str) -> tuple[str, ...]:
+        variables = {
+            "MLFLOW_UV_SIGNING_KEY": PEM.format("VARIABLE"),
+            "MLFLOW_UV_TRUST": f'policy = "{policy}"\n{trust}',
+        }
+        tools = cast("Tools", SimpleNamespace(host=SimpleNamespace(folder=tmp_path, variables=variables)))
+        key = key_signer(given(timestamp_authority=authority, project=tmp_path), tools)
+        assert isinstance(key, SigningKey)
+        return key.timestamp_roots
+
+    assert [(CHAIN,), (), ()] == [roots(url, "require"), roots("", "require"), roots(url, "off")]
+
+
 def test_a_file_counts_before_the_variable(tmp_path: Path) -> None:
     """
     The certificates are read beside either; no representation has the key.
