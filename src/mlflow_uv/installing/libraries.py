@@ -14,7 +14,7 @@ the packages in a folder; `copy` is the file that `--link` would link, empty wit
 are those of another system: no file of this one outside of the folder counts.
 
 `python -I -B libraries.py --symbols FOLDER` prints {needed: [[package, file, symbols, version]]}: the newest version of
-the symbols `GLIBC`, `GLIBCXX` and `CXXABI` that each file is linked with.
+the symbols `GLIBC`, `GLIBCXX` and `CXXABI` that each file is linked with, and each `GLIBC_ABI_*`, without a version.
 """
 
 import csv
@@ -36,6 +36,9 @@ LINKABLE = ("libgomp.so.1", "libgfortran.so.5", "libquadmath.so.0")
 VERSIONS = re.compile(rb"\0((?:GOMP|OMP|OACC|GOACC|GFORTRAN|QUADMATH)_[0-9.]+)(?=\0)")
 # Versions of symbols in the C and the C++ library of a system.
 SYMBOLS = re.compile(rb"\0(GLIBC|GLIBCXX|CXXABI)_([0-9]{1,4}(?:\.[0-9]{1,4})+)(?=\0)")
+# Names for features of the loader, which have no order: a C library has each of them or not. `GLIBC_PRIVATE` is no
+# limit: every C library has it.
+FEATURES = re.compile(rb"\0(GLIBC_ABI_[A-Z0-9_]{1,64})(?=\0)")
 C_SYMBOLS, CXX_LIBRARY = "GLIBC", "libstdc++.so.6"
 # Provided by a driver when the container starts.
 OF_DRIVERS = ("libcuda.", "libnvidia-", "libnvcuvid.", "libamdhip")
@@ -111,7 +114,8 @@ def needed_symbols(environment: Path) -> "list[list[str]]":
     """
     The rows of `--symbols`: package, file, and the newest version of each set of symbols that it is linked with.
 
-    The C++ library counts where a file is linked with that of the system; a wheel may contain one.
+    A name of a feature is a row without a version. The C++ library counts where a file is linked with that of the
+    system; a wheel may contain one.
     """
     rows = []
     libraries = list(libraries_in(environment))
@@ -122,7 +126,9 @@ def needed_symbols(environment: Path) -> "list[list[str]]":
             symbols, numbers = name.decode(), tuple(map(int, version.split(b".")))
             if symbols == C_SYMBOLS or (CXX_LIBRARY in library.needed and CXX_LIBRARY not in own):
                 newest[symbols] = max(numbers, newest.get(symbols, ()))
-        package = owner(environment, library.path) if newest else ""
+        features = sorted({name.decode() for name in FEATURES.findall(library.strings)})
+        package = owner(environment, library.path) if newest or features else ""
+        rows += [[package, library.path.name, name, ""] for name in features]
         rows += [[package, library.path.name, name, ".".join(map(str, newest[name]))] for name in newest]
     return sorted(rows)
 

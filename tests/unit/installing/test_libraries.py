@@ -205,6 +205,18 @@ def test_the_newest_cxx_library_is_that_of_the_system_unless_a_package_has_one(t
     assert (expected, {"GLIBC"}) == (system, own)
 
 
+def test_what_a_file_needs_of_the_loader_is_listed_by_its_name(tmp_path: Path) -> None:
+    """
+    These names have no order; one that every C library has is left out, as is a longer word that contains one.
+    """
+    words = ("GLIBC_2.2.5", "GLIBC_ABI_DT_RELR", "GLIBC_PRIVATE", "GLIBC_TUNABLES", "my_GLIBC_ABI_GNU2_TLS")
+    put(tmp_path, "pear", **{"pear.so": elf.library("libc.so.6", words=words)})
+
+    found = libraries.needed_symbols(tmp_path)
+
+    assert [["pear", "pear.so", "GLIBC", "2.2.5"], ["pear", "pear.so", "GLIBC_ABI_DT_RELR", ""]] == found
+
+
 def test_a_real_library_names_the_c_library_that_it_needs(tmp_path: Path) -> None:
     """
     A module of this interpreter, or the interpreter itself.

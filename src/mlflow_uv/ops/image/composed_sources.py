@@ -15,7 +15,7 @@ from ...core.release.record import WheelLink
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.library_scanner import NeededSymbols
 from ...tools.layers.package_layers import PackagesAsLayers
-from ...tools.layers.saved_image import cxx_versions_of
+from ...tools.layers.saved_image import cxx_versions_of, glibc_features_of
 from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
 from .builders import BaseNotComposable
@@ -82,14 +82,16 @@ def built_packages(
         rows = tools.libraries.needed_symbols(Path(folder))
     needed: dict[str, tuple[int, ...]] = {}
     provided: dict[str, tuple[int, ...]] = {C_LIBRARY: base.glibc}
-    if any(row.symbols != C_LIBRARY for row in rows):
+    if any(row.version and row.symbols != C_LIBRARY for row in rows):
         provided |= cxx_versions_of(base.image)
+    features: frozenset[str] = frozenset() if all(row.version for row in rows) else glibc_features_of(base.image)
     for row in rows:
         name = canonicalize_name(row.package)
         # A base without a C++ library at all lacks a file, which is another finding.
-        if name in examined.sources | examined.wheels and row.version > provided.get(row.symbols, row.version):
+        lacks = row.version > provided.get(row.symbols, row.version) if row.version else row.symbols not in features
+        if name in examined.sources | examined.wheels and lacks:
             origin = "built from source on this machine" if name in examined.sources else "a wheel in the model"
-            raise _too_new(f"`{name}`, {origin},", row, provided[row.symbols], base)
+            raise _too_new(f"`{name}`, {origin},", row, provided.get(row.symbols, ()), base)
         if row.symbols == C_LIBRARY:
             needed[name] = max(row.version, needed.get(name, ()))
     return tuple(BuiltPackage(name=name, glibc=_version(needed.get(name, ()))) for name in sorted(examined.sources))
@@ -116,6 +118,8 @@ def _too_new(package: str, needed: NeededSymbols, provided: tuple[int, ...], bas
     library = f"the GNU {'C' if needed.symbols == C_LIBRARY else 'C++'} library"
     symbols = "" if needed.symbols == C_LIBRARY else f"{needed.symbols}_"
     why = f"{library} {symbols}{_version(needed.version)}, and the base has {symbols}{_version(provided)}"
+    if not needed.version:
+        why = f"{needed.symbols} of the GNU C library, and the base has {_version(base.glibc)} without it"
     return BaseNotComposable(
         what=f"{package} does not load on the base image `{base.described.name}`",
         why=f"`{needed.file}` is linked against {why}",

@@ -17,7 +17,11 @@ PROGRAM = INSTALLING / "libraries.py"
 
 @lazy_dataclass
 class NeededSymbols:
-    """What a shared library of a package needs at least: symbols (`GLIBC`, `GLIBCXX`, `CXXABI`) of a version."""
+    """
+    What a shared library of a package needs at least: symbols (`GLIBC`, `GLIBCXX`, `CXXABI`) of a version.
+
+    Names of features (`GLIBC_ABI_DT_RELR`) have no version.
+    """
 
     package: str
     file: str
@@ -58,7 +62,10 @@ class LibraryScanner:
         answer = parse_json(self._run("--symbols", str(folder)))
         return tuple(
             NeededSymbols(
-                package=str(package), file=str(file), symbols=str(symbols), version=tuple(map(int, version.split(".")))
+                package=str(package),
+                file=str(file),
+                symbols=str(symbols),
+                version=tuple(map(int, version.split("."))) if version else (),
             )
             for package, file, symbols, version in answer["needed"]
         )

@@ -26,6 +26,7 @@ _MOST_LIBRARY = 64 << 20  # bytes of a C library
 _MOST_LINKS = 40  # as in Linux
 _GLIBC = lazy_pattern(rb"GNU C Library [^\n]*release version (\d{1,4})\.(\d{1,4})")
 _CXX = lazy_pattern(rb"\0(GLIBCXX|CXXABI)_(\d{1,4}(?:\.\d{1,4})+)(?=\0)")
+_FEATURE = lazy_pattern(rb"\0(GLIBC_ABI_[A-Z0-9_]{1,64})(?=\0)")
 _VERSION = lazy_pattern(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,3})?\+?")
 _UNREADABLE = "the base image cannot be read"
 
@@ -235,6 +236,13 @@ def glibc_of(image: SavedImage) -> tuple[int, int] | None:
     entry = libc_of(image)
     match = None if entry is None else _GLIBC.search(image.content(entry, _MOST_LIBRARY))
     return (int(match[1]), int(match[2])) if match else None
+
+
+def glibc_features_of(image: SavedImage) -> frozenset[str]:
+    """The names `GLIBC_ABI_*` that the GNU C library has for features of its loader."""
+    entry = libc_of(image)
+    found = _FEATURE.findall(b"" if entry is None else image.content(entry, _MOST_LIBRARY))
+    return frozenset(name.decode() for name in found)
 
 
 def cxx_versions_of(image: SavedImage) -> dict[str, tuple[int, ...]]:

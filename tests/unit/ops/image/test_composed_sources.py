@@ -47,7 +47,12 @@ class FakeScanner:
         self.shown = tuple(sorted(path.name for path in folder.rglob("*") if path.is_file()))
         rows = (*((package, file, "GLIBC", version) for package, file, version in self.rows), *self.cxx)
         return tuple(
-            NeededSymbols(package=package, file=file, symbols=symbols, version=tuple(map(int, version.split("."))))
+            NeededSymbols(
+                package=package,
+                file=file,
+                symbols=symbols,
+                version=tuple(map(int, filter(None, version.split(".")))),
+            )
             for package, file, symbols, version in rows
         )
 
@@ -109,6 +114,31 @@ def test_what_is_linked_against_a_newer_cxx_library_is_refused_too(
     newest = {"GLIBCXX": "3.4.30", "CXXABI": "1.3.13"}[symbols]
     linked = f"`pear_c.so` is linked against the GNU C++ library {symbols}_{version}, and the base has "
     assert (f"{linked}{symbols}_{newest}" if refused and has_library else "") == message
+
+
+@pytest.mark.parametrize(
+    ("features", "refused"),
+    [(b"\0GLIBC_ABI_DT_RELR\0", False), (b"\0GLIBC_ABI_GNU2_TLS\0GLIBC_ABI_DT_RELR_2\0", True), (None, True)],
+)
+def test_a_feature_of_the_loader_is_looked_for_in_the_c_library_of_the_base(
+    tmp_path: Path, features: bytes | None, *, refused: bool
+) -> None:
+    """
+    Distributions add features to older versions, so that no version says whether one is there.
+    """
+    files = {} if features is None else {"usr/lib/x86_64-linux-gnu/libc.so.6": features}
+    image = saved(tmp_path / "base", files)
+    base = cast("ComposableBase", SimpleNamespace(glibc=(2, 31), image=image, described=BASE.described))
+    scanner = FakeScanner((("pear", "pear_c.so", "2.2.5"),), cxx=(("pear", "pear_c.so", "GLIBC_ABI_DT_RELR", ""),))
+    message = ""
+
+    try:
+        examined(tmp_path, scanner, "pear", base=base)
+    except BaseImageUnfit as error:
+        message = str(error.why)
+
+    linked = "`pear_c.so` is linked against GLIBC_ABI_DT_RELR of the GNU C library, and the base has 2.31 without it"
+    assert (linked if refused else "") == message
 
 
 @pytest.mark.parametrize(

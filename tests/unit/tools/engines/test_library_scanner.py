@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from mlflow_uv.command.host import Host
-from mlflow_uv.tools.engines.library_scanner import LibraryScanner
+from mlflow_uv.tools.engines.library_scanner import LibraryScanner, NeededSymbols
 from mlflow_uv.tools.system.process import SystemRunner
 from tests import elf
 
@@ -45,3 +45,19 @@ def test_files_of_this_machine_say_nothing_about_another_system(tmp_path: Path) 
     here, elsewhere = (scanner.compare(packages, (), elsewhere=elsewhere) for elsewhere in (False, True))
 
     assert ((), ["libplanted.so.9"]) == (here, [library for _, _, library, _ in elsewhere])
+
+
+def test_needed_symbols_have_a_version_or_are_features(tmp_path: Path) -> None:
+    """
+    As a library with packed relocations names both.
+    """
+    packages = tmp_path / "pear"
+    packages.mkdir()
+    (packages / "pear.so").write_bytes(elf.library("libc.so.6", words=("GLIBC_2.36", "GLIBC_ABI_DT_RELR")))
+    scanner = LibraryScanner(SystemRunner(), host=Host.of(os.environ, folder=tmp_path, python=Path(sys.executable)))
+
+    found = scanner.needed_symbols(packages)
+
+    needed = {"GLIBC": (2, 36), "GLIBC_ABI_DT_RELR": ()}
+    expected = (NeededSymbols(package="pear", file="pear.so", symbols=name, version=needed[name]) for name in needed)
+    assert tuple(expected) == found
