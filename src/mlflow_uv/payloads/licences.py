@@ -3,11 +3,12 @@
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from email import message_from_string
 from email.message import Message
 from importlib import metadata
 from typing import cast
 
-from .messages.request import DeclaredLicence, DescribeLicences, LicenceDescription
+from .messages.request import CUT, DeclaredLicence, DescribeLicences, LicenceDescription
 
 _CLASSIFIER = "License ::"
 _LONGEST = 200  # characters; many packages have the whole text of a licence in `License`
@@ -28,7 +29,7 @@ def licences_on(path: Iterable[str]) -> LicenceDescription:
 
 def _declared(path: Iterable[str]) -> Iterator[DeclaredLicence]:
     for distribution in metadata.distributions(path=list(path)):
-        headers = cast("Message", distribution.metadata)
+        headers = _headers(distribution)
         name, version = headers.get("Name"), headers.get("Version")
         if not name or not version:  # a folder that an uninstallation left behind
             continue
@@ -36,7 +37,25 @@ def _declared(path: Iterable[str]) -> Iterator[DeclaredLicence]:
         yield DeclaredLicence(
             name=re.sub(r"[-_.]+", "-", name).lower(),
             version=version,
-            expression=(headers.get("License-Expression") or "")[:_LONGEST],
-            text=(headers.get("License") or "")[:_LONGEST],
-            classifiers=tuple(sorted(text.rpartition("::")[2].strip()[:_LONGEST] for text in classifiers)),
+            expression=_field(headers, "License-Expression"),
+            text=_field(headers, "License"),
+            classifiers=tuple(sorted(_shortened(text.rpartition("::")[2].strip()) for text in classifiers)),
         )
+
+
+def _headers(distribution: metadata.Distribution) -> Message:
+    """The metadata of a package; installers also accept bytes in it that are not UTF-8, such as in an author's name."""
+    try:
+        return cast("Message", distribution.metadata)
+    except UnicodeDecodeError as error:
+        return message_from_string(error.object.decode("utf-8", "replace"))
+
+
+def _field(headers: Message, name: str) -> str:
+    """A field that the metadata should have once; several values are no expression, so that none of them counts."""
+    return _shortened(", ".join(dict.fromkeys(headers.get_all(name) or ())))
+
+
+def _shortened(text: str) -> str:
+    """A text with a mark where its end is missing: the beginning of an expression is another licence."""
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + CUT

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.core.model.licences import licence_of
 from mlflow_uv.payloads.licences import describe, licences_on
-from mlflow_uv.payloads.messages.request import DeclaredLicence, DescribeLicences
+from mlflow_uv.payloads.messages.request import CUT, DeclaredLicence, DescribeLicences
 
 
 def installed(folder: Path, name: str, headers: str) -> None:
@@ -29,9 +30,61 @@ def test_each_package_says_its_own_licence(tmp_path: Path) -> None:
     found = licences_on((str(first), str(second))).packages
 
     assert (
-        DeclaredLicence(name="old-grape", version="1.0", expression="", text="x" * 200, classifiers=("MIT License",)),
+        DeclaredLicence(
+            name="old-grape", version="1.0", expression="", text="x" * 200 + CUT, classifiers=("MIT License",)
+        ),
         DeclaredLicence(name="yeast", version="2.0", expression="MIT OR ISC", text="", classifiers=()),
     ) == found
+
+
+@pytest.mark.parametrize(
+    ("field", "classifiers"), [("License-Expression", ""), ("License", ""), ("License", "Classifier: License :: MIT")]
+)
+@pytest.mark.parametrize("length", [199, 200, 201, 208, 1000])
+def test_a_long_expression_is_whole_or_unknown(tmp_path: Path, field: str, classifiers: str, length: int) -> None:
+    """
+    What is cut off is another licence, wherever the cut falls: spaces put it after a whole licence.
+    """
+    head = ("MIT AND " * (length // 8 - 1) + "MIT").ljust(length)
+    installed(tmp_path, "grape", f"Name: grape\nVersion: 1.0\n{field}: {head} AND GPL-3.0-only\n{classifiers}")
+
+    (found,) = licences_on((str(tmp_path),)).packages
+
+    assert not licence_of(found)
+
+
+def test_an_expression_that_fits_is_kept(tmp_path: Path) -> None:
+    """
+    Up to the limit.
+    """
+    text = " AND ".join(["MIT"] * 25)
+    installed(tmp_path, "grape", f"Name: grape\nVersion: 1.0\nLicense-Expression: {text}")
+
+    assert [text] == [licence_of(each) for each in licences_on((str(tmp_path),)).packages]
+
+
+def test_a_field_with_two_values_is_no_licence(tmp_path: Path) -> None:
+    """
+    Neither the first nor the last of them counts.
+    """
+    twice = "License-Expression: MIT\nLicense-Expression: GPL-3.0-only"
+    installed(tmp_path, "grape", f"Name: grape\nVersion: 1.0\n{twice}")
+
+    assert [""] == [licence_of(each) for each in licences_on((str(tmp_path),)).packages]
+
+
+def test_metadata_that_is_not_utf_8_is_read(tmp_path: Path) -> None:
+    """
+    Installers take an author's name in Latin-1; a licence with such a character is no expression.
+    """
+    for name, field in (("grape", b"Author: Jos\xe9\nLicense: MIT"), ("yeast", b"License-Expression: MIT\xe9")):
+        installed(tmp_path, name, "")
+        headers = b"Metadata-Version: 2.1\nName: %s\nVersion: 1.0\n%s\n" % (name.encode(), field)
+        (tmp_path / f"{name}-1.0.dist-info" / "METADATA").write_bytes(headers)
+
+    found = licences_on((str(tmp_path),)).packages
+
+    assert [("grape", "MIT"), ("yeast", "")] == [(each.name, licence_of(each)) for each in found]
 
 
 def test_the_packages_of_the_interpreter_are_described() -> None:

@@ -4,6 +4,8 @@ from typing import ClassVar
 
 from .lazy_dataclass import lazy_dataclass
 
+CUT = "…"  # ends a field that was too long to be sent as a whole
+
 
 @lazy_dataclass
 class Request:
@@ -83,8 +85,8 @@ class DeclaredLicence:
     """
     What the metadata of an installed package says about its licence; `name` is normalised (PEP 503).
 
-    `expression` is `License-Expression` (PEP 639), `text` the older `License`, at most its first 200 characters, and
-    `classifiers` are the last parts of those about licences.
+    `expression` is `License-Expression` (PEP 639), `text` the older `License`, and `classifiers` are the last parts of
+    those about licences. Of a longer field these are the first 200 characters, and CUT.
     """
 
     name: str
