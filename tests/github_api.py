@@ -122,7 +122,7 @@ class FakeGithub:
         ]
 
     def _of_lines(self, method: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
-        """Comments on lines: a line that the diff does not have is refused, as GitHub does."""
+        """Comments on lines: a line that the diff does not have and a long text are refused, as GitHub does."""
         if method == "GET":
             return 200, paged(self.suggestions, query)
         hunks = [
@@ -132,7 +132,7 @@ class FakeGithub:
             for first, count in re.findall(r"^@@ \S+ \+(\d+),(\d+) @@", file["patch"], re.MULTILINE)
         ]
         first, last = body.get("start_line", body["line"]), body["line"]
-        if not any(first in lines and last in lines for lines in hunks):
+        if len(body["body"]) > LONGEST_BODY or not any(first in lines and last in lines for lines in hunks):
             return 422, {"message": "Validation Failed"}
         known = {"id": 500 + len(self.requests), "user": {"login": BOT, "type": "Bot"}, "start_line": None, **body}
         self.suggestions.append({**known, "html_url": "https://github.test/line"})

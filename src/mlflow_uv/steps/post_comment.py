@@ -18,6 +18,7 @@ from ..command.step import Doc, OneRun, Step
 from ..command.wording import local
 from ..core.deploy.plan_document import LIMIT as PLAN_LIMIT
 from ..core.deploy.plan_document import DeploymentPlan, InvalidPlan, plan_comment, plan_marker, read_plan
+from ..core.lock_difference.comment import LIMIT as COMMENT_LIMIT
 from ..core.lock_difference.comment import MARKER, comment_of
 from ..core.lock_difference.document import LIMIT, InvalidComparison, read_comparison
 from ..core.lock_difference.lock_update import MOST_SUGGESTIONS, LockUpdate, Suggestion, suggestions_of
@@ -207,17 +208,19 @@ def _suggested(comments: ReviewComments, comparison: _Comment) -> int:
     """Leave the suggestions that the comparison asks for and no others; a plan asks for nothing."""
     if comparison.updates is None:
         return 0
-    wanted = {(each.path, each.first_line, each.last_line): each for each in _possible(comments, comparison.updates)}
+    wanted = {
+        ((each.path, each.first_line, each.last_line), each.body.strip()): each
+        for each in _possible(comments, comparison.updates)
+    }
     kept = set()
     for written in comments.own():
-        suggestion = wanted.get(written.place) if written.place is not None else None
-        same = suggestion is not None and written.body.replace("\r\n", "\n").strip() == suggestion.body.strip()
-        if same and written.place not in kept:
-            kept.add(written.place)
+        key = written.place, written.body.replace("\r\n", "\n").strip()
+        if key in wanted and key not in kept:
+            kept.add(key)
         else:
             comments.delete(written)
-    for place, suggestion in wanted.items():
-        if place not in kept:
+    for key, suggestion in wanted.items():
+        if key not in kept:
             comments.write(suggestion, comparison.head)
     return len(wanted)
 
@@ -227,7 +230,7 @@ def _possible(comments: ReviewComments, updates: tuple[LockUpdate, ...]) -> Iter
     left = MOST_SUGGESTIONS
     for update in updates:
         suggestions = suggestions_of(update)
-        if not 0 < len(suggestions) <= left:
+        if not 0 < len(suggestions) <= left or any(len(each.body) > COMMENT_LIMIT for each in suggestions):
             continue
         shown = comments.commentable(update.path)
         if all(any(each.first_line in lines and each.last_line in lines for lines in shown) for each in suggestions):

@@ -334,6 +334,39 @@ def test_many_suggestions_are_none(workflow: Workflow) -> None:
     assert 0 == workflow.run(replace(COMPARISON, updates=(LockUpdate(path="uv.lock", hunks=hunks),))).suggestions
 
 
+def test_a_lock_with_a_suggestion_that_is_too_long_has_none(workflow: Workflow) -> None:
+    """
+    Neither the long one nor the short one before it; another lock has its own.
+    """
+    workflow.github.files += [{"filename": name, "patch": "@@ -1,900 +1,900 @@"} for name in ("uv.lock", "a/uv.lock")]
+    short = LockHunk(first_line=2, lines=("-a", "+b"))
+    long = LockHunk(first_line=10, lines=(" x", *["+" + "y" * 900] * 100, " z"))
+    updates = (LockUpdate(path="uv.lock", hunks=(short, long)), LockUpdate(path="a/uv.lock", hunks=(short,)))
+
+    done = workflow.run(replace(COMPARISON, updates=updates))
+
+    assert (1, ["a/uv.lock"]) == (done.suggestions, [each["path"] for each in workflow.github.suggestions])
+
+
+def test_two_suggestions_for_one_line_are_both_posted(workflow: Workflow) -> None:
+    """
+    Lines before and after the first one of a lock; a second run leaves both, and removes what it does not want.
+    """
+    workflow.github.files += SHOWN
+    hunks = (LockHunk(first_line=1, lines=("+a", " x", "+b", " y")),)
+    given = replace(COMPARISON, updates=(LockUpdate(path="uv.lock", hunks=hunks),))
+
+    numbers = [workflow.run(given).suggestions]
+    first = [each["id"] for each in workflow.github.suggestions]
+    workflow.github.suggestions.append({**workflow.github.suggestions[0], "id": 9})
+    numbers.append(workflow.run(given).suggestions)
+
+    assert ([2, 2], first) == (numbers, [each["id"] for each in workflow.github.suggestions])
+    assert ["```suggestion\na\nx\n```\n", "```suggestion\nx\nb\n```\n"] == [
+        text for *_, text in lines_of(workflow.github)
+    ]
+
+
 @pytest.mark.parametrize(
     "update",
     [

@@ -26,7 +26,7 @@ def training_entry_point(mlproject: str) -> TrainingEntryPoint:
     of its parameters: nobody knows other values.
     """
     try:
-        documents = parsed_yaml(mlproject.encode(), "MLproject").documents
+        documents = parsed_yaml(mlproject.encode(errors="surrogateescape"), "MLproject").documents
     except BadInput as error:
         return TrainingEntryPoint(note=f"{error.what}: {error.why}")
     points = value_at(documents[0], ("entry_points",)) if documents else None

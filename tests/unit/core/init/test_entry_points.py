@@ -64,3 +64,14 @@ def test_another_file_has_no_entry_point(text: str) -> None:
     It is no error: the scripts of the project are looked at.
     """
     assert "" == training_entry_point(text).name
+
+
+def test_a_file_that_is_not_utf_8_is_named() -> None:
+    """
+    Its text has the bytes that are none as surrogates.
+    """
+    text = b"name: Jos\xe9\nentry_points:\n  main: {command: python x.py}\n".decode(errors="surrogateescape")
+
+    found = training_entry_point(text)
+
+    assert ("", True) == (found.name, found.note.startswith("MLproject "))
