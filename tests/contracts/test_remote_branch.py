@@ -70,14 +70,21 @@ class Repository:
         self.git(self.clone, "commit", "--quiet", "--message=theirs")
         self.git(self.clone, "push", "--quiet", "--force", str(self.bare), "HEAD:main")
 
-    def on_proposal(self, *argv: str) -> str:
-        """Push what a command of git makes on the branch of proposals; its commit. `topic` has a commit of its own."""
+    def on_proposal(self, *argv: str, edited: str | None = None, force: bool = False) -> str:
+        """
+        Push what a command of git makes on the branch of proposals, with the file `edited`; returns its commit.
+
+        `topic` is a branch with a commit of its own.
+        """
         self.git(self.clone, "fetch", "--quiet", "--force", str(self.bare), "+refs/heads/*:refs/heads/*", "-u")
         self.git(self.clone, "checkout", "--quiet", "-B", "topic", "main")
         self.git(self.clone, "commit", "--quiet", "--allow-empty", "--message=topic")
         self.git(self.clone, "checkout", "--quiet", PROPOSED)
+        if edited is not None:
+            (self.clone / FILE).write_text(edited)
         self.git(self.clone, *argv)
-        self.git(self.clone, "push", "--quiet", str(self.bare), f"HEAD:{PROPOSED}")
+        forced = ("--force",) if force else ()
+        self.git(self.clone, "push", "--quiet", *forced, str(self.bare), f"HEAD:{PROPOSED}")
         tip = self.git(self.clone, "rev-parse", "HEAD").strip()
         self.git(self.clone, "checkout", "--quiet", "--force", "main")
         return tip
@@ -173,9 +180,11 @@ def test_an_earlier_proposal_is_replaced(repository: Repository) -> None:
         ("commit", "--quiet", "--allow-empty", "--message=theirs"),
         ("commit", "--quiet", "--allow-empty", "--message=Deploy wine version 9 as prod"),
         ("revert", "--no-edit", "HEAD"),
+        ("commit", "--quiet", "--amend", "--no-edit", "--all"),
+        ("commit", "--quiet", "--all", "--message=Deploy with seven replicas"),
         ("merge", "--quiet", "--no-ff", "--message=Deploy of mine", "topic"),
     ],
-    ids=["theirs", "empty", "revert", "merge"],
+    ids=["theirs", "empty", "revert", "amended", "same file", "merge"],
 )
 def test_what_others_committed_to_a_proposal_is_not_lost(repository: Repository, theirs: tuple[str, ...]) -> None:
     """
@@ -184,14 +193,61 @@ def test_what_others_committed_to_a_proposal_is_not_lost(repository: Repository,
     with git_server(repository.root) as url:
         branch = branch_of(url)
         branch.push(change("image: 1\n", "image: 2\n"), to=PROPOSED)
-        tip = repository.on_proposal(*theirs)
-        with pytest.raises(BadInput, match=rf"no run of deploy made.*\n?.*{tip[:12]}"):
+        edited = "image: 2\nreplicas: 7\n" if "--all" in theirs else None
+        tip = repository.on_proposal(*theirs, edited=edited, force="--amend" in theirs)
+        named = repository.git(repository.bare, "rev-parse", f"{PROPOSED}^2").strip() if "topic" in theirs else tip
+        with pytest.raises(BadInput, match=rf"no run of deploy made.*\n?.*{named[:12]}"):
             branch.push(change("image: 1\n", "image: 3\n"), to=PROPOSED)
         kept = repository.git(repository.bare, "rev-parse", PROPOSED).strip()
         repository.git(repository.bare, "update-ref", "-d", f"refs/heads/{PROPOSED}")
         branch.push(change("image: 1\n", "image: 3\n"), to=PROPOSED)
 
     assert (tip, "image: 3\n") == (kept, repository.file(FILE, PROPOSED))
+
+
+def test_what_others_put_below_a_proposal_is_not_lost(repository: Repository) -> None:
+    """
+    The newest commit is one of a run.
+    """
+    with git_server(repository.root) as url:
+        branch = branch_of(url)
+        ours = branch.push(change("image: 1\n", "image: 2\n"), to=PROPOSED)
+        repository.on_proposal("reset", "--quiet", "--hard", "main", force=True)
+        theirs = repository.on_proposal("commit", "--quiet", "--allow-empty", "--message=theirs")
+        repository.on_proposal("cherry-pick", ours)
+        with pytest.raises(BadInput, match=rf"no run of deploy made.*\n?.*{theirs[:12]}"):
+            branch.push(change("image: 1\n", "image: 3\n"), to=PROPOSED)
+
+
+def test_what_others_changed_in_a_merge_of_the_base_is_not_lost(repository: Repository) -> None:
+    """
+    Without that change the merge is part of the proposal.
+    """
+    with git_server(repository.root) as url:
+        branch = branch_of(url)
+        branch.push(change("image: 1\n", "image: 2\n"), to=PROPOSED)
+        repository.commit({"other": "y"})
+        repository.on_proposal("merge", "--quiet", "--no-ff", "--message=Merge", "main")
+        edited = ("commit", "--quiet", "--amend", "--no-edit", "--all")
+        theirs = repository.on_proposal(*edited, edited="image: 2\nreplicas: 7\n", force=True)
+        with pytest.raises(BadInput, match=rf"no run of deploy made.*\n?.*{theirs[:12]}"):
+            branch.push(change("image: 1\n", "image: 3\n"), to=PROPOSED)
+
+
+def test_an_old_proposal_is_replaced_when_the_base_has_a_long_history_since(repository: Repository) -> None:
+    """
+    Only the newest commits of both are read at first, and none of the base's old ones is taken for one of others.
+    """
+    with git_server(repository.root) as url:
+        branch_of(url).push(change("image: 1\n", "image: 2\n"), to=PROPOSED)
+        tree = repository.git(repository.bare, "rev-parse", "main^{tree}").strip()
+        tip = repository.git(repository.bare, "rev-parse", "main").strip()
+        for number in range(210):
+            tip = repository.git(repository.bare, "commit-tree", tree, "-p", tip, "-m", str(number)).strip()
+        repository.git(repository.bare, "update-ref", "refs/heads/main", tip)
+        branch_of(url).push(change("image: 1\n", "image: 3\n"), to=PROPOSED)
+
+    assert "image: 3\n" == repository.file(FILE, PROPOSED)
 
 
 def test_a_commit_to_a_proposal_during_the_push_is_not_lost(repository: Repository) -> None:

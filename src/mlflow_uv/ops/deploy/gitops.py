@@ -24,7 +24,7 @@ from ...core.deploy.running import RUNNING
 from ...core.release.digests import sha256
 from ...core.security.documents import parse_json
 from ...core.security.toml_documents import Unparsable
-from ...tools.git.remote_branch import PROPOSAL, FileBranch, FileChange, RemoteBranch, require_github
+from ...tools.git.remote_branch import FileBranch, FileChange, RemoteBranch, require_github
 from ...tools.github.api import GithubApi
 from ...tools.github.pull_requests import PERMISSION, NewPullRequest, PullRequests
 from ...tools.system.web import WebRequest, WebUnreachable
@@ -95,7 +95,7 @@ class RepositoryDeployment:
         self._wanted = NamedVersion(model=wanted.model, version=wanted.version, image=wanted.address)
         after = file_naming(state.data, self._wanted, self._settings, self._path)
         replaced = f", instead of version {now.version}" if now.version else ""
-        title = f"{PROPOSAL}{wanted.model} version {wanted.version} as {self._options.name}{replaced}"
+        title = f"Deploy {wanted.model} version {wanted.version} as {self._options.name}{replaced}"
         message = f"{title}\n\n{wanted.address}\n"
         self._planned = FileChange(path=self._path, before=state.data, after=after, message=message)
         self._show(state.data, after)

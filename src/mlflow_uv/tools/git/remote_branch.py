@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ...command.errors import BadInput, PlanOutdated, ToolFailed
 from ...command.wording import local
+from ...core.release.digests import sha256
 from ...core.security.git_guard import NETWORK, as_variables
 from ...core.security.masking import mask
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -27,8 +28,8 @@ _ATTEMPTS = 4
 _PUBLIC = "https://github.com"
 _FILE_MODES = ("100644", "100755")
 _FETCH = ("-c", "gc.auto=0", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no")
-PROPOSAL = "Deploy "  # how the subject of each commit on a branch of proposals begins
 _PROPOSED = "proposed"
+_TRAILER = "Mlflow-Uv-Proposal"  # of a proposal's commit: a digest of the path and content that a run wrote
 _MOVED = ("non-fast-forward", "fetch first", "stale info", "cannot lock ref")
 _REJECTED = "[remote rejected]"
 _AUTHOR = ("mlflow-uv", "mlflow-uv@localhost")  # where the user's settings have no name
@@ -104,7 +105,7 @@ class RemoteBranch:
                         why=f"commit {tip[:12]} has another content",
                         fix="run deploy again",
                     )
-                commit = self._commit(folder, tip, change)
+                commit = self._commit(folder, tip, change, is_proposal=proposed is not None)
                 lease = () if proposed is None else (self._lease(folder, proposed, tip, change.path),)
                 done = self._git.run(
                     folder,
@@ -124,7 +125,12 @@ class RemoteBranch:
         """The option that replaces an earlier proposal, and nothing that came after it was read. Raises BadInput."""
         ref = f"refs/remotes/{_PROPOSED}/{proposed}"
         tip = self._git.run(folder, "rev-parse", "--verify", "--quiet", ref).stdout.strip()
-        if tip and (foreign := self._foreign(folder, tip, base, path)) is not None:
+        foreign = self._foreign(folder, tip, base, path) if tip else None
+        if foreign is not None and (folder / ".git" / "shallow").exists():
+            # An old commit of the base looks like one of the proposal until the whole history is here.
+            self._fetch(folder, "--unshallow", proposed)
+            foreign = self._foreign(folder, tip, base, path)
+        if foreign is not None:
             raise BadInput(
                 what=f"`{proposed}` of {self._address} has a commit that no run of deploy made for {path}",
                 why=f"commit {foreign[:12]} would be lost",
@@ -133,40 +139,45 @@ class RemoteBranch:
         return f"--force-with-lease=refs/heads/{proposed}:{tip}"
 
     def _foreign(self, folder: Path, tip: str, base: str, path: str) -> str | None:
-        """The newest commit on a branch of proposals that no run made; merges of the base belong to the proposal."""
-        if self._contains(folder, base, tip):
-            return None
-        listed = self._git.output(folder, "rev-list", "--first-parent", "--parents", f"--max-count={_HISTORY}", tip)
+        """The newest commit that only a branch of proposals has, and no run made; a merge without changes is none."""
+        listed = self._git.output(folder, "rev-list", "--topo-order", "--parents", tip, f"^{base}")
         for line in listed.splitlines():
-            commit, _, *merged = line.split()
-            if merged and all(self._contains(folder, base, parent) for parent in merged):
-                continue
-            subject = self._git.output(folder, "show", "--no-patch", "--format=%s", commit)
-            changed = self._git.output(folder, "diff-tree", "--no-commit-id", "--name-only", "-r", "-z", commit)
-            is_proposal = not merged and subject.startswith(PROPOSAL) and changed == f"{path}\0"
-            return None if is_proposal else commit
-        return tip
+            commit, *parents = line.split()
+            if len(parents) > 1:  # files that differ from all parents
+                is_own = not self._git.output(folder, "diff-tree", "-c", "-r", "--no-commit-id", "--name-only", commit)
+            else:
+                is_own = self._is_proposal(folder, commit, path)
+            if not is_own:
+                return commit
+        return None
 
-    def _contains(self, folder: Path, base: str, commit: str) -> bool:
-        return self._git.run(folder, "merge-base", "--is-ancestor", commit, base).code == 0
+    def _is_proposal(self, folder: Path, commit: str, path: str) -> bool:
+        changed = self._git.output(folder, "diff-tree", "--root", "--no-commit-id", "--name-only", "-r", "-z", commit)
+        if changed != f"{path}\0" or (data := self._blob(folder, commit, path)) is None:
+            return False
+        message = self._git.output(folder, "show", "--no-patch", "--format=%B", commit)
+        return _trailer(path, data) in message.splitlines()
 
     @contextmanager
     def _fetched(self, depth: int, proposed: str | None = None) -> Iterator[tuple[Path, str]]:
         """A repository of its own with the tip of the branch, and that of proposals, as long as the block runs."""
         with scratch_folder() as folder:
             self._git.output(folder, "init", "--quiet", "--template=", ".")
-            tracked = [f"+refs/heads/{self._branch}:refs/remotes/origin/tip"]
-            if proposed is not None:  # a pattern, which may match nothing
-                tracked.append(f"+refs/heads/{proposed}*:refs/remotes/{_PROPOSED}/{proposed}*")
-            done = self._git.run(
-                folder,
-                *(*_FETCH, f"--depth={depth}", "--upload-pack=git-upload-pack", "--", self._address, *tracked),
-                variables={**NETWORK, **self._access},
-                timeout_s=FETCH_S,
-            )
-            if done.code != 0:
-                raise self._refused(f"cannot read the branch `{self._branch}` of {self._address}", done)
+            self._fetch(folder, f"--depth={depth}", proposed)
             yield folder, self._git.output(folder, "rev-parse", "--verify", "refs/remotes/origin/tip").strip()
+
+    def _fetch(self, folder: Path, depth: str, proposed: str | None) -> None:
+        tracked = [f"+refs/heads/{self._branch}:refs/remotes/origin/tip"]
+        if proposed is not None:  # a pattern, which may match nothing
+            tracked.append(f"+refs/heads/{proposed}*:refs/remotes/{_PROPOSED}/{proposed}*")
+        done = self._git.run(
+            folder,
+            *(*_FETCH, depth, "--upload-pack=git-upload-pack", "--", self._address, *tracked),
+            variables={**NETWORK, **self._access},
+            timeout_s=FETCH_S,
+        )
+        if done.code != 0:
+            raise self._refused(f"cannot read the branch `{self._branch}` of {self._address}", done)
 
     def _blob(self, folder: Path, commit: str, path: str) -> bytes | None:
         mode, blob = self._entry(folder, commit, path)
@@ -183,7 +194,7 @@ class RemoteBranch:
         kind, _, rest = rest.partition(" ")
         return (mode, rest.partition("\t")[0]) if kind else ("", "")
 
-    def _commit(self, folder: Path, tip: str, change: FileChange) -> str:
+    def _commit(self, folder: Path, tip: str, change: FileChange, *, is_proposal: bool) -> str:
         """A commit on the tip, made of objects without a work tree."""
         mode, _ = self._entry(folder, tip, change.path)
         (folder / "blob").write_bytes(change.after)
@@ -191,7 +202,8 @@ class RemoteBranch:
         self._git.output(folder, "read-tree", tip)
         self._git.output(folder, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{change.path}")
         tree = self._git.output(folder, "write-tree").strip()
-        argv = ("commit-tree", tree, "-p", tip, "-m", change.message)
+        trailer = ("-m", _trailer(change.path, change.after)) if is_proposal else ()
+        argv = ("commit-tree", tree, "-p", tip, "-m", change.message, *trailer)
         return self._git.output(folder, *argv, variables=self._author(folder)).strip()
 
     def _author(self, folder: Path) -> dict[str, str]:
@@ -236,6 +248,11 @@ def require_github(address: str, variables: Mapping[str, str]) -> None:
             why=f"pull requests are opened on {server}, where a repository of this name is another one",
             fix="GITHUB_SERVER_URL and GITHUB_API_URL of the server with the repository, or pull-request = false",
         )
+
+
+def _trailer(path: str, data: bytes) -> str:
+    """The line by which a commit of a run is known: somebody who changes the commit keeps its message."""
+    return f"{_TRAILER}: {sha256(path.encode() + bytes(1) + data)}"
 
 
 def _settings(address: str, variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
