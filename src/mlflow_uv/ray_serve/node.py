@@ -92,12 +92,15 @@ def require_uv() -> str:
     raise Unusable("uv, which installs the packages of the lock, is not on the PATH of the nodes: pip install uv")
 
 
-def run(*argv: str, within: Path) -> None:
-    """Run a program. Raises Unusable with what it said."""
-    done = subprocess.run(
-        argv, cwd=within, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
-        timeout=INSTALL_S, check=False,
-    )  # fmt: skip
+def run(*argv: str, within: Path, timeout_s: float = INSTALL_S) -> None:
+    """Run uv. Raises Unusable with its last lines, or if it takes longer than `timeout_s` seconds."""
+    try:
+        done = subprocess.run(
+            argv, cwd=within, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
+            timeout=timeout_s, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise Unusable(f"`uv {argv[1]}` takes longer than {timeout_s:g} s") from error
     if done.returncode != 0:
         lines = [" ".join(line.split()) for line in done.stdout.splitlines() if line.strip()]
         raise Unusable(f"`uv {argv[1]}` fails: {' '.join(lines[-4:])[:600]}")

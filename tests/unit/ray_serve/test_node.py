@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.ray_serve.node import MANIFEST, ModelServer, Unusable, environment, require_uploaded
+from mlflow_uv.ray_serve.node import MANIFEST, ModelServer, Unusable, environment, require_uploaded, run
 
 ANSWERING = """
 import http.server, os
@@ -147,3 +147,11 @@ def test_an_environment_is_made_once_and_by_the_hashes(tmp_path: Path, monkeypat
 
     assert (first, calls) == (second, len(log.read_text().splitlines()))
     assert "--no-deps --require-hashes" in log.read_text().splitlines()[-1]
+
+
+def test_an_installation_that_does_not_end_is_an_error_with_its_limit(tmp_path: Path) -> None:
+    """
+    The program is ended.
+    """
+    with pytest.raises(Unusable, match="takes longer than"):
+        run("sleep", "60", within=tmp_path, timeout_s=0.1)

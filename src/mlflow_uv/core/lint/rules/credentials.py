@@ -27,7 +27,7 @@ _STARTS = ("AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"
 _VARIABLES = (
     "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
     "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET", "AZURE_STORAGE_ACCESS_KEY", "AZURE_CLIENT_SECRET", "HF_TOKEN",
-    "DAGSHUB_USER_TOKEN", "DAGSHUB_TOKEN", "WANDB_API_KEY",
+    "DAGSHUB_USER_TOKEN", "DAGSHUB_TOKEN", "WANDB_API_KEY", "RAY_AUTH_TOKEN", "MLFLOW_UV_SIGNING_PIN",
 )  # fmt: skip
 _ASSIGNMENT = lazy_pattern(
     rf"\b(?P<name>{'|'.join(_VARIABLES)})['\"]?\]?\s*(?:[:=]|,)\s*(?P<quote>['\"]?)(?P<secret>[^\s'\"#,)]+)(?P=quote)"
