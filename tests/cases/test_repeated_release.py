@@ -7,7 +7,17 @@ import pytest
 
 from tests import projects
 
-from .sample_project import SampleProject, training
+from .sample_project import SampleProject, error, training
+
+INPUTS_CHANGED = 27
+# Another process edits the parameters while training runs, as a person would.
+EDITED = """\
+import os, subprocess, sys
+
+if not os.path.exists("edited.mark"):
+    edit = "from pathlib import Path; Path('params.json').write_text('{}')"
+    subprocess.run([sys.executable, "-c", edit], check=True)
+"""
 
 PACKAGE = """\
 [project]
@@ -27,6 +37,12 @@ def package(folder: Path, name: str, answer: str) -> None:
     (folder / "src" / name).mkdir(parents=True, exist_ok=True)
     (folder / "pyproject.toml").write_text(PACKAGE.format(name=name))
     (folder / "src" / name / "__init__.py").write_text(f"ANSWER = {answer!r}\n")
+
+
+def ignored(sample: SampleProject, pattern: str) -> None:
+    """Let git ignore a file."""
+    with (sample.folder / ".gitignore").open("a") as file:
+        file.write(f"{pattern}\n")
 
 
 @pytest.fixture
@@ -137,6 +153,52 @@ def test_a_commit_of_documentation_trains_nothing(sample: SampleProject) -> None
     after = json.loads(sample.consumer.record.read_text())
     assert (0, True, before["commit"]) == (result.code, result.outputs["reused"], after["commit"]), result.stderr
     assert f"no input changed since commit {before['commit']['sha']}; other changes: README.md" in result.stderr
+
+
+def test_an_input_that_is_edited_while_training_runs_stops_the_release(sample: SampleProject) -> None:
+    """
+    The edit is made by another process while training waits; neither that model nor its run passes for the commit's.
+    """
+    (sample.folder / "params.json").write_text('{"factor": 2.0}\n')
+    ignored(sample, "/edited.mark")
+    sample.train_with(EDITED + training())
+    versions, record = sample.store.versions, sample.consumer.record.read_text()
+
+    # `sample.run` would refuse the edit.
+    stopped = sample.consumer.run("release", "--engine", "none")
+    versions_after, record_after = sample.store.versions, sample.consumer.record.read_text()
+    sample.consumer.git("checkout", "--", "params.json")
+    (sample.folder / "edited.mark").touch()
+    again = sample.consumer.run("log-model")
+
+    code, kind, sentence, fix = error(stopped)
+    assert (INPUTS_CHANGED, "InputsChanged") == (code, kind), stopped.stderr
+    assert sentence.startswith("params.json changed while training ran, so its model is not used: ")
+    assert '`not-inputs = ["/params.json"]`' in fix
+    assert (versions, record) == (versions_after, record_after)
+    assert (0, False) == (again.code, again.outputs["reused"]), again.stderr
+    dirty = "SELECT value FROM tags WHERE key = 'mlflow-uv.dirty' AND run_uuid != '{}'"
+    assert ("true",) in sample.store.rows(dirty.format(again.outputs["run-id"]))
+
+
+@pytest.mark.extended
+def test_a_lock_that_changes_while_training_runs_stops_only_that_release(sample: SampleProject) -> None:
+    """
+    With the committed lock again, the next release trains and passes.
+    """
+    change = "import os\nif not os.path.exists('locked.mark'):\n    open('uv.lock', 'a').write('# x\\n')\n"
+    ignored(sample, "/locked.mark")
+    sample.train_with(change + training())
+
+    stopped = sample.consumer.run("release", "--engine", "none")
+    sample.consumer.git("checkout", "--", "uv.lock")
+    (sample.folder / "locked.mark").touch()
+    again = sample.consumer.run("release", "--engine", "none")
+
+    code, kind, sentence, _ = error(stopped)
+    assert (INPUTS_CHANGED, "InputsChanged") == (code, kind), stopped.stderr
+    assert sentence.startswith("uv.lock changed while training ran")
+    assert (0, False) == (again.code, again.outputs["reused"]), again.stderr
 
 
 @pytest.mark.extended

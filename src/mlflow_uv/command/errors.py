@@ -224,6 +224,13 @@ class OutputNotWritten(StepError):
     meaning = "standard output cannot be written"
 
 
+class InputsChanged(StepError):
+    """What a training depends on, such as a file or the lock, changed while it ran; its model is not used."""
+
+    exit_code = 27
+    meaning = "an input of training changed while training ran"
+
+
 INTERRUPTED = 130  # the exit code after Ctrl-C
 
 

@@ -194,7 +194,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     Train, or reuse or adopt an existing model; write the lock into it, download it again and verify it.
 
-    Raises NotCommitted, LockNotFresh, TrainingFailed, ModelNotFound, ModelUnusable, ChainBroken, StoreUnreachable.
+    Raises NotCommitted, LockNotFresh, TrainingFailed, InputsChanged, ModelNotFound, ModelUnusable, ChainBroken,
+    StoreUnreachable.
     """
     project = read_project(inputs.project)
     findings: tuple[Finding, ...] = ()

@@ -4,18 +4,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ...command.errors import StepError
+from ...command.errors import InputsChanged, StepError
 from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding
 from ...core.release.record import Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import LoggedModelDescription
+from ...payloads.messages.registry import SetTags
+from ...payloads.messages.tags import DIRTY
 from ...tools.mlflow.store import StoreKind
 from ...tools.toolbox import Tools
 from .adoption import require_free
 from .choice import choose
+from .input_changes import require_unchanged
 from .proof import ProofPlan, released
-from .training import train
+from .training import Trained, train
 from .training_registrations import announce_alias_calls, moved_aliases
 from .training_store import followed, store_of_training
 
@@ -42,8 +45,19 @@ def obtain(plan: ProofPlan, model_name: str | None, tools: Tools) -> Obtained:
         announce_alias_calls(plan.job, tools)
         trained = train(plan.job, model_name or _NOT_IN_NAMES.sub("-", plan.job.project.name), tools)
     plan = replace(plan, job=replace(plan.job, store=trained.store))
+    _require_same_inputs(plan, trained, tools)
     findings = (*moved_aliases(trained.found, plan.job, tools), *trained.findings)
     return Obtained(plan=plan, model=choose(trained.found, model_name, tools.console), findings=findings)
+
+
+def _require_same_inputs(plan: ProofPlan, trained: Trained, tools: Tools) -> None:
+    """Raise InputsChanged if an input changed, and let the runs say that they are not of the commit alone."""
+    try:
+        require_unchanged(plan.job, plan.keyed, tools)
+    except InputsChanged:
+        for run in trained.found.runs:
+            plan.job.client.set_tags(SetTags(run_id=run.run_id, tags={DIRTY: "true"}))
+        raise
 
 
 def earlier(

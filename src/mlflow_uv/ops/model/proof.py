@@ -20,7 +20,7 @@ from ...core.model.derived_requests import DerivedRequest, derive_requests
 from ...core.model.licences import licences_file
 from ...core.model.recorded_requests import requests_file, responses_file
 from ...core.model.streams import stream_body
-from ...core.release.digests import sha256, tree_digest
+from ...core.release.digests import lock_digest, sha256, tree_digest
 from ...core.release.record import AnswersLink, ModelLink, Record, RequirementsLink
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
@@ -42,6 +42,7 @@ from .adoption import Adopted
 from .case_file import FileCase
 from .example_answers import RequestSet, answers_of, compared_answers
 from .example_checks import example_findings, order_findings
+from .input_changes import unchanged_lock
 from .release_key import Key, trained_from
 from .training import Job
 
@@ -92,6 +93,10 @@ def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
         if tree_digest(digests_in(copy)) != model.tags[MODEL_DIGEST]:
             changed = f"model {model.model_id} of the same release was changed after its digest was recorded"
             tools.console.say(f"{changed}, so it is not used")
+            continue
+        if (other_lock := _lock_in(copy)) != plan.job.lock.sha256:
+            stored = f"has uv.lock {other_lock[:12]}" if other_lock else "has no uv.lock"
+            tools.console.say(f"model {model.model_id} of the same release {stored}, so it is not used")
             continue
         record = replace(_record(plan, model, copy), commit=trained_from(model.tags, plan.job.commit))
         if record.answers is not None:
@@ -204,9 +209,8 @@ def _requirement_findings(plan: ProofPlan, logged: Path) -> tuple[Finding, ...]:
     )
 
 
-def _project_files(lock: Path, manifest: Path) -> dict[str, bytes]:
+def _project_files(locked: bytes, manifest: Path) -> dict[str, bytes]:
     """The lock, and the manifest without credentials. Raises BadProject if some would be stored."""
-    locked = lock.read_bytes()
     stored = without_credentials(manifest.read_text(encoding="utf-8"))
     in_lock = without_credentials(text := locked.decode()) != text
     in_manifest = holds_credentials(parse_toml(stored.encode(), limit=MANIFEST_LIMIT))
@@ -222,7 +226,7 @@ def _project_files(lock: Path, manifest: Path) -> dict[str, bytes]:
 def _overlay(plan: ProofPlan) -> dict[str, bytes]:
     project = plan.job.project
     files = {
-        **_project_files(project.lock, project.folder / "pyproject.toml"),
+        **_project_files(unchanged_lock(plan.job), project.folder / "pyproject.toml"),
         model_files.PYTHON: f"{plan.served.python}\n".encode(),
         model_files.SELECTION: model_files.selection_file(plan.selection).encode(),
         model_files.INDEXES: indexes_of(project.manifest, _settings(project)).encode(),
@@ -307,6 +311,12 @@ def _settings(project: Project) -> dict[str, Any]:
     """Return the uv settings of the project as a manifest, including those of a uv.toml or a parent folder."""
     settings = settings_of(project.root)
     return {"tool": {"uv": {} if settings is None else dict(settings.table)}}
+
+
+def _lock_in(model: Path) -> str:
+    """Return the digest of the lock in a model, empty without one."""
+    path = model / model_files.LOCK
+    return lock_digest(path.read_bytes()) if path.is_file() else ""
 
 
 def _trained_with(model: Path) -> str | None:

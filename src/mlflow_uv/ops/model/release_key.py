@@ -34,7 +34,7 @@ from .source import NAMES, ModelSourceKind
 from .training import Job
 
 FILES = "files"
-_SETTING = "not-inputs"
+SETTING = "not-inputs"
 
 
 @lazy_dataclass
@@ -74,7 +74,7 @@ class TrainingFolders:
         """Return the targets, elsewhere in the repository, of symbolic links among these files."""
         top = Path(os.path.realpath(tools.git.top(self.project.folder) or self.project.folder))
         known = tuple(Path(os.path.realpath(folder)) for folder in self.folders)
-        links = (path_of(top, name) for name in files if not self.without.match(self._inside(name, top)))
+        links = (path_of(top, name) for name in files if not self.without.match(self.inside(name, top)))
         targets = dict.fromkeys(Path(os.path.realpath(link)) for link in links if link.is_symlink())
         return tuple(
             target
@@ -95,13 +95,13 @@ class TrainingFolders:
         lock = os.path.relpath(os.path.realpath(self.project.lock), top)
         counted_files = {}
         for name, blob in files.items():
-            if name == lock or self.without.match(self._inside(name, top)):
+            if name == lock or self.without.match(self.inside(name, top)):
                 continue
             data = _manifest(name, top, tools, commit=commit) if name.rpartition("/")[2] == MANIFEST else None
             counted_files[name] = blob if data is None else manifest_id(data)
         return counted_files
 
-    def _inside(self, name: str, top: Path) -> str:
+    def inside(self, name: str, top: Path) -> str:
         """Return the path of a file relative to the nearest of the folders, empty if it is in none."""
         path = Path(top, name)
         roots = (Path(os.path.realpath(folder)) for folder in self.folders)
@@ -167,9 +167,25 @@ def parts_of(
         "the project's path": job.commit.project,
         **{f"package {name}": digest for name, digest in packages.items()},
     }
-    if job.source.kind is ModelSourceKind.FOLDER and (folder := job.project.folder / job.source.word).is_dir():
-        parts[f"the files of `{job.source.word}`"] = tree_digest(digests_in(folder))
+    if (content := _folder_content(job)) is not None:
+        parts[_folder_name(job)] = content
     return parts
+
+
+def folder_part(job: Job) -> tuple[str, str]:
+    """Return the name and the digest of the part for a model folder as it is now; both empty for another source."""
+    content = _folder_content(job)
+    return ("", "") if content is None else (_folder_name(job), sha256(canonical(content)))
+
+
+def _folder_name(job: Job) -> str:
+    return f"the files of `{job.source.word}`"
+
+
+def _folder_content(job: Job) -> str | None:
+    if job.source.kind is ModelSourceKind.FOLDER and (folder := job.project.folder / job.source.word).is_dir():
+        return tree_digest(digests_in(folder))
+    return None
 
 
 def trained_from(tags: Mapping[str, str], current: Commit) -> Commit:
@@ -254,7 +270,7 @@ def left_behind(key: Key | None, tools: Tools) -> tuple[Finding, ...]:
         what=f"training left files that git does not ignore: {first_names(names)}",
         why="they count as training inputs from now on, since training may read them, so that the next release trains"
         " again",
-        fix=f"printf '%s\\n' {ignored} >> .gitignore, or `{_SETTING} = [{named}]` in [tool.mlflow-uv]",
+        fix=f"printf '%s\\n' {ignored} >> .gitignore, or `{SETTING} = [{named}]` in [tool.mlflow-uv]",
         path=key.scope.project.folder / MANIFEST,
     )
     return (finding,)

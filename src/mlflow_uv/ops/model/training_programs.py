@@ -14,7 +14,7 @@ from .source import ModelSource, ModelSourceKind
 def with_program(key: Key, source: ModelSource) -> Key:
     """Return the key. Raises BadInput if a program that creates the model is excluded from the training inputs."""
     folder = key.scope.project.folder
-    for name in _programs(source):
+    for name in programs_of(source):
         path = PurePosixPath(os.path.normpath(name))
         if not path.is_absolute() and (folder / path).is_file() and key.scope.without.match(path.as_posix()):
             raise BadInput(
@@ -25,7 +25,7 @@ def with_program(key: Key, source: ModelSource) -> Key:
     return key
 
 
-def _programs(source: ModelSource) -> Iterator[str]:
+def programs_of(source: ModelSource) -> Iterator[str]:
     """Yield the files that a model source may run, by its arguments; some may not exist."""
     text = " ".join(source.words)
     modules = re.findall(r"(?:^|\s)-m\s*([\w.]+)", text)

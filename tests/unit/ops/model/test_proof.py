@@ -34,11 +34,10 @@ def test_the_manifest_of_a_model_has_no_part_of_a_password(tmp_path: Path) -> No
     """
     uv sends all of it, up to the last @ before the path.
     """
-    lock, manifest = tmp_path / "uv.lock", tmp_path / "pyproject.toml"
-    lock.write_text("version = 1\n")
+    manifest = tmp_path / "pyproject.toml"
     manifest.write_text('[[tool.uv.index]]\nurl = "https://robot:p@ss-word@example.invalid/simple"\n')
 
-    found = _project_files(lock, manifest)
+    found = _project_files(b"version = 1\n", manifest)
 
     expected = b'[[tool.uv.index]]\nurl = "https://example.invalid/simple"\n'
     assert {model_files.LOCK: b"version = 1\n", model_files.MANIFEST: expected} == found
@@ -58,11 +57,10 @@ def test_credentials_that_would_be_stored_with_a_model_are_refused(
     """
     A lock is stored as it is, and so is a manifest in which they are hidden by escapes or quotes.
     """
-    lock, manifest = tmp_path / "uv.lock", tmp_path / "pyproject.toml"
-    lock.write_text(locked)
+    manifest = tmp_path / "pyproject.toml"
     manifest.write_text(f"{line}\n")
 
     with pytest.raises(BadProject) as refused:
-        _project_files(lock, manifest)
+        _project_files(locked.encode(), manifest)
 
     assert f"{file} contains credentials" == str(refused.value.what)
