@@ -80,14 +80,14 @@ BUDGETS = {
     "export": Budget(argv=("mlflow_uv", "export"), kept_out=LOCK_STEP, ours=110),
     "check-targets": Budget(argv=("mlflow_uv", "check-targets"), kept_out=NEVER | NETWORK | OTHER_STEPS, ours=106),
     "--version": Budget(argv=("mlflow_uv", "--version"), kept_out=LOCK_STEP | THREADS, ours=95),
-    "--help": Budget(argv=("mlflow_uv", "--help"), kept_out=NEVER | {"concurrent.futures"}, ours=469),
+    "--help": Budget(argv=("mlflow_uv", "--help"), kept_out=NEVER | {"concurrent.futures"}, ours=470),
 }
 # What a step needs only once it does its work; `packaging` where it is about versions.
 LATER = NEVER | NETWORK | {"sqlite3", "importlib.metadata", "concurrent.futures", "zstandard"}
 VERSIONS = frozenset({"check-targets", "doctor", "release"})
 # Of each step at most: our modules, dataclasses whose methods are made, compiled patterns of ours.
 LOCK_STEPS = ("init", "check-lock", "check-targets", "lint", "compare-locks", "post-comment", "export", "report-issue")
-STEPS = {name: (130, 17, 2) if name in LOCK_STEPS else (252, 32, 2) for name in NAMES} | {RELEASE_NAME: (336, 50, 2)}
+STEPS = {name: (130, 17, 2) if name in LOCK_STEPS else (252, 32, 2) for name in NAMES} | {RELEASE_NAME: (337, 50, 2)}
 
 
 @pytest.mark.parametrize("name", BUDGETS)
