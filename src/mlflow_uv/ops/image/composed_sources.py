@@ -22,8 +22,9 @@ from .builders import BaseNotComposable
 from .composed_base import ComposableBase
 from .composed_libraries import environment_place
 
-# In a tag of a wheel: code for one platform, of which it does not say the C library (PEP 600 has tags that do).
-_UNLIMITED = "linux_"
+# Platforms in the tag of a wheel that do not say the C library; PEP 600 has some that do. Build backends give `any`
+# to a package with a compiled library that they did not compile themselves.
+_UNLIMITED = ("linux_", "any")
 C_LIBRARY = "GLIBC"
 
 
@@ -110,7 +111,7 @@ def source_findings(built: Iterable[BuiltPackage], base: ComposableBase) -> Iter
 
 
 def _limits_nothing(wheel: str) -> bool:
-    """Whether the file name of a wheel has a tag of Linux without a C library."""
+    """Whether the file name of a wheel has a tag without a C library."""
     return any(tag.startswith(_UNLIMITED) for tag in wheel.removesuffix(".whl").rpartition("-")[2].split("."))
 
 

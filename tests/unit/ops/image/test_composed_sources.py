@@ -144,7 +144,7 @@ def test_a_feature_of_the_loader_is_looked_for_in_the_c_library_of_the_base(
 @pytest.mark.parametrize(
     ("tag", "refused"),
     [("linux_x86_64", True), ("manylinux2014_x86_64.linux_x86_64", True), ("manylinux_2_17_x86_64", False),
-     ("any", False)],
+     ("manylinux_2_17_x86_64.musllinux_1_1_x86_64", False), ("any", True)],
 )  # fmt: skip
 def test_a_wheel_in_the_model_is_examined_if_its_tag_promises_no_c_library(
     tmp_path: Path, tag: str, *, refused: bool
