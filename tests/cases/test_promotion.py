@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from .consumer import CommandResult
 from .sample_project import SampleProject, error, training
 
 NARROW = 'pd.DataFrame({"x": [1.0, 2.5], "y": [1.0, 2.0]})'
@@ -110,6 +111,38 @@ def test_what_nobody_measured_cannot_pass_a_gate(candidates: SampleProject) -> N
     assert keys == [manifest[line - 1].split(" =")[0] for line in lines]
     assert "mlflow-uv evaluate" == result.answer["findings"][-1]["fix"]
     assert ("licence `MIT` of " in result.stderr, "licence `BSD-3-Clause` of " in result.stderr) == (True, False)
+
+
+@pytest.mark.extended
+def test_licences_are_excepted_as_promote_says(candidates: SampleProject) -> None:
+    """
+    Each fix, written into the manifest as it stands, ends its finding and keeps the exceptions that were there.
+
+    The packages of other platforms are named, and count once the project is served there.
+    """
+    asks(candidates, 'allowed-licences = ["BSD-3-Clause"]', 'licence-exceptions = ["cork"]')
+    manifest = candidates.folder / "pyproject.toml"
+    runs: list[CommandResult] = []
+    last = '["cork"]'
+
+    for _ in range(3):
+        runs.append(candidates.run("promote", "--dry-run"))
+        fix, place = runs[-1].answer["findings"][0]["fix"].split(" in [tool.mlflow-uv.promote]")
+        assert (", or other packages", 1) == (place, manifest.read_text().count(f"licence-exceptions = {last}"))
+        manifest.write_text(manifest.read_text().replace(f"licence-exceptions = {last}", fix))
+        candidates.commit()
+        last = fix.partition(" = ")[2]
+    windows = candidates.run("promote", "--dry-run", "--targets", "windows-x86_64-py3.11")
+
+    findings = [[finding["what"] for finding in run.answer["findings"]] for run in runs]
+    assert [findings[0], findings[0][1:], findings[0][2:]] == findings
+    assert '["cork", ' == last[:9]
+    left_out = [line for line in runs[0].outputs["gates"] if "not examined, because no target" in line]
+    assert (1, True) == (len(left_out), "pywin32" in left_out[0]), left_out
+    unknown = [what for what in findings[0] if "unknown licence" in what]
+    assert [] == [what for what in unknown if "pywin32" in what]
+    served = [finding["what"] for finding in windows.answer["findings"] if "unknown licence" in finding["what"]]
+    assert (1, True) == (len(served), "pywin32" in served[0]), windows.stderr
 
 
 @pytest.mark.extended

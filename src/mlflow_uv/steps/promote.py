@@ -11,6 +11,7 @@ from ..command.inputs import AliasMoveInputs, CandidateInputs, ModelNameInputs, 
 from ..command.report import Finding, Report, counted
 from ..command.step import Doc, Step
 from ..command.wording import Wording, step_call
+from ..core.lock.targets import ServingTargets, parse_target
 from ..core.promotion.evaluation_file import LIMIT, EvaluationFile, read_evaluation
 from ..core.promotion.promote_policy import Promotion, read_promotion
 from ..core.release.chain import merge_checks
@@ -34,6 +35,8 @@ LEASE_S = 300.0
 class Inputs(RegistryInputs, ModelNameInputs, CandidateInputs, AliasMoveInputs):
     """Inputs of promote: the aliases; [tool.mlflow-uv.promote] holds the gates."""
 
+    targets: ServingTargets = ()
+
 
 @lazy_dataclass
 class Outputs:
@@ -54,7 +57,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     project = read_project(inputs.project)
     require_distinct(candidate=inputs.candidate, champion=inputs.champion, previous=inputs.previous)
-    promotion = read_promotion(policy_table(project, "promote", where=tools.host.folder))
+    targets = tuple(str(parse_target(text)) for text in inputs.targets)
+    promotion = replace(read_promotion(policy_table(project, "promote", where=tools.host.folder)), targets=targets)
     registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
     evaluation = None if inputs.evaluation_file is None else _evaluation(inputs.evaluation_file, name)

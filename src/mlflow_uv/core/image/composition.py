@@ -28,6 +28,8 @@ INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 GZIP_TYPE, ZSTD_TYPE = f"{LAYER_TYPE}+gzip", f"{LAYER_TYPE}+zstd"
+# The name of the lowest layer above those of the base.
+BASE_LIBRARY = "standard library"
 CREATED = "org.opencontainers.image.created"
 # The date of an image whose commit has none, the same as that of its files.
 EARLIEST = "1980-01-01T00:00:00Z"

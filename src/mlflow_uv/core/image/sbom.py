@@ -76,6 +76,23 @@ def pins_of_sbom(text: str) -> tuple[Pin, ...]:
         raise ValueError(f"it is not CycloneDX: {error}") from error
 
 
+def served_components(text: str, environments: Iterable[Mapping[str, str]]) -> tuple[str, tuple[str, ...]]:
+    """
+    Keep the components that are installed in one of the environments; return them and the others, as `name version`.
+
+    An environment is a table of marker variables (PEP 508). Raises ValueError for any other content.
+    """
+    table = parse_json(text)
+    try:
+        components = tuple(table.get("components", ()))
+        places = tuple(environments)
+        kept = [each for each in components if any(_holds(each, environment) for environment in places)]
+        others = {_name_and_version(each) for each in components} - {_name_and_version(each) for each in kept}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is not CycloneDX: {error}") from error
+    return json.dumps({**table, "components": kept}), tuple(sorted(others))
+
+
 def packages_by_licence(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """
     The packages of an SBOM by the licences that it names, the most frequent first; an empty licence is an unknown one.
@@ -85,12 +102,16 @@ def packages_by_licence(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     packages: dict[str, set[str]] = {}
     try:
         for component in parse_json(text).get("components", ()):
-            name = " ".join(filter(None, (component["name"], component.get("version", ""))))
-            packages.setdefault(_licence(component.get("licenses", ())), set()).add(name)
+            licence = _licence(component.get("licenses", ()))
+            packages.setdefault(licence, set()).add(_name_and_version(component))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is not CycloneDX: {error}") from error
     ordered = sorted(packages.items(), key=lambda item: (not item[0], -len(item[1]), item[0]))
     return tuple((licence, tuple(sorted(names))) for licence, names in ordered)
+
+
+def _name_and_version(component: Mapping[str, Any]) -> str:
+    return " ".join(filter(None, (component["name"], component.get("version", ""))))
 
 
 def _choices(licence: str) -> list[dict[str, Any]]:

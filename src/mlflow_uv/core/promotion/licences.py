@@ -1,13 +1,16 @@
 """Compares the licences of packages with those that a promotion policy allows."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..lock.targets import GLIBC, NEWEST_PATCH, System, Target, machine_name
 from ..model.licences import spdx_expression
 from .promote_policy import LicenceException
 
+_MACHINES = ("x86_64", "aarch64")
+_EXCEPTION_DAYS = 90  # until an exception that the program proposes ends
 _TOKEN = lazy_pattern(r"[()]|[^\s()]+")
 
 
@@ -32,6 +35,33 @@ def refused_licences(
         left = tuple(name for name in names if name.partition(" ")[0] not in excepted)
         if left and not (licence and _is_allowed(licence, known)):
             yield RefusedLicence(licence=licence, packages=left)
+
+
+def image_targets(python: str, architectures: Sequence[str]) -> tuple[Target, ...]:
+    """
+    Return the targets of an image with the model's Python, on all machines that may be meant if none is recorded.
+
+    Its patch release is that of the base image, which no record has: the first, the model's and the newest are taken.
+    Raises ValueError for what is not a version.
+    """
+    from packaging.version import Version  # noqa: PLC0415  # few steps read licences
+
+    version = Version(python)
+    machines = dict.fromkeys(machine_name(each, System.LINUX) for each in architectures) or _MACHINES
+    patches = dict.fromkeys((0, version.micro, NEWEST_PATCH))
+    return tuple(
+        Target(system=System.LINUX, machine=machine, minor=version.minor, patch=patch, level=GLIBC)
+        for machine in machines
+        for patch in patches
+    )
+
+
+def with_exceptions(exceptions: Sequence[LicenceException], refused: RefusedLicence, today: date) -> tuple[str, ...]:
+    """Return the exceptions, as a policy has them, with one for each refused package that ends some months later."""
+    last = today + timedelta(days=_EXCEPTION_DAYS)
+    added = {name.partition(" ")[0]: last for name in refused.packages}
+    days = {**{each.name: each.until for each in exceptions}, **added}
+    return tuple(f"{name} until {until}" if until else name for name, until in days.items())
 
 
 def _normal(licence: str) -> str:

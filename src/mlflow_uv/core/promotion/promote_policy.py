@@ -63,10 +63,11 @@ class LicenceException:
 
 @lazy_dataclass
 class Promotion(PolicySource[PromotePolicy]):
-    """The policy with its place, and its parsed gates."""
+    """The policy with its place, its parsed gates, and the targets that count beside those of the image."""
 
     gates: tuple[Gate, ...]
     licence_exceptions: tuple[LicenceException, ...] = ()
+    targets: tuple[str, ...] = ()
 
 
 def read_promotion(table: PolicyTable) -> Promotion:

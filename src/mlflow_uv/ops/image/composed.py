@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from ...command.errors import ToolFailed
 from ...command.report import Finding, Severity
-from ...core.image.composition import ComposedImage, Compression, LayerBlob, composed
+from ...core.image.composition import BASE_LIBRARY, ComposedImage, Compression, LayerBlob, composed
 from ...core.image.dockerfile import MODEL_LAYER, SERVER_LAYER
 from ...core.release.digests import canonical, sha256
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -24,7 +24,6 @@ from ...tools.toolbox import Tools
 from .composed_libraries import SharedLibraries, library_links, shared_libraries
 from .composed_sources import BuiltPackage
 
-_LIBRARY = "standard library"
 ArchivedLayer = tuple[LayerBlob, Path]
 
 
@@ -160,10 +159,10 @@ def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> ArchivedLaye
         )
         cached: CachedLayer | None = cache.find(key)
         if cached is None and parts.offered is not None:
-            cached = parts.offered.take({key: _LIBRARY}).get(key)
+            cached = parts.offered.take({key: BASE_LIBRARY}).get(key)
         if cached is None:
             files = library_files(parts.base, parts.python, compiler, scratch)
             existing = parts.base.tree.folders()
-            write = partial(write_layer, _LIBRARY, files, existing=existing, compression=compression)
+            write = partial(write_layer, BASE_LIBRARY, files, existing=existing, compression=compression)
             cached = cache.add(key, write, {})
     return replace(cached.layer, key=key), cached.archive

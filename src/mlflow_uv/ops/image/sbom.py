@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...command.errors import StepError
 from ...command.report import Finding, Severity, Table, TableKind
+from ...core.image.composition import BASE_LIBRARY
 from ...core.image.layers import PackageLayer
 from ...core.image.sbom import keep_components, render_sbom
 from ...core.model import model_files
@@ -80,10 +81,11 @@ def named_layers(layers: Sequence[ImageLayer]) -> tuple[tuple[str, int], ...]:
     """
     Return the layers of an image that this program built, from the first, by what they contain, with their sizes.
 
-    All layers below the packages are the base. A layer of another program keeps the command that made it.
+    All layers below those of this program are the base. A layer of another program keeps the command that made it, and
+    a composed layer its name.
     """
     filled = [layer for layer in layers if layer.size]
-    first = next((at for at, layer in enumerate(filled) if _INSTALLER in layer.made_by), 0)
+    first = next((at for at, layer in enumerate(filled) if _is_above_base(layer)), 0)
     installs = sum(_INSTALLER in layer.made_by for layer in filled)
     named = [("base image", sum(layer.size for layer in filled[:first]))] if first else []
     for layer in filled[first:]:
@@ -94,6 +96,10 @@ def named_layers(layers: Sequence[ImageLayer]) -> tuple[tuple[str, int], ...]:
             name = next((name for words, name in _ADDED.items() if words in layer.made_by), layer.made_by)
         named.append((name, layer.size))
     return tuple(named)
+
+
+def _is_above_base(layer: ImageLayer) -> bool:
+    return _INSTALLER in layer.made_by or layer.made_by == BASE_LIBRARY
 
 
 def layer_sizes(image: BuiltImage, engine: Engine, parts: Sequence[PackageLayer]) -> Table:

@@ -1,23 +1,26 @@
 """Decides whether a version may be promoted: every condition with its values, and differences to the champion."""
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import UTC, datetime
 
 from ...command.errors import StepError
 from ...command.report import Table, counted
 from ...command.step import settle
 from ...command.wording import joined, step_call
-from ...core.image.sbom import packages_by_licence
+from ...core.image.sbom import packages_by_licence, served_components
+from ...core.lock.targets import Target, parse_target
 from ...core.model.signature import Effect
 from ...core.promotion.evaluation import EvaluationSettings, describe_tags
 from ...core.promotion.evaluation_file import EvaluationFile
 from ...core.promotion.gates import check_gate
-from ...core.promotion.licences import refused_licences
+from ...core.promotion.licences import image_targets, refused_licences, with_exceptions
 from ...core.promotion.promote_policy import Promotion
 from ...core.release.chain import LinkState, merge_checks
 from ...core.release.commit import Commit
 from ...core.release.digests import tree_digest
+from ...core.release.record import Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import REASON, STATE, TESTED
 from ...tools.project.checkout import settings_layer
@@ -31,6 +34,7 @@ from ..signing.verification import LINK as SIGNATURE
 from .comparison import ComparedVersion, difference_tables, signature_difference
 
 _NAMED = 5  # packages of a licence that a condition names
+_NAMED_OTHERS = 40  # packages that a condition names because their licences are not examined
 _AGAIN = step_call("release")
 
 
@@ -82,7 +86,7 @@ def check_promotion(
     evaluation: EvaluationFile | None,
 ) -> PromotionDecision:
     """
-    Check a version's links, state and gates against the champion, which may be None.
+    Check a version's links, state, licences and gates against the champion, which may be None.
 
     Metrics come from `evaluation`, or from the store without it.
     """
@@ -96,7 +100,7 @@ def check_promotion(
         clean(candidate.record.commit if candidate.record else None, allowed=promotion.policy.allow_dirty),
         *_age(candidate, promotion, registry.tools),
         *_tags(candidate, promotion),
-        *_licences(candidate, promotion, registry.tools),
+        *compared_licences(candidate, promotion, registry.tools),
         *_breaking(changes, promotion),
         *_gates(promotion, measured, candidate_metrics, champion_metrics),
     )
@@ -185,17 +189,23 @@ def _tags(candidate: Audited, promotion: Promotion) -> Iterator[Condition]:
         yield Condition(name="required-tags", holds=holds, text=text, fix="" if holds else "tag the version in MLflow")
 
 
-def _licences(candidate: Audited, promotion: Promotion, tools: Tools) -> Iterator[Condition]:
-    """Yield a condition for each licence that is not allowed; licences that cannot be read are not allowed."""
+def compared_licences(candidate: Audited, promotion: Promotion, tools: Tools) -> Iterator[Condition]:
+    """
+    Yield a condition for each licence that is not allowed; licences that cannot be read are not allowed.
+
+    Only packages that the image or a target of the project installs count; the others are named.
+    """
     allowed, name = promotion.policy.allowed_licences, "allowed-licences"
     if allowed is None or candidate.record is None:  # `clean` reports a version without a record
         return
     try:
         sbom = locked_sbom(candidate.model, candidate.record, tools)
-        packages = packages_by_licence(sbom) if sbom else ()
+        targets = _targets(candidate.record, promotion)
+        served, others = served_components(sbom, [target.environment for target in targets]) if sbom else ("{}", ())
+        packages = packages_by_licence(served)
         why = "" if sbom else "the model has no lock"
     except (StepError, ValueError) as error:
-        packages, why = (), str(error)
+        packages, others, targets, why = (), (), (), str(error)
     if why:
         yield Condition(name=name, holds=False, text=f"the licences of the packages cannot be read: {why}")
         return
@@ -203,18 +213,32 @@ def _licences(candidate: Audited, promotion: Promotion, tools: Tools) -> Iterato
     refused = tuple(refused_licences(packages, allowed, promotion.licence_exceptions, today))
     for each in refused:
         licence = f"licence `{each.licence}`" if each.licence else "unknown licence"
-        shown = ", ".join(each.packages[:_NAMED])
-        more = f" and {len(each.packages) - _NAMED} more" if len(each.packages) > _NAMED else ""
-        package = each.packages[0].partition(" ")[0]
+        exceptions = json.dumps(with_exceptions(promotion.licence_exceptions, each, today))
         yield Condition(
             name=name,
             holds=False,
-            text=f"the {licence} of {shown}{more} is not allowed",
-            fix=f'licence-exceptions = ["{package} until YYYY-MM-DD"] in [tool.mlflow-uv.promote], or another package',
+            text=f"the {licence} of {_named(each.packages, _NAMED)} is not allowed",
+            fix=f"licence-exceptions = {exceptions} in [tool.mlflow-uv.promote], or other packages",
         )
     if not refused:
         number = sum(len(names) for _, names in packages)
         yield Condition(name=name, holds=True, text=f"the licences of {counted(number, 'package')} are allowed")
+    if others:
+        places = ", ".join(dict.fromkeys(str(replace(target, patch=None)) for target in targets))
+        text = f"not examined, because no target ({places}) installs them: {_named(others, _NAMED_OTHERS)}"
+        yield Condition(name=name, holds=True, text=text)
+
+
+def _targets(record: Record, promotion: Promotion) -> tuple[Target, ...]:
+    """Return the targets of the version's image, and those that the project names. Raises ValueError."""
+    image = record.image
+    architectures = image.composition.composed_for if image and image.composition else ()
+    return (*image_targets(record.model.python, architectures), *map(parse_target, promotion.targets))
+
+
+def _named(packages: tuple[str, ...], most: int) -> str:
+    more = f" and {len(packages) - most} more" if len(packages) > most else ""
+    return f"{', '.join(packages[:most])}{more}"
 
 
 def _breaking(changes: tuple[tuple[str, str], ...], promotion: Promotion) -> Iterator[Condition]:

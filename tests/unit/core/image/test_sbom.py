@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.image.sbom import packages_by_licence, pins_of_sbom, render_sbom
+from mlflow_uv.core.image.sbom import packages_by_licence, pins_of_sbom, render_sbom, served_components
 from mlflow_uv.core.lock.targets import parse_target
 
 LINUX = parse_target("linux-x86_64-py3.11").environment
@@ -189,3 +189,48 @@ def test_the_licences_of_packages_are_part_of_an_sbom() -> None:
     found = {f"{each['name']} {each['version']}": each.get("licenses") for each in table["components"]}
     expected = {"a 1": [{"expression": "MIT OR ISC"}], "b 1": [{"license": {"name": "BSD License"}}]}
     assert {**expected, "b 2": None, "c 3": None} == found
+
+
+def test_packages_of_other_places_are_told_apart() -> None:
+    """
+    A package that one of the places installs is kept, and so is one without a marker.
+    """
+    text = bill()
+    mac = parse_target("macos-arm64-py3.12").environment
+
+    served, others = served_components(text, [LINUX])
+    everywhere, none = served_components(text, [LINUX, mac])
+
+    assert ["a 1", "b 1", "c 3"] == names_in(served)
+    assert ["a 1", "b 1", "b 2", "c 3"] == names_in(everywhere)
+    assert (("b 2",), ()) == (others, none)
+
+
+def test_a_package_that_is_locked_twice_is_served_if_either_is() -> None:
+    """
+    The same version from two places of origin, each with a marker.
+    """
+    twice = [
+        component(number, "a", "1", marker=f"sys_platform {sign} 'linux'") for number, sign in ((1, "=="), (2, "!="))
+    ]
+
+    served, others = served_components(json.dumps({"components": twice}), [LINUX])
+
+    assert (["a 1"], ()) == (names_in(served), others)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{", '{"components": [{}]}', json.dumps({"components": [component(1, "a", "1", marker="no marker")]})],
+)
+def test_a_list_of_packages_that_cannot_be_read_is_not_an_empty_one(text: str) -> None:
+    """
+    A marker that nothing can evaluate is no reason to leave a package out.
+    """
+    with pytest.raises(ValueError, match=r"CycloneDX|Expecting|marker"):
+        served_components(text, [LINUX])
+
+
+def names_in(text: str) -> list[str]:
+    """The packages of an SBOM."""
+    return sorted(name for _, names in packages_by_licence(text) for name in names)

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from mlflow_uv.core.promotion.licences import RefusedLicence, refused_licences
+from mlflow_uv.core.promotion.licences import RefusedLicence, image_targets, refused_licences, with_exceptions
 from mlflow_uv.core.promotion.promote_policy import LicenceException, read_exception
 
 TODAY = date(2026, 11, 27)
@@ -70,3 +70,42 @@ def test_an_exception_names_a_package_as_people_write_it() -> None:
     As in an index (PEP 503).
     """
     assert LicenceException(name="my-grape", until=date(2027, 1, 31)) == read_exception("My_Grape until 2027-01-31")
+
+
+def test_proposed_exceptions_keep_those_that_are_there_and_end_some_months_later() -> None:
+    """
+    One that has expired gets a new day, and what is proposed is accepted as it stands.
+    """
+    exceptions = tuple(map(read_exception, ("grape", "yeast until 2026-11-26", "oak until 2027-01-31")))
+    refused = RefusedLicence(licence="GPL-3.0-only", packages=("yeast 2", "cork 4"))
+
+    texts = with_exceptions(exceptions, refused, TODAY)
+
+    assert ("grape", "yeast until 2027-02-25", "oak until 2027-01-31", "cork until 2027-02-25") == texts
+    accepted = tuple(map(read_exception, texts))
+    assert [] == list(refused_licences((("GPL-3.0-only", refused.packages),), (), accepted, TODAY))
+
+
+@pytest.mark.parametrize(
+    ("python", "architectures", "targets"),
+    [
+        ("3.11.9", ("amd64",), ["linux-x86_64-py3.11.0", "linux-x86_64-py3.11.9", "linux-x86_64-py3.11.99"]),
+        ("3.14.0rc2", ("arm64",), ["linux-aarch64-py3.14.0", "linux-aarch64-py3.14.99"]),
+    ],
+)
+def test_an_image_has_the_python_of_its_model(python: str, architectures: tuple[str, ...], targets: list[str]) -> None:
+    """
+    Its patch release is not recorded, so that the first and the newest count too.
+    """
+    assert targets == [str(target) for target in image_targets(python, architectures)]
+
+
+def test_an_image_of_an_unknown_machine_may_be_of_either() -> None:
+    """
+    Nothing is left out because a record says too little; what is no version is refused.
+    """
+    machines = {target.machine for target in image_targets("3.11.9", ())}
+
+    assert {"x86_64", "aarch64"} == machines
+    with pytest.raises(ValueError, match="some"):
+        image_targets("some", ())

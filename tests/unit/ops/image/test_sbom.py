@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from mlflow_uv.core.image.layers import PackageLayer
-from mlflow_uv.ops.image.sbom import layer_sizes
+from mlflow_uv.ops.image.sbom import layer_sizes, named_layers
 from mlflow_uv.tools.engines.engine import BuiltImage, Engine, ImageLayer
 
 MB = 1_000_000
@@ -43,3 +43,17 @@ def test_packages_in_one_layer_are_one_row() -> None:
     found = rows(("base", 1), ("RUN packages", 2), ("ADD server", 3), ("ADD model", 4), parts=("packages",))
 
     assert ["base", "packages", "server", "model", "all"] == list(found)
+
+
+def test_the_base_of_a_composed_image_has_a_name() -> None:
+    """
+    Its layers have the name that they have in any other image, as one; those above keep the names of the composition.
+    """
+    history = (("", 100), ("RUN apt-get", 20), ("ENV PATH", 0), ("standard library", 11), ("environment", 1),
+               ("numpy", 62), ("server", 2), ("model", 3))  # fmt: skip
+
+    found = named_layers(tuple(ImageLayer(made_by=made_by, size=size) for made_by, size in history))
+
+    assert (
+        ("base image", 120), ("standard library", 11), ("environment", 1), ("numpy", 62), ("server", 2), ("model", 3)
+    ) == found  # fmt: skip
