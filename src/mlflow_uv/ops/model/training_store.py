@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from ...command.errors import BadInput, TrainingFailed
 from ...command.report import Finding, Severity
@@ -96,6 +96,7 @@ class StoreWatch:
             with suppress(ValueError, LookupError, TypeError, BadInput):
                 noted = parse_json(line)
                 event, uri = str(noted["event"]), absolute_uri(str(noted["uri"]), Path(noted["folder"]))
+                urlsplit(uri)  # ValueError for one with a broken host
                 if uri.isprintable() and _shown(uri):  # else MLflow cannot open it
                     yield event, uri
 
