@@ -443,7 +443,7 @@ def test_what_was_done_before_an_error_is_told_below_it() -> None:
 
     text = summary_for("release").of_error(error, {})
 
-    order = ["### ✗ wine is not released: w\n", "stopped at export", "✓ lock<", "> <strong>w</strong>\n>\n> y\n",
+    order = ["### ✗ wine is not released: w\n", "stopped at export", "lock</strong>", "> <strong>w</strong>\n>\n> y\n",
              "| check-lock | fresh", "| export | w", "Repeat this step in a clone"]  # fmt: skip
     assert sorted(map(text.index, order)) == list(map(text.index, order))
 
