@@ -3,9 +3,10 @@
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
+
+from tests.stand_ins.web import listening
 
 CONFIG = """\
 [tsa]
@@ -62,11 +63,5 @@ def _serving(answer: Callable[[bytes], bytes]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/tsr"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Service) as url:
+        yield f"{url}/tsr"

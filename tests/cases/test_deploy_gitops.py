@@ -7,9 +7,8 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -18,6 +17,7 @@ from tests.contracts.mlflow_interpreter import free_port
 from tests.git_server import git_server
 from tests.github_api import REPOSITORY, TOKEN, fake_github
 from tests.registries import registry
+from tests.stand_ins.web import listening
 
 from .consumer import CommandResult
 from .deployments import program
@@ -86,14 +86,8 @@ def endpoint(repository: Repository) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Forward) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Forward) as url:
+        yield url
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 from typing import Any
 
 from tests.stand_ins.sagemaker import Refused, SageMakerAccount
+from tests.stand_ins.web import listening
 
 _INVOKED = re.compile(r"/endpoints/([\w-]+)/invocations")
 
@@ -70,11 +71,5 @@ def aws_service(account: SageMakerAccount, exchanges: list[dict[str, Any]]) -> I
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Service) as url:
+        yield url

@@ -116,7 +116,7 @@ class ModelServer:
     def __init__(self, python: Path, folder: Path, variables: Mapping[str, str], bytecode: Path) -> None:
         self.port = free_port()
         self._code: int | None = None
-        self._said: deque[str] = deque(maxlen=20)
+        self._output: deque[str] = deque(maxlen=20)
         self._process: subprocess.Popen[str] | None = None
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         settings = {"MLFLOW_UV_MODEL": str(folder / "model"), "HOST": "127.0.0.1", "PORT": str(self.port)}
@@ -140,7 +140,7 @@ class ModelServer:
         ) as process:
             self._process = process
             for line in process.stdout or ():
-                self._said.append(line.strip())
+                self._output.append(line.strip())
                 sys.stderr.write(line)
         self._code = process.returncode
 
@@ -148,8 +148,8 @@ class ModelServer:
         """Wait until it answers. Raises Unusable with its last line if it ends before."""
         while not self.answers():
             if self._code is not None:
-                said = next((line for line in reversed(self._said) if line), "it printed nothing")
-                raise Unusable(f"the server of the model ended with {self._code}: {said[:400]}")
+                last_line = next((line for line in reversed(self._output) if line), "it printed nothing")
+                raise Unusable(f"the server of the model ended with {self._code}: {last_line[:400]}")
             time.sleep(POLL_S)
 
     def answers(self) -> bool:

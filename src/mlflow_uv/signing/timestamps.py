@@ -102,8 +102,8 @@ def _timestamps(bundle: Any) -> Iterator[bytes]:
 def _stated_time(response: Any, signature: bytes, roots: Sequence[x509.Certificate]) -> datetime:
     """The time that an authority states for a signature; by one of the roots, if there are any. Raises Refused."""
     if response.status != PKIStatus.GRANTED:
-        said = " ".join(" ".join(response.status_string).split())[:200]
-        raise Refused(f"its status is {response.status} and not 0, granted{f' ({said})' if said else ''}")
+        status_text = " ".join(" ".join(response.status_string).split())[:200]
+        raise Refused(f"its status is {response.status} and not 0, granted{f' ({status_text})' if status_text else ''}")
     try:
         imprint = response.tst_info.message_imprint
         stated: datetime = response.tst_info.gen_time

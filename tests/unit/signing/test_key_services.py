@@ -7,9 +7,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from mlflow_uv.tools.system.process import SystemRunner
 from tests.conftest import missing
 from tests.sharing import SharedFolder
 from tests.signers import Signers, group_python
+from tests.stand_ins.web import listening
 
 pytestmark = pytest.mark.installs
 
@@ -169,11 +169,5 @@ def kms(key: Path, exchanges: list[dict[str, Any]]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Service) as url:
+        yield url

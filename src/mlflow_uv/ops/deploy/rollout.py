@@ -192,9 +192,9 @@ def _watched(
     while not over:  # once more after the time is over, with all requests of it
         over = tools.clock.now_s() >= until
         checks.renew()
-        asked = ask_new()
-        number += 0 if asked is None else len(asked.answers)
-        differing = () if asked is None else tuple(filter(_is_error, asked.complaints))
+        observed = ask_new()
+        number += 0 if observed is None else len(observed.answers)
+        differing = () if observed is None else tuple(filter(_is_error, observed.complaints))
         if stopped := (*differing, *compared()):
             return stopped, number
         tools.clock.wait(_POLL_S)

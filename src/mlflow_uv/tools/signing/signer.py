@@ -222,8 +222,8 @@ class SigningProgram:
             "timestamp_authority": key.timestamp_authority,
             "timestamp_roots": key.timestamp_roots,
         }
-        asked = {"verb": "draft", **known, **_subject(statements, model, ignored, earlier)}
-        draft = self._ask(asked, what=what, secrets=())
+        draft_request = {"verb": "draft", **known, **_subject(statements, model, ignored, earlier)}
+        draft = self._ask(draft_request, what=what, secrets=())
         contents = tuple(map(str, draft["contents"]))
         signatures = key.signer.signatures(contents) if contents else ()
         return _signed(
