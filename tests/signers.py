@@ -59,7 +59,7 @@ def certificate(
     (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     return made
 for name, usage, signs in (
-    ("authority", True, True), ("stranger", True, True), ("plain", False, True), ("muted", True, False)
+    ("authority", True, True), ("untrusted", True, True), ("plain", False, True), ("muted", True, False)
 ):
     root = keep(name, ec.generate_private_key(ec.SECP256R1()))
     certificate(name, root, None, root, 300, ca=True, usage=usage, signs=signs)
@@ -75,7 +75,7 @@ for name, days, signs, address in (
 ):
     certificate(name, keep(name, ec.generate_private_key(ec.SECP256R1())), issuer, root, days, signs=signs,
                 address=address)
-strange = serialization.load_pem_private_key((folder / "stranger.pem").read_bytes(), None)
+strange = serialization.load_pem_private_key((folder / "untrusted.pem").read_bytes(), None)
 leaf = serialization.load_pem_private_key((folder / "leaf.pem").read_bytes(), None)
 certificate("early", keep("early", ec.generate_private_key(ec.SECP256R1())), issuer, root, 90, since=30)
 certificate("forged", leaf, issuer, strange, 90)

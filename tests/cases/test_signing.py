@@ -169,7 +169,7 @@ def test_a_key_is_rotated_and_revoked(sample: SampleProject, signers: Signers) -
     A version keeps the signatures of both keys, and one that is valid is enough.
     """
     first = signed(sample, signers)
-    stranger = sample.run("audit", VERSION, variables=trust(signers, "second"))
+    untrusted = sample.run("audit", VERSION, variables=trust(signers, "second"))
     signed(sample, signers, "second")
     identifier = first.outputs["signer"].removeprefix("key ")
 
@@ -180,8 +180,8 @@ def test_a_key_is_rotated_and_revoked(sample: SampleProject, signers: Signers) -
     old = sample.run("verify-chain", VERSION, "--public-key", str(signers.folder / "first.pub"))
     alone = sample.run("audit", VERSION, variables=trust(signers, "first", more=f'revoked = ["{identifier}"]'))
 
-    assert (1, ["signature"]) == (stranger.code, stranger.outputs["broken"])
-    assert f"the key {identifier} is not trusted" in stranger.stderr
+    assert (1, ["signature"]) == (untrusted.code, untrusted.outputs["broken"])
+    assert f"the key {identifier} is not trusted" in untrusted.stderr
     assert [0, 0, 0] == [one.code for one in (both, dropped, valid)], both.stderr
     assert (1, True) == (alone.code, f"the key {identifier} is revoked" in alone.stderr)
     assert (0, f"key {identifier}", ["signature"]) == (
@@ -259,12 +259,12 @@ def test_a_version_that_nobody_trusted_signed_is_not_deployed(sample: SampleProj
     planned = sample.run(*command, "--dry-run", variables=trusted)
     unsigned = sample.run(*command, variables=trusted)
     signed(sample, signers, "second")
-    stranger = sample.run(*command, variables=trusted)
+    untrusted = sample.run(*command, variables=trusted)
     signed(sample, signers)
     accepted = sample.run(*command, variables=trusted)
 
-    assert [CHAIN_BROKEN] * 3 == [one.code for one in (planned, unsigned, stranger)], unsigned.stderr
-    assert all("the store has no attestation of wine version 1" in one.stderr for one in (planned, unsigned, stranger))
+    assert [CHAIN_BROKEN] * 3 == [one.code for one in (planned, unsigned, untrusted)], unsigned.stderr
+    assert all("the store has no attestation of wine version 1" in one.stderr for one in (planned, unsigned, untrusted))
     assert (2, True) == (accepted.code, "has no image to deploy" in accepted.stderr), accepted.stderr
 
 

@@ -39,7 +39,7 @@ class ApiServer:
     port: int
     folder: Path
     admin: str
-    stranger: str
+    untrusted: str
 
     def ask(self, method: str, path: str, document: Any = None, *, patch: str = "merge") -> Any:
         """A request as the administrator; None for what is not there."""
@@ -95,9 +95,9 @@ def kubectl_program(folder: Path) -> Path:
 def api_server(folder: Path, program: Path, etcd: Path) -> Iterator[ApiServer]:
     """Start both, and define the kinds of the platforms."""
     found = ApiServer(
-        port=free_port(), folder=folder, admin=f"a{secrets.token_hex(8)}", stranger=f"s{secrets.token_hex(8)}"
+        port=free_port(), folder=folder, admin=f"a{secrets.token_hex(8)}", untrusted=f"s{secrets.token_hex(8)}"
     )
-    (folder / "tokens.csv").write_text(f'{found.admin},admin,1,"system:masters"\n{found.stranger},stranger,2\n')
+    (folder / "tokens.csv").write_text(f'{found.admin},admin,1,"system:masters"\n{found.untrusted},untrusted,2\n')
     key = folder / "key.pem"
     subprocess.run(("openssl", "genrsa", "-out", str(key), "2048"), check=True, capture_output=True)
     clients, peers = (f"http://127.0.0.1:{free_port()}" for _ in range(2))

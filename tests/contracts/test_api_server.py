@@ -188,7 +188,7 @@ def test_a_login_that_may_not_deploy_changes_nothing(world: RealWorld, server: A
     """
     The same for a token that the server does not know; the message has no token.
     """
-    for token in (server.stranger, "unknown-token"):
+    for token in (server.untrusted, "unknown-token"):
         with pytest.raises(ToolFailed) as caught:
             world.target(token).plan(wanted_version("1"))
         assert token not in str(caught.value)

@@ -35,7 +35,7 @@ class Guarded(SimpleHTTPRequestHandler):
     """Pages for whoever has the password; all others get the server's refusal."""
 
     def do_GET(self) -> None:
-        """Answer 401 or 403 to strangers."""
+        """Answer 401 or 403 without credentials."""
         if self.headers.get("Authorization") == LOGIN:
             super().do_GET()
             return

@@ -84,12 +84,12 @@ def plain(folder: Path, *argv: str) -> None:
 
 
 def checked(
-    folder: Path, builds: Builds = Builds.REFUSE, *, stranger: bool = False, **variables: str
+    folder: Path, builds: Builds = Builds.REFUSE, *, untrusted: bool = False, **variables: str
 ) -> Report[check_lock.Outputs]:
     """What the step says, on a machine where nothing was built yet."""
     own = {"UV_CACHE_DIR": str(folder.parent / "cache"), "MLFLOW_UV_HOME": str(folder.parent / "ours")}
     host = Host.of({**os.environ, **own, **variables}, folder=folder, python=Path(sys.executable))
-    with locktools(replace(host, untrusted_event=stranger), console=terminal()) as tools:
+    with locktools(replace(host, untrusted_event=untrusted), console=terminal()) as tools:
         return check_lock.run(check_lock.Inputs(project=folder, offline=True, builds=builds), tools)
 
 
@@ -282,14 +282,14 @@ def test_what_the_message_advises_decides(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("builds", "stranger", "expected"),
+    ("builds", "untrusted", "expected"),
     [
         (Builds.AUTO, False, True), (Builds.AUTO, True, False), (Builds.ALLOW, True, True),
         (Builds.ALLOW, False, True), (Builds.REFUSE, True, False), (Builds.REFUSE, False, False),
     ],
 )  # fmt: skip
-def test_a_stranger_s_code_is_not_run_unless_somebody_says_so(
-    checkout: Path, builds: Builds, *, stranger: bool, expected: bool
+def test_code_of_an_untrusted_event_is_not_run_unless_it_is_allowed(
+    checkout: Path, builds: Builds, *, untrusted: bool, expected: bool
 ) -> None:
     """
     By default for a pull request from a fork; who wrote the workflow may say otherwise, both ways.
@@ -297,7 +297,7 @@ def test_a_stranger_s_code_is_not_run_unless_somebody_says_so(
     dynamic_dependencies(checkout)
     ran(checkout)
 
-    report = checked(checkout, builds, stranger=stranger)
+    report = checked(checkout, builds, untrusted=untrusted)
 
     assert (expected, expected) == (ran(checkout), report.outputs.verdict is LockState.FRESH)
 
@@ -319,7 +319,7 @@ def on_github(
     checkout: Path, step: str, *, fork: bool, event: str = "pull_request", **inputs: str
 ) -> tuple[int, str, str]:
     """Run a step as the action does, for a pull request; the exit code, outputs and the summary."""
-    head = {"full_name": "stranger/wine" if fork else "team/wine", "id": 2 if fork else 1}
+    head = {"full_name": "other/wine" if fork else "team/wine", "id": 2 if fork else 1}
     payload = {"pull_request": {"head": {"repo": head}, "base": {"repo": {"full_name": "team/wine", "id": 1}}}}
     place = checkout.parent
     (place / "event.json").write_text(json.dumps(payload))

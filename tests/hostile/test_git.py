@@ -54,7 +54,7 @@ class _Asking(BaseHTTPRequestHandler):
     server: Asking
 
     def do_GET(self) -> None:
-        """Answer as GitHub does to a stranger."""
+        """Answer as GitHub does without credentials."""
         self.server.given.append(self.headers.get("Authorization", ""))
         self.send_response(401)
         self.send_header("WWW-Authenticate", 'Basic realm="git"')

@@ -283,7 +283,7 @@ def test_a_fence_holds_whatever_is_printed(lines: list[str]) -> None:
 @given(TEXT, TEXT, TEXT)
 def test_a_terminal_is_steered_by_us_alone(what: str, why: str, name: str) -> None:
     """
-    A finding is one line, whatever its path is called; no sequence of a stranger reaches the screen.
+    A finding is one line, whatever its path is called; no escape sequence of it reaches the screen.
     """
     stream = io.StringIO()
     console = Terminal(stream, colours=False)

@@ -314,9 +314,9 @@ def test_a_list_that_holds_no_address_is_refused(asking: Path, listener: Listene
 KEYRING = '#!/bin/sh\nenv >> "{marker}"\n'
 
 
-@pytest.mark.parametrize("stranger", [True, False])
-def test_a_strangers_checkout_hands_no_credentials_of_a_cloud_to_a_keyring(
-    stranger: bool, folder: Path, listener: Listener, tmp_path: Path
+@pytest.mark.parametrize("untrusted", [True, False])
+def test_an_untrusted_checkout_hands_no_credentials_of_a_cloud_to_a_keyring(
+    untrusted: bool, folder: Path, listener: Listener, tmp_path: Path
 ) -> None:
     """
     A project of one's own names its keyring; where builds are refused only the job and the machine do.
@@ -328,8 +328,8 @@ def test_a_strangers_checkout_hands_no_credentials_of_a_cloud_to_a_keyring(
     manifest.write_text(f'{manifest.read_text()}\n{index}[tool.uv]\nkeyring-provider = "subprocess"\n')
     projects.depend_on(folder, "grape==1.0", "quince")
     variables = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "AWS_SECRET_ACCESS_KEY": CANARY}
-    given = {"builds": "refuse" if stranger else "allow"}
+    given = {"builds": "refuse" if untrusted else "allow"}
 
     on_the_command_line("check-lock", folder=folder, given=given, variables={**variables, "UV_HTTP_RETRIES": "0"})
 
-    assert stranger is not (CANARY in (tmp_path / "marker").read_text())
+    assert untrusted is not (CANARY in (tmp_path / "marker").read_text())

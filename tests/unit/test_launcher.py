@@ -116,7 +116,7 @@ def test_where_a_machine_has_no_uv_it_is_fetched_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", ["", ".", "bin"])
 def test_programs_of_the_current_folder_are_not_started(tmp_path: Path, part: str) -> None:
     """
-    An empty or relative part of PATH leads into a checkout that may be a stranger's.
+    An empty or relative part of PATH leads into a checkout that is not trusted.
     """
     for name in ("python3", "python", "python3.13", "uv", "readlink"):
         for folder in (tmp_path, tmp_path / "bin"):

@@ -18,7 +18,7 @@ from .key_signing import (
     verified_payload,
 )
 from .keyless import sign_keyless, verified_keyless
-from .keys import UNPARSABLE, Refused, Stranger, certificates, key_id, names_of, public_key, verify_certificate
+from .keys import UNPARSABLE, Refused, Untrusted, certificates, key_id, names_of, public_key, verify_certificate
 from .timestamps import verified_times
 
 
@@ -48,7 +48,7 @@ VERBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 
 def _result(text: str, trust: Mapping[str, Any]) -> dict[str, Any]:
     """What is known about one bundle; one that cannot be parsed says nothing about those beside it."""
-    result: dict[str, Any] = {"payload": "", "signer": "", "problem": "", "statement": "", "stranger": False}
+    result: dict[str, Any] = {"payload": "", "signer": "", "problem": "", "statement": "", "untrusted": False}
     try:
         bundle = bundle_models.Bundle.from_json(text)
     except ValueError:  # of pydantic
@@ -64,7 +64,7 @@ def _result(text: str, trust: Mapping[str, Any]) -> dict[str, Any]:
             key, result["signer"] = _trusted_key(bundle, trust)
             result["payload"] = verified_payload(bundle, key)
     except Refused as refused:
-        result["problem"], result["stranger"] = str(refused), isinstance(refused, Stranger)
+        result["problem"], result["untrusted"] = str(refused), isinstance(refused, Untrusted)
     except UNPARSABLE as error:
         result["problem"] = f"it has a certificate or a key that cannot be read: {' '.join(str(error).split())}"
     return result
@@ -80,9 +80,9 @@ def _trusted_key(bundle: Any, trust: Mapping[str, Any]) -> tuple[Any, str]:
         raise Refused("it has neither the id of a key nor a chain of certificates")
     identifier = str(material.public_key.hint)
     if identifier in trust["revoked"]:
-        raise Stranger(f"the key {identifier} is revoked")
+        raise Untrusted(f"the key {identifier} is revoked")
     if identifier not in trust["trusted"]:
-        raise Stranger(f"the key {identifier} is not trusted")
+        raise Untrusted(f"the key {identifier} is not trusted")
     return trust["trusted"][identifier], f"key {identifier}"
 
 
@@ -91,14 +91,14 @@ def _certified_key(chain: Sequence[x509.Certificate], bundle: Any, trust: Mappin
         raise Refused("its chain has no certificate")
     key = chain[0].public_key()
     if not trust["roots"]:
-        raise Stranger("it has a certificate, and no authority is trusted")
+        raise Untrusted("it has a certificate, and no authority is trusted")
     verify_certificate(chain, trust["roots"], _time_of(chain[0], bundle, trust))
     if key_id(key) in trust["revoked"]:
-        raise Stranger(f"the key {key_id(key)} is revoked")
+        raise Untrusted(f"the key {key_id(key)} is revoked")
     names = names_of(chain[0])
     if not set(names) & set(trust["identities"]):
         shown = ", ".join(names) or "nobody"
-        raise Stranger(f"its certificate is for {shown}, whom the project does not trust")
+        raise Untrusted(f"its certificate is for {shown}, whom the project does not trust")
     return key, signer_of(chain, key)
 
 

@@ -16,7 +16,7 @@ from sigstore._internal.rekor import RekorClientError
 from sigstore.oidc import ExpiredIdentity, IdentityToken
 from sigstore.sign import Signer, SigningContext
 
-from .keys import Refused, Stranger, identities
+from .keys import Refused, Untrusted, identities
 
 # What model-signing leaves out by default, too.
 _IGNORED = (".git", ".gitignore", ".gitattributes", ".github")
@@ -46,7 +46,7 @@ def sign_keyless(request: Mapping[str, Any]) -> dict[str, Any]:
 def verified_keyless(text: str, trust: Mapping[str, Any]) -> tuple[str, str, str]:
     """The payload type, the payload and the signer of a bundle with a certificate of Fulcio. Raises Refused."""
     if not trust["sigstore"]:
-        raise Stranger("it is signed without a key, and no Sigstore is trusted")
+        raise Untrusted("it is signed without a key, and no Sigstore is trusted")
     kind, payload, identity = identities.verified_by(text, trust["sigstore"], trust)
     return kind, payload, str(identity)
 

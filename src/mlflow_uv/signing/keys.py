@@ -15,8 +15,8 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy,
 # The server's module about signers without a key, which is beside the modules here when this program runs: both have
 # one rule. No other module of the server is loaded.
 identities: Any = importlib.import_module(".identities", __package__)
-Refused, Stranger, UNPARSABLE, names_of = (
-    identities.Refused, identities.Stranger, identities.UNPARSABLE, identities.names_of,
+Refused, Untrusted, UNPARSABLE, names_of = (
+    identities.Refused, identities.Untrusted, identities.UNPARSABLE, identities.names_of,
 )  # fmt: skip
 
 # The hash of a signature by the size of the curve, as Sigstore's and OpenSSF's formats define it.
@@ -104,7 +104,7 @@ def verify_certificate(chain: Sequence[x509.Certificate], roots: Sequence[x509.C
     try:
         verifier.verify(leaf, others)
     except VerificationError:
-        raise Stranger("its certificate leads to no authority that is trusted") from None
+        raise Untrusted("its certificate leads to no authority that is trusted") from None
     _require_supported(leaf.public_key())
 
 
@@ -112,9 +112,9 @@ def require_signing_certificate(leaf: x509.Certificate, now: datetime) -> None:
     """Raise Refused for a certificate that is not valid now, or not one for signatures."""
     if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
         when = f"{leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%Y-%m-%d}"
-        raise Stranger(f"its certificate is valid from {when}")
+        raise Untrusted(f"its certificate is valid from {when}")
     if not _may_sign(leaf):
-        raise Stranger("its certificate is not one for signatures (key usage digitalSignature)")
+        raise Untrusted("its certificate is not one for signatures (key usage digitalSignature)")
 
 
 def _require_authority(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:

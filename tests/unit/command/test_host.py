@@ -41,7 +41,7 @@ def test_our_own_lock_is_beside_our_manifest() -> None:
 
 
 OURS = {"full_name": "team/wine", "id": 1}
-THEIRS = {"full_name": "stranger/wine", "id": 2}
+THEIRS = {"full_name": "other/wine", "id": 2}
 
 
 def pull(head: Any) -> dict[str, Any]:

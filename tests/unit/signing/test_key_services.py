@@ -95,8 +95,8 @@ def test_a_device_signs_by_pkcs11(signers: Signers, model: Path, tmp_path: Path,
 
     trusted = TrustedKeys(keys=(public,), authorities=(), identities=(), revoked=())
     found = signers.program.verify((*signed.bundles, signed.model_signature), trusted)
-    (stranger,) = signers.program.verify(signed.bundles, signers.trusting("first"))
-    assert (["", ""], True) == ([one.problem for one in found], stranger.stranger)
+    (untrusted,) = signers.program.verify(signed.bundles, signers.trusting("first"))
+    assert (["", ""], True) == ([one.problem for one in found], untrusted.untrusted)
     assert "the key `hsm:7?label=release` signs nothing" in str(wrong.value)
     assert "what it returned is not a signature of the key " in str(other.value.why)
     assert PIN not in f"{key(PIN)!r}{wrong.value}{other.value}"

@@ -133,7 +133,7 @@ def test_another_identity_is_refused(service: Sigstore, token: str, why: str) ->
 
     (found,) = service.verify(service.trust, bundle)
 
-    assert (True, True, "") == (why in found.problem, found.stranger, found.payload), found.problem
+    assert (True, True, "") == (why in found.problem, found.untrusted, found.payload), found.problem
 
 
 def test_the_name_of_a_workflow_is_trusted_in_its_own_repository_and_ref_alone(service: Sigstore) -> None:
@@ -196,7 +196,7 @@ def test_a_log_entry_from_after_the_certificate_is_refused(service: Sigstore, tm
     (strange,) = service.verify(replace(service.trust, sigstore=root), before)
 
     assert ["", True] == [found[0].problem, "is not one of the trusted Sigstore at that time" in found[1].problem]
-    assert strange.stranger
+    assert strange.untrusted
 
 
 @pytest.mark.extended

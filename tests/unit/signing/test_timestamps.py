@@ -68,7 +68,7 @@ def timed(signers: Signers, model: Path, folder: Path, *, name: str = "clock", c
 
 def test_an_expired_certificate_counts_with_the_time_at_which_it_signed(signers: Signers, tmp_path: Path) -> None:
     """
-    Not without the timestamp, with that of another signature or of a stranger, or from after the certificate.
+    Not without the timestamp, with that of another signature or authority, or from after the certificate.
     """
     bundle = timed(signers, tmp_path, tmp_path / "before")
     content = json.loads(bundle)

@@ -277,7 +277,7 @@ def test_without_targets_it_is_the_serving_image(ask, tools, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("python", "event", "minor"),
     [("3.12.4", "", "3.12"), (None, "", "3.10"), ("3.12.4", "pull_request", "3.10")],
-    ids=["the one that trains here", "none is here", "a pull request that may be a stranger's"],
+    ids=["the one that trains here", "none is here", "a pull request from a fork"],
 )
 def test_without_a_pin_it_is_the_python_that_trains_here(
     tools, tmp_path: Path, python: str | None, event: str, minor: str

@@ -81,7 +81,7 @@ def test_a_dry_run_prints_a_patch_and_writes_nothing(project: Path) -> None:
 
 def test_a_link_out_of_the_repository_is_not_written_through(project: Path, tmp_path: Path) -> None:
     """
-    The folder of the workflows may be a link that a stranger committed.
+    The folder of the workflows may be a link in an untrusted checkout.
     """
     (tmp_path / "elsewhere").mkdir()
     (project / ".github").symlink_to(tmp_path / "elsewhere")

@@ -1,4 +1,4 @@
-"""One comment on the right pull request, whatever the file of a stranger says."""
+"""One comment on the right pull request, whatever the untrusted file says."""
 
 import json
 import os
@@ -384,9 +384,7 @@ def test_two_suggestions_for_one_line_are_both_posted(workflow: Workflow) -> Non
         LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=1, lines=("-a", "-a")),) * 2),
     ],
 )
-def test_an_update_of_a_stranger_changes_lines_of_a_lock_and_nothing_else(
-    workflow: Workflow, update: LockUpdate
-) -> None:
+def test_an_untrusted_update_changes_lines_of_a_lock_and_nothing_else(workflow: Workflow, update: LockUpdate) -> None:
     """
     Another file, control characters, a line that would end the patch, and more than a reviewer reads are refused.
     """

@@ -237,7 +237,7 @@ def test_a_step_that_fails_puts_out_what_a_workflow_can_read(
 
 def test_the_summary_says_everything_that_annotations_cannot() -> None:
     """
-    Every finding with its place, cells that hold no markup of a stranger, timings and advice.
+    Every finding with its place, cells that hold no untrusted markup, timings and advice.
     """
     finding = Finding(rule="r", what="<b> | `x`", why="a\nb", fix="uv lock", path=Path("/w/uv.lock"), line=2)
     step = Report(

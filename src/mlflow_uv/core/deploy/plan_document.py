@@ -1,5 +1,5 @@
 """
-Writes the plan of a deployment as JSON and as the Markdown of a comment, and reads one that a stranger may write.
+Writes the plan of a deployment as JSON and as the Markdown of a comment, and reads one from an untrusted source.
 
 The job that posts a comment trusts no file of another job: what is read has a bounded size, and every text is escaped.
 """

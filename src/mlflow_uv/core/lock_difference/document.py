@@ -1,5 +1,5 @@
 """
-Writes a comparison of locks as JSON, and reads one that a stranger may have written.
+Writes a comparison of locks as JSON, and reads one from an untrusted source.
 
 The job of a pull request from a fork writes the file, and a job with permissions reads it: its author decides every
 byte. What is read has a bounded size and only texts that can be names, versions and addresses.
@@ -128,8 +128,8 @@ def _bounded(lock: LockComparison) -> LockComparison:
         for package in lock.packages
         if not any(_of_package(package))
     )
-    strange = len(lock.packages) - len(packages)
-    return replace(cut, packages=packages, left_out=cut.left_out + strange)
+    unreadable = len(lock.packages) - len(packages)
+    return replace(cut, packages=packages, left_out=cut.left_out + unreadable)
 
 
 def _with_packages(lock: LockComparison, most: int) -> LockComparison:

@@ -1,7 +1,7 @@
 """
 Reads the changes that `uv lock` would make to a lock, and writes them as a patch and as suggestions of GitHub.
 
-The changes are kept as hunks of a unified diff, so that what a stranger wrote becomes a patch of one lock and of
+The changes are kept as hunks of a unified diff, so that untrusted text becomes a patch of one lock and of
 nothing else.
 """
 

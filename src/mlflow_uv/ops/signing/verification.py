@@ -148,7 +148,7 @@ def model_problems(found: VerifiedBundle, version: SignedVersion) -> Iterator[Li
     That of a signer who is not trusted is unverified only: the last signer replaces it, and the attestations list the
     same files.
     """
-    if found.stranger:
+    if found.untrusted:
         reason = f"{MODEL_SIGNATURE} in the store is not of a signer who is trusted: {found.problem}"
         yield LinkCheck(link=LINK, state=LinkState.UNVERIFIED, reason=reason)
         return

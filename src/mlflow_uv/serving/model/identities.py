@@ -42,7 +42,7 @@ class Refused(Exception):
     """A key, a certificate or a signature that is not accepted, and why."""
 
 
-class Stranger(Refused):
+class Untrusted(Refused):
     """A signer who is not trusted, so that the signature is not verified."""
 
 
@@ -71,20 +71,20 @@ class Identity:
         return any(name.startswith(start) and name.endswith(end) for name in self.names)
 
     def require_trusted(self, trust: "Mapping[str, Any]") -> None:
-        """Raise Stranger for an issuer, a name, or a repository with its workflow and ref that is not trusted."""
+        """Raise Untrusted for an issuer, a name, or a repository with its workflow and ref that is not trusted."""
         if self.issuer not in trust["issuers"]:
-            raise Stranger(f"it is signed by {self}, and the issuer is not trusted")
+            raise Untrusted(f"it is signed by {self}, and the issuer is not trusted")
         # The name of a reusable workflow is in the certificates of every repository that calls it.
         named = not set(self.names).isdisjoint(trust["identities"])
         if named and (not self.repository or self._names_its_run()):
             return
         if self.repository not in {_address(repository) for repository in trust["repositories"]}:
             why = "whose repository is not in `repositories`" if named else "whom the project does not trust"
-            raise Stranger(f"it is signed by {self}, {why}")
+            raise Untrusted(f"it is signed by {self}, {why}")
         if not any(fnmatchcase(self.ref, pattern) for pattern in trust["refs"]):
-            raise Stranger(f"it is signed by {self} for the ref {self.ref or 'of nothing'}, which is not trusted")
+            raise Untrusted(f"it is signed by {self} for the ref {self.ref or 'of nothing'}, which is not trusted")
         if trust["workflows"] and not any(_is_workflow(name, one) for name in self.names for one in trust["workflows"]):
-            raise Stranger(f"it is signed by {self}, and the workflow is not trusted")
+            raise Untrusted(f"it is signed by {self}, and the workflow is not trusted")
 
 
 class _Anybody:
@@ -95,7 +95,7 @@ class _Anybody:
         self.identity: Identity | None = None
 
     def verify(self, cert: x509.Certificate) -> None:
-        """Raise Stranger for an identity that is not trusted."""
+        """Raise Untrusted for an identity that is not trusted."""
         self.identity = Identity(cert)
         if self.trust is not None:
             self.identity.require_trusted(self.trust)
@@ -116,7 +116,7 @@ def verified_by(text: str, sigstore: str, trust: "Mapping[str, Any] | None") -> 
     try:
         kind, payload = verifier.verify_dsse(Bundle.from_json(text), policy)
     except CertValidationError as error:
-        raise Stranger(f"its certificate is not one of the trusted Sigstore at that time: {shown(error)}") from None
+        raise Untrusted(f"its certificate is not one of the trusted Sigstore at that time: {shown(error)}") from None
     except MALFORMED as error:
         raise Refused(f"Sigstore's library refuses it: {shown(error)}") from None
     assert policy.identity is not None  # noqa: S101  # the verifier asked it

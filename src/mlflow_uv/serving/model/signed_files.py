@@ -67,10 +67,10 @@ def require_signed(folder: Path, trust: SignedModelTrust) -> SignedModel:
         lines = Path(trust.attestations).read_bytes().splitlines()
     except OSError as error:
         raise NotSigned(f"ATTESTATIONS={trust.attestations!r} cannot be read: {error.strerror or error}.") from error
-    strangers: list[str] = []
-    chains = [chain for line in lines if line.strip() for chain in _signed_chains(line, verified, strangers)]
+    untrusted: list[str] = []
+    chains = [chain for line in lines if line.strip() for chain in _signed_chains(line, verified, untrusted)]
     if not chains:
-        why = f": {strangers[-1]}" if strangers else ""
+        why = f": {untrusted[-1]}" if untrusted else ""
         raise NotSigned(f"Nobody whom VERIFY names signed a model in ATTESTATIONS={trust.attestations!r}{why}.")
     files = dict(_digests(folder))
     problem = ""
@@ -117,7 +117,7 @@ def _signed_by_key(line: bytes, keys: "tuple[EllipticKey | EdwardsKey, ...]") ->
 
 
 def _signed_chains(
-    line: bytes, verified: "Callable[[bytes], tuple[str, str, bytes]]", strangers: "list[str]"
+    line: bytes, verified: "Callable[[bytes], tuple[str, str, bytes]]", untrusted: "list[str]"
 ) -> "Iterator[tuple[str, str, str, dict[str, str]]]":
     """The signer, name, version and files in a bundle with a statement about a chain, or why it does not count."""
     try:
@@ -129,7 +129,7 @@ def _signed_chains(
         version, files = predicate["record"]["version"], predicate["files"]
         read = str(version["name"]), str(version["version"]), {str(path): str(files[path]) for path in files}
     except Untrusted as error:
-        strangers.extend(filter(None, [str(error)]))
+        untrusted.extend(filter(None, [str(error)]))
         return
     except (ValueError, KeyError, TypeError, RecursionError):  # of another program, or changed
         return

@@ -120,14 +120,14 @@ class VerifiedBundle:
     The statement of a bundle, its signer, and why it is not trusted; empty for one that is.
 
     `statement` is the SHA-256 of its statement, also where nobody is known to have signed it; empty if it has none.
-    `stranger` says that nobody verified the signature, because the signer is not trusted.
+    `untrusted` says that nobody verified the signature, because the signer is not trusted.
     """
 
     payload: str
     signer: str
     problem: str
     statement: str = ""
-    stranger: bool = False
+    untrusted: bool = False
 
 
 class RefusedRequest(Exception):
@@ -272,7 +272,7 @@ class SigningProgram:
                 signer=str(one["signer"]),
                 problem=str(one["problem"]),
                 statement=str(one["statement"]),
-                stranger=one["stranger"] is True,
+                untrusted=one["untrusted"] is True,
             )
             for one in answer["results"]
         )

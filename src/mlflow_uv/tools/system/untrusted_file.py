@@ -1,4 +1,4 @@
-"""Reads a file that a stranger may have made: no link, no device, and no more bytes than allowed."""
+"""Reads a file from an untrusted source: no link, no device, and no more bytes than allowed."""
 
 import os
 import stat

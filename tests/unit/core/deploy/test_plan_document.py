@@ -57,7 +57,7 @@ def test_a_plan_is_read_as_it_was_written() -> None:
 )
 def test_another_document_is_refused(change: dict[str, object], why: str) -> None:
     """
-    A stranger may have written it.
+    It may come from an untrusted source.
     """
     raw = {**json.loads(plan_document(PLAN)), **change}
 

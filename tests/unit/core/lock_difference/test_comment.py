@@ -105,7 +105,7 @@ HOSTILE = (
 )
 
 
-def test_a_text_of_a_stranger_stays_a_text() -> None:
+def test_untrusted_text_stays_text() -> None:
     """
     No mention, image, element, marker, reading order or heading comes from a path, a note or a source.
     """

@@ -1,4 +1,4 @@
-"""A comparison as JSON, written here and read from strangers."""
+"""A comparison as JSON, written here and read from untrusted sources."""
 
 import json
 from dataclasses import replace

@@ -85,7 +85,7 @@ def test_the_model_of_a_row_is_not_blind(attack: str) -> None:
 @given(tables())
 def test_a_table_in_a_summary_keeps_its_shape(table: Table) -> None:
     """
-    As a Markdown parser sees it: one table, as many rows and cells as there are, and no tag of a stranger.
+    As a Markdown parser sees it: one table, as many rows and cells as there are, and no untrusted tag.
     """
     report = Report(outputs=None, summary="s", tables=(table,))
 
@@ -136,7 +136,7 @@ def test_findings_and_timings_keep_their_shape_too(what: str, why: str, fix: str
 
 
 @given(CELL, CELL)
-def test_a_summary_holds_no_tag_of_a_stranger(words: str, advice: str) -> None:
+def test_a_summary_holds_no_untrusted_tag(words: str, advice: str) -> None:
     """
     Outside of tables too: what is not ours is read as text.
     """

@@ -233,7 +233,7 @@ def test_a_name_that_went_to_the_next_version_breaks_nothing() -> None:
 @pytest.mark.parametrize(
     "labels", [(), ({},), (NEXT, {}), ({"mlflow-uv.model-sha256": "m" * 64},)], ids=["none", "foreign", "half", "own"]
 )
-def test_a_name_that_went_to_a_stranger_breaks_the_link(labels: tuple[dict[str, str], ...]) -> None:
+def test_a_name_that_went_to_another_image_breaks_the_link(labels: tuple[dict[str, str], ...]) -> None:
     """
     What was not built by us of another version took the name from outside.
     """

@@ -90,13 +90,13 @@ def test_a_downloaded_model_is_verified_without_a_store(signers: Signers, model:
     tools = tools_of(signers)
 
     valid = checked_model(model, attestations, trusting(signers, "first"), tools)
-    stranger = checked_model(model, attestations, trusting(signers, "second"), tools)
+    untrusted = checked_model(model, attestations, trusting(signers, "second"), tools)
     (model / "hook.py").write_text("import os")
     changed = checked_model(model, attestations, trusting(signers, "first"), tools)
 
     assert [LinkState.HOLDS, LinkState.HOLDS] == [check.state for check in valid.checks]
-    assert ["signature"] == [check.link for check in stranger.checks if check.state is LinkState.BROKEN]
-    assert "is not trusted" in stranger.checks[0].reason
+    assert ["signature"] == [check.link for check in untrusted.checks if check.state is LinkState.BROKEN]
+    assert "is not trusted" in untrusted.checks[0].reason
     assert ("model", "`model` is not what was signed: hook.py") == (changed.checks[1].link, changed.checks[1].reason)
 
 

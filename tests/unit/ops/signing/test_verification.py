@@ -56,14 +56,14 @@ def provenance(version: SignedVersion) -> VerifiedBundle:
     return bundle_of(statements(version.record, digests_in(version.model), ())[1])
 
 
-def bundle_of(payload: str, *, signer: str = "key 1", problem: str = "", stranger: bool = False) -> VerifiedBundle:
+def bundle_of(payload: str, *, signer: str = "key 1", problem: str = "", untrusted: bool = False) -> VerifiedBundle:
     """A bundle with a statement, which has a payload only if it is trusted."""
     return VerifiedBundle(
         payload="" if problem else payload,
         signer=signer,
         problem=problem,
         statement=sha256(payload.encode()),
-        stranger=stranger,
+        untrusted=untrusted,
     )
 
 
@@ -81,17 +81,17 @@ def test_one_valid_attestation_among_others_is_enough(version: SignedVersion) ->
     )
 
 
-def test_an_attestation_that_is_missing_or_of_a_stranger_is_named(version: SignedVersion) -> None:
+def test_an_attestation_that_is_missing_or_untrusted_is_named(version: SignedVersion) -> None:
     """
     With the place that has none, and the reason why each one there does not count.
     """
-    stranger = signed(version, problem="the key 2 is not trusted")
+    untrusted = signed(version, problem="the key 2 is not trusted")
     assert version.record is not None
     other = VerifiedBundle(payload=statements(version.record, (), ())[1], signer="key 1", problem="")
 
     assert "the store has no attestation of wine version 7" == place_problem("the store", (), version)
     assert "the store has no attestation of wine version 7 that is trusted: the key 2 is not trusted" == (
-        place_problem("the store", (stranger, stranger), version)
+        place_problem("the store", (untrusted, untrusted), version)
     )
     assert "the store has attestations, and none about the chain of wine version 7" == (
         place_problem("the store", (other,), version)
@@ -115,7 +115,7 @@ def test_a_record_that_was_rewritten_names_the_links(version: SignedVersion) -> 
     A record, its tags and its model that fit each other are not what was signed.
     """
     attestation = signed(version)
-    (version.model / "MLmodel").write_text("weights of a stranger")
+    (version.model / "MLmodel").write_text("weights of another model")
     assert version.record is not None
     forged = replace(
         version.record,
@@ -172,11 +172,11 @@ def test_the_signer_is_the_one_whose_signature_was_verified(version: SignedVersi
     payload = signed(version).payload
     older = replace(version.record, version=VersionLink(name="wine", version="6", model_id="m-1"))
     other = replace(signed(replace(version, record=older)), signer="key 3")
-    stranger = bundle_of(payload, signer="key 2", problem="the key 2 is not trusted", stranger=True)
+    untrusted = bundle_of(payload, signer="key 2", problem="the key 2 is not trusted", untrusted=True)
     link = SignatureLink(signer="ceo@bank.example (key 9)", statement=sha256(payload.encode()))
     forged = replace(version, record=replace(version.record, signature=link))
 
-    found = valid_signers((bundle_of(payload), other, bundle_of(payload, signer="key 4"), stranger), forged)
+    found = valid_signers((bundle_of(payload), other, bundle_of(payload, signer="key 4"), untrusted), forged)
 
     assert ("key 1", "key 4") == found
 
@@ -195,7 +195,7 @@ def resources(version: SignedVersion, **parts: object) -> str:
     [
         ({}, None, ""),
         ({"problem": "it is not a Sigstore bundle"}, LinkState.BROKEN, "it is not a Sigstore bundle"),
-        ({"problem": "the key 2 is not trusted", "stranger": True}, LinkState.UNVERIFIED, "the key 2 is not trusted"),
+        ({"problem": "the key 2 is not trusted", "untrusted": True}, LinkState.UNVERIFIED, "the key 2 is not trusted"),
         ({"payload": "chain"}, LinkState.BROKEN, "it is not about the files of a model"),
         ({"payload": "others"}, LinkState.BROKEN, "it is of other files: MLmodel"),
     ],

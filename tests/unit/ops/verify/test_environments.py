@@ -140,7 +140,7 @@ def test_a_program_of_the_current_folder_is_not_started(
     fakes: Fakes, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """
-    An empty or relative entry of PATH leads into a checkout that may be a stranger's.
+    An empty or relative entry of PATH leads into a checkout that is not trusted.
     """
     fakes.program("pyenv")
     fakes.path = path

@@ -39,7 +39,7 @@ for given, trust in json.load(sys.stdin):
     try:
         identity.require_trusted(trust)
         answers.append("")
-    except module.Stranger as error:
+    except module.Untrusted as error:
         answers.append(str(error))
 print(json.dumps(answers))
 """
@@ -53,7 +53,7 @@ def test_a_workflow_is_trusted_for_its_issuer_repository_ref_and_file(shared: Sh
     """
     And a person by name, without a repository; each exchange is named.
     """
-    stranger = (NAME, ISSUER, "https://github.com/evil/wine", "refs/heads/main")
+    untrusted = (NAME, ISSUER, "https://github.com/evil/wine", "refs/heads/main")
     named = {**TRUST, "repositories": [], "refs": [], "identities": [NAME]}
     cases = [
         (MAIN, TRUST, ""),
@@ -63,8 +63,8 @@ def test_a_workflow_is_trusted_for_its_issuer_repository_ref_and_file(shared: Sh
         (MAIN, {**TRUST, "issuers": ["https://other.example"]}, "the issuer is not trusted"),
         (MAIN, {**TRUST, "refs": ["refs/tags/*"]}, "for the ref refs/heads/main, which is not trusted"),
         (MAIN, {**TRUST, "workflows": ["org/wine/.github/workflows/other.yml"]}, "the workflow is not trusted"),
-        (stranger, TRUST, "whom the project does not trust"),
-        (stranger, named, "whose repository is not in `repositories`"),
+        (untrusted, TRUST, "whom the project does not trust"),
+        (untrusted, named, "whose repository is not in `repositories`"),
     ]
 
     done = subprocess.run(

@@ -92,14 +92,14 @@ def test_another_signer_another_version_and_changed_attestations_are_refused(sig
     """
     Each with what is wrong, and nothing that cannot be read counts as valid.
     """
-    stranger = trusting(signers, model, by="second")
+    untrusted = trusting(signers, model, by="second")
     trust = trusting(signers, model)
     lines = Path(trust.attestations).read_text().splitlines()
     bundle = json.loads(lines[2])
     bundle["dsseEnvelope"]["payload"] = json.loads(lines[3])["dsseEnvelope"]["payload"]
     forged = model.parent / "forged.jsonl"
     forged.write_text(json.dumps(bundle))
-    Path(stranger.attestations).write_text("\n".join(lines))
+    Path(untrusted.attestations).write_text("\n".join(lines))
     cases = {
         "Nobody whom VERIFY names signed": replace(trust, keys=signers.text("second.pub")),
         "wine version 7, and not any name version 8, as MODEL_NAME": replace(trust, version="8"),

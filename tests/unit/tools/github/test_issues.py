@@ -29,7 +29,7 @@ def test_an_issue_is_opened_found_changed_and_closed(github: FakeGithub) -> None
 
 def test_only_an_issue_of_ours_is_found(github: FakeGithub) -> None:
     """
-    Not one of a stranger who wrote the marker, and no pull request, which GitHub lists among the issues.
+    Not one of another author who wrote the marker, and no pull request, which GitHub lists among the issues.
     """
     github.issue(MARKER, author="mallory", kind="User")
     github.issue(MARKER)["pull_request"] = {}

@@ -46,7 +46,7 @@ def test_comments_of_others_are_never_ours(github: FakeGithub) -> None:
     """
     The token of a job may edit every comment, and anybody can write the marker: only those of a bot count.
     """
-    github.comment(3, f"{MARKER}\nof a stranger", author="mallory", kind="User")
+    github.comment(3, f"{MARKER}\nof another author", author="mallory", kind="User")
     github.comment(3, f"quoted:\n{MARKER}")
     ours = github.comment(3, f"{MARKER}\r\nours")
 

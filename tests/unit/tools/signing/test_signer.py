@@ -22,7 +22,7 @@ ANSWERED = {
     "signer": "",
     "problem": "it is not a Sigstore bundle",
     "statement": "5" * 64,
-    "stranger": True,
+    "untrusted": True,
 }
 
 
@@ -87,5 +87,5 @@ def test_bundles_are_verified_without_a_key() -> None:
 
     (found,) = program(runner).verify(("{",), NOBODY)
 
-    assert ("it is not a Sigstore bundle", "5" * 64, True) == (found.problem, found.statement, found.stranger)
+    assert ("it is not a Sigstore bundle", "5" * 64, True) == (found.problem, found.statement, found.untrusted)
     assert SECRET not in str(runner.commands[0].stdin)

@@ -1,4 +1,4 @@
-"""Reading files that a stranger may have made."""
+"""Reading files from an untrusted source."""
 
 import os
 from pathlib import Path
