@@ -264,7 +264,9 @@ def pull(bench: Bench, side: str) -> None:
                 while not responds_correctly(SERVER_PORT, bench.models[case].case):
                     if time.monotonic() > until:
                         logs = (*podman, "logs", "--tail", "20", container)
-                        log = subprocess.run(logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+                        log = subprocess.run(
+                            logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+                        )
                         raise Failed(f"no right answer within {ANSWERED_S:.0f} s: {log.stdout}")
                     time.sleep(0.02)
                 bench.add("pulls", what, side, [time.perf_counter() - started, pulled])

@@ -184,7 +184,7 @@ RESPONSES: tuple[Any, ...] = (
     ),
     VERSION,
     registry.FoundVersions(versions=(VERSION,)),
-    registry.RegisteredName(exists=True, aliases={"champion": "1"}),
+    registry.RegisteredName(exists=True, aliases={"champion": "1"}, created=1_700_000_000_123),
     registry.NameRights(exists=True),
     MOVE,
     registry.RollbackTarget(before="2", after="1", already=False, why=""),

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,12 @@ class RayCluster:
 
     dashboard: int
     serve: int
+    python: Path
+    variables: Mapping[str, str]
+
+    def run(self, program: str) -> None:
+        """Run a program in the environment of the cluster."""
+        subprocess.run((self.python, "-c", program), env=self.variables, check=True, capture_output=True)
 
     @property
     def address(self) -> str:
@@ -50,7 +56,6 @@ def install(folder: Path) -> None:
 def ray_cluster(shared: SharedFolder) -> Iterator[RayCluster]:
     """A cluster of one node; all its processes end with the block."""
     programs = shared.make_once("ray", install) / "bin"
-    cluster = RayCluster(dashboard=free_port(), serve=free_port())
     # The paths of Ray's sockets have at most 107 characters.
     scratch = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     port = free_port()
@@ -62,6 +67,7 @@ def ray_cluster(shared: SharedFolder) -> Iterator[RayCluster]:
         "RAY_worker_niceness": "0",
         "RAY_ADDRESS": f"127.0.0.1:{port}",
     }
+    cluster = RayCluster(dashboard=free_port(), serve=free_port(), python=programs / "python", variables=variables)
     (scratch / "home").mkdir()
     argv = (
         *(programs / "ray", "start", "--head", "--block", "--port", port, "--node-ip-address", "127.0.0.1"),

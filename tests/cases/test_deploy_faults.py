@@ -2,8 +2,10 @@
 
 import json
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,10 @@ import pytest
 from tests.waiting import happens
 
 from .deployments import Clients, Deployment, Versions, new_name, released_versions
+from .images import remove_image
 from .sample_project import SampleProject, error
 
-FINDINGS, NOT_SERVING, BUSY = 1, 15, 21
+FINDINGS, BAD_INPUT, TOOL_FAILED, NOT_SERVING, BUSY = 1, 2, 6, 15, 21
 NAMES = ("first", "second", "wrong", "ends", "silent")
 ENOUGH = 2000
 
@@ -148,6 +151,27 @@ def test_after_a_killed_run_and_a_killed_return_the_next_run_ends_well(
 
 
 @pytest.mark.extended
+def test_a_port_that_somebody_else_has_and_an_engine_that_does_not_answer_change_nothing(versions: Versions) -> None:
+    """
+    A first deployment leaves no container then.
+    """
+    versions.sample.restore()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        made = Deployment(consumer=versions.sample.consumer, name=new_name(), port=taken.getsockname()[1])
+        made.declare()
+        refused = made.run(versions.numbers["first"])
+        left = made.containers()
+    gone = replace(made, variables={"DOCKER_HOST": f"tcp://127.0.0.1:{made.port}"}).run(versions.numbers["first"])
+
+    assert (TOOL_FAILED, []) == (refused.code, left), refused.stderr
+    assert f"{made.port}" in error(refused)[3] + error(refused)[2]
+    assert gone.code not in (0, FINDINGS), gone.stderr
+    assert [] == made.containers()
+
+
+@pytest.mark.extended
 def test_two_runs_do_not_change_a_deployment_at_once(deployment: Deployment, versions: Versions) -> None:
     """
     The second is refused while the first works, and changes nothing.
@@ -163,6 +187,36 @@ def test_two_runs_do_not_change_a_deployment_at_once(deployment: Deployment, ver
     assert "changes the deployment" in error(second)[2]
     assert '"state":"deployed"' in sample.store.tags(versions.numbers["second"])[f"deployment.{deployment.name}"]
     assert '"state":"replaced"' in sample.store.tags(versions.numbers["first"])[f"deployment.{deployment.name}"]
+
+
+@pytest.mark.extended
+def test_another_tracking_server_neither_replaces_nor_removes_a_deployment(
+    deployment: Deployment, versions: Versions, tmp_path: Path
+) -> None:
+    """
+    It has a model of the same name, with the same version number; if it is asked to, it takes the deployment over.
+    """
+    sample, tag = versions.sample, f"mlflow-uv-test-{deployment.name}:1"
+    (tmp_path / "cache").symlink_to(sample.consumer.home / "cache")
+    other = replace(deployment, variables={"MLFLOW_UV_HOME": str(tmp_path)})
+    containers = deployment.containers()
+    try:
+        released = sample.consumer.run("release", "--engine", "docker", "--image", tag, variables=other.variables)
+        assert (0, "1") == (released.code, released.outputs["version"]), released.stderr
+        refused = [other.run("1", *flags) for flags in (("--dry-run",), (), ("--remove", "deployment"))]
+        left = (deployment.containers(), deployment.ask(4.0))
+        taken = other.run("1", "--take-over")
+        back = deployment.run(versions.numbers["second"])
+        removed = other.run("1", "--remove", "deployment")
+    finally:
+        other.run("1", "--remove", "deployment", "--take-over")
+        remove_image(tag)
+
+    assert [BAD_INPUT] * 3 == [result.code for result in refused], [result.stderr for result in refused]
+    assert all("wine of another registry" in result.stderr for result in refused)
+    assert (containers, 8.0) == left
+    assert (0, True) == (taken.code, taken.outputs["deployment-changed"]), taken.stderr
+    assert (BAD_INPUT, 0) == (back.code, removed.code), back.stderr + removed.stderr
 
 
 @pytest.mark.extended

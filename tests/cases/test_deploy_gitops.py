@@ -3,10 +3,11 @@
 import http.client
 import json
 import secrets
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from tests.git_server import git_server
 from tests.github_api import REPOSITORY, TOKEN, fake_github
 from tests.registries import registry
 from tests.stand_ins.web import listening
+from tests.waiting import happens
 
 from .consumer import CommandResult
 from .deployments import program
 from .images import remove_image
 from .sample_project import SampleProject
 
-FINDINGS = 1
+FINDINGS, NOT_SERVING, BUSY = 1, 15, 21
 FILE = "apps/prod/kustomization.yaml"
 KUSTOMIZATION = "# the team's\nresources: [service.yaml]\nimages:\n- name: wine  # released\n  newTag: none\n"
 
@@ -179,6 +181,62 @@ def test_a_version_is_deployed_by_a_commit_and_a_wrong_one_taken_back(team: Team
     assert (DEPLOYED, RETURNED) == (team.state("first"), team.state("wrong"))
     shown = "".join(f"{run.stdout}{run.stderr}" for run in (dry, first, again, wrong))
     assert TOKEN not in shown
+
+
+@contextmanager
+def not_yet(team: Team, name: str) -> Iterator[None]:
+    """Let the endpoint not have a version while the block runs, as before a cluster has applied the commit."""
+    place = [*team.numbers].index(name)
+    digest = [*team.repository.ports][place]
+    port = team.repository.ports[digest]
+    team.repository.ports[digest] = 1
+    try:
+        yield
+    finally:
+        team.repository.ports[digest] = port
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_ends_after_its_push_is_undone_or_finished_by_the_next(team: Team, by: signal.Signals) -> None:
+    """
+    A cancelled one takes its values back; meanwhile a second run is refused.
+    """
+    team.repository.write(KUSTOMIZATION)
+    assert 0 == team.deploy("first").code
+    before, uri = team.repository.file(), f"models:/wine/{team.numbers['second']}"
+
+    with not_yet(team, "second"):
+        process = team.sample.start("deploy", uri, "--target", "prod", variables=team.variables)
+        assert happens(lambda: process.poll() is not None or team.repository.file() != before)
+        other = team.deploy("first")
+        process.send_signal(by)
+        ended = team.sample.ended(process)
+    during = team.repository.file()
+    following = team.deploy("second")
+
+    assert {signal.SIGTERM: 143, signal.SIGKILL: -9}[by] == ended.code, ended.stderr
+    assert (BUSY, by == signal.SIGKILL) == (other.code, during != before), other.stderr
+    assert (0, DEPLOYED) == (following.code, team.state("second")), following.stderr
+
+
+def test_an_endpoint_that_never_gets_the_version_and_a_wrong_token_change_nothing(team: Team) -> None:
+    """
+    The first is taken back after the deadline, the second is refused by the server; the message has no token.
+    """
+    team.repository.write(KUSTOMIZATION)
+    assert 0 == team.deploy("first").code
+    before = team.repository.file()
+
+    with not_yet(team, "second"):
+        late = team.deploy("second", "--deadline", "3")
+    returned = team.repository.file()
+    stranger = replace(team, variables={**team.variables, "GITHUB_TOKEN": "not-the-token-of-this-job"})
+    refused = stranger.deploy("second")
+
+    assert (NOT_SERVING, RETURNED) == (late.code, team.state("second")), late.stderr
+    assert refused.code not in (0, FINDINGS)
+    assert "not-the-token" not in refused.stdout + refused.stderr
+    assert before == returned == team.repository.file()
 
 
 def test_audit_finds_a_version_that_somebody_wrote_by_hand(team: Team) -> None:

@@ -9,9 +9,14 @@ import pytest
 from .deployments import PROXY_IMAGE, Clients, Deployment, Versions, new_name, released_versions
 from .podman_storage import podman_storage_in
 from .sample_project import SampleProject
+from .test_deploy_faults import (  # noqa: F401  # the same tests, with the fixtures of this module
+    test_a_run_that_ends_in_the_middle_is_undone_or_finished_by_the_next,
+    test_an_audit_finds_what_somebody_else_did_to_a_deployment,
+    test_two_runs_do_not_change_a_deployment_at_once,
+)
 
-FINDINGS = 1
-NAMES = ("first", "second", "wrong")
+FINDINGS, NOT_SERVING = 1, 15
+NAMES = ("first", "second", "wrong", "silent")
 
 pytestmark = [pytest.mark.engine, pytest.mark.extended]
 
@@ -55,14 +60,15 @@ def deployment(versions: Versions, podman: dict[str, str]) -> Iterator[Deploymen
 
 def test_no_request_fails_while_versions_are_replaced(deployment: Deployment, versions: Versions) -> None:
     """
-    A version that is wrong where it is deployed gets no request, and the one before runs on.
+    A version that is wrong, or silent, where it is deployed gets no request, and the one before runs on.
     """
     with Clients(deployment, 4) as clients:
         second = deployment.run(versions.numbers["second"])
         wrong = deployment.run(versions.numbers["wrong"])
+        silent = deployment.run(versions.numbers["silent"], "--deadline", "15")
     again = deployment.run(versions.numbers["second"], "--dry-run")
 
-    assert (0, FINDINGS, 0) == (second.code, wrong.code, again.code), second.stderr + wrong.stderr
+    assert (0, FINDINGS, NOT_SERVING, 0) == (second.code, wrong.code, silent.code, again.code), silent.stderr
     assert ([], False) == (clients.failures, again.outputs["deployment-changed"])
     assert clients.answered
     assert 2 == len(deployment.containers())

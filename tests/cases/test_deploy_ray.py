@@ -109,6 +109,46 @@ def test_a_run_that_is_killed_on_ray_is_finished_by_the_next(
     assert 8.0 == deployment.ask(4.0)
 
 
+STUCK = """
+from ray import serve
+
+class Router:
+    pass
+
+deployment = serve.deployment(Router).options(
+    name="Router", user_config={{"shares": {{"{name}_blue": 100}}}}, ray_actor_options={{"resources": {{"nothing": 1}}}}
+)
+serve.run_many(
+    [serve.RunTarget(target=deployment.bind(), name="{name}", route_prefix="/{name}")],
+    wait_for_applications_running=False,
+)
+"""
+
+
+def test_an_endpoint_that_never_started_does_not_block_the_next_run(
+    deployment: Deployment, versions: Versions, cluster: RayCluster
+) -> None:
+    """
+    Its replica waits for what no node has; the plan says so, and the run makes it again.
+    """
+
+    def leading() -> tuple[str, set[str]]:
+        application = cluster.applications()[deployment.name]
+        replicas = application["deployments"]["Router"]["replicas"]
+        return application["status"], {replica["state"] for replica in replicas}
+
+    cluster.run(STUCK.format(name=deployment.name))
+    assert happens(lambda: leading() == ("DEPLOYING", {"STARTING"})), leading()
+
+    planned = deployment.run(versions.numbers["first"], "--dry-run")
+    following = deployment.run(versions.numbers["first"])
+
+    assert (0, True) == (planned.code, planned.outputs["deployment-changed"]), planned.stderr
+    assert "its endpoint is deploying" in planned.stderr
+    assert 0 == following.code, following.stderr
+    assert 6.0 == deployment.ask(3.0)
+
+
 def test_a_replica_that_ends_is_replaced_with_the_same_version(deployment: Deployment, cluster: RayCluster) -> None:
     """
     The environment is there already, and the server ends with its replica.

@@ -27,8 +27,11 @@ from tests.unit.ops.deploy.worlds import PROXY_IMAGE, digest_of, multiplying
 
 from .api_server import ApiServer, Refused
 
-TARGETS: Mapping[str, Any] = {"kubernetes": KubernetesService, "kserve": KServeService, "seldon": SeldonService}
+TARGETS: Mapping[str, Any] = {
+    "kubernetes": KubernetesService, "kserve": KServeService, "seldon": SeldonService, "seldon2": Seldon2Service,
+}  # fmt: skip
 MODELS = "mlops.seldon.io/v1alpha1"
+FILES = "s3://bucket/"  # and the version, where a platform runs files
 CHANGED_MEANWHILE = 409
 SLOT, NAME = "mlflow-uv.deployment-part", "mlflow-uv.deployment"
 
@@ -73,10 +76,11 @@ class ScriptedControllers:
                 self._model(kind, found)
 
     def _model(self, kind: str, found: dict[str, Any]) -> None:
-        """Seldon Core 2 finds every Model and Experiment ready, in the generation that it sees."""
+        """Seldon Core 2 finds a Model or an Experiment ready, in the generation that it sees."""
         name, generation = found["metadata"]["name"], found["metadata"]["generation"]
         if (found.get("status") or {}).get("observedGeneration") != generation:
-            status = {"observedGeneration": generation, "conditions": [{"type": "Ready", "status": "True"}]}
+            ready = "False" if self.faults.get(found["spec"].get("storageUri")) == "silent" else "True"
+            status = {"observedGeneration": generation, "conditions": [{"type": "Ready", "status": ready}]}
             self.server.ask("PATCH", self._place(MODELS, kind, f"{name}/status"), {"status": status})
 
     def _place(self, version: str, kind: str, name: str = "") -> str:
@@ -143,7 +147,7 @@ class KubectlWithoutPods(Kubectl):
         del port
         kind, _, name = place.partition("/")
         if name == "seldon-mesh":
-            with v2_server(lambda _: 2.0) as number:
+            with v2_server(self._factor) as number:
                 yield number
             return
         image = self._controllers.kserve.revisions_of.get(name.removesuffix("-deployment"))
@@ -156,6 +160,15 @@ class KubectlWithoutPods(Kubectl):
         with multiplying(3 if self._controllers.faults.get(image) == "wrong" else 2) as number:
             yield number
 
+    def _factor(self, name: str) -> float:
+        """With what the Model multiplies to which the mesh leads a request with this header."""
+        if name.endswith(".experiment"):
+            (experiment,) = self.find(f"experiments.{MODELS.partition('/')[0]}", NAME)
+            name = max(experiment["spec"]["candidates"], key=lambda candidate: candidate["weight"])["name"]
+        found = self.find(f"models.{MODELS.partition('/')[0]}", NAME)
+        (files,) = [model["spec"]["storageUri"] for model in found if model["metadata"]["name"] == name]
+        return 3.0 if self._controllers.faults.get(files) == "wrong" else 2.0
+
 
 class RealWorld:
     """A namespace of the server with a kind of target; a new run opens a target, which knows what is in the server."""
@@ -165,12 +178,12 @@ class RealWorld:
         self.controllers = controllers
         self.kubectl = kubectl
 
-    def target(self, token: str | None = None, *, model: str = "wine") -> DeploymentTarget:
+    def target(self, token: str | None = None, *, model: str = "wine", **more: Any) -> DeploymentTarget:
         """A target as a new run for a model opens it, with the login of the administrator, or with another one."""
         server, namespace = self.controllers.server, self.controllers.namespace
         shape: Any = KubernetesSettings if self.kind == "kubernetes" else InferenceSettings
         if self.kind == "seldon2":
-            shape = partial(Seldon2Settings, storage_uri="s3://bucket/{version}")
+            shape = partial(Seldon2Settings, storage_uri=f"{FILES}{{version}}")
         options = DeploymentOptions(
             name="prod",
             settings=shape(target=self.kind, namespace=namespace, replicas=1),
@@ -179,17 +192,16 @@ class RealWorld:
             deadline_s=20,
             answer_s=60,
             model=model,
+            **more,
         )
         cluster = KubectlWithoutPods(self.controllers, server.variables(token or server.admin, self.kubectl), model)
         tools = SimpleNamespace(clock=SystemClock(), console=KeptConsole(), web=Web({}))
-        opened: DeploymentTarget = {**TARGETS, "seldon2": Seldon2Service}[self.kind](
-            options, cluster, cast("Tools", tools)
-        )
+        opened: DeploymentTarget = TARGETS[self.kind](options, cluster, cast("Tools", tools))
         return opened
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
-        self.controllers.faults[digest_of(version)] = fault
+        self.controllers.faults |= {digest_of(version): fault, f"{FILES}{version}": fault}
 
     def typed(self, *argv: str, stdin: str = "") -> str:
         """What somebody does by hand with kubectl."""

@@ -20,7 +20,7 @@ from tests.unit.ops.deploy.test_target import begin
 from tests.unit.ops.deploy.worlds import EXPECTED, digest_of, wanted_version
 
 from .api_server import ApiServer, api_server, kubectl_program
-from .cluster_worlds import SLOT, TARGETS, RealWorld, ScriptedControllers
+from .cluster_worlds import FILES, SLOT, TARGETS, RealWorld, ScriptedControllers
 
 pytestmark = pytest.mark.extended
 
@@ -66,7 +66,8 @@ def test_a_version_is_created_changed_and_removed(world: RealWorld) -> None:
     world.target().remove()
 
     assert ("1", RUNNING, ()) == first
-    assert ((), ["version", "image"]) == (again, planned)
+    identity = ["model digest", "files"] if world.kind == "seldon2" else ["image"]
+    assert ((), ["version", *identity]) == (again, planned)
     assert ("2", RUNNING, ()) == second
     assert (None, None, ()) == runs(world)
 
@@ -149,12 +150,14 @@ def test_a_field_of_somebody_else_is_not_overwritten(world: RealWorld) -> None:
     The server names the owner; what runs is not changed by the refusal.
     """
     begin(world.target(), wanted_version("1")).settle()
-    kind = {"kubernetes": "service", "kserve": "inferenceservice", "seldon": "seldondeployment"}[world.kind]
+    kinds = {"kserve": "inferenceservice", "seldon": "seldondeployment", "seldon2": "experiments.mlops.seldon.io"}
+    kind = kinds.get(world.kind, "service")
     found = json.loads(world.typed("get", kind, "prod", "--output=json"))
     of_kind: dict[str, dict[str, Any]] = {
         "service": {"selector": {SLOT: "grey"}},
         "inferenceservice": {"predictor": {"minReplicas": 3}},
         "seldondeployment": {"protocol": "seldon"},
+        "experiments.mlops.seldon.io": {"candidates": [{"name": "prod-blue", "weight": 50}]},
     }
     theirs = of_kind[kind]
     manifest = {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": {"name": "prod"}, "spec": theirs}
@@ -184,6 +187,52 @@ def test_a_deployment_that_another_model_made_after_the_plan_is_refused_by_the_s
     assert before == world.target().observe()
 
 
+def test_a_deployment_of_another_registry_is_left_alone_until_it_is_taken_over(world: RealWorld) -> None:
+    """
+    The server keeps when the model of a part was registered; both registries have a model of this name.
+    """
+    here, there = "2026-01-01T00:00:00.000+00:00", "2026-01-01T00:00:00.001+00:00"
+    begin(world.target(registered=here), wanted_version("1", registered=here)).settle()
+    theirs, wanted = world.target(registered=there), wanted_version("1", registered=there)
+
+    for refused in (lambda: theirs.plan(wanted), theirs.remove):
+        with pytest.raises(BadInput, match="of another registry"):
+            refused()
+    left = runs(world)
+    begin(world.target(registered=there, take_over=True), wanted).settle()
+
+    assert ("1", RUNNING, ()) == left == runs(world)
+    assert () == world.target(registered=there).plan(wanted)
+    with pytest.raises(BadInput, match="of another registry"):
+        world.target(registered=here).remove()
+
+
+def test_a_quota_of_the_namespace_stops_a_version_and_leaves_nothing_of_it(world: RealWorld, server: ApiServer) -> None:
+    """
+    The server counts the objects of the kind; what ran before runs on.
+    """
+    counted = {
+        "kubernetes": "count/deployments.apps",
+        "kserve": "count/inferenceservices.serving.kserve.io",
+        "seldon": "count/seldondeployments.machinelearning.seldon.io",
+        "seldon2": "count/models.mlops.seldon.io",
+    }[world.kind]
+    one_for_each = world.kind in ("kubernetes", "seldon2")  # the others are changed in place
+    if one_for_each:
+        begin(world.target(), wanted_version("1")).settle()
+    before, full = runs(world), {counted: str(int(one_for_each))}
+    place = f"/api/v1/namespaces/{world.controllers.namespace}/resourcequotas"
+    server.ask("POST", place, {"metadata": {"name": "full"}, "spec": {"hard": full}})
+    server.ask("PATCH", f"{place}/full/status", {"status": {"hard": full, "used": full}})
+    target = world.target()
+
+    with pytest.raises(ToolFailed, match="exceeded quota: full"):
+        begin(target, wanted_version("2"))
+    target.undo()
+
+    assert before == runs(world)
+
+
 def test_a_login_that_may_not_deploy_changes_nothing(world: RealWorld, server: ApiServer) -> None:
     """
     The same for a token that the server does not know; the message has no token.
@@ -208,7 +257,7 @@ def test_an_image_that_something_in_the_cluster_replaces_is_refused(world: RealW
             return getattr(cluster, name)
 
         def apply(self, objects: Any) -> None:
-            text = json.dumps(list(objects)).replace(digest_of("1"), digest_of("9"))
+            text = json.dumps(list(objects)).replace(digest_of("1"), digest_of("9")).replace(f"{FILES}1", f"{FILES}9")
             cluster.apply(json.loads(text))
 
     vars(target)["_cluster"] = Replacing()

@@ -69,6 +69,18 @@ def test_a_deployment_goes_from_one_run_and_one_version_to_the_next(registry: Wo
     assert ("replaced", "deployed") == (state_of(registry, "1"), state_of(registry, "2"))
 
 
+def test_a_registered_model_says_when_it_was_created(registry: Worker) -> None:
+    """
+    To the millisecond, and the same after a change of its tags.
+    """
+    created = registry.ask("describe-name", name="wine")["created"]
+    entry = {**ENTRY, "deployment": "other", "token": "a", "version": "1", "expires": time.time()}
+    registry.ask("claim-deployment", name="wine", entry=entry)
+
+    assert created == registry.ask("describe-name", name="wine")["created"]
+    assert 0 < time.time() * 1000 - created < 3_600_000
+
+
 def test_a_deployment_of_a_deleted_version_can_be_removed(registry: Worker) -> None:
     """
     The version has no tags any more; the registered model says that the deployment is removed.

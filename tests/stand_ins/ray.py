@@ -18,15 +18,17 @@ _ENTRY = re.compile(
 
 @dataclass
 class RayApplications:
-    """A cluster; `faults` are by the version that an application says it is, `shares` those of each change."""
+    """A cluster; `faults` are by the version that an application says it is, `shares` and `deleted` what jobs did."""
 
     applications: dict[str, dict[str, Any]] = field(default_factory=dict)
     packages: dict[str, int] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     shares: list[dict[str, int]] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
     token: str = ""
     refused: str = ""  # why the next job fails
+    hangs: bool = False  # whether the next job never ends by itself
     _waiting: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
 
     def answer(self, method: str, path: str, authorization: str, body: bytes) -> tuple[int, Any]:
@@ -63,6 +65,9 @@ class RayApplications:
         return (200, None) if name in self.packages else (404, None)
 
     def _job(self, method: str, name: str, body: bytes) -> tuple[int, Any]:
+        if method == "POST" and name.endswith("/stop"):
+            self.jobs[name.removesuffix("/stop")]["status"] = "STOPPED"
+            return 200, {"stopped": True}
         if method == "POST":
             content = json.loads(body)
             match = _ENTRY.fullmatch(content["entrypoint"])
@@ -70,7 +75,9 @@ class RayApplications:
             assert content["runtime_env"]["working_dir"].removeprefix("gcs://") in self.packages
             job = content["submission_id"]
             self.jobs[job] = {"submission_id": job, "status": "PENDING"}
-            self._waiting[job] = (_LOOKS, json.loads(base64.urlsafe_b64decode(match["argument"])))
+            if not self.hangs:
+                self._waiting[job] = (_LOOKS, json.loads(base64.urlsafe_b64decode(match["argument"])))
+            self.hangs = False
             return 200, {"submission_id": job, "job_id": job}
         if name.endswith("/logs"):
             return 200, {"logs": f"Traceback\n{self.jobs[name.removesuffix('/logs')]['message']}\n"}
@@ -90,6 +97,7 @@ class RayApplications:
         if request["action"] == "delete":
             for name in request["names"]:
                 self.applications.pop(name, None)
+                self.deleted.append(name)
             return {"status": "SUCCEEDED"}
         if request["action"] == "lead":
             self.shares.append(request["shares"])

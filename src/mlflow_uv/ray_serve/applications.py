@@ -7,6 +7,7 @@ The applications of a deployment on Ray Serve: one for each version, and one tha
 import base64
 import json
 import random
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,18 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .node import ModelServer, Unusable, environment, require_uploaded
+from .environments import environment
+from .node import POLL_S, ModelServer, Unusable, require_uploaded
 
 FOLDER = Path(__file__).resolve().parents[1]
 CACHE = Path.home() / ".cache" / "mlflow-uv-ray"
 MODEL, ROUTER = "Model", "Router"
+RUNNING, FAILED = "RUNNING", "DEPLOY_FAILED"
 SLACK_S = 10.0
 DRAIN_S = 35.0
 MOST_REQUESTS = 100  # at the same time in one replica
 FAILURES = 1  # of a constructor, after which a version is given up
+LEAD_S = 300.0  # until what leads the requests runs: its replicas reserve nothing, and install nothing
 # Of one connection; the proxy of Ray writes those of the other one.
 HOP = frozenset({
     "connection", "content-length", "date", "host", "keep-alive", "server", "te", "trailer", "transfer-encoding",
@@ -52,10 +56,11 @@ class Model:
 
     def __init__(self, version: Mapping[str, Any]) -> None:
         require_uploaded(FOLDER, version["manifest"])
-        python = environment(FOLDER / "model", version["requirements"], version["python"], CACHE)
+        self._environment = environment(FOLDER / "model", version["requirements"], version["python"], CACHE)
         self._timeout_s = version["request_s"] + SLACK_S
         self._session: Any = None
-        self._server = ModelServer(python, FOLDER, version["variables"], CACHE / "bytecode")
+        made = self._environment
+        self._server = ModelServer(made.python, FOLDER, version["variables"], made.bytecode)
         self._server.require_ready()
 
     def reconfigure(self, facts: Mapping[str, Any]) -> None:
@@ -139,7 +144,25 @@ def led(request: Mapping[str, Any]) -> None:
         user_config={"shares": request["shares"]},
     )
     deployment._version = request["program"]  # noqa: SLF001  # else Ray replaces the replicas for each share
-    serve.run(deployment.bind(), name=request["name"], route_prefix=f"/{request['name']}")
+    name = request["name"]
+    target = serve.RunTarget(target=deployment.bind(), name=name, route_prefix=f"/{name}")
+    serve.run_many([target], wait_for_applications_running=False)
+    require_running(name, LEAD_S)
+
+
+def require_running(name: str, within_s: float) -> None:
+    """Wait until an application runs. Raises Unusable if it does not in time: a job that waits would block others."""
+    until = time.monotonic() + within_s
+    while True:
+        found = serve.status().applications.get(name)
+        state = "gone" if found is None else str(found.status.value)
+        if state == RUNNING:
+            return
+        if state == FAILED or time.monotonic() >= until:
+            parts = () if found is None else (*found.deployments.values(), found)
+            messages = [" ".join(part.message.split()) for part in parts if part.message]
+            raise Unusable(f"{name} is {state}: {messages[0][:300] if messages else 'Ray gives no reason'}")
+        time.sleep(POLL_S)
 
 
 def main(argument: str) -> None:

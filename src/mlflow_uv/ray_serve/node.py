@@ -1,10 +1,8 @@
-"""Verifies the files of a version on a node, makes its environment from the lock, and runs its server as a process."""
+"""Verifies the files of a version on a node, runs uv there, and the server of the version as a process."""
 
-import fcntl
 import hashlib
 import json
 import os
-import platform
 import shutil
 import signal
 import socket
@@ -20,8 +18,12 @@ from ctypes import CDLL
 from pathlib import Path
 
 MANIFEST = "manifest.json"
-# Of the worker, and of no use to the model: it has another Python.
-FOREIGN = ("RAY_", "PYTHON", "UV_", "VIRTUAL_ENV")
+# The variables of the worker that a model gets; the others may be credentials, or are about another Python.
+KEPT = frozenset({
+    "CUDA_VISIBLE_DEVICES", "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "OMP_NUM_THREADS", "PATH",
+    "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER",
+})  # fmt: skip
+KEPT_PREFIXES = ("LC_", "NVIDIA_")
 INSTALL_S = 1800
 POLL_S = 0.2
 STOP_S = 40.0
@@ -57,29 +59,6 @@ def sha256(path: Path) -> str:
         while piece := file.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def environment(model: Path, requirements: str, python: str, cache: Path) -> Path:
-    """
-    The interpreter of an environment with exactly the requirements of a model, by their hashes.
-
-    It is made once on a node; the replicas that start meanwhile wait. Raises Unusable.
-    """
-    wheels = [sha256(path) for path in sorted((model / "mlflow-uv" / "wheels").glob("*"))]
-    parts = [sha256(model / requirements), *wheels, python, platform.machine(), platform.libc_ver()[1]]
-    folder = cache / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-    stamp, interpreter = folder / "complete", folder / "bin" / "python"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (stamp.is_file() and interpreter.exists()):
-            uv = require_uv()
-            run(uv, "venv", "--no-project", "--no-config", "--clear", "--python", python, str(folder), within=model)
-            target = ("--python", str(interpreter))
-            listed = ("--no-deps", "--require-hashes", "--requirements", requirements)
-            run(uv, "pip", "install", "--no-progress", *target, *listed, within=model)
-            stamp.write_text("")
-    return interpreter
 
 
 def require_uv() -> str:
@@ -118,7 +97,7 @@ class ModelServer:
         self._code: int | None = None
         self._output: deque[str] = deque(maxlen=20)
         self._process: subprocess.Popen[str] | None = None
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
         settings = {"MLFLOW_UV_MODEL": str(folder / "model"), "HOST": "127.0.0.1", "PORT": str(self.port)}
         self._variables = {**kept, **variables, **settings, "PYTHONUNBUFFERED": "1"}
         self._argv = (str(python), "-I", "-X", f"pycache_prefix={bytecode}", str(folder / "server"))

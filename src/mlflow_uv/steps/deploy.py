@@ -1,6 +1,5 @@
 """Deploys a version to a target, asks the live endpoint, and returns to what ran before if its answers are wrong."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
@@ -19,7 +18,7 @@ from ..command.inputs import (
     VersionNumber,
 )
 from ..command.limits import NotEmpty
-from ..command.report import Finding, Report, Severity
+from ..command.report import Report, Severity
 from ..command.server_inputs import AnswerTimeoutInputs, DeadlineInputs
 from ..command.step import Doc, Matching, OneRun, Step
 from ..command.wording import option, step_call
@@ -31,26 +30,30 @@ from ..core.release.record import Record
 from ..core.security.endpoint_address import shown_address
 from ..core.security.serve_env import require_recorded, serve_variables
 from ..ops.deploy.catalog import open_target
-from ..ops.deploy.claim import SLACK_S, DeploymentClaimHolder, claimed, new_entry, require_recorded_deployment
+from ..ops.deploy.claim import (
+    SLACK_S,
+    DeploymentClaimHolder,
+    claimed,
+    new_entry,
+    registered_at,
+    require_recorded_deployment,
+    require_replaceable,
+)
 from ..ops.deploy.plan_file import write_plan
 from ..ops.deploy.rollout import RecordedRuns, Rollout, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from ..ops.deploy.settings import DeploymentName, settings_of
 from ..ops.deploy.target import IMAGE as IMAGE_FACT
-from ..ops.deploy.target import (
-    DeploymentOptions,
-    DeploymentTarget,
-    PartOfOthers,
-    WantedVersion,
-    require_own_model,
-)
-from ..ops.image.lookup import address_of, names_reused
+from ..ops.deploy.target import DeploymentOptions, DeploymentTarget, PartOfOthers, WantedVersion, require_own_model
+from ..ops.image.lookup import address_of
 from ..ops.image.serving_check import Expected
 from ..ops.lineage.audit import Audited, audited
+from ..ops.lineage.link_report import link_findings
 from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.selected_requests import requests_to_send
 from ..payloads.messages.deployments import DEPLOYED, PROPOSED, REMOVED, DeploymentEntry
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
+from ..payloads.messages.registry import RegisteredName
 from ..payloads.messages.tags import STATE, TESTED
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
@@ -82,6 +85,11 @@ class Inputs(
         OneRun(),
         Doc("What to remove, instead of deploying: the `preview`, or with `deployment` the deployment of the target."),
     ] = Removal.NOTHING
+    take_over: Annotated[
+        bool,
+        OneRun(),
+        Doc("Replace or remove a deployment of a model of the same name that another registry has."),
+    ] = False
     plan_file: PlanFile = None
     proxy_image: Annotated[
         str,
@@ -118,6 +126,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     named = DeploymentName(table=table, preview=inputs.preview, serve_env=inputs.serve_env)
     deployment = named.full
     registry = connect(inputs, tools)
+    described = registry.client.describe_name(name)
     options = DeploymentOptions(
         name=deployment,
         settings=settings,
@@ -126,14 +135,17 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         deadline_s=max(inputs.deadline, settings.least_deadline_s),
         answer_s=inputs.answer_timeout,
         model=name,
+        registered=registered_at(described),
+        take_over=inputs.take_over,
         registry=registry,
     )
     target = open_target(options, tools)
     if inputs.remove is not Removal.NOTHING:
-        return _removed(inputs, registry, (name, alias or number), options, target)
+        return _removed(inputs, described, (name, alias or number), options, target)
     version = version_number(registry, name, alias or number, VERSION_URI)
     wanted, expected, links = _checked(inputs, registry, name, version)
-    record = wanted.record
+    wanted, record = replace(wanted, registered=options.registered), wanted.record
+    require_replaceable(described, options, target.observe())
 
     def unchanged() -> None:
         if alias is not None and (now := version_number(registry, name, alias, VERSION_URI)) != version:
@@ -143,7 +155,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
                 fix=named.deploy_call(inputs.version_uri),
             )
 
-    findings = (*_unverified(links, strict=inputs.strict), *names_reused(links, f"{name} version {version}"))
+    findings = tuple(link_findings(links, f"{name} version {version}", strict=inputs.strict))
     if inputs.dry_run or any(finding.severity is Severity.ERROR for finding in findings):
         changes = target.plan(wanted)
         plan = RolloutPlan(name=named, target=target, wanted=wanted, before=target.observe(), changes=changes)
@@ -260,18 +272,6 @@ def _deployable(audit: Audited, links: tuple[LinkCheck, ...]) -> Record:
     return record
 
 
-def _unverified(links: tuple[LinkCheck, ...], *, strict: bool) -> Iterator[Finding]:
-    for link in links:
-        if link.state is LinkState.UNVERIFIED:
-            yield Finding(
-                rule="link-unverified",
-                severity=Severity.ERROR if strict else Severity.WARNING,
-                what=f"`{link.link}` is not verified here",
-                why=link.reason,
-                fix=link.fix,
-            )
-
-
 def _entry_of(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout) -> DeploymentEntry:
     """The entry of what runs; a version that is wrong and cannot be taken back still runs."""
     entry = replace(
@@ -309,17 +309,18 @@ def _require_named(inputs: Inputs) -> None:
 
 def _removed(
     inputs: Inputs,
-    registry: RegistryClient,
+    described: RegisteredName,
     named: tuple[str, str],
     options: DeploymentOptions,
     target: DeploymentTarget,
 ) -> Report[Outputs]:
     """Remove a deployment, whatever version it runs; `named` are the model and the alias or number of the input."""
-    before, (name, given) = target.observe(), named
+    before, (name, given), registry = target.observe(), named, options.registry
+    assert registry is not None  # noqa: S101  # `run` connected to it
     there = bool(before.facts or before.leftovers)
     if there:
         require_own_model(options, before)
-        require_recorded_deployment(registry, name, options.name)
+        require_recorded_deployment(described, options)
     if there and not inputs.dry_run:
         version = before.version or version_number(registry, name, given, VERSION_URI)
         kind = options.settings.target

@@ -14,10 +14,11 @@ NAME = "mlflow_uv.ray_serve.applications"
 
 
 class Serve:
-    """What the module calls of `ray.serve`; `calls` is what a job did."""
+    """What the module calls of `ray.serve`; `calls` is what a job did, `state` that of every application."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
+        self.state, self.message = "RUNNING", ""
 
     def deployment(self, kind: type) -> SimpleNamespace:
         """A deployment of a class."""
@@ -29,15 +30,19 @@ class Serve:
 
         return SimpleNamespace(options=options)
 
-    def run(self, target: Any, *, name: str, route_prefix: str) -> None:
-        """Run an application."""
-        self.calls.append((f"{name} at {route_prefix}", (target.kind, target.user_config, target._version)))
-
     def run_many(self, targets: list[Any], *, wait_for_applications_running: bool) -> None:
         """Run applications."""
         assert not wait_for_applications_running
         for item in targets:
-            self.calls.append((f"{item.name} at {item.route_prefix}", (item.target.kind, item.target.user_config)))
+            version = getattr(item.target, "_version", None)
+            shown = (item.target.kind, item.target.user_config, *((version,) if version else ()))
+            self.calls.append((f"{item.name} at {item.route_prefix}", shown))
+
+    def status(self) -> Any:
+        """What runs: every application of the calls."""
+        deployments = {"Router": SimpleNamespace(message=self.message)}
+        found = SimpleNamespace(status=SimpleNamespace(value=self.state), deployments=deployments, message="")
+        return SimpleNamespace(applications={call[0].partition(" ")[0]: found for call in self.calls})
 
     def delete(self, name: str) -> None:
         """Delete an application."""
@@ -110,6 +115,26 @@ def test_shares_are_changed_without_another_version_of_the_router(serve: Serve) 
     calls = work(serve, action="lead", name="prod", replicas=1, shares=shares, program="p1")
 
     assert [("prod at /prod", ("Router", {"shares": shares}, "p1"))] == calls
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "why"),
+    [
+        ("DEPLOYING", "no node has\n memory", "is DEPLOYING: no node has memory"),
+        ("DEPLOY_FAILED", "", "is DEPLOY_FAILED"),
+    ],
+)
+def test_a_job_ends_if_what_leads_the_requests_does_not_run(serve: Serve, state: str, message: str, why: str) -> None:
+    """
+    A job that waits for it without end would be in the way of the next run.
+    """
+    applications = importlib.import_module(NAME)
+    serve.calls, serve.state, serve.message = [("prod at /prod", None)], state, message
+
+    with pytest.raises(RuntimeError, match=f"prod {why}"):
+        applications.require_running("prod", 0)
+    with pytest.raises(RuntimeError, match="other is gone: Ray gives no reason"):
+        applications.require_running("other", 0)
 
 
 def test_applications_are_deleted_in_the_given_order(serve: Serve) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.ray_serve.node import MANIFEST, ModelServer, Unusable, environment, require_uploaded, run
+from mlflow_uv.ray_serve.node import MANIFEST, ModelServer, Unusable, require_uploaded, run
 
 ANSWERING = """
 import http.server, os
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        text = repr(sorted(name for name in os.environ if name.startswith(("RAY_", "PYTHON", "WORKERS")))).encode()
+        text = repr(sorted(os.environ)).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -75,20 +75,27 @@ def test_files_that_were_changed_are_not_served(tmp_path: Path, change: str) -> 
         require_uploaded(tmp_path, digest)
 
 
-def test_a_server_answers_in_the_variables_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_gets_the_variables_that_are_listed_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
-    Those of Ray and of its Python are not among them; it ends when it is stopped.
+    None of Ray and of its Python, and no credentials of the node; it ends when it is stopped.
     """
-    monkeypatch.setenv("RAY_JOB_ID", "1")
-    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    started = server(tmp_path, ANSWERING)
+    for name in os.environ:
+        monkeypatch.delenv(name)
+    listed = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1"}
+    others = {"RAY_JOB_ID": "1", "PYTHONPATH": "/elsewhere", "AWS_SECRET_ACCESS_KEY": "hush", "LCX": "1", "PATHS": "1"}
+    for name, value in (listed | others).items():
+        monkeypatch.setenv(name, value)
 
+    started = server(tmp_path, ANSWERING)
     started.require_ready()
     with urllib.request.urlopen(f"http://127.0.0.1:{started.port}/") as response:
-        seen = response.read().decode()
+        seen = json.loads(response.read().decode().replace("'", '"'))
     started.stop()
 
-    assert ("['PYTHONUNBUFFERED', 'WORKERS']", False) == (seen, started.answers())
+    own = {"HOST", "MLFLOW_UV_MODEL", "PORT", "PYTHONUNBUFFERED", "WORKERS"}
+    assert (sorted({*listed, *own}), False) == (seen, started.answers())
 
 
 def test_the_next_replica_finds_the_files_as_they_were_uploaded(tmp_path: Path) -> None:
@@ -120,33 +127,6 @@ def test_a_server_that_ends_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="ended with 1: no such licence"):
         started.require_ready()
     started.stop()
-
-
-def test_an_environment_is_made_once_and_by_the_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    A failed attempt leaves none, and the reason is what uv said.
-    """
-    programs, log = tmp_path / "bin", tmp_path / "log"
-    programs.mkdir()
-    uv = programs / "uv"
-    uv.write_text(
-        f'#!/bin/sh\necho "$@" >> "{log}"\nif [ -e "{tmp_path}/broken" ]; then echo "no wheel"; exit 2; fi\n'
-        'if [ "$1" = venv ]; then for last; do :; done; mkdir -p "$last/bin"; touch "$last/bin/python"; fi\n'
-    )
-    uv.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    (tmp_path / "requirements.txt").write_text("six==1.16.0 --hash=sha256:a\n")
-    (tmp_path / "broken").touch()
-
-    with pytest.raises(Unusable, match="no wheel"):
-        environment(tmp_path, "requirements.txt", "3.12", tmp_path / "cache")
-    (tmp_path / "broken").unlink()
-    first = environment(tmp_path, "requirements.txt", "3.12", tmp_path / "cache")
-    calls = len(log.read_text().splitlines())
-    second = environment(tmp_path, "requirements.txt", "3.12", tmp_path / "cache")
-
-    assert (first, calls) == (second, len(log.read_text().splitlines()))
-    assert "--no-deps --require-hashes" in log.read_text().splitlines()[-1]
 
 
 def test_an_installation_that_does_not_end_is_an_error_with_its_limit(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from ...command.errors import BadInput, DeploymentBusy
+from ...command.wording import Wording, option
 from ...core.release.digests import sha256
 from ...payloads.messages.deployments import (
     CHANGING,
@@ -21,8 +22,9 @@ from ...payloads.messages.deployments import (
     RecordDeployment,
     entry_in,
 )
-from ...payloads.messages.registry import Author
+from ...payloads.messages.registry import Author, RegisteredName
 from ..lineage.registry_client import RegistryClient, author
+from .target import REGISTERED, DeployedVersion, DeploymentOptions
 
 SLACK_S = 180.0  # beside the deadline of the server: to ask it, to move the traffic and to return
 
@@ -141,19 +143,35 @@ def claimed(
         lock.truncate()
 
 
-def require_recorded_deployment(registry: RegistryClient, model: str, deployment: str) -> None:
+def registered_at(described: RegisteredName) -> str:
+    """When a registered model was created, as a fact of what a target runs; empty if that is not known."""
+    if not described.created:
+        return ""
+    return datetime.fromtimestamp(described.created / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def require_recorded_deployment(described: RegisteredName, options: DeploymentOptions) -> None:
     """
     Raise BadInput if this registry does not say that a deployment is one of the model.
 
     A target may have one of the same name that a project with another tracking server made, or somebody by hand.
     """
-    entry = entry_in(registry.client.describe_name(model).tags, deployment)
-    if entry is None or entry.state == REMOVED:
+    entry = entry_in(described.tags, options.name)
+    if not options.take_over and (entry is None or entry.state == REMOVED):
         raise BadInput(
-            what=f"the target has a deployment `{deployment}` that is not one of `{model}` by this registry",
+            what=f"the target has a deployment `{options.name}` that is not one of `{options.model}` by this registry",
             why="no run recorded it here" if entry is None else f"{entry.who} removed the recorded one at {entry.when}",
-            fix="remove it where it was deployed, or give this deployment another name in pyproject.toml",
+            fix=Wording(
+                "remove it where it was deployed, or give this deployment another name in pyproject.toml, or ",
+                option("take-over"),
+            ),
         )
+
+
+def require_replaceable(described: RegisteredName, options: DeploymentOptions, now: DeployedVersion) -> None:
+    """The same for one that would be replaced, unless it says itself when its model was registered."""
+    if now.version is not None and REGISTERED not in now.facts:
+        require_recorded_deployment(described, options)
 
 
 def _lock(lock: IO[str], path: Path, entry: DeploymentEntry) -> None:

@@ -199,7 +199,7 @@ class RepositoryDeployment:
             return NOT_DEPLOYED
         facts = {MODEL: named.model, VERSION: named.version, IMAGE: named.image, STATE: RUNNING}
         endpoint = self._settings.url or ""
-        return DeployedVersion(facts=facts, endpoint=endpoint, models=models_of(facts))
+        return DeployedVersion(facts=facts, endpoint=endpoint, models=models_of(self._options, facts))
 
     def _earlier(self) -> Iterator[bytes]:
         """The earlier contents of the file that can be read."""

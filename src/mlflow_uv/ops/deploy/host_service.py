@@ -106,7 +106,7 @@ class HostService:
         active, proxy = seen.active, seen.proxy
         others = seen.others if proxy is None or active is not None else (*seen.others, proxy)
         leftovers = tuple(container.name for container in others)
-        models = models_of(*(None if found is None else found.facts for found in (active, *others)))
+        models = models_of(self._options, *(None if found is None else found.facts for found in (active, *others)))
         if active is None:
             leftovers = leftovers or self._containers.remnants()
             return DeployedVersion(leftovers=leftovers, models=models) if leftovers else NOT_DEPLOYED

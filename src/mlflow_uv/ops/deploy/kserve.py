@@ -180,7 +180,9 @@ class KServeService(ClusterService[InferenceSettings]):
 
     def _deployed(self, seen: _Seen) -> DeployedVersion:
         leftovers = (f"a share of {seen.share} % for another version",) if seen.share is not None else ()
-        models = models_of(*(None if found is None else _facts(found) for found in (seen.service, seen.kept)))
+        models = models_of(
+            self._options, *(None if found is None else _facts(found) for found in (seen.service, seen.kept))
+        )
         if seen.service is None:
             left = DeployedVersion(leftovers=("the manifest before",), models=models)
             return NOT_DEPLOYED if seen.kept is None else left

@@ -26,6 +26,7 @@ from .target import (
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
+    is_own,
     models_of,
     others_have,
     require_own_model,
@@ -167,7 +168,7 @@ class KubernetesService(ClusterService[KubernetesSettings]):
         for colour in seen.colours - {keep}:
             deployment = seen.deployments.get(colour)
             facts = None if deployment is None else _facts_of(deployment)
-            if not models_of(facts) - {self._options.model}:
+            if is_own(self._options, facts):
                 self._cluster.delete(WORKLOAD, self._label(colour))
 
     # what runs
@@ -185,7 +186,7 @@ class KubernetesService(ClusterService[KubernetesSettings]):
 
     def _deployed(self, seen: _Colours) -> DeployedVersion:
         leftovers = tuple(f"{self._options.name}-{colour}" for colour in sorted(seen.colours) if colour != seen.active)
-        models = models_of(*map(_facts_of, seen.deployments.values()))
+        models = models_of(self._options, *map(_facts_of, seen.deployments.values()))
         if seen.active is None:
             return DeployedVersion(leftovers=leftovers, models=models) if leftovers else NOT_DEPLOYED
         deployment = seen.deployments.get(seen.active)

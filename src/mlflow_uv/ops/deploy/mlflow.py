@@ -144,7 +144,7 @@ class MlflowDeployment:
         shown = f"{self._settings.plugin}: {self._options.name}"
         if note is None or note.facts.get(STATE) == _REMOVED:
             return DeployedVersion(endpoint=shown, leftovers=(shown,))
-        return DeployedVersion(facts=note.facts, endpoint=shown, models=models_of(note.facts))
+        return DeployedVersion(facts=note.facts, endpoint=shown, models=models_of(self._options, note.facts))
 
     def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:
         """See DeploymentTarget."""

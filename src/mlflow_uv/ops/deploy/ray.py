@@ -28,6 +28,8 @@ _WHOLE = 100
 _RUNNING, _DELETING = "RUNNING", "DELETING"
 _STARTING = frozenset({"NOT_STARTED", "DEPLOYING"})
 _LONGEST_PROBLEM = 600
+# No job takes longer, nor does Ray to start what leads requests again, which installs and reserves nothing.
+_JOB_S, _LEAD_S = 600.0, 120.0
 
 
 class Packages(Protocol):
@@ -49,11 +51,13 @@ class RayEndpoint:
     def __init__(self, options: DeploymentOptions, cluster: RayCluster, packages: Packages, tools: Tools) -> None:
         assert isinstance(options.settings, RaySettings)  # noqa: S101  # those of its kind
         self._settings = options.settings
-        self._answer_s = options.answer_s
+        self._answer_s, self._deadline_s = options.answer_s, options.deadline_s
         self._cluster = cluster
         self._packages = packages
         self._tools = tools
         self._job: str | None = None  # of this run, until it is over
+        self._since: dict[str, float] = {}  # when a job, or what leads the requests, was first seen to wait
+        self._stopped: str | None = None  # a job of another run that this one stopped
         self.name = options.settings.endpoint(options.name)
         # No name of a deployment has an underscore, so it is that of no other one.
         self._jobs = f"mlflow-uv_{self.name}_"
@@ -62,6 +66,8 @@ class RayEndpoint:
         """See ServingPlatform. Raises ToolFailed if a job of this run failed."""
         # The job first: it changes what is read afterwards.
         waiting = self._cluster.running(self._jobs)
+        if waiting is not None and self._lasts(waiting, _JOB_S):
+            self._stop(waiting)
         document = self._cluster.applications()
         applications = child(document, "applications")
         self._require_done()
@@ -73,15 +79,17 @@ class RayEndpoint:
         )
         # A version that starts can be deleted, and what leads to the versions is not without replicas for long.
         changed = (name for name, part in parts.items() if part.get("status") == _DELETING)
-        led = (self.name,) if parts.get(self.name, {}).get("status") in _STARTING else ()
+        leads = parts.get(self.name, {})
+        led = (self.name,) if self._leads_soon(leads) else ()
         states = [f"{name} is {parts[name]['status']}" for name in (*changed, *led)]
-        changing = ", ".join(states) or ("a job runs" if waiting is not None else "")
+        changing = ", ".join(states) or (f"the job {waiting} runs" if waiting is not None else "")
+        idle = f"its endpoint is {_state(leads)}" if _leads_nowhere(leads) else ""
         if not parts:
             # An application that a job is about to make is not there yet.
             return PlatformEndpoint(variants={}, address="", changing=changing) if changing else None
         return PlatformEndpoint(
             variants={
-                slot: _variant(parts[self._of(slot)], float(shares.get(self._of(slot), 0)))
+                slot: _variant(parts[self._of(slot)], float(shares.get(self._of(slot), 0)), idle)
                 for slot in SLOTS
                 if self._of(slot) in parts
             },
@@ -141,7 +149,7 @@ class RayEndpoint:
         others = [self._of(other) for other in SLOTS if other != slot and self._of(other) in applications]
         rest = {other: _WHOLE - percent for other in others if percent < _WHOLE}
         self._lead(applications, {self._of(slot): percent, **rest})
-        return True
+        return not _leads_nowhere(applications.get(self.name, {}))
 
     def keep(self, slot: str) -> bool:
         """See ServingPlatform; requests that an application has are answered before it ends."""
@@ -183,10 +191,13 @@ class RayEndpoint:
         return f"{base.rstrip('/')}/{self.name if slot is None else self._of(slot)}"
 
     def _lead(self, applications: Mapping[str, Any], shares: Mapping[str, int]) -> bool:
-        """Give these shares of the requests; whether that is a change."""
-        if _configuration(applications.get(self.name), _ROUTER).get("shares") == shares:
+        """Give these shares of the requests; whether that is a change. What never started is made again."""
+        leads, program = applications.get(self.name, {}), self._packages.program()
+        if _leads_nowhere(leads):
+            self._run(program, {"action": "delete", "names": [self.name]})
+            return True
+        if _configuration(leads, _ROUTER).get("shares") == shares:
             return False
-        program = self._packages.program()
         replicas = self._settings.replicas
         request = {"name": self.name, "replicas": replicas, "shares": dict(shares), "program": program}
         self._run(program, {"action": "lead", **request})
@@ -194,6 +205,32 @@ class RayEndpoint:
 
     def _run(self, package: str, request: Mapping[str, Any]) -> None:
         self._job = self._cluster.run(self._jobs, package, request)
+
+    def _leads_soon(self, application: Mapping[str, Any]) -> bool:
+        """Whether what leads the requests starts, and not for long."""
+        if application.get("status") in _STARTING:
+            return not self._lasts(self.name, _LEAD_S)
+        self._since.pop(self.name, None)
+        return False
+
+    def _lasts(self, what: str, seconds: float) -> bool:
+        """Whether something lasts for as long as this, or for half of the deadline, since this run saw it first."""
+        now = self._tools.clock.now_s()
+        return now - self._since.setdefault(what, now) >= min(seconds, self._deadline_s / 2)
+
+    def _stop(self, job: str) -> None:
+        """Stop a job that does not end. Raises ToolFailed for one of this run, and for one that goes on anyway."""
+        own = job in (self._job, self._stopped)
+        self._cluster.stop(job)
+        self._stopped, self._since[job] = job, self._tools.clock.now_s()
+        if own:
+            self._job = None
+            raise ToolFailed(
+                what=f"a job that changes `{self.name}` does not end on the cluster",
+                why=f"{job} is stopped",
+                fix=f"ray job logs {job}, or ray job stop {job} if it is still there, and then run it again",
+            )
+        self._tools.console.say(f"  the job {job} of another run does not end: it is stopped")
 
     def _require_done(self) -> None:
         """Raise ToolFailed if the job of this run failed; none waits until a version runs."""
@@ -219,11 +256,25 @@ def _gives_up(application: Mapping[str, Any]) -> bool:
     return "failed to start" in str(child(deployment, "message"))
 
 
-def _variant(application: Mapping[str, Any], share: float) -> EndpointVariant:
+def _leads_nowhere(application: Mapping[str, Any]) -> bool:
+    """Whether what leads the requests is there, and has no replica that answers one."""
+    replicas = child(application, "deployments", _ROUTER, "replicas") or ()
+    running = application.get("status") == _RUNNING or any(part.get("state") == _RUNNING for part in replicas)
+    return bool(application) and not running
+
+
+def _state(application: Mapping[str, Any]) -> str:
+    return str(application.get("status", "")).lower().replace("_", " ")
+
+
+def _variant(application: Mapping[str, Any], share: float, idle: str) -> EndpointVariant:
+    """An application of a version; `idle` says why it gets no requests although it has a share of them."""
     facts = {str(name): str(value) for name, value in (_configuration(application, _MODEL).get("facts") or {}).items()}
     status = str(application.get("status", ""))
-    state = RUNNING if status == _RUNNING else status.lower().replace("_", " ")
+    state = RUNNING if status == _RUNNING else _state(application)
     starting = state if status in _STARTING and not _gives_up(application) else ""
+    if share and idle and state == RUNNING:
+        state = idle
     return EndpointVariant(facts={**facts, STATE: state}, share=share, problem=_problem(application), starting=starting)
 
 

@@ -177,7 +177,7 @@ class SeldonService(ClusterService[InferenceSettings]):
             facts=facts,
             endpoint=self._settings.url or str(address),
             leftovers=leftovers,
-            models=models_of(*map(_facts, predictors)),
+            models=models_of(self._options, *map(_facts, predictors)),
         )
 
     def _pods(self, slot: str) -> tuple[Object, ...]:

@@ -30,11 +30,13 @@ from .target import (
     MODEL,
     MODEL_DIGEST,
     NOT_DEPLOYED,
+    REGISTERED,
     STATE,
     VERSION,
     DeployedVersion,
     DeploymentOptions,
     WantedVersion,
+    is_own,
     models_of,
     others_have,
     require_own_model,
@@ -92,6 +94,7 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
             _FILES: storage,
             "replicas": f"{self._settings.replicas}",
             "memory": f"{self._settings.memory} MiB",
+            **({REGISTERED: wanted.registered} if wanted.registered else {}),
         }
         self._before = seen.active
         self._slot = next(slot for slot in SLOTS if slot != seen.active)
@@ -169,9 +172,7 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
             if not self._applied:
                 raise ToolFailed(what="there is nothing to return to", why="the Model that ran before is gone")
             if others_have(self._options, self._deployed(seen)):
-                self._delete(
-                    *(slot for slot, model in seen.models.items() if _facts(model).get(MODEL) == self._options.model)
-                )
+                self._delete(*(slot for slot, model in seen.models.items() if is_own(self._options, _facts(model))))
             else:
                 self.remove()
             return
@@ -198,7 +199,7 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
         return _SeenModels(models=models, active=active, experiment=experiment)
 
     def _deployed(self, seen: _SeenModels) -> DeployedVersion:
-        names = models_of(*map(_facts, seen.models.values()))
+        names = models_of(self._options, *map(_facts, seen.models.values()))
         leftovers = tuple(f"the Model {self._name(slot)}" for slot in sorted(seen.models) if slot != seen.active)
         if seen.active is None or seen.experiment is None:
             return DeployedVersion(leftovers=leftovers, models=names) if leftovers else NOT_DEPLOYED

@@ -153,7 +153,7 @@ class SharedEndpoint:
             facts[STATE] = f"{share:.3g} % of the traffic"
         if active is None and not leftovers:
             leftovers = (self._platform.name,)
-        models = models_of(*(variant.facts for variant in seen.variants.values()))
+        models = models_of(self._options, *(variant.facts for variant in seen.variants.values()))
         return DeployedVersion(facts=facts, endpoint=seen.address, leftovers=leftovers, models=models)
 
     def plan(self, wanted: WantedVersion) -> tuple[DeploymentChange, ...]:

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Protocol, runtime_checkable
 
 from ...command.errors import BadInput
+from ...command.wording import Wording, option
 from ...core.deploy.canary import SharedTraffic
 from ...core.deploy.difference import DeploymentChange, Facts
 from ...core.deploy.running import RUNNING
@@ -21,17 +22,24 @@ from ..lineage.registry_client import RegistryClient
 # Facts that every target knows of what it runs; the others are its own.
 MODEL, VERSION, IMAGE, STATE = "model", "version", "image", "state"
 MODEL_DIGEST = "model digest"  # instead of the image, where a platform runs the files of the model
+REGISTERED = "registered"  # when the model was: one of the same name in another registry was at another time
+_ELSEWHERE = " of another registry"
 
 
 @lazy_dataclass
 class WantedVersion:
-    """The version that a deployment is to run: its names, its record, the reference of its image, and its variables."""
+    """
+    The version that a deployment is to run: its names, its record, the reference of its image, and its variables.
+
+    `registered` is when its registered model was created, empty if that is not known.
+    """
 
     model: str
     version: str
     record: Record
     address: str
     serve_env: ServeVariables
+    registered: str = ""
 
 
 @lazy_dataclass
@@ -65,6 +73,7 @@ class DeploymentOptions:
     `name` is that of the deployment, of a preview with the preview's name after a hyphen; `proxy_image` moves traffic
     on a host, `deadline_s` limits the start of the server and `answer_s` each of its responses. `model` is the name of
     the registered model, and `registry` where it is; there is none for a run that only looks at what is deployed.
+    `registered` is when the model was created; with `take_over` one of its name in another registry is taken for it.
     """
 
     name: str
@@ -74,6 +83,8 @@ class DeploymentOptions:
     deadline_s: float
     answer_s: float
     model: str = ""
+    registered: str = ""
+    take_over: bool = False
     registry: RegistryClient | None = None
 
 
@@ -189,7 +200,7 @@ def require_same_model(name: str, place: str, now: DeployedVersion, wanted: Want
         raise BadInput(
             what=f"the deployment `{name}` {place} runs the model `{others[0]}`",
             why=f"it cannot run `{wanted.model}` at the same time",
-            fix="give one of them another name in pyproject.toml",
+            fix=_fix(others[0], "give one of them another name in pyproject.toml"),
         )
 
 
@@ -199,8 +210,15 @@ def require_own_model(options: DeploymentOptions, now: DeployedVersion) -> None:
         raise BadInput(
             what=f"the deployment `{options.name}` runs the model `{others[0]}`",
             why=f"it is none of `{options.model}`, so it is not removed",
-            fix=f"remove it with the URI of a version of `{others[0]}`, in the project that deployed it",
+            fix=_fix(
+                others[0], f"remove it with the URI of a version of `{others[0]}`, in the project that deployed it"
+            ),
         )
+
+
+def _fix(model: str, fix: str) -> str:
+    """The fix for a deployment of another model; one of another registry can be taken over."""
+    return Wording(fix, ", or ", option("take-over")) if model.endswith(_ELSEWHERE) else fix
 
 
 def others_have(options: DeploymentOptions, now: DeployedVersion) -> bool:
@@ -208,11 +226,27 @@ def others_have(options: DeploymentOptions, now: DeployedVersion) -> bool:
     return bool(now.models - {options.model})
 
 
-def models_of(*parts: Facts | None) -> frozenset[str]:
-    """The names of the models in the facts of parts, some of which may be missing."""
-    return frozenset(facts[MODEL] for facts in parts if facts is not None and facts.get(MODEL))
+def models_of(options: DeploymentOptions, *parts: Facts | None) -> frozenset[str]:
+    """
+    The names of the models in the facts of parts, some of which may be missing.
+
+    A model of the same name as that of the options in another registry is another model.
+    """
+    return frozenset(_model_in(options, facts) for facts in parts if facts is not None and facts.get(MODEL))
+
+
+def _model_in(options: DeploymentOptions, facts: Facts) -> str:
+    registered = facts.get(REGISTERED)
+    known = registered and options.registered and facts[MODEL] == options.model and not options.take_over
+    return f"{facts[MODEL]}{_ELSEWHERE}" if known and registered != options.registered else facts[MODEL]
+
+
+def is_own(options: DeploymentOptions, facts: Facts | None) -> bool:
+    """Whether a part is one of the model of the options, or says nothing of a model."""
+    return not models_of(options, facts) - {options.model}
 
 
 def wanted_facts(wanted: WantedVersion, image: str, more: Mapping[str, str]) -> dict[str, str]:
     """The facts of a version that is to run, those that every target knows first."""
-    return {MODEL: wanted.model, VERSION: wanted.version, IMAGE: image, STATE: RUNNING, **more}
+    facts = {MODEL: wanted.model, VERSION: wanted.version, IMAGE: image, STATE: RUNNING, **more}
+    return {**facts, REGISTERED: wanted.registered} if wanted.registered else facts

@@ -124,6 +124,7 @@ class RegisteredName:
     """
     Whether a registered model exists, the version number of each of its aliases, its tags and its description.
 
+    `created` is when it was registered, in milliseconds since 1970, which tells it from one of another registry.
     If it does not exist, `names` are those of other registered models, at most 100.
     """
 
@@ -132,6 +133,7 @@ class RegisteredName:
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str | None = None
     names: tuple[str, ...] = ()
+    created: int | None = None
 
 
 @lazy_dataclass

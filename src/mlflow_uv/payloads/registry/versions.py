@@ -69,6 +69,7 @@ def describe_name(request: DescribeName) -> RegisteredName:
         aliases={alias: str(version) for alias, version in registered.aliases.items()},
         tags=texts(registered.tags),
         description=registered.description or None,
+        created=int(registered.creation_timestamp) if registered.creation_timestamp else None,
     )
 
 

@@ -14,7 +14,7 @@ class InvalidPolicy(ValueError):
     """A text that is not a policy about identities, or one that would trust everybody."""
 
 
-class Untrusted(Exception):
+class UntrustedSigner(Exception):
     """A bundle of somebody who is not trusted; the message says why, and may be empty."""
 
 
@@ -39,7 +39,7 @@ def identity_policy(text: str) -> "Mapping[str, Any]":
 
 def identity_verifier(text: str) -> "Callable[[bytes], tuple[str, str, bytes]]":
     """
-    What returns the signer, the payload type and the payload of a bundle that a policy trusts, or raises Untrusted.
+    What returns the signer, the payload type and the payload of a bundle that a policy trusts; raises UntrustedSigner.
 
     Raises InvalidPolicy, also without sigstore.
     """
@@ -55,7 +55,7 @@ def identity_verifier(text: str) -> "Callable[[bytes], tuple[str, str, bytes]]":
         try:
             kind, payload, identity = identities.verified_by(line.decode(errors="replace"), policy["sigstore"], policy)
         except identities.Refused as error:
-            raise Untrusted(str(error)) from None
+            raise UntrustedSigner(str(error)) from None
         return str(identity), kind, payload.encode()
 
     return verified

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .identity_policy import InvalidPolicy, Untrusted, identity_verifier
+from .identity_policy import InvalidPolicy, UntrustedSigner, identity_verifier
 from .model_location import REGISTERED
 from .public_keys import EdwardsKey, EllipticKey, InvalidKey, key_id, public_keys
 
@@ -91,7 +91,7 @@ def require_signed(folder: Path, trust: SignedModelTrust) -> SignedModel:
 
 
 def _verifier(given: str) -> "Callable[[bytes], tuple[str, str, bytes]]":
-    """What returns the signer, the payload type and the payload of a bundle, or raises Untrusted."""
+    """What returns the signer, the payload type and the payload of a bundle, or raises UntrustedSigner."""
     try:
         text = given if PEM in given or given.lstrip().startswith("{") else Path(given).read_text(encoding="utf-8")
         if text.lstrip().startswith("{"):
@@ -113,7 +113,7 @@ def _signed_by_key(line: bytes, keys: "tuple[EllipticKey | EdwardsKey, ...]") ->
     for key in keys:
         if key.verifies(signature, signed):
             return f"the key {key_id(key)}", kind, payload
-    raise Untrusted("")
+    raise UntrustedSigner("")
 
 
 def _signed_chains(
@@ -128,7 +128,7 @@ def _signed_chains(
         predicate = statement["predicate"]
         version, files = predicate["record"]["version"], predicate["files"]
         read = str(version["name"]), str(version["version"]), {str(path): str(files[path]) for path in files}
-    except Untrusted as error:
+    except UntrustedSigner as error:
         untrusted.extend(filter(None, [str(error)]))
         return
     except (ValueError, KeyError, TypeError, RecursionError):  # of another program, or changed

@@ -82,6 +82,10 @@ class RayCluster:
         names = (str(job.get("submission_id") or "") for job in jobs if job.get("status") not in _OVER)
         return next((name for name in names if name.startswith(prefix)), None)
 
+    def stop(self, name: str) -> None:
+        """Stop a job; what it changed stays."""
+        self._api.send("POST", f"/api/jobs/{name}/stop")
+
     def job(self, name: str) -> RayJob:
         """A job of this run."""
         found = self._api.send("GET", f"/api/jobs/{name}")

@@ -152,9 +152,9 @@ class KServeWorld:
     cluster: KeptKServe
     options: DeploymentOptions
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
         """See World."""
-        return KServeService(replace(self.options, model=model), self.cluster, tools_of_tests())
+        return KServeService(replace(self.options, model=model, **more), self.cluster, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
@@ -168,9 +168,9 @@ class SeldonWorld:
     cluster: KeptSeldon
     options: DeploymentOptions
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
         """See World."""
-        return SeldonService(replace(self.options, model=model), self.cluster, tools_of_tests())
+        return SeldonService(replace(self.options, model=model, **more), self.cluster, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
@@ -302,9 +302,9 @@ class Seldon2World:
     cluster: KeptSeldon2
     options: DeploymentOptions
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
         """See World."""
-        return Seldon2Service(replace(self.options, model=model), self.cluster, tools_of_tests())
+        return Seldon2Service(replace(self.options, model=model, **more), self.cluster, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""

@@ -41,10 +41,17 @@ def tools_with(answer: Answer, variables: Mapping[str, str]) -> Tools:
     return cast("Tools", SimpleNamespace(**parts, host=SimpleNamespace(variables=variables)))
 
 
-def options_of(settings: TargetSettings, *, name: str = "prod", model: str = "wine") -> DeploymentOptions:
+def options_of(settings: TargetSettings, *, name: str = "prod", model: str = "wine", **more: Any) -> DeploymentOptions:
     """The options of a deployment."""
     return DeploymentOptions(
-        name=name, settings=settings, is_preview=False, proxy_image="", deadline_s=8, answer_s=60, model=model
+        name=name,
+        settings=settings,
+        is_preview=False,
+        proxy_image="",
+        deadline_s=8,
+        answer_s=60,
+        model=model,
+        **more,
     )
 
 
@@ -58,10 +65,10 @@ class DatabricksWorld:
         default_factory=lambda: {"DATABRICKS_HOST": "https://workspace.example.com", "DATABRICKS_TOKEN": TOKEN}
     )
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
         """See World."""
         return open_databricks(
-            options_of(self.settings, model=model), tools_with(self.workspace.answer, self.variables)
+            options_of(self.settings, model=model, **more), tools_with(self.workspace.answer, self.variables)
         )
 
     def plant(self, version: str, fault: str) -> None:
@@ -105,11 +112,11 @@ class SagemakerWorld:
     account: SageMakerAccount = field(default_factory=SageMakerAccount)
     copied: list[tuple[str, str]] = field(default_factory=list)
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
         """See World."""
         registries = SimpleNamespace(copy=lambda source, target, _login: self.copied.append((source, target)))
         tools = cast("Tools", SimpleNamespace(**vars(tools_of_tests()), registries=registries))
-        options = options_of(self.settings, model=model)
+        options = options_of(self.settings, model=model, **more)
         return SharedEndpoint(options, SagemakerEndpoint(options, KeptAws(self.account), tools), tools)
 
     def plant(self, version: str, fault: str) -> None:
@@ -146,11 +153,11 @@ class AzureWorld:
     settings: AzureSettings
     workspace: AzureWorkspace = field(default_factory=AzureWorkspace)
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
         """See World."""
         host = SimpleNamespace(variables=AZURE_LOGIN)
         parts = {**vars(tools_of_tests()), "web": AzureWeb(self.workspace), "host": host}
-        return open_azure(options_of(self.settings, model=model), cast("Tools", SimpleNamespace(**parts)))
+        return open_azure(options_of(self.settings, model=model, **more), cast("Tools", SimpleNamespace(**parts)))
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
@@ -203,10 +210,10 @@ class RayWorld:
     settings: RaySettings
     cluster: RayApplications = field(default_factory=RayApplications)
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
         """See World."""
         parts = {**vars(tools_of_tests()), "web": RayWeb(self.cluster)}
-        tools, options = cast("Tools", SimpleNamespace(**parts)), options_of(self.settings, model=model)
+        tools, options = cast("Tools", SimpleNamespace(**parts)), options_of(self.settings, model=model, **more)
         connection = connect_ray(tools.web, tools.clock, {"RAY_ADDRESS": "http://127.0.0.1:8265"})
         return SharedEndpoint(options, RayEndpoint(options, connection, KeptPackages(self.cluster), tools), tools)
 
@@ -270,10 +277,10 @@ class PluginWorld:
     notes: KeptNotes = field(default_factory=KeptNotes)
     configs: dict[str, Any] = field(default_factory=dict)
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
         """See World."""
         plugin = KeptPlugin(self.kept, self.faults, self.configs)
-        return MlflowDeployment(options_of(self.settings, model=model), plugin, self.notes, tools_of_tests())
+        return MlflowDeployment(options_of(self.settings, model=model, **more), plugin, self.notes, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""

@@ -66,9 +66,9 @@ class RepositoryWorld:
     options: DeploymentOptions
     pull_requests: PullRequests | None = None
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
         """See World."""
-        options = replace(self.options, model=model)
+        options = replace(self.options, model=model, **more)
         return RepositoryDeployment(options, self.branch, self.pull_requests, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:

@@ -11,7 +11,15 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, DeploymentBusy
 from mlflow_uv.command.host import Host
-from mlflow_uv.ops.deploy.claim import claimed, new_entry, require_recorded_deployment
+from mlflow_uv.core.deploy.platform_settings import RaySettings
+from mlflow_uv.ops.deploy.claim import (
+    claimed,
+    new_entry,
+    registered_at,
+    require_recorded_deployment,
+    require_replaceable,
+)
+from mlflow_uv.ops.deploy.target import MODEL, NOT_DEPLOYED, REGISTERED, VERSION, DeployedVersion
 from mlflow_uv.ops.lineage.registry_client import RegistryClient
 from mlflow_uv.payloads.messages.deployments import (
     CHANGING,
@@ -26,6 +34,7 @@ from mlflow_uv.payloads.messages.deployments import (
 )
 from mlflow_uv.payloads.messages.registry import RegisteredName
 
+from .platforms import options_of
 from .worlds import QuickClock
 
 
@@ -192,12 +201,37 @@ def test_only_a_deployment_of_this_registry_is_removed(tmp_path: Path) -> None:
     Without an entry, or with one that was removed, the one on the target is somebody else's.
     """
     registry = Registry()
-    here = machine(registry, tmp_path)
+    here, options = machine(registry, tmp_path), options_of(RaySettings(target="ray"))
 
     with pytest.raises(BadInput, match="no run recorded it here"):
-        require_recorded_deployment(here, "wine", "prod")
+        require_recorded_deployment(here.client.describe_name("wine"), options)
     with claimed(here, "wine", entry_of(here), 60) as claim:
-        require_recorded_deployment(here, "wine", "prod")
+        require_recorded_deployment(here.client.describe_name("wine"), options)
         claim.record(replace(claim.entry, state=REMOVED))
     with pytest.raises(BadInput, match="removed the recorded one"):
-        require_recorded_deployment(here, "wine", "prod")
+        require_recorded_deployment(here.client.describe_name("wine"), options)
+    require_recorded_deployment(here.client.describe_name("wine"), replace(options, take_over=True))
+
+
+def test_what_does_not_say_when_its_model_was_registered_is_replaced_only_with_a_record() -> None:
+    """
+    What says it is compared by the target itself; where nothing runs there is nothing to replace.
+    """
+    described, options = Registry().describe_name("wine"), options_of(RaySettings(target="ray"))
+    unmarked = DeployedVersion(facts={MODEL: "wine", VERSION: "1"})
+    marked = DeployedVersion(facts={MODEL: "wine", VERSION: "1", REGISTERED: "then"})
+
+    with pytest.raises(BadInput, match="no run recorded it here"):
+        require_replaceable(described, options, unmarked)
+    require_replaceable(described, options, marked)
+    require_replaceable(described, options, NOT_DEPLOYED)
+    require_replaceable(described, replace(options, take_over=True), unmarked)
+
+
+def test_the_time_of_a_registration_is_told_to_the_millisecond() -> None:
+    """
+    A store that does not know it tells nothing.
+    """
+    created = RegisteredName(exists=True, created=1_700_000_000_123)
+
+    assert ("2023-11-14T22:13:20.123+00:00", "") == (registered_at(created), registered_at(RegisteredName(exists=True)))

@@ -116,3 +116,75 @@ def test_a_change_of_a_killed_run_is_waited_for() -> None:
     deploy(world, "2")
 
     assert ("2", ()) == (world.target().observe().version, world.target().observe().leftovers)
+
+
+def test_a_job_that_does_not_end_is_stopped_and_named() -> None:
+    """
+    The run returns, and the next one is not blocked by it.
+    """
+    world = ray_world()
+    deploy(world, "1")
+    target = begin(world.target(), wanted_version("2"), up_to="ask")
+    world.cluster.hangs = True
+
+    with pytest.raises(ToolFailed, match=r"does not end on the cluster: mlflow-uv_prod_\w+ is stopped"):
+        target.shift()
+    target.undo()
+    returned = world.target().observe()
+    deploy(world, "2")
+
+    assert ("1", ()) == (returned.version, returned.leftovers)
+    assert "2" == world.target().observe().version
+    assert ["STOPPED"] == [job["status"] for job in world.cluster.jobs.values() if job["status"] != "SUCCEEDED"]
+
+
+@pytest.mark.parametrize(("job", "status"), [("mlflow-uv_prod_1", "STOPPED"), ("mlflow-uv_prod-pr-17_1", "RUNNING")])
+def test_a_job_of_a_killed_run_that_does_not_end_is_stopped(job: str, status: str) -> None:
+    """
+    One of another deployment is not waited for.
+    """
+    world = ray_world()
+    deploy(world, "1")
+    world.cluster.jobs[job] = {"submission_id": job, "status": "RUNNING"}
+
+    deploy(world, "2")
+
+    assert ("2", status) == (world.target().observe().version, world.cluster.jobs[job]["status"])
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("status", ["DEPLOYING", "DEPLOY_FAILED"])
+def test_what_leads_the_requests_is_made_again_if_it_never_started(version: str, status: str) -> None:
+    """
+    An endpoint that nobody can ask is a difference, also where the version is the same.
+    """
+    world = ray_world()
+    deploy(world, "1")
+    leads = world.cluster.applications["prod"]
+    leads["status"] = status
+    leads["deployments"]["Router"]["replicas"] = [{"state": "STARTING"}]
+    planned = {change.part: change.now for change in world.target().plan(wanted_version(version))}
+
+    deploy(world, version)
+
+    after = world.target().observe()
+    assert f"its endpoint is {status.lower().replace('_', ' ')}" == planned["state"]
+    assert (version, "running", ()) == (after.version, after.facts["state"], after.leftovers)
+    assert "RUNNING" == world.cluster.applications["prod"]["status"]
+
+
+def test_what_leads_the_requests_stays_while_it_answers_them() -> None:
+    """
+    Ray starts one more replica, which takes longer than a run waits; deleting it would lose requests.
+    """
+    world = ray_world()
+    deploy(world, "1")
+    leads = world.cluster.applications["prod"]
+    leads["status"] = "DEPLOYING"
+    leads["deployments"]["Router"]["replicas"] = [{"state": "RUNNING"}, {"state": "STARTING"}]
+    target = begin(world.target(), wanted_version("2"), up_to="ask")
+
+    target.shift()
+
+    assert [] == world.cluster.deleted
+    assert "2" == world.target().observe().version

@@ -24,6 +24,9 @@ REMOVABLE = {**BESIDE, **IN_PLACE}
 PLACES = {**REMOVABLE, "gitops": repository_world}
 KILLED = RecordedRuns(proven="1", interrupted="2")
 # What a version is recognised by: its image, or the model where a platform has servers of its own.
+# Whose parts say when their model was registered; of the others the record of the registry decides.
+MARKED = [kind for kind in PLACES if kind not in ("databricks", "gitops", "mlflow")]
+HERE, THERE = "2026-01-01T00:00:00.000+00:00", "2026-01-01T00:00:00.001+00:00"
 IDENTITIES: Mapping[str, Callable[[str], str]] = {"image": digest_of, "model digest": "model {}".format}
 
 
@@ -359,3 +362,87 @@ def test_a_deployment_that_another_model_made_after_the_plan_is_left_alone(world
         carry_out(plan, EXPECTED, RolloutChecks(unchanged=nothing, renew=nothing), tools_of_tests())
 
     assert ("1", RUNNING, ()) == runs(world)
+
+
+@pytest.fixture(params=MARKED)
+def marked(request: pytest.FixtureRequest) -> World:
+    """Where a kind of target deploys to whose parts say when their model was registered."""
+    return PLACES[request.param]()
+
+
+def deploy_here(world: World, *, up_to: str = "shift") -> DeploymentTarget:
+    """Deploy a version of this registry, up to a phase."""
+    return begin(world.target(registered=HERE), wanted_version("1", registered=HERE), up_to=up_to)
+
+
+@pytest.mark.parametrize("where", PHASES)
+def test_a_deployment_of_another_registry_is_neither_replaced_nor_removed(marked: World, where: str) -> None:
+    """
+    Both have a model of the same name, and the same version; also if the deployment is only begun.
+    """
+    deploy_here(marked, up_to=where)
+    before = marked.target(registered=HERE).observe()
+    theirs = marked.target(registered=THERE)
+
+    if before.models:
+        with pytest.raises(BadInput, match="runs the model `wine of another registry`") as replacing:
+            theirs.plan(wanted_version("1", registered=THERE))
+        with pytest.raises(BadInput, match="runs the model `wine of another registry`"):
+            theirs.remove()
+        assert "take-over" in replacing.value.fix
+
+    after = marked.target(registered=HERE).observe()
+    assert before.models or where == "apply"
+    assert (before.version, before.models, before.leftovers) == (after.version, after.models, after.leftovers)
+
+
+def test_a_deployment_that_another_registry_made_after_the_plan_is_left_alone(marked: World) -> None:
+    """
+    The run ends before it changes or undoes anything.
+    """
+    target, wanted = marked.target(registered=THERE), wanted_version("2", registered=THERE)
+    plan = RolloutPlan(
+        name=DeploymentName(table="prod"),
+        target=target,
+        wanted=wanted,
+        before=target.observe(),
+        changes=target.plan(wanted),
+    )
+    deploy_here(marked).settle()
+
+    with pytest.raises(BadInput, match="of another registry"):
+        carry_out(plan, EXPECTED, RolloutChecks(unchanged=nothing, renew=nothing), tools_of_tests())
+
+    assert ("1", RUNNING, ()) == runs(marked)
+
+
+def test_a_deployment_of_another_registry_is_taken_over_if_that_is_asked(marked: World) -> None:
+    """
+    It is theirs then: the registry before can neither replace nor remove it.
+    """
+    deploy_here(marked).settle()
+    target = marked.target(registered=THERE, take_over=True)
+    wanted = wanted_version("1", registered=THERE)
+    planned = [change.part for change in target.plan(wanted)]
+
+    begin(target, wanted).settle()
+
+    assert ["registered"] == planned
+    assert ("1", RUNNING, ()) == runs(marked)
+    assert () == marked.target(registered=THERE).plan(wanted)
+    with pytest.raises(BadInput, match="of another registry"):
+        marked.target(registered=HERE).plan(wanted_version("2", registered=HERE))
+
+
+def test_a_deployment_that_does_not_say_when_its_model_was_registered_is_updated(marked: World) -> None:
+    """
+    An earlier release made it; the plan has the difference, and the next run none.
+    """
+    deploy(marked, "1")
+    wanted = wanted_version("1", registered=HERE)
+    planned = [change.part for change in marked.target(registered=HERE).plan(wanted)]
+
+    begin(marked.target(registered=HERE), wanted).settle()
+
+    assert ["registered"] == planned
+    assert () == marked.target(registered=HERE).plan(wanted)

@@ -70,7 +70,7 @@ def digest_of(version: str) -> str:
     return f"sha256:{version.rjust(64, '0')}"
 
 
-def wanted_version(version: str, *, model: str = "wine") -> WantedVersion:
+def wanted_version(version: str, *, model: str = "wine", registered: str = "") -> WantedVersion:
     """A released version with an image of its own."""
     digest = digest_of(version)
     image = ImageLink(kind="image", id=digest, tag=f"wine:{version}", base="b", base_digest="d", digest=digest)
@@ -82,14 +82,15 @@ def wanted_version(version: str, *, model: str = "wine") -> WantedVersion:
         record=cast("Record", record),
         address=digest_of(version),
         serve_env=NO_VARIABLES,
+        registered=registered,
     )
 
 
 class World(Protocol):
     """Where a kind of target deploys to; what was done in it stays when a run ends."""
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
-        """A target as a new run opens it, for a version of a model."""
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
+        """A target as a new run opens it, for a version of a model; `more` are other options of the deployment."""
 
     def plant(self, version: str, fault: str) -> None:
         """Let a version be wrong: `wrong`, `silent`, `ends`, or `swapped`, an image that is not the recorded one."""
@@ -102,9 +103,9 @@ class HostWorld:
     containers: "KeptContainers"
     options: DeploymentOptions
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
         """See World."""
-        return HostService(replace(self.options, model=model), self.containers, tools_of_tests())
+        return HostService(replace(self.options, model=model, **more), self.containers, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
@@ -131,9 +132,9 @@ class ClusterWorld:
     cluster: "KeptCluster"
     options: DeploymentOptions
 
-    def target(self, model: str = "wine") -> DeploymentTarget:
+    def target(self, model: str = "wine", **more: Any) -> DeploymentTarget:
         """See World."""
-        return KubernetesService(replace(self.options, model=model), self.cluster, tools_of_tests())
+        return KubernetesService(replace(self.options, model=model, **more), self.cluster, tools_of_tests())
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
