@@ -13,6 +13,7 @@ from mlflow_uv.core.image.composition import BaseLayers, LayerBlob, composed
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.core.signing.statement import statements
 from mlflow_uv.ops.image.composed import ComposedServingImage
+from mlflow_uv.ops.image.composed_platforms import platform_findings
 from mlflow_uv.ops.image.composed_push import push_composed
 from mlflow_uv.ops.image.composed_release import ReleaseImages, composed_inventory
 from mlflow_uv.ops.image.recomposed import from_parts
@@ -26,7 +27,7 @@ from tests.sharing import SharedFolder
 from tests.signers import make_signers
 from tests.unit.core.release.test_record import WHOLE
 
-from .composed import TinyRelease, push_base, tiny_release
+from .composed import HERE, TinyRelease, push_base, tiny_release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +160,21 @@ def test_with_trust_settings_the_image_must_be_signed(place: Place, signed_key: 
     assert "there is no attestation of" in str(finding.why)
     assert place.image.image.digest == images.image.digest
     assert () == images.composed[0].taken
+
+
+def test_a_digest_that_the_registry_lacks_is_reported_and_the_layers_are_made(place: Place) -> None:
+    """
+    The image is the same one.
+    """
+    second = place.machine("second")
+    absent = f"{place.host}/cellar/wine@sha256:{'0' * 64}"
+
+    images = place.composed(second, absent)
+
+    found = [each for each in platform_findings(images, loaded=False) if each.rule == "image-layers-not-taken"]
+    assert [f"its registry has no such image for {HERE}"] == [each.why for each in found]
+    assert absent in found[0].what
+    assert (place.image.image.digest, ()) == (images.image.digest, images.composed[0].taken)
 
 
 @pytest.mark.extended

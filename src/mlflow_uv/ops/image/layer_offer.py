@@ -11,7 +11,7 @@ from ...core.release.record import Record
 from ...core.signing.trust_policy import TrustLevel
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.layers.registry_layers import RegistryLayers
-from ...tools.oci.repository import RegistryUnanswered
+from ...tools.oci.repository import PulledImage, RegistryUnanswered
 from ...tools.project.files import Project
 from ...tools.toolbox import Tools
 from ..signing.subjects import checked_image
@@ -20,6 +20,7 @@ from ..signing.trust import trust_of
 # The value of `layers-from` for the last image of the same repository.
 AUTO = "auto"
 _MOST_VERSIONS = 10  # before this one that are looked for
+_ABSENT = "its registry has no such image"
 
 
 @lazy_dataclass
@@ -47,23 +48,22 @@ def layer_offer(wanted: str | None, tag: str, record: Record, project: Project |
     except RegistryUnanswered as error:
         return LayerOffer(findings=(not_taken(wanted, str(error)),))
     if not image:
-        return LayerOffer(findings=(not_taken(wanted, "its registry has no such image"),))
+        return LayerOffer(findings=(not_taken(wanted, _ABSENT),))
     if why := _untrusted(image, project, tools):
         return LayerOffer(findings=(not_taken(image, why, Severity.WARNING),))
     return LayerOffer(image=image)
 
 
 def offered_layers(offer: LayerOffer, architecture: str, tools: Tools) -> RegistryLayers | None:
-    """Return the layers that an offered image has for an architecture; None without one."""
+    """Return the layers that an offered image has for an architecture, or why it has none; None without an image."""
     if not offer.image:
         return None
     name, _, digest = offer.image.partition("@")
+    held: PulledImage | str
     try:
-        held = tools.registries.documents(name, digest, architecture)
-    except RegistryUnanswered:
-        return None
-    if held is None:
-        return None
+        held = tools.registries.documents(name, digest, architecture) or f"{_ABSENT} for {architecture}"
+    except RegistryUnanswered as error:
+        held = str(error)
     # Apart from the layers that this machine made: audit does not look there.
     return RegistryLayers(tools.registries, tools.runner, offer.image, held, tools.host.cache / "layers-of-registries")
 

@@ -21,6 +21,7 @@ from .layer_archives import MALFORMED, MOST_PATHS, MOST_UNPACKED, decompressed, 
 # Changes when the same layer gives another list of files.
 _FORMAT = 1
 _MOST_RECORD = 64 << 20  # bytes of the list of files of a package
+_NO_KEYS = "its layers do not say what they were made from, like those of an image that an engine built"
 
 
 class BlobSource(Protocol):
@@ -44,19 +45,19 @@ class RegistryLayers:
 
     Whoever made the image decided what is in a layer. That the content is that of the digest in the manifest is
     verified, and not that it is what the key says. `taken` are the names of the layers that were used, and `problem`
-    says why one could not be read.
+    says why one could not be read, or why there is none.
     """
 
-    def __init__(self, source: BlobSource, runner: Runner, name: str, held: PulledImage, folder: Path) -> None:
-        """`name` is that of the image, with its digest."""
+    def __init__(self, source: BlobSource, runner: Runner, name: str, held: PulledImage | str, folder: Path) -> None:
+        """`name` is that of the image, with its digest; in place of what the registry has, the reason for nothing."""
         self._source = source
         self._runner = runner
         self.image = name
         self._folder = folder
         self._kept = LayerCache(folder)
-        self._offered = _offered(held)
+        self._offered = {} if isinstance(held, str) else _offered(held)
         self.taken: tuple[str, ...] = ()
-        self.problem = ""
+        self.problem = held if isinstance(held, str) else "" if self._offered else _NO_KEYS
 
     def take(self, wanted: Mapping[str, str]) -> dict[str, CachedLayer]:
         """The layers with these keys that the image has, with the names that are given for them. Raises NoSpace."""

@@ -1,6 +1,7 @@
 """Which image's layers are offered, and which are not."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -25,9 +26,12 @@ def tools_with(*names: str, trust: str = 'policy = "off"') -> Tools:
             raise RegistryUnanswered("nobody answers")
         return DIGEST if name in names else None
 
-    registries = SimpleNamespace(digest_of_tag=digest_of_tag, attached=lambda *_: (), documents=lambda *_: None)
-    host = SimpleNamespace(variables={"MLFLOW_UV_TRUST": trust})
-    return cast("Tools", SimpleNamespace(registries=registries, host=host))
+    def documents(name: str, *_: str) -> None:
+        digest_of_tag(name)
+
+    registries = SimpleNamespace(digest_of_tag=digest_of_tag, attached=lambda *_: (), documents=documents)
+    host = SimpleNamespace(variables={"MLFLOW_UV_TRUST": trust}, cache=Path("/nonexistent"))
+    return cast("Tools", SimpleNamespace(registries=registries, host=host, runner=None))
 
 
 @pytest.mark.parametrize(
@@ -91,13 +95,27 @@ def test_wrong_trust_settings_are_an_error() -> None:
         layer_offer("host:5/wine:7", "x:1", WHOLE, None, tools_with("host:5/wine:7", trust=""))
 
 
-def test_a_registry_that_does_not_answer_or_has_no_image_for_the_platform_gives_none() -> None:
+def test_a_registry_that_does_not_answer_is_a_notice_and_without_an_image_nothing_is_offered() -> None:
     """
-    The first is a notice, the second is none: each platform has its own image.
+    The reason is that of the registry.
     """
     offer = layer_offer("down/wine:7", "x:1", WHOLE, None, tools_with())
 
     assert "nobody answers" == offer.findings[0].why
-    named = layer_offer("host:5/wine:7", "x:1", WHOLE, None, tools_with("host:5/wine:7"))
-    assert offered_layers(named, "arm64", tools_with()) is None
     assert offered_layers(NO_OFFER, "arm64", tools_with()) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [("host:5", "its registry has no such image for arm64"), ("down:5", "nobody answers")]
+)
+def test_a_digest_that_no_registry_returns_is_reported_when_its_layers_are_wanted(place: str, why: str) -> None:
+    """
+    So is a platform that an image lacks: each has its own image.
+    """
+    named = layer_offer(f"{place}/wine@{DIGEST}", "x:1", WHOLE, None, tools_with())
+
+    offered = offered_layers(named, "arm64", tools_with())
+
+    assert () == named.findings
+    assert offered is not None
+    assert ({}, why) == (offered.take({"k": "grape"}), offered.problem)

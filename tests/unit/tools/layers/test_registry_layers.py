@@ -50,7 +50,7 @@ class Source:
         )
 
 
-def registry_layers(source: Source, image: PulledImage, folder: Path) -> RegistryLayers:
+def registry_layers(source: Source, image: PulledImage | str, folder: Path) -> RegistryLayers:
     return RegistryLayers(source, SystemRunner(), NAME, image, folder / "taken")
 
 
@@ -158,7 +158,22 @@ def test_an_image_that_is_incomplete_or_damaged_gives_nothing(tmp_path: Path) ->
     undescribed = registry_layers(source, replace(image, config=b"[]"), tmp_path)
 
     assert [{}, {}, {}] == [layers.take({"k": "grape"}) for layers in (gone, broken, undescribed)]
-    assert ["it is not there", True, ""] == [gone.problem, bool(broken.problem), undescribed.problem]
+    assert ["it is not there", True] == [gone.problem, bool(broken.problem)]
+    assert undescribed.problem.startswith("its layers do not say what they were made from")
+
+
+def test_an_image_without_keys_or_without_documents_says_why_it_gives_nothing(tmp_path: Path) -> None:
+    """
+    An engine built the first; the registry lacks the second.
+    """
+    source = Source()
+    built = registry_layers(source, source.image(layer_of(tmp_path, GRAPE, "")), tmp_path)
+    absent = registry_layers(source, "its registry has no such image for arm64", tmp_path)
+
+    assert [{}, {}] == [layers.take({"k": "grape", "": "plum"}) for layers in (built, absent)]
+    assert "its registry has no such image for arm64" == absent.problem
+    assert built.problem.startswith("its layers do not say what they were made from")
+    assert [] == source.asked
 
 
 def test_what_is_taken_lists_what_is_made(tmp_path: Path) -> None:
