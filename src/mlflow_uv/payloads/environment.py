@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
+from .distributions import version_of
 from .messages.request import DescribeEnvironment, EnvironmentDescription
 
 # MLflow's database migrations, and the lines with a migration's revision and its predecessors.
@@ -45,6 +46,6 @@ def schema(folders: Iterable[Path]) -> "str | None":
 
 def _version(distribution: str) -> str | None:
     try:
-        return metadata.version(distribution)
+        return version_of(distribution)
     except metadata.PackageNotFoundError:
         return None

@@ -3,11 +3,10 @@
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from email import message_from_string
 from email.message import Message
 from importlib import metadata
-from typing import cast
 
+from .distributions import headers_of
 from .messages.request import CUT, DeclaredLicence, DescribeLicences, LicenceDescription
 
 _CLASSIFIER = "License ::"
@@ -29,7 +28,7 @@ def licences_on(path: Iterable[str]) -> LicenceDescription:
 
 def _declared(path: Iterable[str]) -> Iterator[DeclaredLicence]:
     for distribution in metadata.distributions(path=list(path)):
-        headers = _headers(distribution)
+        headers = headers_of(distribution)
         name, version = headers.get("Name"), headers.get("Version")
         if not name or not version:  # a folder that an uninstallation left behind
             continue
@@ -41,14 +40,6 @@ def _declared(path: Iterable[str]) -> Iterator[DeclaredLicence]:
             text=_field(headers, "License"),
             classifiers=tuple(sorted(_shortened(text.rpartition("::")[2].strip()) for text in classifiers)),
         )
-
-
-def _headers(distribution: metadata.Distribution) -> Message:
-    """The metadata of a package; installers also accept bytes in it that are not UTF-8, such as in an author's name."""
-    try:
-        return cast("Message", distribution.metadata)
-    except UnicodeDecodeError as error:
-        return message_from_string(error.object.decode("utf-8", "replace"))
 
 
 def _field(headers: Message, name: str) -> str:

@@ -15,8 +15,11 @@ import re
 import runpy
 import sys
 import sysconfig
+from email import message_from_string
+from email.message import Message
 from importlib import metadata, util
 from pathlib import Path
+from typing import cast
 
 
 def marker_environment() -> "dict[str, str]":
@@ -44,14 +47,35 @@ def folders() -> "list[str]":
 
 
 def installed() -> "list[tuple[str, str]]":
-    """The PEP 503 name and the version of every distribution; one that is installed twice is listed twice."""
-    headers = [item.metadata for item in metadata.distributions(path=folders())]  # each access parses them again
-    return sorted((re.sub(r"[-_.]+", "-", header["Name"]).lower(), header["Version"]) for header in headers)
+    """
+    The PEP 503 name and the version of every distribution; one that is installed twice is listed twice.
+
+    A folder without a name, which an uninstallation left behind, is none.
+    """
+    headers = [headers_of(item) for item in metadata.distributions(path=folders())]
+    pairs = [(header.get("Name"), header.get("Version")) for header in headers]
+    return sorted((re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in pairs if name and version)
+
+
+def headers_of(item: metadata.Distribution) -> Message:
+    """The metadata of a distribution; as payloads/distributions.py, which is not in an image."""
+    try:
+        return cast("Message", item.metadata)
+    except UnicodeDecodeError as error:
+        return message_from_string(error.object.decode("utf-8", "replace"))
+
+
+def record_of(item: metadata.Distribution) -> "str | None":
+    """The list of files of a distribution; installers write the bytes of names as a wheel has them."""
+    try:
+        return item.read_text("RECORD")
+    except UnicodeDecodeError as error:
+        return error.object.decode("utf-8", "replace")
 
 
 def listed(item: metadata.Distribution) -> "list[list[str]]":
     """The parts of each path that a distribution lists; `item.files` makes an object of each, and looks for it."""
-    record = item.read_text("RECORD")
+    record = record_of(item)
     paths = [row[0] for row in csv.reader(record.splitlines()) if row] if record else map(str, item.files or ())
     return [[part for part in path.split("/") if part not in ("", ".")] for path in paths]
 

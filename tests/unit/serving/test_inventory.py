@@ -62,6 +62,22 @@ def test_a_distribution_without_a_record_is_compared_too(packages: Path, tmp_pat
     assert ([["grape", "1.0"]], [["grape", str(tmp_path / "grape.py")]]) == (listed["installed"], listed["elsewhere"])
 
 
+def test_metadata_and_lists_that_are_not_utf_8_are_read(packages: Path) -> None:
+    """
+    Installers take an author's name in Latin-1, and a folder that an uninstallation left behind is no package.
+    """
+    info = packages / "grape-1.0.dist-info"
+    (info / "METADATA").write_bytes(
+        "Metadata-Version: 2.1\nAuthor: José\nName: grape\nVersion: 1.0\n".encode("latin-1")
+    )
+    (info / "RECORD").write_bytes(b"grape.py,,\nm\xfclleri.py,,\n")
+    (packages / "plum-1.0.dist-info").mkdir()
+
+    listed = inventory(packages)
+
+    assert ([["grape", "1.0"]], []) == (listed["installed"], listed["elsewhere"])
+
+
 def test_the_modules_are_those_of_importlib(packages: Path) -> None:
     """
     Names in quotes, with a dot in front, and above the packages.

@@ -2,7 +2,6 @@
 
 import copy
 import importlib
-import importlib.metadata
 import json
 import re
 import warnings
@@ -19,6 +18,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from skl2onnx.common import data_types
 
+from ..distributions import version_of
 from ..messages.conversion import ConversionRefusal, ConversionResult, ConvertModel, ModelPort, PortableSignature
 from ..problems import last_line, shortened
 from .installed_closure import closure_pins
@@ -85,7 +85,7 @@ def _converted(request: ConvertModel) -> ConversionResult:
         signature=signature,
         operators=operators(inner),
         thresholds=len(found),
-        converters=tuple(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES),
+        converters=tuple(f"{name} {version_of(name)}" for name in _PACKAGES),
     )
 
 

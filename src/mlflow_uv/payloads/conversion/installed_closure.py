@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ..distributions import requirements_of, version_of
+
 
 def closure_pins(names: Iterable[str]) -> "list[str]":
     """
@@ -15,12 +17,12 @@ def closure_pins(names: Iterable[str]) -> "list[str]":
     installed the environment decided so. Raises PackageNotFoundError if one of `names` is not installed.
     """
     pending = [(str(canonicalize_name(name)), frozenset[str]()) for name in names]
-    found = {name: importlib.metadata.version(name) for name, _ in pending}
+    found = {name: version_of(name) for name, _ in pending}
     seen = set(pending)
     while pending:
         for needed, extras in _needed(*pending.pop()):
             try:
-                found[needed] = importlib.metadata.version(needed)
+                found[needed] = version_of(needed)
             except importlib.metadata.PackageNotFoundError:
                 continue
             if (needed, extras) not in seen:
@@ -30,7 +32,7 @@ def closure_pins(names: Iterable[str]) -> "list[str]":
 
 
 def _needed(name: str, extras: "frozenset[str]") -> "Iterator[tuple[str, frozenset[str]]]":
-    for line in importlib.metadata.requires(name) or ():
+    for line in requirements_of(name):
         requirement = Requirement(line)
         marker = requirement.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
