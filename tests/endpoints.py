@@ -17,7 +17,7 @@ distinguished_name = name
 basicConstraints = critical, CA:TRUE
 [host]
 basicConstraints = CA:FALSE
-subjectAltName = IP:127.0.0.1
+subjectAltName = IP:{address}
 """
 
 
@@ -108,10 +108,10 @@ def fake_endpoint(rule: Rule, *, context: ssl.SSLContext | None = None) -> Itera
         server.socket.close()
 
 
-def certified(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A context with a certificate for 127.0.0.1, and the file of the CA that signed it."""
+def certified(folder: Path, address: str = "127.0.0.1") -> tuple[ssl.SSLContext, Path]:
+    """A context with a certificate for an address (`host.pem`, `host.key`), and the file of the CA that signed it."""
     folder.mkdir()
-    (folder / "x.cnf").write_text(CERTIFICATES)
+    (folder / "x.cnf").write_text(CERTIFICATES.format(address=address))
     new = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-config",
            "x.cnf", "-days", "2")  # fmt: skip
     authority = ("-extensions", "authority", "-subj", "/CN=Company", "-keyout", "ca.key", "-out", "ca.pem")

@@ -10,6 +10,7 @@ from email.message import Message
 from pathlib import Path
 from urllib.error import HTTPError
 
+from tests.conftest import missing
 from tests.waiting import CEILING_S, listens, wait_until_up
 
 CONFIG = """\
@@ -18,31 +19,49 @@ storage:
   filesystem:
     rootdirectory: {folder}/registry
 http:
-  addr: 127.0.0.1:{port}
+  addr: {address}:{port}{tls}
 log:
   accesslog:
     disabled: true
 """
+TLS = "\n  tls:\n    certificate: {keys}/host.pem\n    key: {keys}/host.key"
 # Who may read and write where a registry asks: the user's password is corked-bottle, by bcrypt.
 USER, PASSWORD = "alice", "corked-bottle"
 ACCOUNTS = f"{USER}:$2y$05$abcdefghijklmnopqrstuudPj6ZQkv1ELPOAXerMoSwbM0GfrG6zm\n"
 PRIVATE = "auth:\n  htpasswd:\n    realm: cellar\n    path: {folder}/accounts\n"
 
 
+def own_address() -> str:
+    """An address of this machine that is not loopback; skips, or fails, where it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent: the address is of no machine (RFC 5737)
+        except OSError:
+            missing("this machine has no address but loopback")
+        return str(probe.getsockname()[0])
+
+
 @contextmanager
-def registry(folder: Path, program: str, *, private: bool = False) -> Iterator[str]:
-    """Its name, HOST:PORT, while it runs; a private one is for one user alone."""
+def registry(
+    folder: Path, program: str, *, private: bool = False, address: str = "127.0.0.1", keys: Path | None = None
+) -> Iterator[str]:
+    """
+    Its name, HOST:PORT, while it runs; a private one is for one user alone.
+
+    With TLS if `keys` is a folder of `endpoints.certified`.
+    """
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         port = probe.getsockname()[1]
     (folder / "accounts").write_text(ACCOUNTS)
     config = CONFIG + (PRIVATE if private else "")
-    (folder / "config.yml").write_text(config.format(folder=folder, port=port))
+    tls = TLS.format(keys=keys) if keys else ""
+    (folder / "config.yml").write_text(config.format(folder=folder, address=address, port=port, tls=tls))
     with (folder / "log").open("w") as log:
         process = subprocess.Popen((program, "serve", folder / "config.yml"), stdout=log, stderr=log)
         try:
-            wait_until_up(lambda: listens(port), process, folder / "log")
-            yield f"127.0.0.1:{port}"
+            wait_until_up(lambda: listens(port, address), process, folder / "log")
+            yield f"{address}:{port}"
         finally:
             process.terminate()
             process.wait(CEILING_S)

@@ -31,9 +31,9 @@ def answers(url: str) -> bool:
     return False
 
 
-def listens(port: int) -> bool:
-    """Whether somebody listens on a port of loopback."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=CEILING_S):
+def listens(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether somebody listens on a port of an address of this machine."""
+    with suppress(OSError), socket.create_connection((address, port), timeout=CEILING_S):
         return True
     return False
 

@@ -1,8 +1,10 @@
 """Parses the name of a container image into registry, repository and tag, as Docker does."""
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..security.origins import is_loopback
 
 DOCKER_HUB = "docker.io"
 _LATEST = "latest"
@@ -39,6 +41,14 @@ def image_reference(name: str) -> ImageReference:
     if host in {DOCKER_HUB, f"index.{DOCKER_HUB}"}:
         host, repository = DOCKER_HUB, repository if "/" in repository else f"library/{repository}"
     return ImageReference(host=host, repository=repository, tag=tag)
+
+
+def reach_fix(name: str) -> str:
+    """Return the fix for a registry that gives no response to this program."""
+    host = image_reference(name).host
+    if is_loopback(urlsplit(f"//{host}").hostname or ""):
+        return f"reach {host} from here"
+    return f"reach {host} from here by HTTPS, with the certificate of its CA in SSL_CERT_FILE"
 
 
 def digest_under(name: str, repository_digests: Iterable[str], *, local_host: str) -> str:

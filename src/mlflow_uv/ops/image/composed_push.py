@@ -6,7 +6,7 @@ from pathlib import Path
 from ...command.errors import ToolFailed
 from ...command.wording import Wording, local, option
 from ...core.image.composition import ZSTD_TYPE, ComposedImage, ImageIndex
-from ...core.image.reference import image_reference
+from ...core.image.reference import image_reference, reach_fix
 from ...tools.engines.engine import Engine
 from ...tools.oci.pushed_blobs import PushedBlobs
 from ...tools.oci.repository import RegistryUnanswered
@@ -28,14 +28,14 @@ def require_push(tag: str, tools: Tools, *, engine: Engine | None) -> None:
         raise RegistryNotReached(
             what=f"`{tag}` cannot be pushed without an engine",
             why=str(error),
-            fix=f"reach {image_reference(tag).host} from here by HTTPS, with the certificates in SSL_CERT_FILE",
+            fix=reach_fix(tag),
         ) from error
 
 
 def _push_refused(tag: str, error: RegistryUnanswered) -> ToolFailed:
     host = image_reference(tag).host
     login = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
-    fix = login if error.denied else f"reach {host} from here"
+    fix = login if error.denied else reach_fix(tag)
     return ToolFailed(what=f"`{tag}` cannot be pushed", why=str(error), fix=fix)
 
 

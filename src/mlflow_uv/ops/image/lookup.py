@@ -9,7 +9,7 @@ from ...command.errors import ChainBroken, NoEngine
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, local, option, step_call
 from ...core.image.labels import MODEL, link_labels, version_in
-from ...core.image.reference import image_reference
+from ...core.image.reference import image_reference, reach_fix
 from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.record import ImageLink, Record
 from ...tools.engines.engine import Engine
@@ -99,7 +99,7 @@ def _looked_up(record: Record, tools: Tools, belongs_to_another: Callable[[Label
         published = tools.registries.published(image.tag, image.digest)
     except RegistryUnanswered as error:
         host = image_reference(image.tag).host
-        fix = f"reach {host} from here"
+        fix = reach_fix(image.tag)
         if error.denied:
             fix = local(
                 f"{image.engine or 'docker'} login {host}",

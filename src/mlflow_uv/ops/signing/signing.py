@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ...command.errors import BadInput, StepError, ToolFailed
 from ...command.wording import local, option
-from ...core.image.reference import image_reference
+from ...core.image.reference import image_reference, reach_fix
 from ...core.release.digests import ADDED_ON_DOWNLOAD, sha256
 from ...core.release.record import Record, SignatureLink
 from ...core.security.child_environment import IDENTITY_TOKEN, SIGNING_KEY
@@ -226,7 +226,7 @@ def _answered(request: Callable[[], T], name: str) -> T:
         host = image_reference(name).host
         fix = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
         what = f"the attestations cannot be kept with `{name}`"
-        raise ToolFailed(what=what, why=str(error), fix=fix if error.denied else f"reach {host} from here") from error
+        raise ToolFailed(what=what, why=str(error), fix=fix if error.denied else reach_fix(name)) from error
 
 
 def _sbom(record: Record, model: Path, tools: Tools) -> str:

@@ -345,7 +345,7 @@ class Repository:
             try:
                 reply = self._web.send(request)
             except WebUnreachable as error:
-                if wait_s is None:
+                if wait_s is None or error.permanent:
                     raise RegistryUnanswered(str(error)) from error
             else:
                 if wait_s is None or reply.status not in _BUSY:

@@ -18,6 +18,9 @@ from .web import TRUSTED, WHOLE_S, WebReply, WebRequest, WebUnreachable, require
 
 PIECE = 1 << 16
 _OK = 200
+# Where Docker and Podman look for the certificates of registries: for everybody, and in the home of a user.
+_OF_ENGINES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
+_OF_USERS = (".config/containers/certs.d", ".config/docker/certs.d")
 
 
 class WebExchange:
@@ -46,7 +49,7 @@ class WebExchange:
                 # `send` checked the scheme, and callers of `post` accept any HTTP URL.
                 ready = urllib.request.Request(url, data=data, headers=dict(headers), method=request.method)  # noqa: S310
                 try:
-                    response = self._opener(parts.scheme, host).open(ready, timeout=timeout_s)
+                    response = self._opener(parts.scheme, parts.netloc).open(ready, timeout=timeout_s)
                 except urllib.error.HTTPError as error:
                     response = error
                 stack.enter_context(response)
@@ -55,15 +58,16 @@ class WebExchange:
                 return _reply(response, request.limit, until if request.upload is None else time.monotonic() + WHOLE_S)
         except urllib.error.URLError as error:
             raise WebUnreachable(
-                f"{host} does not answer: {_line(error.reason)}",
+                f"{host} does not answer: {_reason(error.reason)}",
                 slow=isinstance(error.reason, TimeoutError),
-                permanent=isinstance(error.reason, (socket.gaierror, ssl.SSLCertVerificationError)),
+                permanent=isinstance(error.reason, (socket.gaierror, ssl.SSLCertVerificationError))
+                or _is_plain(error.reason),
             ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             slow = isinstance(error, TimeoutError)
             raise WebUnreachable(f"{host} does not answer: {_line(error)}", slow=slow) from error
 
-    def _opener(self, scheme: str, host: str) -> Any:
+    def _opener(self, scheme: str, netloc: str) -> Any:
         class NoRedirects(urllib.request.HTTPRedirectHandler):
             """`send` follows redirects itself, because it decides which headers each origin gets."""
 
@@ -72,12 +76,16 @@ class WebExchange:
 
             http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
-        proxies = self._proxies(scheme, host)
+        proxies = self._proxies(scheme, urlsplit(f"//{netloc}").hostname or "")
         handlers: list[Any] = [urllib.request.ProxyHandler(proxies), NoRedirects()]
         if scheme == "https":
             context = ssl.create_default_context()
-            for bundle in self._bundles(host):
-                context.load_verify_locations(cafile=bundle)
+            for bundle in self._bundles(netloc):
+                try:
+                    context.load_verify_locations(cafile=bundle)
+                except OSError as error:  # `ssl.SSLError`, too
+                    reason = f"no certificate can be read from {bundle}: {_line(error.strerror or error)}"
+                    raise WebUnreachable(reason, permanent=True) from error
             handlers.append(urllib.request.HTTPSHandler(context=context))
         return urllib.request.build_opener(*handlers)
 
@@ -91,10 +99,19 @@ class WebExchange:
         proxy = known(f"{scheme}_proxy") or known("all_proxy")
         return {scheme: proxy} if proxy else {}
 
-    def _bundles(self, host: str) -> list[str]:
-        """Certificate files trusted in addition to the system's: those of variables, and Docker's for a registry."""
+    def _bundles(self, netloc: str) -> list[str]:
+        """
+        Certificate files trusted in addition to the system's: those of variables, and those of engines for a registry.
+
+        The latter are in folders that are called as the registry, with its port: what is trusted for one is not for
+        another whose name begins with the same letters.
+        """
         named = [Path(self._variables[name]) for name in TRUSTED if self._variables.get(name)]
-        named += sorted(Path("/etc/docker/certs.d").glob(f"{host}*/*.crt"))
+        folders = [Path(folder) for folder in _OF_ENGINES]
+        if home := self._variables.get("HOME"):
+            folders += [Path(home, folder) for folder in _OF_USERS]
+        if Path(netloc).name == netloc:
+            named += [path for folder in folders for path in sorted((folder / netloc).glob("*.crt"))]
         return [str(path) for path in named if path.is_file()]
 
 
@@ -148,6 +165,15 @@ def _written(response: Any, request: WebRequest, target: Path, host: str) -> Web
 
 def _headers(response: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _is_plain(reason: object) -> bool:
+    """Whether a server answered the begin of a TLS connection in another protocol; OpenSSL 3.4 has the second name."""
+    return isinstance(reason, ssl.SSLError) and reason.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
+
+
+def _reason(reason: object) -> str:
+    return "it speaks no TLS, as a server for plain HTTP" if _is_plain(reason) else _line(reason)
 
 
 def _line(reason: object) -> str:

@@ -2,7 +2,13 @@
 
 import pytest
 
-from mlflow_uv.core.image.reference import ImageReference, digest_under, image_reference, with_default_tag
+from mlflow_uv.core.image.reference import (
+    ImageReference,
+    digest_under,
+    image_reference,
+    reach_fix,
+    with_default_tag,
+)
 
 
 @pytest.mark.parametrize(
@@ -99,3 +105,16 @@ def test_of_two_digests_in_one_repository_the_named_one_counts() -> None:
     ]
 
     assert [TWO, ONE, ONE] == found
+
+
+@pytest.mark.parametrize(
+    ("name", "by_https"),
+    [("wine", True), ("10.0.0.7:5000/wine", True), ("localhost:5/wine", False), ("127.0.0.1:5/wine", False)],
+)
+def test_a_registry_is_reached_by_https_unless_it_is_on_this_machine(name: str, *, by_https: bool) -> None:
+    """
+    A certificate is needed there alone.
+    """
+    fix = reach_fix(name)
+
+    assert (True, by_https) == (fix.startswith(f"reach {image_reference(name).host} from here"), "SSL_CERT_FILE" in fix)

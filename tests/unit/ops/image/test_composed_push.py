@@ -8,6 +8,7 @@ import pytest
 
 from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.core.image.composition import ZSTD_TYPE, BaseLayers, Blob, LayerBlob, composed
+from mlflow_uv.core.image.reference import reach_fix
 from mlflow_uv.ops.image.builders import NotComposable, RegistryNotReached
 from mlflow_uv.ops.image.composed_push import push_composed, require_push
 from mlflow_uv.tools.engines.engine import Engine
@@ -30,7 +31,7 @@ def tools_of(folder: Path, *, denied: bool) -> Tools:
     )
 
 
-@pytest.mark.parametrize(("denied", "fix"), [(True, "docker login r.example"), (False, "reach r.example from here")])
+@pytest.mark.parametrize(("denied", "fix"), [(True, "docker login r.example"), (False, reach_fix("r.example/wine"))])
 def test_a_refused_push_names_the_fix(tmp_path: Path, denied: bool, fix: str) -> None:
     """
     A login, or the way to the registry.

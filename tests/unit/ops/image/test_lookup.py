@@ -9,6 +9,7 @@ import pytest
 
 from mlflow_uv.command.errors import NoEngine
 from mlflow_uv.command.report import Severity
+from mlflow_uv.core.image.reference import reach_fix
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.chain import LinkCheck, LinkState, merge_checks
 from mlflow_uv.core.release.commit import Commit
@@ -138,7 +139,7 @@ def test_the_engine_is_asked_where_the_registry_does_not_tell(found: str, state:
     [
         (True, False, "docker login ghcr.io"),
         (True, True, "a step with docker/login-action for ghcr.io before this one"),
-        (False, True, "reach ghcr.io from here"),
+        (False, True, reach_fix("ghcr.io/wine")),
     ],
 )
 def test_neither_of_both_is_unverified(denied: bool, ci: bool, fix: str) -> None:

@@ -1,5 +1,6 @@
 """One exchange with a server, where the body comes from a file or goes to one."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from mlflow_uv.tools.system.web import WebRequest, WebUnreachable
 from mlflow_uv.tools.system.web_exchange import WebExchange
-from tests.endpoints import EndpointReply, fake_endpoint
+from tests.endpoints import EndpointReply, certified, fake_endpoint
 
 
 def test_a_body_is_written_to_the_file_that_is_named(tmp_path: Path) -> None:
@@ -36,3 +37,47 @@ def test_a_body_must_be_complete_in_time() -> None:
             exchange.once(endpoint.url, request, {}, until=now - 1, timeout_s=10.0)
 
     assert (b"12", True) == (reply.body, caught.value.slow)
+
+
+def trusted(url: str, home: Path, **variables: str) -> int:
+    """The status of a response, asked by somebody with a home."""
+    exchange = WebExchange({"HOME": str(home), **variables})
+    return exchange.once(url, WebRequest(url=url), {}, until=time.monotonic() + 60, timeout_s=10.0).status
+
+
+@pytest.mark.parametrize("place", [".config/containers/certs.d", ".config/docker/certs.d"])
+def test_a_certificate_in_the_folder_of_a_registry_is_for_that_one_alone(tmp_path: Path, place: str) -> None:
+    """
+    Where engines of a user look; a longer name, and the name without its port, is another registry.
+    """
+    context, authority = certified(tmp_path / "keys")
+    with fake_endpoint(lambda _: EndpointReply(), context=context) as endpoint:
+        for folder in (f"127.0.0.1:{endpoint.port}0", "127.0.0.1"):
+            (tmp_path / place / folder).mkdir(parents=True)
+            shutil.copyfile(authority, tmp_path / place / folder / "ca.crt")
+        with pytest.raises(WebUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
+            trusted(endpoint.url, tmp_path)
+        (tmp_path / place / "127.0.0.1").rename(tmp_path / place / f"127.0.0.1:{endpoint.port}")
+
+        assert 200 == trusted(endpoint.url, tmp_path)
+
+
+def test_a_server_without_tls_is_named_as_one(tmp_path: Path) -> None:
+    """
+    A later attempt would fail, too.
+    """
+    with fake_endpoint(lambda _: EndpointReply()) as endpoint, pytest.raises(WebUnreachable) as caught:
+        trusted(endpoint.url.replace("http:", "https:"), tmp_path)
+
+    expected = "127.0.0.1 does not answer: it speaks no TLS, as a server for plain HTTP"
+    assert (expected, True) == (str(caught.value), caught.value.permanent)
+
+
+def test_a_file_without_certificates_is_named(tmp_path: Path) -> None:
+    """
+    The server is not to blame.
+    """
+    (tmp_path / "empty.pem").write_text("no certificate")
+
+    with pytest.raises(WebUnreachable, match=rf"no certificate can be read from {tmp_path}/empty.pem"):
+        trusted("https://127.0.0.1:9", tmp_path, SSL_CERT_FILE=str(tmp_path / "empty.pem"))

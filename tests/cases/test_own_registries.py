@@ -1,0 +1,182 @@
+"""Registries of a company: with TLS under a CA of its own, or with plain HTTP, at an address that is not loopback."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.errors import BaseImageMissing, ToolFailed
+from mlflow_uv.core.release.chain import LinkState
+from mlflow_uv.ops.image.composed_push import push_composed, require_push
+from mlflow_uv.ops.image.recomposed import from_parts
+from mlflow_uv.tools.oci.repository import RegistryUnanswered
+from tests.endpoints import certified
+from tests.engines import engine_of_another_machine
+from tests.registries import own_address, registry
+
+from .composed import push_base, tiny_release
+from .images import BASE
+from .sample_project import SampleProject
+from .test_image_registry import ELSEWHERE
+
+# Without the proxy that leads to packages.
+DIRECT = {"NO_PROXY": "*", "no_proxy": "*"}
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """A certificate for the address of this machine, and the CA that signed it (`ca.pem`)."""
+    _, authority = certified(tmp_path / "keys", own_address())
+    return authority.parent
+
+
+@pytest.fixture
+def with_tls(tmp_path: Path, registry_program: str, keys: Path) -> Iterator[str]:
+    """A registry whose certificate nobody trusts yet."""
+    with registry(tmp_path, registry_program, address=own_address(), keys=keys) as host:
+        yield host
+
+
+@pytest.fixture
+def plain(tmp_path: Path, registry_program: str) -> Iterator[str]:
+    """A registry without TLS."""
+    with registry(tmp_path, registry_program, address=own_address()) as host:
+        yield host
+
+
+def bundle_with(authority: Path) -> Path:
+    """The certificates that reach packages here, and those of an authority."""
+    bundle = authority.with_name("bundle.pem")
+    known = os.environ.get("SSL_CERT_FILE")
+    bundle.write_text((Path(known).read_text() if known else "") + authority.read_text())
+    return bundle
+
+
+def test_a_registry_with_an_own_ca_is_refused_with_the_fix_and_used_with_it(
+    with_tls: str, keys: Path, tmp_path: Path
+) -> None:
+    """
+    With the CA in SSL_CERT_FILE, as the fix says, the base is read from it, the image pushed, and its digest audited.
+    """
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    trusting = {**DIRECT, "SSL_CERT_FILE": str(bundle_with(keys / "ca.pem"))}
+    name = f"{with_tls}/cellar/wine:7"
+
+    with tiny_release(tmp_path / "one", variables=DIRECT) as stranger:
+        with pytest.raises(ToolFailed) as unpushed:
+            require_push(name, stranger.tools, engine=None)
+        with pytest.raises(BaseImageMissing) as unread:
+            stranger.compose(f"{with_tls}/base:1")
+    with tiny_release(tmp_path / "two", variables=trusting) as tiny:
+        require_push(name, tiny.tools, engine=None)
+        push_base(f"{with_tls}/base:1", tmp_path / "base", tiny.tools)
+        image, base = tiny.compose(f"{with_tls}/base:1")
+        digest = push_composed(name, image.image, image.archives, tiny.tools)
+        release = tiny.with_image(name, image, base)
+        (check,) = from_parts(release, tiny.tools).checks
+        assert release.record.image is not None
+        moved = replace(release.record.image, digest=f"sha256:{'0' * 64}")
+        (other,) = from_parts(replace(release, record=replace(release.record, image=moved)), tiny.tools).checks
+
+    fix = f"reach {with_tls} from here by HTTPS, with the certificate of its CA in SSL_CERT_FILE"
+    assert [True, True] == ["CERTIFICATE_VERIFY_FAILED" in str(error.value.why) for error in (unpushed, unread)]
+    assert (fix, True) == (unpushed.value.fix, str(unread.value.fix).startswith(fix))
+    assert (image.image.digest, LinkState.HOLDS, LinkState.BROKEN) == (digest, check.state, other.state)
+
+
+def test_certificates_where_podman_and_docker_look_are_for_that_registry_alone(
+    with_tls: str, keys: Path, tmp_path: Path
+) -> None:
+    """
+    In the folder of the user that is called as the registry, with its port; not that of another port.
+    """
+    home = tmp_path / "home"
+    (tmp_path / "one").mkdir()
+    folder = home / ".config" / "containers" / "certs.d"
+    (folder / f"{with_tls}9").mkdir(parents=True)
+    shutil.copyfile(keys / "ca.pem", folder / f"{with_tls}9" / "ca.crt")
+
+    with tiny_release(tmp_path / "one", variables={**DIRECT, "HOME": str(home)}) as tiny:
+        with pytest.raises(RegistryUnanswered, match="CERTIFICATE_VERIFY_FAILED"):
+            tiny.tools.registries.require_push(f"{with_tls}/wine:1")
+        (folder / f"{with_tls}9").rename(folder / with_tls)
+        push_base(f"{with_tls}/base:1", tmp_path / "base", tiny.tools)
+        pushed = tiny.tools.registries.digest_of_tag(f"{with_tls}/base:1")
+
+    assert pushed is not None
+
+
+def test_a_registry_without_tls_is_refused_before_anything_is_sent(plain: str, tmp_path: Path) -> None:
+    """
+    The reason says that it speaks no TLS; a login would cross the network as it is.
+    """
+    with tiny_release(tmp_path / "one", variables=DIRECT) as tiny:
+        with pytest.raises(ToolFailed) as unpushed:
+            require_push(f"{plain}/wine:7", tiny.tools, engine=None)
+        with pytest.raises(BaseImageMissing) as unread:
+            tiny.compose(f"{plain}/base:1")
+
+    address = plain.partition(":")[0]
+    why = f"{address} does not answer: it speaks no TLS, as a server for plain HTTP"
+    assert [why, why] == [unpushed.value.why, unread.value.why]
+    assert str(unpushed.value.fix).startswith(f"reach {plain} from here by HTTPS")
+
+
+@pytest.mark.extended
+@pytest.mark.engine
+def test_a_release_goes_through_a_registry_with_an_own_ca(sample: SampleProject, with_tls: str, keys: Path) -> None:
+    """
+    Without an engine: the base is read there, the image is composed and pushed, and an audit computes it again.
+    """
+    variables = {**DIRECT, "SSL_CERT_FILE": str(bundle_with(keys / "ca.pem"))}
+    copied = (f"docker-daemon:{BASE}", f"docker://{with_tls}/base:1")
+    subprocess.run(("skopeo", "copy", "--quiet", f"--dest-cert-dir={_only(keys / 'ca.pem')}", *copied), check=True)
+    flags = ("--engine", "none", "--push", "--image", f"{with_tls}/wine", "--base-image", f"{with_tls}/base:1")
+
+    refused = sample.run("build-image", *flags, variables=DIRECT)
+    made = sample.run("release", *flags, variables=variables)
+    audited = sample.run("audit", "models:/wine@candidate", "--strict", variables=variables)
+    unsure = sample.run("audit", "models:/wine@candidate", variables=DIRECT)
+
+    assert 0 != refused.code, refused.stdout
+    assert "SSL_CERT_FILE" in refused.stderr
+    assert ([0, 0], "image") == ([made.code, audited.code], made.outputs["served-by"]), made.stderr + audited.stderr
+    assert ("image" in audited.outputs["holds"], []) == (True, audited.outputs["broken"])
+    assert (0, ["image"]) == (unsure.code, unsure.outputs["unverified"]), unsure.stderr
+    assert "with the certificate of its CA in SSL_CERT_FILE" in unsure.stderr
+
+
+@pytest.mark.extended
+@pytest.mark.engine
+def test_an_engine_that_is_set_up_for_a_registry_without_tls_builds_and_pushes(
+    sample: SampleProject, plain: str
+) -> None:
+    """
+    As `insecure-registries` in daemon.json; the program says why it composes nothing, and what it cannot verify.
+    """
+    with engine_of_another_machine(f"--insecure-registry={plain}") as address:
+        variables = {**DIRECT, "DOCKER_HOST": address}
+        image = subprocess.run(("docker", "save", BASE), check=True, capture_output=True).stdout
+        subprocess.run(("docker", "--host", address, "load"), input=image, check=True, capture_output=True)
+        made = sample.run("release", "--engine", "docker", "--push", "--image", f"{plain}/wine", variables=variables)
+        here = sample.run("audit", "models:/wine@candidate", variables=variables)
+    there = sample.run("audit", "models:/wine@candidate", variables={**DIRECT, **ELSEWHERE})
+
+    assert (0, True) == (made.code, "image-not-composed" in made.rules), made.stderr
+    assert "it speaks no TLS, as a server for plain HTTP" in made.stderr
+    assert made.outputs["image-digest"].startswith("sha256:")
+    assert ([0, 0], [], ["image"]) == ([here.code, there.code], here.outputs["unverified"], there.outputs["unverified"])
+    assert "it speaks no TLS, as a server for plain HTTP" in there.stderr
+
+
+def _only(certificate: Path) -> Path:
+    """A folder with a certificate, as skopeo takes it."""
+    folder = certificate.parent / "certificates"
+    folder.mkdir()
+    shutil.copyfile(certificate, folder / "ca.crt")
+    return folder
