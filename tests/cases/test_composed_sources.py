@@ -13,7 +13,8 @@ from mlflow_uv.core.image.dockerfile import VENV
 from mlflow_uv.core.model.model_files import HASHED, LOCK, WHEELS
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.core.release.record import WheelLink
-from mlflow_uv.ops.image.composed_release import compose_release, composed_inventory
+from mlflow_uv.ops.image.composed_platforms import platform_findings
+from mlflow_uv.ops.image.composed_release import ReleaseImages, compose_release, composed_inventory
 from mlflow_uv.ops.image.composed_report import composed_findings
 from mlflow_uv.ops.image.environment import needs_of
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
@@ -21,9 +22,11 @@ from tests import elf
 from tests.contracts.test_package_layers import digest_of, sdist
 from tests.registries import registry
 
-from .composed import MACHINE, TinyRelease, push_base, tiny_release
+from .composed import ARCHITECTURES, MACHINE, TinyRelease, push_base, push_bases, tiny_release
 from .test_recomposed import Place, with_layer
 
+BOTH = ("linux/amd64", "linux/arm64")
+OTHER_MACHINE = next(name for name in ARCHITECTURES if name != MACHINE)
 SOURCE = "#include <math.h>\ndouble pear(double x) { return pow(x, x); }\n"
 COMPILED = {"pear.c": SOURCE, "pear.cc": '#include <iostream>\nextern "C" void pear() { std::cout << 1; }\n'}
 
@@ -47,14 +50,39 @@ def with_source(tiny: TinyRelease, folder: Path) -> TinyRelease:
     return replace(listing, release=replace(tiny.release, record=replace(record, requirements=requirements)))
 
 
-def with_compiled_wheel(tiny: TinyRelease, folder: Path, source: str) -> TinyRelease:
-    """The release, whose model has a wheel that was compiled on this machine from a file of C or C++."""
+def compiled(folder: Path, source: str) -> bytes:
+    """A shared library that the compiler of this machine makes from a file of C or C++."""
     folder.mkdir()
     (folder / source).write_text(COMPILED[source])
     compiler = "gcc" if source.endswith(".c") else "g++"
     argv = (compiler, "-shared", "-fPIC", "-o", str(folder / "pear.so"), str(folder / source), "-lm")
     subprocess.run(argv, check=True)
-    made = elf.wheel(folder, "pear", {"pear_c.so": (folder / "pear.so").read_bytes()})
+    return (folder / "pear.so").read_bytes()
+
+
+def with_indexed_wheel(tiny: TinyRelease, wheel: Path) -> TinyRelease:
+    """The release, whose lock has the wheel of `pear` from an address."""
+    model, address, hashed = tiny.release.model, wheel.as_uri(), digest_of(wheel)
+    package = (
+        f'[[package]]\nname = "pear"\nversion = "1.0"\nsource = {{ url = "{address}" }}\n'
+        f'wheels = [{{ filename = "{wheel.name}", hash = "{hashed}" }}]\n'
+    )
+    lock = model / LOCK
+    lock.write_text(f'{lock.read_text()}dependencies = [{{ name = "pear" }}]\n\n{package}')
+    with (model / HASHED).open("a") as listed:
+        listed.write(f"pear @ {address} --hash={hashed}\n")
+    return tiny.with_listed_requirements()
+
+
+def unloadable(images: ReleaseImages) -> list[str]:
+    """Why the bases of images cannot load libraries of their packages, as it is reported."""
+    findings = platform_findings(images, loaded=False)
+    return [each.why.partition(";")[0] for each in findings if each.rule == "image-library-unloadable"]
+
+
+def with_compiled_wheel(tiny: TinyRelease, folder: Path, source: str) -> TinyRelease:
+    """The release, whose model has a wheel that was compiled on this machine from a file of C or C++."""
+    made = elf.wheel(folder, "pear", {"pear_c.so": compiled(folder, source)})
     wheel = tiny.release.model / WHEELS / f"pear-1.0-py3-none-linux_{MACHINE}.whl"
     made.rename(wheel)
     link = WheelLink(name="pear", version="1.0", file=wheel.name, sha256=digest_of(wheel)[7:], marker="")
@@ -138,6 +166,47 @@ def test_a_compiled_wheel_of_the_model_is_refused_on_a_base_with_an_older_librar
     assert any(path.endswith("/pear_c.so") for layer in image.packages.layers for path in layer.files)
     assert "`pear`, a wheel in the model, does not load on the base image" in str(refused.value.what)
     assert f"is linked against the GNU {newer}" in str(refused.value.why)
+
+
+def test_a_library_for_another_architecture_in_a_wheel_for_any_is_reported_for_that_platform_alone(
+    tmp_path: Path, registry_program: str
+) -> None:
+    """
+    A real library of this machine's architecture; a wheel with one for each of the two is fine for both.
+    """
+    made = elf.wheel(tmp_path / "wheels", "pear", {"pear_c.so": compiled(tmp_path / "compiled", "pear.c")})
+    both = {"pear_c.so": compiled(tmp_path / "again", "pear.c"), "other_c.so": elf.library(machine=OTHER_MACHINE)}
+    with registry(tmp_path, registry_program) as host:
+        found = []
+        for name, wheel in (("one", made), ("two", elf.wheel(tmp_path / "wheels of both", "pear", both))):
+            (tmp_path / name).mkdir()
+            with tiny_release(tmp_path / name) as tiny:
+                push_bases(f"{host}/base:1", tmp_path / f"{name} base", tiny.tools)
+                images = with_indexed_wheel(tiny, wheel).compose_all(f"{host}/base:1", *BOTH)
+                found.append(unloadable(images))
+
+    assert [[f"`pear_c.so` is compiled for {MACHINE}, and the base is for {OTHER_MACHINE}"], []] == found
+
+
+def test_a_wheel_whose_tag_promises_less_than_its_library_needs_is_reported_where_that_is_missing(
+    tmp_path: Path, registry_program: str
+) -> None:
+    """
+    `pow` has a version of GLIBC 2.29 on this machine; the tag, which decides what is installed, says 2.17.
+    """
+    made = elf.wheel(tmp_path / "wheels", "pear", {"pear_c.so": compiled(tmp_path / "compiled", "pear.c")})
+    wheel = made.rename(made.with_name(f"pear-1.0-py3-none-manylinux_2_17_{MACHINE}.whl"))
+    banner = b"\0GNU C Library (G 2.28) stable release version 2.28.\n\0"
+    older = {f"usr/lib/{MACHINE}-linux-gnu/libc.so.6": banner}
+    with registry(tmp_path, registry_program) as host:
+        found = []
+        for name, layers in (("old", (older,)), ("new", ())):
+            (tmp_path / name).mkdir()
+            with tiny_release(tmp_path / name) as tiny:
+                push_base(f"{host}/base:{name}", tmp_path / f"{name} base", tiny.tools, *layers)
+                found.append(unloadable(with_indexed_wheel(tiny, wheel).compose_all(f"{host}/base:{name}")))
+
+    assert [["`pear_c.so` is linked against the GNU C library 2.29, and the base has 2.28"], []] == found
 
 
 @pytest.mark.extended

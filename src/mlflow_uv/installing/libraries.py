@@ -13,8 +13,9 @@ input, `python -I -B libraries.py --compare FOLDER [--elsewhere]` prints {lackin
 the packages in a folder; `copy` is the file that `--link` would link, empty without one. With `--elsewhere` the names
 are those of another system: no file of this one outside of the folder counts.
 
-`python -I -B libraries.py --symbols FOLDER` prints {needed: [[package, file, symbols, version]]}: the newest version of
-the symbols `GLIBC`, `GLIBCXX` and `CXXABI` that each file is linked with, and each `GLIBC_ABI_*`, without a version.
+`python -I -B libraries.py --symbols FOLDER` prints {needed: [[package, file, machine, symbols, version]]}: for each
+package and architecture the newest version of the symbols `GLIBC`, `GLIBCXX` and `CXXABI` that a file of it needs, each
+`GLIBC_ABI_*`, without a version, and a row without symbols.
 """
 
 import csv
@@ -35,11 +36,10 @@ LOAD_S = 240
 LINKABLE = ("libgomp.so.1", "libgfortran.so.5", "libquadmath.so.0")
 VERSIONS = re.compile(rb"\0((?:GOMP|OMP|OACC|GOACC|GFORTRAN|QUADMATH)_[0-9.]+)(?=\0)")
 # Versions of symbols in the C and the C++ library of a system.
-SYMBOLS = re.compile(rb"\0(GLIBC|GLIBCXX|CXXABI)_([0-9]{1,4}(?:\.[0-9]{1,4})+)(?=\0)")
+SYMBOLS = re.compile(r"(GLIBC|GLIBCXX|CXXABI)_([0-9]{1,4}(?:\.[0-9]{1,4})+)")
 # Names for features of the loader, which have no order: a C library has each of them or not. `GLIBC_PRIVATE` is no
 # limit: every C library has it.
-FEATURES = re.compile(rb"\0(GLIBC_ABI_[A-Z0-9_]{1,64})(?=\0)")
-C_SYMBOLS, CXX_LIBRARY = "GLIBC", "libstdc++.so.6"
+FEATURES = re.compile(r"GLIBC_ABI_[A-Z0-9_]{1,64}")
 # Provided by a driver when the container starts.
 OF_DRIVERS = ("libcuda.", "libnvidia-", "libnvcuvid.", "libamdhip")
 # The error messages of the loaders of glibc and musl.
@@ -47,17 +47,27 @@ ABSENT = re.compile(r"([\w.+-]+\.so[\w.]*)(?=: cannot open shared object file|: 
 LOAD = "import sys, mlflow.pyfunc; mlflow.pyfunc.load_model(sys.argv[1])"
 HEAD, WIDE, DEEPEST = 52, 2, 5
 LOADED, DYNAMIC, NEEDED, STRINGS, SIZE, NAME, PATHS = 1, 2, 1, 5, 10, 14, (15, 29)
+# The list of needed versions: its address, the number of libraries in it, and the flag of a version that may be absent.
+VERSIONS_AT, VERSIONS_NUMBER, WEAK, MOST_VERSIONS = 0x6FFFFFFE, 0x6FFFFFFF, 2, 4096
+# As `platform.machine` has them.
+MACHINES = {3: "i386", 21: "ppc64le", 22: "s390x", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 
 
 @dataclass(frozen=True)
 class Library:
-    """The dynamic section of an ELF file; `strings` is its string table."""
+    """
+    The dynamic section of an ELF file; `strings` is its string table.
+
+    `versions` are the versions of symbols without which the loader refuses it, each with the library that has them.
+    """
 
     path: Path
+    machine: str
     name: str
     needed: "tuple[str, ...]"
     folders: "tuple[str, ...]"
     strings: bytes
+    versions: "tuple[tuple[str, str], ...]"
 
 
 def main(arguments: "list[str]") -> None:
@@ -112,25 +122,30 @@ def compared(environment: Path, here: "set[str]", within: Path) -> "list[list[st
 
 def needed_symbols(environment: Path) -> "list[list[str]]":
     """
-    The rows of `--symbols`: package, file, and the newest version of each set of symbols that it is linked with.
+    The rows of `--symbols`: package, file, architecture, and what the file needs of its system.
 
-    A name of a feature is a row without a version. The C++ library counts where a file is linked with that of the
-    system; a wheel may contain one.
+    A name of a feature is a row without a version, and each package has a row without symbols for each architecture.
+    Symbols of a library that a wheel contains are not those of the system; no wheel replaces the C library.
     """
-    rows = []
-    libraries = list(libraries_in(environment))
+    newest: dict[tuple[str, str, str], tuple[tuple[int, ...], str]] = {}
+    libraries, owners = list(libraries_in(environment)), owners_in(environment)
     own = {library.name for library in libraries} | {library.path.name for library in libraries}
     for library in libraries:
-        newest: dict[str, tuple[int, ...]] = {}
-        for name, version in SYMBOLS.findall(library.strings):
-            symbols, numbers = name.decode(), tuple(map(int, version.split(b".")))
-            if symbols == C_SYMBOLS or (CXX_LIBRARY in library.needed and CXX_LIBRARY not in own):
-                newest[symbols] = max(numbers, newest.get(symbols, ()))
-        features = sorted({name.decode() for name in FEATURES.findall(library.strings)})
-        package = owner(environment, library.path) if newest or features else ""
-        rows += [[package, library.path.name, name, ""] for name in features]
-        rows += [[package, library.path.name, name, ".".join(map(str, newest[name]))] for name in newest]
-    return sorted(rows)
+        package = owners.get(str(library.path), library.path.parent.name)
+        needed: dict[str, tuple[int, ...]] = {"": ()}
+        for file, name in library.versions:
+            if FEATURES.fullmatch(name):
+                needed[name] = ()
+            elif (match := SYMBOLS.fullmatch(name)) and (file not in own or match[1] == "GLIBC"):
+                needed[match[1]] = max(tuple(map(int, match[2].split("."))), needed.get(match[1], ()))
+        for symbols, version in needed.items():
+            key = (package, library.machine, symbols)
+            if key not in newest or version > newest[key][0]:
+                newest[key] = (version, library.path.name)
+    return sorted(
+        [package, file, machine, symbols, ".".join(map(str, version))]
+        for (package, machine, symbols), (version, file) in newest.items()
+    )
 
 
 def libraries_in(environment: Path) -> "Iterator[Library]":
@@ -150,6 +165,7 @@ def read(path: Path) -> "Library | None":
             if head[:4] != b"\x7fELF" or len(head) < HEAD:
                 return None
             order, wide = "<" if head[5] == 1 else ">", head[4] == WIDE
+            (machine,) = struct.unpack_from(f"{order}H", head, 18)
             start, step, count = _segments(head, order, wide=wide)
             file.seek(start)
             table = file.read(step * count)
@@ -160,11 +176,12 @@ def read(path: Path) -> "Library | None":
             file.seek(place[0])
             entries = list(struct.iter_unpack(f"{order}{'qQ' if wide else 'iI'}", file.read(place[1])))
             values = dict(reversed(entries))
-            at = next(
-                o + values[STRINGS] - a for kind, o, a, s in segments if kind == LOADED and a <= values[STRINGS] < a + s
-            )
-            file.seek(at)
+            file.seek(_offset(segments, values[STRINGS]))
             strings = file.read(values[SIZE])
+            versions = []
+            if VERSIONS_AT in values:
+                file.seek(_offset(segments, values[VERSIONS_AT]))
+                versions = list(_versions(file.read(MOST_VERSIONS * 32), order, values.get(VERSIONS_NUMBER, 0)))
     except (OSError, ValueError, struct.error, KeyError, StopIteration, OverflowError, MemoryError):
         return None
 
@@ -174,10 +191,12 @@ def read(path: Path) -> "Library | None":
     try:
         return Library(
             path=path,
+            machine=MACHINES.get(machine, f"machine {machine}"),
             name=text(values[NAME]) if NAME in values else path.name,
             needed=tuple(text(value) for tag, value in entries if tag == NEEDED),
             folders=tuple(part for tag, value in entries if tag in PATHS for part in text(value).split(":") if part),
             strings=strings,
+            versions=tuple((text(library), text(name)) for library, name in versions),
         )
     except ValueError:
         return None
@@ -197,6 +216,32 @@ def _segment(entry: bytes, order: str, *, wide: bool) -> "tuple[int, int, int, i
     else:
         kind, offset, address, _, size = struct.unpack_from(f"{order}IIIII", entry)
     return kind, offset, address, size
+
+
+def _offset(segments: "list[tuple[int, int, int, int]]", address: int) -> int:
+    """Where an address of the loaded file is in the file. Raises StopIteration."""
+    return next(o + address - a for kind, o, a, s in segments if kind == LOADED and a <= address < a + s)
+
+
+def _versions(table: bytes, order: str, number: int) -> "Iterator[tuple[int, int]]":
+    """
+    Library and name, as places in the string table, of each needed version (`Elf64_Verneed`; 32 bits have the same).
+
+    A version that only weak symbols have may be absent: libraries look for such functions when they run. Raises
+    struct.error for a list that ends too early, or has too many entries.
+    """
+    place = entries = 0
+    for _ in range(number):
+        _, count, library, first, following = struct.unpack_from(f"{order}HHIII", table, place)
+        at, entries = place + first, entries + 1 + count
+        if entries > MOST_VERSIONS:
+            raise struct.error("too many versions")
+        for _ in range(count):
+            _, flags, _, name, after = struct.unpack_from(f"{order}IHHII", table, at)
+            if not flags & WEAK:
+                yield library, name
+            at += after
+        place += following
 
 
 def beside(library: Library, name: str, within: Path) -> bool:
@@ -295,16 +340,24 @@ def linked(environment: Path) -> "list[list[str]]":
 
 
 def owner(environment: Path, path: Path) -> str:
-    """The distribution of a file, else the name of its folder."""
+    """The distribution of a shared library, else the name of its folder."""
+    return owners_in(environment).get(str(path), path.parent.name)
+
+
+def owners_in(environment: Path) -> "dict[str, str]":
+    """The distribution of each shared library that one lists, by its path."""
     records = (
         *environment.glob("lib/python*/site-packages/*.dist-info/RECORD"),
         *environment.glob("*.dist-info/RECORD"),
     )
+    owners: dict[str, str] = {}
     for record in sorted(records):
-        with record.open(newline="", encoding="utf-8") as rows:
-            if any(row and record.parents[1] / row[0] == path for row in csv.reader(rows)):
-                return re.sub(r"[-_.]+", "-", record.parent.name.partition("-")[0]).lower()
-    return path.parent.name
+        package, top = re.sub(r"[-_.]+", "-", record.parent.name.partition("-")[0]).lower(), record.parents[1]
+        with record.open(newline="", encoding="utf-8", errors="replace") as rows:
+            for row in csv.reader(rows):
+                if row and ".so" in row[0]:
+                    owners.setdefault(os.path.join(top, row[0]), package)
+    return owners
 
 
 def required_by(model: str) -> str:

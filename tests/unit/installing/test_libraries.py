@@ -14,6 +14,7 @@ from tests import elf
 
 HERE = {"libc.so.6", "libm.so.6"}
 VERSIONS = ("GOMP_1.0", "GOMP_4.0")
+HERE_IS = platform.machine()
 
 
 def put(environment: Path, package: str, **files: bytes) -> Path:
@@ -60,12 +61,13 @@ def test_a_real_library_is_read() -> None:
 
 
 @example(cut=0, at=39, value=128)  # an offset that no file can have
-@given(cut=st.integers(0, 400), at=st.integers(0, 400), value=st.integers(0, 255))
+@given(cut=st.integers(0, 500), at=st.integers(0, 500), value=st.integers(0, 255))
 def test_a_broken_file_is_no_library(tmp_path_factory: pytest.TempPathFactory, cut: int, at: int, value: int) -> None:
     """
     Whatever it is cut to or changed into, nothing is raised.
     """
-    data = bytearray(elf.library("libc.so.6", name="liba.so"))[: 400 - cut]
+    whole = elf.library("libc.so.6", name="liba.so", versions={"libc.so.6": ("GLIBC_2.4",)})
+    data = bytearray(whole)[: 500 - cut]
     if at < len(data):
         data[at] = value
     file = tmp_path_factory.mktemp("elf") / "a.so"
@@ -179,42 +181,82 @@ def test_a_configuration_that_includes_itself_ends(tmp_path: Path) -> None:
     assert {"/opt/lib"} == set(libraries.configured_in(file))
 
 
-def test_the_newest_c_library_that_each_file_needs_is_listed(tmp_path: Path) -> None:
+def test_the_newest_c_library_that_a_package_needs_is_listed(tmp_path: Path) -> None:
     """
-    By number, not as text; a file that names none, and versions of other libraries, are left out.
+    By number, not as text, of the file that needs it; a package without versions has a row for its architecture.
     """
-    versions = ("GLIBC_2.2.5", "GLIBC_2.100", "GLIBC_2.36", "GLIBCXX_3.4.200", "GLIBC_PRIVATE")
-    put(tmp_path, "pear", **{"pear.so": elf.library("libc.so.6", words=versions), "pure.so": elf.library("libc.so.6")})
+    versions = {"libc.so.6": ("GLIBC_2.2.5", "GLIBC_2.100", "GLIBC_PRIVATE"), "libm.so.6": ("GLIBC_2.36",)}
+    old = elf.library("libc.so.6", versions={"libc.so.6": ("GLIBC_2.4",)}, words=("GLIBC_2.200",))
+    put(tmp_path / "y", "pear", **{"a.so": old, "pear.so": elf.library("libc.so.6", versions=versions)})
+    put(tmp_path / "x", "pure", **{"pure.so": elf.library("libc.so.6")})
 
-    assert [["pear", "pear.so", "GLIBC", "2.100"]] == libraries.needed_symbols(tmp_path)
+    found = libraries.needed_symbols(tmp_path / "y"), libraries.needed_symbols(tmp_path / "x")
+
+    expected = [["pear", "a.so", HERE_IS, "", ""], ["pear", "pear.so", HERE_IS, "GLIBC", "2.100"]]
+    assert (expected, [["pure", "pure.so", HERE_IS, "", ""]]) == found
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("wide", [True, False])
+def test_a_version_that_may_be_absent_is_not_needed(tmp_path: Path, order: str, *, wide: bool) -> None:
+    """
+    Weak symbols are looked for at run time: libraries in Rust have such of newer systems than they need.
+    """
+    versions = {"libm.so.6": ("GLIBC_2.27",), "libc.so.6": ("GLIBC_2.38", "GLIBC_2.17")}
+    library = elf.library("libc.so.6", versions=versions, weak=("GLIBC_2.38",), order=order, wide=wide)
+    put(tmp_path, "pear", **{"pear.so": library})
+
+    assert ["2.27"] == [row[4] for row in libraries.needed_symbols(tmp_path) if row[3]]
+
+
+@pytest.mark.parametrize(
+    ("machine", "name"),
+    [("aarch64", "aarch64"), ("x86_64", "x86_64"), ("riscv64", "riscv64"), ("other", "machine 258")],
+)
+def test_the_architecture_of_each_file_is_listed(tmp_path: Path, machine: str, name: str) -> None:
+    """
+    A package may have files for several; what those of another one need is not what this one needs.
+    """
+    versions = {"libc.so.6": ("GLIBC_2.38",)}
+    put(
+        tmp_path,
+        "pear",
+        **{"a.so": elf.library(machine=machine, versions=versions), "b.so": elf.library(machine="s390x")},
+    )
+
+    expected = {(name, ""), (name, "GLIBC"), ("s390x", "")}
+    assert expected == {(row[2], row[3]) for row in libraries.needed_symbols(tmp_path)}
 
 
 def test_the_newest_cxx_library_is_that_of_the_system_unless_a_package_has_one(tmp_path: Path) -> None:
     """
-    A copy that a wheel contains names all of its versions, and needs none.
+    The C library is always that of the system: the loader has it before any file of a package.
     """
-    versions = ("GLIBC_2.4", "GLIBCXX_3.4.9", "GLIBCXX_3.4.30", "CXXABI_1.3.13")
-    linked = elf.library("libstdc++.so.6", "libc.so.6", words=versions)
-    put(tmp_path / "one", "pear", **{"pear.so": linked, "plum.so": elf.library("libc.so.6", words=versions[1:])})
-    put(tmp_path / "two", "pear", **{"pear.so": linked, "libstdc++.so.6": elf.library(words=versions)})
+    versions = {
+        "libstdc++.so.6": ("GLIBCXX_3.4.9", "GLIBCXX_3.4.30", "CXXABI_1.3.13"),
+        "libc.so.6": ("GLIBC_2.4",),
+    }
+    linked = elf.library("libstdc++.so.6", "libc.so.6", versions=versions)
+    put(tmp_path / "one", "pear", **{"pear.so": linked})
+    put(tmp_path / "two", "pear", **{"pear.so": linked, "libstdc++.so.6": elf.library(), "libc.so.6": elf.library()})
 
-    system = [row[1:] for row in libraries.needed_symbols(tmp_path / "one")]
-    own = {row[2] for row in libraries.needed_symbols(tmp_path / "two")}
+    system, own = (
+        {row[3]: row[4] for row in libraries.needed_symbols(tmp_path / name) if row[3]} for name in ("one", "two")
+    )
 
-    expected = [["pear.so", "CXXABI", "1.3.13"], ["pear.so", "GLIBC", "2.4"], ["pear.so", "GLIBCXX", "3.4.30"]]
-    assert (expected, {"GLIBC"}) == (system, own)
+    assert ({"CXXABI": "1.3.13", "GLIBC": "2.4", "GLIBCXX": "3.4.30"}, {"GLIBC": "2.4"}) == (system, own)
 
 
 def test_what_a_file_needs_of_the_loader_is_listed_by_its_name(tmp_path: Path) -> None:
     """
     These names have no order; one that every C library has is left out, as is a longer word that contains one.
     """
-    words = ("GLIBC_2.2.5", "GLIBC_ABI_DT_RELR", "GLIBC_PRIVATE", "GLIBC_TUNABLES", "my_GLIBC_ABI_GNU2_TLS")
-    put(tmp_path, "pear", **{"pear.so": elf.library("libc.so.6", words=words)})
+    names = ("GLIBC_2.2.5", "GLIBC_ABI_DT_RELR", "GLIBC_PRIVATE", "GLIBC_TUNABLES", "my_GLIBC_ABI_GNU2_TLS")
+    put(tmp_path, "pear", **{"pear.so": elf.library("libc.so.6", versions={"libc.so.6": names})})
 
-    found = libraries.needed_symbols(tmp_path)
+    found = [row[3:] for row in libraries.needed_symbols(tmp_path)]
 
-    assert [["pear", "pear.so", "GLIBC", "2.2.5"], ["pear", "pear.so", "GLIBC_ABI_DT_RELR", ""]] == found
+    assert [["", ""], ["GLIBC", "2.2.5"], ["GLIBC_ABI_DT_RELR", ""]] == found
 
 
 def test_a_real_library_names_the_c_library_that_it_needs(tmp_path: Path) -> None:
@@ -224,7 +266,7 @@ def test_a_real_library_names_the_c_library_that_it_needs(tmp_path: Path) -> Non
     source = Path(_ctypes.__file__)
     put(tmp_path, "ctypes", **{"_ctypes.so": source.read_bytes()})
 
-    ((package, _, _, version),) = libraries.needed_symbols(tmp_path)
+    (_, *empty), (package, _, machine, symbols, version) = libraries.needed_symbols(tmp_path)
 
-    assert "ctypes" == package
+    assert ("ctypes", platform.machine(), "GLIBC", ["", ""]) == (package, machine, symbols, empty[2:])
     assert (2, 2) <= tuple(map(int, version.split("."))) <= tuple(map(int, platform.libc_ver()[1].split(".")))

@@ -22,7 +22,7 @@ from ...tools.layers.registry_layers import RegistryLayers
 from ...tools.layers.saved_image import BasePython, SavedImage
 from ...tools.toolbox import Tools
 from .composed_libraries import SharedLibraries, library_links, shared_libraries
-from .composed_sources import BuiltPackage
+from .composed_sources import BuiltPackage, UnloadableLibrary
 
 ArchivedLayer = tuple[LayerBlob, Path]
 
@@ -50,9 +50,10 @@ class ComposedServingImage:
     """
     A composed image, the archives of its layers by their digests, and the layers of its packages.
 
-    `own_layers` is the number of layers above those of the base, `built` are packages that came from source, and
-    `remade` is the number of cached layers that were changed, and made again. `taken` are the names of the layers that
-    another image had, which `taken_from` names, and `not_taken` says why others could not be read.
+    `own_layers` is the number of layers above those of the base, `built` are packages that came from source,
+    `unloadable` are libraries of packages that the base cannot load, and `remade` is the number of cached layers that
+    were changed, and made again. `taken` are the names of the layers that another image had, which `taken_from` names,
+    and `not_taken` says why others could not be read.
     """
 
     image: ComposedImage
@@ -61,6 +62,7 @@ class ComposedServingImage:
     libraries: SharedLibraries = field(default_factory=SharedLibraries)
     own_layers: int = 0
     built: tuple[BuiltPackage, ...] = ()
+    unloadable: tuple[UnloadableLibrary, ...] = ()
     remade: int = 0
     taken: tuple[str, ...] = ()
     taken_from: str = ""

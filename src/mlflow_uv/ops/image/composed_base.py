@@ -1,5 +1,6 @@
 """Reads the base of a composed image from its registry or the engine, and checks that it fits; nothing in it runs."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ from ...command.wording import Wording, joined, option
 from ...core.image.composition import BaseLayers, digest_of
 from ...core.image.dockerfile import MODEL, SERVING, VENV
 from ...core.image.file_tree import EntryKind
-from ...core.image.reference import image_reference
+from ...core.image.reference import image_reference, reach_fix
 from ...core.lock.targets import System, machine_name
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import ImageLink
@@ -21,6 +22,8 @@ from ...tools.layers.loader import Loader, loader_of
 from ...tools.layers.saved_image import (
     BasePython,
     SavedImage,
+    cxx_versions_of,
+    glibc_features_of,
     glibc_of,
     known_image,
     python_of,
@@ -54,8 +57,8 @@ class ComposableBase:
     """
     A base image whose files were read.
 
-    `machine` is its architecture as wheels name it (`x86_64`), `platform` a target of uv. `findings` say where it came
-    from, if that matters.
+    `machine` is its architecture as wheels name it (`x86_64`), `platform` a target of uv; `features` and `cxx` as in
+    BaseFacts. `findings` say where it came from, if that matters.
     """
 
     described: BaseImage
@@ -63,6 +66,8 @@ class ComposableBase:
     python: BasePython
     machine: str
     glibc: tuple[int, int]
+    features: frozenset[str]
+    cxx: Mapping[str, tuple[int, ...]]
     loader: Loader
     origin: LayerOrigin
     findings: tuple[Finding, ...] = ()
@@ -163,6 +168,8 @@ def _composable(name: str, needs: Needs, read: _ReadBase) -> ComposableBase:
         python=python,
         machine=machine_name(architecture, System.LINUX),
         glibc=glibc,
+        features=facts.features,
+        cxx=facts.cxx,
         loader=facts.loader,
         origin=read.origin,
         findings=read.findings,
@@ -243,7 +250,8 @@ def _absent(name: str, layout: Path, architecture: str) -> BaseImageMissing:
 def unreadable_base(name: str, why: str) -> BaseUnread:
     """Return the error for a base image that its registry does not return, where no engine has it."""
     what = f"the base image `{name}` cannot be read from its registry"
-    return BaseUnread(what=what, why=why, fix=Wording(option("base-image", "NAME"), ", of a registry that answers"))
+    fix = Wording(f"{reach_fix(name.partition('@')[0])}, or ", option("base-image", "NAME"), " of another registry")
+    return BaseUnread(what=what, why=why, fix=fix)
 
 
 def _reason(error: RegistryUnanswered | ToolFailed) -> str:
@@ -286,6 +294,8 @@ def _facts_of(image: SavedImage) -> BaseFacts:
     return BaseFacts(
         python=python_of(image),
         glibc=glibc_of(image),
+        features=glibc_features_of(image),
+        cxx=cxx_versions_of(image),
         loader=loader_of(image, machine_name(str(image.base.config.get("architecture")), System.LINUX)),
         used=_used(image),
         has_model=any(entry.path.name == "MLmodel" for entry in image.tree.below(_MOUNTED)),

@@ -13,6 +13,7 @@ from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.reader import read
+from ...tools.engines.library_scanner import NeededSymbols
 from ...tools.layers.archive import LayerFile
 from ...tools.layers.loader import Loader
 from ...tools.layers.package_layers import PackagesAsLayers
@@ -21,7 +22,7 @@ from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
 
 # Changes when the same packages give other results.
-FORMAT = 1
+FORMAT = 2
 
 
 @lazy_dataclass
@@ -35,9 +36,10 @@ class LackingLibrary:
 
 @lazy_dataclass
 class SharedLibraries:
-    """The libraries that neither packages nor base have."""
+    """The libraries that neither packages nor base have, and what those of the packages need of the base."""
 
     lacking: tuple[LackingLibrary, ...] = ()
+    needed: tuple[NeededSymbols, ...] = ()
 
     @property
     def links(self) -> Mapping[str, str]:
@@ -64,7 +66,7 @@ def shared_libraries(packages: PackagesAsLayers, loader: Loader, tools: Tools) -
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # not kept yet, or changed
     found = _examined(packages, loader, tools)
-    described = {"lacking": [asdict(item) for item in found.lacking]}
+    described = asdict(found)
     write_atomically(file, json.dumps({"found": described, "sha256": sha256(canonical([key, described]))}).encode())
     return found
 
@@ -118,9 +120,11 @@ def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> Share
             for _, _, _, copy in rows
             if copy
         }
+        needed = tools.libraries.needed_symbols(environment)
     found = sorted({(package, library, paths.get(copy, "")) for package, _, library, copy in rows})
     return SharedLibraries(
-        lacking=tuple(LackingLibrary(package=package, library=library, copy=copy) for package, library, copy in found)
+        lacking=tuple(LackingLibrary(package=package, library=library, copy=copy) for package, library, copy in found),
+        needed=needed,
     )
 
 

@@ -39,7 +39,14 @@ from .build import provenance_of, require_exact
 from .builders import BaseNotComposable, ModelNotComposable, PackageNotComposable, PythonNotComposable
 from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from .composed_base import ComposableBase
-from .composed_sources import built_packages, examined_packages, is_built_here
+from .composed_sources import (
+    ExaminedPackages,
+    built_packages,
+    examined_packages,
+    is_built_here,
+    require_loadable,
+    unloadable_libraries,
+)
 from .environment import Needs, indexes_for, install, inventory_digest
 from .layers import parts_of
 
@@ -147,9 +154,16 @@ def compose_release(
         )
         with _made_here(needs):
             image = compose_image(parts, folder, tools)
-        examined = examined_packages(sources, needs.wheels, groups)
-        images.append(replace(image, built=built_packages(image.packages, examined, base, tools)))
+        images.append(_loadable(image, base, examined_packages(sources, needs.wheels)))
     return tuple(images)
+
+
+def _loadable(image: ComposedServingImage, base: ComposableBase, examined: ExaminedPackages) -> ComposedServingImage:
+    """The image with what is to be said of its compiled code. Raises BaseImageUnfit for code that was made here."""
+    needed = image.libraries.needed
+    unloadable = unloadable_libraries(needed, base)
+    require_loadable(unloadable, examined, base)
+    return replace(image, built=built_packages(needed, examined), unloadable=unloadable)
 
 
 def composition_of(

@@ -6,7 +6,7 @@ from ...command.report import Finding, Severity, Table, TableKind
 from ...core.lock.install_findings import listed
 from .composed import ComposedServingImage, changed_layers
 from .composed_base import ComposableBase
-from .composed_sources import source_findings
+from .composed_sources import source_findings, unloadable_findings
 from .layer_offer import not_taken
 
 
@@ -14,6 +14,7 @@ def composed_findings(composed: ComposedServingImage, base: ComposableBase) -> I
     """Yield the findings about the base, and notices about packages, their files and changed layers in the cache."""
     yield from base.findings
     yield from source_findings(composed.built, base)
+    yield from unloadable_findings(composed.unloadable, base)
     yield from changed_layers((composed,))
     if composed.taken:
         count = "a layer" if len(composed.taken) == 1 else f"{len(composed.taken)} layers"

@@ -1,26 +1,20 @@
-"""Examines compiled code in a composed image that no tag of a wheel limits, and refuses what its base cannot load."""
+"""Examines compiled code in a composed image, and refuses or reports what its base cannot load."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from platform import libc_ver
-from tempfile import TemporaryDirectory
 
+from ...command.errors import BaseImageUnfit
 from ...command.report import Finding, Severity
-from ...command.wording import joined, option
-from ...core.image.layer_grouping import LayerGroup
+from ...command.wording import Wording, joined, option
 from ...core.lock.installable import InstallMethod
 from ...core.lock.package_names import canonicalize_name
 from ...core.lock.placement import Placement
 from ...core.release.record import WheelLink
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.library_scanner import NeededSymbols
-from ...tools.layers.package_layers import PackagesAsLayers
-from ...tools.layers.saved_image import cxx_versions_of, glibc_features_of
-from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
 from .builders import BaseNotComposable
 from .composed_base import ComposableBase
-from .composed_libraries import environment_place
 
 # Platforms in the tag of a wheel that do not say the C library; PEP 600 has some that do. Build backends give `any`
 # to a package with a compiled library that they did not compile themselves.
@@ -31,14 +25,22 @@ C_LIBRARY = "GLIBC"
 @lazy_dataclass
 class ExaminedPackages:
     """
-    Packages whose compiled code may need any C library, and the names of the layers with them.
+    Packages whose compiled code may need any C library, by their names.
 
     `sources` are built from source, and `wheels` are in the model, built on the machine that logged it.
     """
 
     sources: frozenset[str]
     wheels: frozenset[str]
-    layers: frozenset[str]
+
+
+@lazy_dataclass
+class UnloadableLibrary:
+    """The reason why a base cannot load a library of a package; `foreign` if it is the architecture."""
+
+    package: str
+    why: str
+    foreign: bool
 
 
 @lazy_dataclass
@@ -55,47 +57,71 @@ def is_built_here(placement: Placement, tools: Tools) -> bool:
     return here and placement.verdict is InstallMethod.BUILT
 
 
-def examined_packages(
-    sources: frozenset[str], wheels: Iterable[WheelLink], groups: Iterable[LayerGroup]
-) -> ExaminedPackages:
-    """Return what is examined of the packages that are built from source and the wheels in a model."""
+def examined_packages(sources: frozenset[str], wheels: Iterable[WheelLink]) -> ExaminedPackages:
+    """Return what was made on a machine of this project: packages that are built from source, and wheels in a model."""
     compiled = frozenset(canonicalize_name(wheel.name) for wheel in wheels if _limits_nothing(wheel.file))
-    names = sources | compiled
-    layers = frozenset(group.name for group in groups if not names.isdisjoint(group.packages))
-    return ExaminedPackages(sources=sources, wheels=compiled, layers=layers)
+    return ExaminedPackages(sources=sources, wheels=compiled)
 
 
-def built_packages(
-    packages: PackagesAsLayers, examined: ExaminedPackages, base: ComposableBase, tools: Tools
-) -> tuple[BuiltPackage, ...]:
+def unloadable_libraries(needed: Iterable[NeededSymbols], base: ComposableBase) -> tuple[UnloadableLibrary, ...]:
     """
-    Return what was built from source. Nothing of it is loaded: the versions are read from its shared libraries.
+    Return a shared library that the base cannot load for each package that has one.
 
-    Raises BaseNotComposable if it, or a wheel in the model, was linked against a newer C or C++ library than the base
-    has, ToolFailed, OSError.
+    Nothing is loaded: architectures and needed versions are read from the files. A package may have libraries for
+    several architectures, of which one is enough.
     """
-    if not examined.layers:
-        return ()
-    with TemporaryDirectory(prefix="mlflow-uv-libraries-") as folder:
-        for layer in packages.layers:
-            if layer.layer.name in examined.layers:
-                extract(layer.archive, Path(folder), environment_place)
-        rows = tools.libraries.needed_symbols(Path(folder))
-    needed: dict[str, tuple[int, ...]] = {}
-    provided: dict[str, tuple[int, ...]] = {C_LIBRARY: base.glibc}
-    if any(row.version and row.symbols != C_LIBRARY for row in rows):
-        provided |= cxx_versions_of(base.image)
-    features: frozenset[str] = frozenset() if all(row.version for row in rows) else glibc_features_of(base.image)
-    for row in rows:
-        name = canonicalize_name(row.package)
-        # A base without a C++ library at all lacks a file, which is another finding.
-        lacks = row.version > provided.get(row.symbols, row.version) if row.version else row.symbols not in features
-        if name in examined.sources | examined.wheels and lacks:
-            origin = "built from source on this machine" if name in examined.sources else "a wheel in the model"
-            raise _too_new(f"`{name}`, {origin},", row, provided.get(row.symbols, ()), base)
+    by_package: dict[str, list[NeededSymbols]] = {}
+    for row in needed:
+        by_package.setdefault(canonicalize_name(row.package), []).append(row)
+    found = ((package, rows, _unloadable(rows, base)) for package, rows in sorted(by_package.items()))
+    return tuple(
+        UnloadableLibrary(package=package, why=why, foreign=all(row.machine != base.machine for row in rows))
+        for package, rows, why in found
+        if why
+    )
+
+
+def require_loadable(found: Iterable[UnloadableLibrary], examined: ExaminedPackages, base: ComposableBase) -> None:
+    """
+    Raise for a library that the base cannot load if it was made on a machine of this project, and not for an index.
+
+    Raises BaseNotComposable for a newer C or C++ library than that of the base, and BaseImageUnfit for another
+    architecture, which no base image and no engine changes.
+    """
+    for library in found:
+        if library.package not in examined.sources | examined.wheels:
+            continue
+        made = "built from source on this machine" if library.package in examined.sources else "a wheel in the model"
+        what = f"`{library.package}`, {made}, does not load on the base image `{base.described.name}`"
+        if library.foreign:
+            fix = f"log the model with a wheel of {library.package} for {base.machine}, or compose no image for it"
+            raise BaseImageUnfit(what=what, why=library.why, fix=fix)
+        fix = joined(", or ", (option("builder", "engine"), option("base-image", "NAME")))
+        raise BaseNotComposable(what=what, why=library.why, fix=fix)
+
+
+def unloadable_findings(found: Iterable[UnloadableLibrary], base: ComposableBase) -> Iterator[Finding]:
+    """Yield a warning for each package of an index with a library that the base cannot load, whatever its tag says."""
+    for library in found:
+        upgrade = f"uv lock --upgrade-package {library.package}"
+        newer = Wording(option("base-image", "NAME"), f" with newer libraries, or {upgrade}")
+        yield Finding(
+            rule="image-library-unloadable",
+            severity=Severity.WARNING,
+            what=f"`{library.package}` has a shared library that the base image `{base.described.name}` cannot load",
+            why=f"{library.why}; whether the model needs it shows when the image is tested there",
+            fix=f"{upgrade} to a release for {base.machine}" if library.foreign else newer,
+        )
+
+
+def built_packages(needed: Iterable[NeededSymbols], examined: ExaminedPackages) -> tuple[BuiltPackage, ...]:
+    """Return what was built from source, with the newest version of the C library that its shared libraries need."""
+    newest: dict[str, tuple[int, ...]] = {}
+    for row in needed:
         if row.symbols == C_LIBRARY:
-            needed[name] = max(row.version, needed.get(name, ()))
-    return tuple(BuiltPackage(name=name, glibc=_version(needed.get(name, ()))) for name in sorted(examined.sources))
+            name = canonicalize_name(row.package)
+            newest[name] = max(row.version, newest.get(name, ()))
+    return tuple(BuiltPackage(name=name, glibc=_version(newest.get(name, ()))) for name in sorted(examined.sources))
 
 
 def source_findings(built: Iterable[BuiltPackage], base: ComposableBase) -> Iterator[Finding]:
@@ -115,17 +141,33 @@ def _limits_nothing(wheel: str) -> bool:
     return any(tag.startswith(_UNLIMITED) for tag in wheel.removesuffix(".whl").rpartition("-")[2].split("."))
 
 
-def _too_new(package: str, needed: NeededSymbols, provided: tuple[int, ...], base: ComposableBase) -> BaseNotComposable:
+def _unloadable(rows: Sequence[NeededSymbols], base: ComposableBase) -> str:
+    """Say why the base cannot load a library of a package; empty if it can."""
+    own = [row for row in rows if row.machine == base.machine]
+    if not own:
+        return f"`{rows[0].file}` is compiled for {rows[0].machine}, and the base is for {base.machine}"
+    lacking = next((row for row in own if row.symbols and _lacks(base, row)), None)
+    return f"`{lacking.file}` is linked against {_newer(lacking, base)}" if lacking else ""
+
+
+def _lacks(base: ComposableBase, row: NeededSymbols) -> bool:
+    if not row.version:
+        return row.symbols not in base.features
+    # A base without a C++ library at all lacks a file, which is another finding.
+    return row.version > _provided(base, row.symbols, row.version)
+
+
+def _newer(needed: NeededSymbols, base: ComposableBase) -> str:
+    if not needed.version:
+        return f"{needed.symbols} of the GNU C library, and the base has {_version(base.glibc)} without it"
     library = f"the GNU {'C' if needed.symbols == C_LIBRARY else 'C++'} library"
     symbols = "" if needed.symbols == C_LIBRARY else f"{needed.symbols}_"
-    why = f"{library} {symbols}{_version(needed.version)}, and the base has {symbols}{_version(provided)}"
-    if not needed.version:
-        why = f"{needed.symbols} of the GNU C library, and the base has {_version(base.glibc)} without it"
-    return BaseNotComposable(
-        what=f"{package} does not load on the base image `{base.described.name}`",
-        why=f"`{needed.file}` is linked against {why}",
-        fix=joined(", or ", (option("builder", "engine"), option("base-image", "NAME"))),
-    )
+    provided = _version(_provided(base, needed.symbols, ()))
+    return f"{library} {symbols}{_version(needed.version)}, and the base has {symbols}{provided}"
+
+
+def _provided(base: ComposableBase, symbols: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    return base.glibc if symbols == C_LIBRARY else base.cxx.get(symbols, default)
 
 
 def _version(numbers: tuple[int, ...]) -> str:

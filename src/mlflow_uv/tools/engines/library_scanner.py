@@ -18,13 +18,14 @@ PROGRAM = INSTALLING / "libraries.py"
 @lazy_dataclass
 class NeededSymbols:
     """
-    What a shared library of a package needs at least: symbols (`GLIBC`, `GLIBCXX`, `CXXABI`) of a version.
+    What shared libraries of a package for an architecture need at least: symbols (`GLIBC`, `GLIBCXX`) of a version.
 
-    Names of features (`GLIBC_ABI_DT_RELR`) have no version.
+    Names of features (`GLIBC_ABI_DT_RELR`) have no version; without symbols it says that there is a file.
     """
 
     package: str
     file: str
+    machine: str
     symbols: str
     version: tuple[int, ...]
 
@@ -55,19 +56,20 @@ class LibraryScanner:
 
     def needed_symbols(self, folder: Path) -> tuple[NeededSymbols, ...]:
         """
-        The newest versions of symbols that each shared library of the packages in a folder needs from its system.
+        The architectures for which each package in a folder has shared libraries, and what they need of their system.
 
-        A library that is linked without versions is left out. Raises ToolFailed.
+        Raises ToolFailed.
         """
         answer = parse_json(self._run("--symbols", str(folder)))
         return tuple(
             NeededSymbols(
                 package=str(package),
                 file=str(file),
+                machine=str(machine),
                 symbols=str(symbols),
                 version=tuple(map(int, version.split("."))) if version else (),
             )
-            for package, file, symbols, version in answer["needed"]
+            for package, file, machine, symbols, version in answer["needed"]
         )
 
     def _run(self, *arguments: str, stdin: str = "") -> str:

@@ -19,7 +19,7 @@ from .loader import Loader
 from .saved_image import BasePython, SavedImage, known_image
 
 # Changes when the same image gives other facts.
-FORMAT = 2
+FORMAT = 3
 
 
 @lazy_dataclass
@@ -27,12 +27,15 @@ class BaseFacts:
     """
     What the files of a base say.
 
-    `glibc` is None without a GNU C library. `used` are folders of ours in which it has something, and `has_model` says
-    that it has a model where the server would look first.
+    `glibc` is None without a GNU C library, `features` are those of its loader (`GLIBC_ABI_DT_RELR`), and `cxx` are the
+    newest versions of `GLIBCXX` and `CXXABI` in the C++ library, empty without one. `used` are folders of ours in which
+    it has something, and `has_model` says that it has a model where the server would look first.
     """
 
     python: BasePython | None
     glibc: tuple[int, int] | None
+    features: frozenset[str]
+    cxx: Mapping[str, tuple[int, ...]]
     loader: Loader
     used: tuple[str, ...]
     has_model: bool
@@ -102,6 +105,8 @@ def _plain(facts: BaseFacts) -> dict[str, Any]:
     return {
         "python": None if python is None else [str(python.command), python.version, str(python.library)],
         "glibc": facts.glibc,
+        "features": sorted(facts.features),
+        "cxx": {name: list(version) for name, version in sorted(facts.cxx.items())},
         "libraries": facts.loader.names,
         "loader": None if facts.loader.folder is None else str(facts.loader.folder),
         "used": facts.used,
@@ -117,6 +122,8 @@ def _facts(plain: Mapping[str, Any]) -> BaseFacts:
     return BaseFacts(
         python=python,
         glibc=None if plain["glibc"] is None else tuple(plain["glibc"]),
+        features=frozenset(plain["features"]),
+        cxx={name: tuple(version) for name, version in plain["cxx"].items()},
         loader=Loader(
             names=tuple(plain["libraries"]),
             folder=None if plain["loader"] is None else PurePosixPath(plain["loader"]),

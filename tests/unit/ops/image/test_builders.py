@@ -35,11 +35,10 @@ from mlflow_uv.ops.image.composed_base import ComposableBase, unreadable_base
 from mlflow_uv.ops.image.composed_platforms import require_kept, wanted_bases
 from mlflow_uv.ops.image.composed_push import require_push
 from mlflow_uv.ops.image.composed_release import _made_here, _require_composable, _require_few_layers
-from mlflow_uv.ops.image.composed_sources import _too_new
+from mlflow_uv.ops.image.composed_sources import UnloadableLibrary, examined_packages, require_loadable
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
 from mlflow_uv.tools.engines.engine import Engine
-from mlflow_uv.tools.engines.library_scanner import NeededSymbols
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
 from mlflow_uv.tools.uv.messages import InterpreterMissing, SourceNotBuilt
@@ -104,10 +103,9 @@ def for_another_machine() -> None:
 
 def linked_too_new() -> None:
     """A source distribution whose result needs a newer C library."""
-    base = cast("ComposableBase", SimpleNamespace(described=SimpleNamespace(name="base:1"), glibc=(2, 28)))
-    raise _too_new(
-        "plum", NeededSymbols(package="plum", file="plum.so", symbols="GLIBC", version=(2, 36)), (2, 28), base
-    )
+    base = cast("ComposableBase", SimpleNamespace(described=SimpleNamespace(name="base:1")))
+    newer = UnloadableLibrary(package="plum", why="it needs a newer C library", foreign=False)
+    require_loadable((newer,), examined_packages(frozenset({"plum"}), ()), base)
 
 
 def unread() -> None:

@@ -48,7 +48,7 @@ def parts(folder: Path, base: SavedImage, *, answer: str = "red") -> ImageParts:
 def compose(folder: Path, these: ImageParts) -> ComposedServingImage:
     uv = FakeUv({name: {f"{name}.py": b""} for name in ("grape", "plum")})
     host = SimpleNamespace(cache=folder / "cache")
-    nothing = SimpleNamespace(libraries="", compare=lambda *_, **__: ())
+    nothing = SimpleNamespace(libraries="", compare=lambda *_, **__: (), needed_symbols=lambda _: ())
     tools = SimpleNamespace(
         uv=uv, runner=SystemRunner(), host=host, console=KeptConsole(), contexts=nothing, libraries=nothing
     )

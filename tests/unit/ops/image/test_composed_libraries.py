@@ -16,6 +16,7 @@ from mlflow_uv.ops.image.composed_libraries import (
     shared_libraries,
     unexamined_libraries,
 )
+from mlflow_uv.tools.engines.library_scanner import NeededSymbols
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import CachedLayer
 from mlflow_uv.tools.layers.loader import Loader
@@ -26,6 +27,10 @@ LOADER = Loader(names=("libc.so.6",), folder=PurePosixPath("/usr/lib/x86_64-linu
 SITE = f"{VENV}/lib/python3.11/site-packages"
 Row = tuple[str, str, str, str]
 COPY = "libgomp-a34b3233.so.1.0.0"
+NEEDED = (
+    NeededSymbols(package="lightgbm", file="lib_lightgbm.so", machine="x86_64", symbols="", version=()),
+    NeededSymbols(package="lightgbm", file="lib_lightgbm.so", machine="x86_64", symbols="GLIBC", version=(2, 14)),
+)
 
 
 @dataclass
@@ -39,6 +44,9 @@ class FakeScanner:
         assert elsewhere
         self.shown += sorted(path.name for path in folder.rglob("*") if path.is_file())
         return self.rows
+
+    def needed_symbols(self, _folder: Path) -> tuple[NeededSymbols, ...]:
+        return NEEDED
 
 
 def packages_in(folder: Path) -> PackagesAsLayers:
@@ -70,7 +78,9 @@ def test_a_copy_of_another_package_is_linked_where_the_loader_looks_last(tmp_pat
     assert (
         found
         == again
-        == SharedLibraries(lacking=(LackingLibrary(package="lightgbm", library="libgomp.so.1", copy=target),))
+        == SharedLibraries(
+            lacking=(LackingLibrary(package="lightgbm", library="libgomp.so.1", copy=target),), needed=NEEDED
+        )
     )
     assert ["RECORD", "lib_lightgbm.so", COPY] == scanner.shown
     assert {place: LayerFile(target=target)} == library_links(found, LOADER)
@@ -84,9 +94,10 @@ def test_what_is_kept_is_not_believed_if_it_was_changed(tmp_path: Path) -> None:
     scanner = FakeScanner(())
     examined(tmp_path, scanner)
     (kept,) = (tmp_path / "cache" / "shared-libraries").iterdir()
-    kept.write_text(kept.read_text().replace("[]", '[{"package": "a", "library": "b", "copy": "/bin/sh"}]'))
+    planted = '"lacking": [{"package": "a", "library": "b", "copy": "/bin/sh"}]'
+    kept.write_text(kept.read_text().replace('"lacking": []', planted))
 
-    assert SharedLibraries() == examined(tmp_path, scanner)
+    assert SharedLibraries(needed=NEEDED) == examined(tmp_path, scanner)
 
 
 @pytest.mark.parametrize("copies", [("/a", "/b"), ("/a", "")], ids=["two copies", "none for one"])

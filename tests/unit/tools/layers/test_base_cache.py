@@ -14,11 +14,21 @@ SOME = BaseFacts(
         command=PurePosixPath("/usr/bin/python3"), version="3.12.7", library=PurePosixPath("/usr/lib/python3.12")
     ),
     glibc=(2, 36),
+    features=frozenset({"GLIBC_ABI_DT_RELR", "GLIBC_ABI_GNU2_TLS"}),
+    cxx={"GLIBCXX": (3, 4, 30), "CXXABI": (1, 3, 13)},
     loader=Loader(names=("libc.so.6", "libm.so.6"), folder=PurePosixPath("/usr/lib/x86_64-linux-gnu")),
     used=("/opt/venv",),
     has_model=True,
 )
-NONE = BaseFacts(python=None, glibc=None, loader=Loader(names=(), folder=None), used=(), has_model=False)
+NONE = BaseFacts(
+    python=None,
+    glibc=None,
+    features=frozenset(),
+    cxx={},
+    loader=Loader(names=(), folder=None),
+    used=(),
+    has_model=False,
+)
 
 
 @pytest.mark.parametrize("facts", [SOME, NONE], ids=["some", "none"])

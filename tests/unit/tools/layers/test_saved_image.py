@@ -15,7 +15,16 @@ import zstandard
 
 from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.core.image.composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE, BaseLayers
-from mlflow_uv.tools.layers.saved_image import SavedImage, UnpackedLayers, glibc_of, python_of, read_pulled, read_saved
+from mlflow_uv.tools.layers.saved_image import (
+    SavedImage,
+    UnpackedLayers,
+    cxx_versions_of,
+    glibc_features_of,
+    glibc_of,
+    python_of,
+    read_pulled,
+    read_saved,
+)
 
 PYTHON: dict[str, Any] = {
     "usr/": None,
@@ -142,6 +151,22 @@ def test_the_c_library_is_known_by_its_banner(tmp_path: Path) -> None:
     assert (2, 36) == glibc_of(saved(tmp_path / "glibc", PYTHON))
     assert None is glibc_of(saved(tmp_path / "other", PYTHON, other))
     assert None is glibc_of(saved(tmp_path / "musl", {"lib/ld-musl-x86_64.so.1": b"\x7fELF"}))
+
+
+def test_the_symbols_of_the_c_and_cxx_libraries_are_those_that_their_files_list(tmp_path: Path) -> None:
+    """
+    By number, not as text; a longer word that contains one does not count, and a base may lack either library.
+    """
+    folder = "usr/lib/x86_64-linux-gnu"
+    cxx = b"\0GLIBCXX_3.4.9\0GLIBCXX_3.4.30\0GLIBCXX_TUNABLES\0CXXABI_1.3.13\0CXXABI_1.3.9\0"
+    features = b"\0GLIBC_ABI_GNU2_TLS\0GLIBC_ABI_DT_RELR\0my_GLIBC_ABI_X\0"
+    both = saved(tmp_path / "both", {f"{folder}/libstdc++.so.6": cxx, f"{folder}/libc.so.6": features})
+    neither = saved(tmp_path / "neither", {"etc/": None})
+
+    found = [(cxx_versions_of(image), glibc_features_of(image)) for image in (both, neither)]
+
+    versions = {"GLIBCXX": (3, 4, 30), "CXXABI": (1, 3, 13)}
+    assert [(versions, frozenset({"GLIBC_ABI_GNU2_TLS", "GLIBC_ABI_DT_RELR"})), ({}, frozenset())] == found
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
