@@ -227,8 +227,8 @@ def _versions(table: bytes, order: str, number: int) -> "Iterator[tuple[int, int
     """
     Library and name, as places in the string table, of each needed version (`Elf64_Verneed`; 32 bits have the same).
 
-    A version that only weak symbols have may be absent: libraries look for such functions when they run. Raises
-    struct.error for a list that ends too early, or has too many entries.
+    The loader passes over the absence of a version that is marked as weak. Raises struct.error for a list that ends too
+    early, or has too many entries.
     """
     place = entries = 0
     for _ in range(number):

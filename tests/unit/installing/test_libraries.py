@@ -200,7 +200,7 @@ def test_the_newest_c_library_that_a_package_needs_is_listed(tmp_path: Path) -> 
 @pytest.mark.parametrize("wide", [True, False])
 def test_a_version_that_may_be_absent_is_not_needed(tmp_path: Path, order: str, *, wide: bool) -> None:
     """
-    Weak symbols are looked for at run time: libraries in Rust have such of newer systems than they need.
+    The loader passes over one that the linker marked as weak.
     """
     versions = {"libm.so.6": ("GLIBC_2.27",), "libc.so.6": ("GLIBC_2.38", "GLIBC_2.17")}
     library = elf.library("libc.so.6", versions=versions, weak=("GLIBC_2.38",), order=order, wide=wide)
