@@ -201,6 +201,83 @@ def test_a_lock_that_changes_while_training_runs_stops_only_that_release(sample:
     assert (0, False) == (again.code, again.outputs["reused"]), again.stderr
 
 
+# Training edits a module of its own environment, as new files, so that uv's cache keeps its own.
+EDITS_PACKAGE = """\
+import os
+from pathlib import Path
+
+if not os.path.exists("edited.mark"):
+    (module,) = Path(os.environ["VIRTUAL_ENV"]).glob("lib/python*/site-packages/cloudpickle/__init__.py")
+    text = module.read_text()
+    module.unlink()
+    module.write_text(text + "# edited\\n")
+"""
+
+
+@pytest.mark.extended
+def test_a_package_that_is_edited_while_training_runs_stops_the_release(sample: SampleProject) -> None:
+    """
+    The next release says that it installs the package again, and trains with that of the lock.
+    """
+    ignored(sample, "/edited.mark")
+    sample.train_with(EDITS_PACKAGE + training())
+
+    stopped = sample.consumer.run("log-model")
+    (sample.folder / "edited.mark").touch()
+    again = sample.consumer.run("log-model")
+
+    code, kind, sentence, _ = error(stopped)
+    assert (INPUTS_CHANGED, "InputsChanged") == (code, kind), stopped.stderr
+    assert "cloudpickle/__init__.py` of `cloudpickle` changed in the environment of training while training" in sentence
+    assert "files of cloudpickle are not those of the lock: installed again" in again.stderr
+    assert (0, False) == (again.code, again.outputs["reused"]), again.stderr
+
+
+@pytest.mark.extended
+@pytest.mark.usefixtures("beside")
+def test_a_package_outside_the_repository_that_changes_while_training_runs_stops_the_release(
+    sample: SampleProject,
+) -> None:
+    """
+    The wheel in the model was built before it.
+    """
+    change = "from pathlib import Path\nPath('../outer/src/outer/__init__.py').write_text('ANSWER = 3')\n"
+    sample.train_with(change + training())
+
+    stopped = sample.consumer.run("log-model")
+
+    code, kind, sentence, _ = error(stopped)
+    assert (INPUTS_CHANGED, "InputsChanged") == (code, kind), stopped.stderr
+    assert sentence.startswith("../outer/src/outer/__init__.py changed while training ran")
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("content", ["'{}'", "str(time.time_ns())"], ids=["the same", "another each time"])
+def test_an_input_that_a_build_writes_is_trained_with_if_it_stays_as_it_is(
+    sample: SampleProject, beside: Path, content: str
+) -> None:
+    """
+    The commit of the record says that the tree differs from it; one that never settles is an error before training.
+    """
+    (sample.folder / "params.json").write_text("{ }")
+    target = str(sample.folder / "params.json")
+    setup = f"import pathlib, setuptools, time\npathlib.Path({target!r}).write_text({content})\nsetuptools.setup()\n"
+    (beside / "setup.py").write_text(setup)
+    sample.train_with("open('trained.tmp', 'w')\n" + training())
+    ignored(sample, "/*.tmp")
+    sample.commit()
+
+    result = sample.consumer.run("log-model")
+
+    assert "params.json changed while training was prepared: prepared again" in result.stderr
+    if content == "'{}'":
+        assert (0, True) == (result.code, bool(json.loads(sample.consumer.record.read_text())["commit"]["dirty"]))
+    else:
+        code, kind, sentence, _ = error(result)
+        assert (INPUTS_CHANGED, "InputsChanged", False) == (code, kind, (sample.folder / "trained.tmp").exists())
+        assert sentence.startswith("params.json changed while training was prepared")
+
+
 @pytest.mark.extended
 def test_what_training_leaves_behind_is_told_before_and_after(sample: SampleProject) -> None:
     """

@@ -83,7 +83,9 @@ BUDGETS = {
     "--help": Budget(argv=("mlflow_uv", "--help"), kept_out=NEVER | {"concurrent.futures"}, ours=470),
 }
 # What a step needs only once it does its work; `packaging` where it is about versions.
-LATER = NEVER | NETWORK | {"sqlite3", "importlib.metadata", "concurrent.futures", "zstandard"}
+LATER = NEVER | NETWORK | {
+    "sqlite3", "importlib.metadata", "concurrent.futures", "zstandard", "mlflow_uv.tools.uv.environment_state",
+}  # fmt: skip
 VERSIONS = frozenset({"check-targets", "doctor", "release"})
 # Of each step at most: our modules, dataclasses whose methods are made, compiled patterns of ours.
 LOCK_STEPS = ("init", "check-lock", "check-targets", "lint", "compare-locks", "post-comment", "export", "report-issue")

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
+from ..command.errors import InputsChanged
 from ..command.inputs import (
     LockDigest,
     LockInputs,
@@ -33,9 +34,10 @@ from ..ops.lock.served_selection import require_mlflow
 from ..ops.model.acquire import earlier, obtain
 from ..ops.model.adoption import adopt
 from ..ops.model.case_file import cases_of
+from ..ops.model.input_changes import require_settled
 from ..ops.model.input_example import example_of
 from ..ops.model.proof import ProofPlan, RequirementsPolicy, prove
-from ..ops.model.release_key import explain, key_of, left_behind, parts_of
+from ..ops.model.release_key import explain, key_of, left_behind, parts_of, training_files
 from ..ops.model.source import NAMES, ModelSource, ModelSourceKind, source_of, with_parameters
 from ..ops.model.training import Job
 from ..ops.model.training_programs import with_program
@@ -200,7 +202,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     project = read_project(inputs.project)
     findings: tuple[Finding, ...] = ()
     with TemporaryDirectory(prefix="mlflow-uv-") as scratch:
-        plan = _plan(inputs, project, Path(scratch), tools)
+        plan = _settled_plan(inputs, project, Path(scratch), tools)
         close_abandoned(plan.job.client, tools)
         path = tools.records.path(inputs.record, inputs.project)
         initial_store, reusable = plan.job.store, None if inputs.retrain else earlier(plan, path, Path(scratch), tools)
@@ -244,10 +246,22 @@ def model_source(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
     return source
 
 
+def _settled_plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> ProofPlan:
+    """Return the plan; if inputs changed while it was made, which a build may do, make it once more."""
+    try:
+        return _plan(inputs, project, scratch / "first", tools)
+    except InputsChanged as changed:
+        tools.console.say(f"{changed.what}: prepared again")
+    tools.environments.forget()
+    return _plan(inputs, read_project(inputs.project), scratch / "second", tools)
+
+
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> ProofPlan:
     source = model_source(inputs, project, tools)
     model_variables = serve_variables(inputs.serve_env, tools.host.variables)
     ignored, commit = ignored_paths(inputs.ignore_answers), tools.git.commit(project.folder)
+    scope, files = training_files(project, inputs.not_inputs, tools)
+    before, outside = scope.counted(files, tools), scope.outside(tools)
     require_fresh(project, tools, respect_env=inputs.respect_env)
     digest, uv = lock_digest(project.lock.read_bytes()), tools.uv.version(tools.uv.program(project)) or "unknown"
     selection = Selection(package=inputs.package, extras=inputs.extras, groups=inputs.groups)
@@ -295,7 +309,12 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
     }
     settings |= {"cases": case_file.sha256} if case_file.cases else {}  # keys of releases without it stay the same
     parts = parts_of(job, selection, settings, packed, python=served.python)
-    keyed = None if adopted else with_program(key_of(project, inputs.not_inputs, parts, tools), source)
+    keyed = None
+    if not adopted:
+        keyed = replace(with_program(key_of(project, inputs.not_inputs, parts, tools), source), outside=outside)
+        require_settled(before, job, keyed, tools)
+        # Read after the files of the key, which are compared after training: whatever changes after them is noticed.
+        job = replace(job, commit=tools.git.commit(project.folder))
     return ProofPlan(
         job=job,
         selection=selection,

@@ -1,7 +1,7 @@
 """Checks that what a training depends on is the same after it as before it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +15,9 @@ from ...tools.toolbox import Tools
 from .release_key import SETTING, Key, folder_part
 from .training import Job
 from .training_programs import programs_of
+
+_TRAINED = "while training ran, so its model is not used"
+_PREPARED = "while training was prepared"
 
 
 def unchanged_lock(job: Job) -> bytes:
@@ -42,11 +45,66 @@ def require_unchanged(job: Job, key: Key | None, tools: Tools) -> None:
     unchanged_lock(job)
     if key is None:
         return
+    _require_same_files(job, key, tools)
+    _require_same_outside(job, key, tools)
+    part, digest = folder_part(job)
+    if part and key.inputs.parts.get(part) != digest:
+        raise _error(
+            f"{part.removeprefix('the ')} changed",
+            why="the model was logged from either content, and only the one before is what the release records",
+            fix=step_call("release"),
+            path=job.project.folder / MANIFEST,
+        )
+    if edited := tools.environments.edited_file(job.python):
+        package, file = edited
+        raise _error(
+            f"`{file}` of `{package}` changed in the environment of training",
+            why="its content is not what the RECORD of the package promises",
+            fix=Wording(step_call("release"), ", which installs the package again"),
+            path=job.project.lock,
+        )
+
+
+def require_settled(before: Mapping[str, str], job: Job, key: Key, tools: Tools) -> None:
+    """
+    Compare the inputs at the begin of the step with those of the key: packages were built from the former.
+
+    Raises InputsChanged. Files that are new are no difference: building a package may have created them.
+    """
+    top = Path(os.path.realpath(tools.git.top(job.project.folder) or job.project.folder))
+    names = _changed(before, key.inputs.files, job, top)
+    if names:
+        shown = first_names(key.scope.shown(names, tools))
+        verb = _verb(names, removed=all(name not in key.inputs.files for name in names))
+        raise _error(
+            f"{shown} {verb}",
+            during=_PREPARED,
+            why="packages may have been built from either content",
+            fix=step_call("release"),
+            path=job.project.folder / MANIFEST,
+        )
+
+
+def _require_same_outside(job: Job, key: Key, tools: Tools) -> None:
+    if not key.outside:
+        return
+    after = key.scope.outside(tools)
+    names = _changed(key.outside, after, job, Path("/"))
+    if names:
+        folder = job.project.folder
+        shown = tuple(os.path.relpath(name, os.path.realpath(folder)) for name in names)
+        raise _error(
+            f"{first_names(shown)} {_verb(names, removed=all(name not in after for name in names))}",
+            why="the model has a wheel of the package that was built before, and training may have used another",
+            fix=Wording(step_call("release"), ", and let nothing write the package while it runs"),
+            path=folder / MANIFEST,
+        )
+
+
+def _require_same_files(job: Job, key: Key, tools: Tools) -> None:
     before, after = key.inputs.files, key.scope.counted(key.scope.now(tools), tools)
     top = Path(os.path.realpath(tools.git.top(job.project.folder) or job.project.folder))
-    names = tuple(
-        name for name in changed_files(before, after) if name in before and not _is_of_store(top / name, job.store)
-    )
+    names = _changed(before, after, job, top)
     if names:
         (first, *_), shown = names, key.scope.shown(names, tools)
         removed = all(name not in after for name in names)
@@ -57,14 +115,12 @@ def require_unchanged(job: Job, key: Key | None, tools: Tools) -> None:
             fix=_fix(key, job, names, top),
             path=path if path.is_file() else job.project.folder / MANIFEST,
         )
-    part, digest = folder_part(job)
-    if part and key.inputs.parts.get(part) != digest:
-        raise _error(
-            f"{part.removeprefix('the ')} changed",
-            why="the model was logged from either content, and only the one before is what the release records",
-            fix=step_call("release"),
-            path=job.project.folder / MANIFEST,
-        )
+
+
+def _changed(before: Mapping[str, str], after: Mapping[str, str], job: Job, top: Path) -> tuple[str, ...]:
+    """Return the files below `top` that changed or are gone, without those of the store."""
+    changed = (name for name in changed_files(before, after) if name in before)
+    return tuple(name for name in changed if not _is_of_store(top / name, job.store))
 
 
 def _verb(names: tuple[str, ...], *, removed: bool) -> str:
@@ -86,8 +142,8 @@ def _fix(key: Key, job: Job, names: tuple[str, ...], top: Path) -> str:
     return Wording(again, f"; if training itself writes {them} and does not read {them}, first {setting}")
 
 
-def _error(what: str, *, why: str, fix: str, path: Path) -> InputsChanged:
-    error = InputsChanged(what=f"{what} while training ran, so its model is not used", why=why, fix=fix)
+def _error(what: str, *, why: str, fix: str, path: Path, during: str = _TRAINED) -> InputsChanged:
+    error = InputsChanged(what=f"{what} {during}", why=why, fix=fix)
     error.path = path
     return error
 

@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
 
-from ...command.errors import ToolFailed
+from ...command.errors import BadInput, ToolFailed
 from ...command.report import Finding, Severity
 from ...core.lock.lockfile import NotALock, read_lockfile
 from ...core.lock.selection import Selection
@@ -28,13 +29,15 @@ from ...payloads.messages.models import LoggedModelDescription
 from ...payloads.messages.tags import COMMIT, DIRTY, PROJECT, TRAINING_INPUTS
 from ...tools.git.messages import path_of
 from ...tools.project.files import Project
-from ...tools.system.content import digests_in
+from ...tools.system.content import digests_in, file_digest
 from ...tools.toolbox import Tools
 from .source import NAMES, ModelSourceKind
 from .training import Job
 
 FILES = "files"
 SETTING = "not-inputs"
+_COMPILED = ".pyc"
+_LEFT_BY_BUILDS = frozenset({"build", "dist", "node_modules", "__pycache__"})
 
 
 @lazy_dataclass
@@ -69,6 +72,21 @@ class TrainingFolders:
     def now(self, tools: Tools) -> dict[str, str]:
         """Return the git ids of all current files by their paths in the repository."""
         return tools.git.contents(self.project.folder, self.folders)
+
+    def outside(self, tools: Tools) -> dict[str, str]:
+        """Return the digests of the files in folders outside of the repository, by absolute path; git knows no more."""
+        top = Path(os.path.realpath(tools.git.top(self.project.folder) or self.project.folder))
+        digests = {}
+        for folder in dict.fromkeys(Path(os.path.realpath(folder)) for folder in self.folders):
+            if folder.is_relative_to(top):
+                continue
+            for file in tools.git.files_below(folder, (".",)) or _files_in(folder):
+                name = os.path.relpath(file, folder)
+                if file.suffix == _COMPILED or file.is_relative_to(top) or self.without.match(name):
+                    continue
+                with suppress(BadInput):  # not a file, or not readable
+                    digests[str(file)] = file_digest(file)
+        return digests
 
     def linked(self, files: Mapping[str, str], tools: Tools) -> tuple[Path, ...]:
         """Return the targets, elsewhere in the repository, of symbolic links among these files."""
@@ -117,11 +135,16 @@ class TrainingFolders:
 
 @lazy_dataclass
 class Key:
-    """The inputs of a training, and all files of their folders before it."""
+    """
+    The inputs of a training, and all files of their folders before it.
+
+    `outside` are the files of local packages outside of the repository. The wheels of these packages are inputs.
+    """
 
     scope: TrainingFolders
     inputs: TrainingInputs
     files: Mapping[str, str] = field(repr=False)
+    outside: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -134,17 +157,25 @@ class Key:
         return re.sub(r"['`]", "-", self.scope.project.name)
 
 
+def training_files(
+    project: Project, not_inputs: tuple[str, ...], tools: Tools
+) -> tuple[TrainingFolders, dict[str, str]]:
+    """Return the folders of a training, and the git ids of all files in them as they are now."""
+    scope = TrainingFolders.of(project, not_inputs)
+    files = scope.now(tools)
+    while linked := scope.linked(files, tools):
+        scope = replace(scope, folders=(*scope.folders, *linked))
+        files = scope.now(tools)
+    return scope, files
+
+
 def key_of(project: Project, not_inputs: tuple[str, ...], parts: Mapping[str, object], tools: Tools) -> Key:
     """
     Return the release key of a project in its current state.
 
     `parts` are the inputs other than files, by their names in messages; empty values are left out.
     """
-    scope = TrainingFolders.of(project, not_inputs)
-    files = scope.now(tools)
-    while linked := scope.linked(files, tools):
-        scope = replace(scope, folders=(*scope.folders, *linked))
-        files = scope.now(tools)
+    scope, files = training_files(project, not_inputs, tools)
     digests = {name: sha256(canonical(value)) for name, value in parts.items() if value}
     return Key(scope=scope, inputs=TrainingInputs(files=scope.counted(files, tools), parts=digests), files=files)
 
@@ -274,6 +305,13 @@ def left_behind(key: Key | None, tools: Tools) -> tuple[Finding, ...]:
         path=key.scope.project.folder / MANIFEST,
     )
     return (finding,)
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder without a repository, without those that builds and tools leave there."""
+    for base, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _LEFT_BY_BUILDS)
+        yield from (Path(base, name) for name in sorted(names))
 
 
 def _manifest(name: str, top: Path, tools: Tools, *, commit: str) -> bytes | None:

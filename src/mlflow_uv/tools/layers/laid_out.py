@@ -18,6 +18,7 @@ from .archive import LayerFile
 
 # Files of a package that have no digest in its RECORD (packaging.python.org, "Recording installed projects").
 _UNSIGNED = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
+_ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})
 # uv writes them on installation: when the wheel was read, and from which folder, which is the same in every image.
 _UV_CACHE, _DIRECT_URL = "uv_cache.json", "direct_url.json"
 # Of an unpacked package: a wheel of megabytes may unpack to any size. The largest of PyPI have a few gigabytes.
@@ -43,6 +44,17 @@ class LaidOutPackage:
 
 
 def laid_out(environment: Path) -> tuple[LaidOutPackage, ...]:
+    """The packages of an environment, as `packages_in`. Raises ToolFailed also for a RECORD that lists a path twice."""
+    packages = packages_in(environment)
+    for package in packages:
+        paths = [file.path for file in package.files]
+        if len(set(paths)) < len(paths):
+            first = next(path for path in sorted(paths) if paths.count(path) > 1)
+            raise unfit(package.name, str(first), "its RECORD lists it twice")
+    return packages
+
+
+def packages_in(environment: Path) -> tuple[LaidOutPackage, ...]:
     """
     The packages of an environment, sorted by name. Raises ToolFailed for a RECORD that names other places.
 
@@ -50,6 +62,21 @@ def laid_out(environment: Path) -> tuple[LaidOutPackage, ...]:
     """
     records = sorted(environment.glob("lib/python*/site-packages/*.dist-info/RECORD"))
     return tuple(sorted((_package(environment, record) for record in records), key=lambda package: package.name))
+
+
+def has_recorded_content(file: Path, digest: str) -> bool:
+    """Whether a file has the content of a digest in a RECORD; not if that is of no accepted kind. Raises OSError."""
+    algorithm, _, promised = digest.partition("=")
+    if algorithm not in _ALGORITHMS:
+        return False
+    with file.open("rb") as content:
+        computed = hashlib.file_digest(content, algorithm).digest()
+    return base64.urlsafe_b64encode(computed).rstrip(b"=").decode() == promised.rstrip("=")
+
+
+def is_comparable(digest: str) -> bool:
+    """Whether a RECORD has a digest of an accepted kind for a file."""
+    return digest.partition("=")[0] in _ALGORITHMS
 
 
 def shared_files(packages: tuple[LaidOutPackage, ...]) -> Mapping[PurePosixPath, tuple[str, ...]]:
@@ -77,7 +104,7 @@ def require_apart(packages: tuple[LaidOutPackage, ...], own: frozenset[PurePosix
     for package in packages:
         for file in package.files:
             if file.path in own:
-                raise _unfit(package.name, str(file.path), "it is a file of the environment itself")
+                raise unfit(package.name, str(file.path), "it is a file of the environment itself")
 
 
 def verified_files(
@@ -142,11 +169,8 @@ def _package(environment: Path, record: Path) -> LaidOutPackage:
     for written, digest in ((row[0], row[1] if len(row) > 1 else "") for row in rows):
         place = os.path.normpath(os.path.join(top, written))  # noqa: PTH118  # normalized as text, whatever is there
         if os.path.isabs(written) or place.startswith("..") or "\0" in written:  # noqa: PTH117
-            raise _unfit(name, written, "it is outside of the environment")
+            raise unfit(name, written, "it is outside of the environment")
         files.append(RecordedFile(path=PurePosixPath(place), digest=digest))
-    paths = [file.path for file in files]
-    if twice := sorted(path for path in set(paths) if paths.count(path) > 1) if len(set(paths)) < len(paths) else []:
-        raise _unfit(name, str(twice[0]), "its RECORD lists it twice")
     return LaidOutPackage(
         name=name, record=PurePosixPath(record.relative_to(environment).as_posix()), files=tuple(files)
     )
@@ -166,16 +190,13 @@ def _is_left_out(package: LaidOutPackage, path: PurePosixPath) -> bool:
 
 def _require_content(package: LaidOutPackage, file: RecordedFile, source: Path) -> None:
     if source.is_symlink() or not source.is_file():
-        raise _unfit(package.name, str(file.path), "it is missing, or no file")
+        raise unfit(package.name, str(file.path), "it is missing, or no file")
     if file.path.name in _UNSIGNED and file.path.parent == package.record.parent:
         return
-    algorithm, _, promised = file.digest.partition("=")
-    if algorithm not in {"sha256", "sha384", "sha512"}:
-        raise _unfit(package.name, str(file.path), "its RECORD has no digest of it")
-    with source.open("rb") as content:
-        digest = hashlib.file_digest(content, algorithm).digest()
-    if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != promised.rstrip("="):
-        raise _unfit(package.name, str(file.path), "its content is not what its RECORD promises")
+    if not is_comparable(file.digest):
+        raise unfit(package.name, str(file.path), "its RECORD has no digest of it")
+    if not has_recorded_content(source, file.digest):
+        raise unfit(package.name, str(file.path), "its content is not what its RECORD promises")
 
 
 def _rewritten(environment: Path, package: LaidOutPackage, path: PurePosixPath, home: PurePosixPath) -> bytes | None:
@@ -217,9 +238,10 @@ def _encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
-def _unfit(name: str, path: str, why: str) -> ToolFailed:
+def unfit(name: str, path: str, why: str) -> ToolFailed:
+    """The error for a package that is not used because of one of its files."""
     return ToolFailed(
-        what=f"`{name}` cannot be put into an image: `{path}`",
+        what=f"`{name}` cannot be used: `{path}`",
         why=f"{why}; the cache of uv was changed, or the wheel is broken",
         fix=f"uv cache clean {name}",
     )

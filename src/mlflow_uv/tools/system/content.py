@@ -64,7 +64,7 @@ def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
                 raise _not_compared(linked, "it is a link to a folder")
         for name in sorted(names):
             path = Path(base, name)
-            yield PurePosixPath(path.relative_to(folder).as_posix()), _file_digest(path)
+            yield PurePosixPath(path.relative_to(folder).as_posix()), file_digest(path)
 
 
 def digests_in_archive(archive: Path, top: PurePosixPath) -> Iterator[tuple[PurePosixPath, str]]:
@@ -80,7 +80,8 @@ def digests_in_archive(archive: Path, top: PurePosixPath) -> Iterator[tuple[Pure
                 yield path.relative_to(top), digest.hexdigest()
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """The sha256 of a file. Raises BadInput for what cannot be read, or is no file."""
     try:
         # A pipe that nobody writes to is not waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -2,7 +2,9 @@
 
 import os
 import re
+from collections.abc import Iterable
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from ...command.errors import BadProject
@@ -49,19 +51,48 @@ class Environments:
         The interpreter of the project's environment, synced with its lock (`uv sync --locked`).
 
         It includes the project's default groups, which training may need. `local` packages are rebuilt, because uv does
-        not notice changes of their code. Raises BadInput, ToolFailed: see `Uv.sync`.
+        not notice changes of their code. Packages whose files changed since the last sync are installed again. Raises
+        BadInput, ToolFailed: see `Uv.sync`; also for a file that is still not what its RECORD promises.
         """
         folder = self.place(project, selection)
         if folder not in self._interpreters or (local and folder not in self._rebuilt):
             with self._console.group(f"environment of {project.name}"):
-                again = tuple(flag for package in local for flag in ("--reinstall-package", package.name))
-                with restored_sources(tuple(package.source for package in local)):
-                    self._interpreters[folder] = self._uv.sync(
-                        project, selection, folder, again, on_line=self._console.foreign
-                    )
+                from .environment_state import EnvironmentState  # noqa: PLC0415  # few steps need it
+
+                sync = partial(self._sync, project, selection, folder, local)
+                self._interpreters[folder] = EnvironmentState(folder=folder).synced(sync, say=self._console.say)
             if local:
                 self._rebuilt.add(folder)
         return self._interpreters[folder]
+
+    def forget(self) -> None:
+        """Let the next calls sync environments again: what they are made from changed."""
+        self._interpreters.clear()
+        self._rebuilt.clear()
+
+    def _sync(
+        self, project: Project, selection: Selection, folder: Path, local: tuple[LocalSource, ...], names: Iterable[str]
+    ) -> Path:
+        """Sync it, and install the local packages and those of these names again."""
+        again = dict.fromkeys((*(package.name for package in local), *names))
+        flags = tuple(flag for name in again for flag in ("--reinstall-package", name))
+        with restored_sources(tuple(package.source for package in local)):
+            return self._uv.sync(project, selection, folder, flags, on_line=self._console.foreign)
+
+    def edited_file(self, python: Path) -> tuple[str, str] | None:
+        """
+        A package in a project's environment, and its file that is not what its RECORD promises; reads all files.
+
+        The next sync installs the package again. Raises ToolFailed for a RECORD that cannot be read.
+        """
+        from .environment_state import EnvironmentState, foreign_content  # noqa: PLC0415  # few steps need it
+
+        folder = python.parent.parent
+        foreign = foreign_content(folder)
+        if not foreign:
+            return None
+        EnvironmentState(folder=folder).forget()
+        return foreign[0].package, foreign[0].path
 
     def place(self, project: Project, selection: Selection) -> Path:
         """Folder of the project's private environment, which may not exist."""
@@ -72,7 +103,8 @@ class Environments:
         """
         The interpreter of the project's own environment, if it matches the lock; it is not changed.
 
-        That is `.venv` beside the lock, or UV_PROJECT_ENVIRONMENT. Raises BadProject that lists the differences.
+        That is `.venv` beside the lock, or UV_PROJECT_ENVIRONMENT. Raises BadProject that lists the differences, or
+        names a file that is not what the RECORD of its package promises.
         """
         folder = project.root / self._host.variables.get("UV_PROJECT_ENVIRONMENT", ".venv")
         drift = self._uv.drift(project, selection, folder)
@@ -81,6 +113,15 @@ class Environments:
                 what=f"`{path_from(project.folder, folder)}` does not match uv.lock",
                 why=drift,
                 fix=self._uv.sync_command(project, selection),
+            )
+        from .environment_state import foreign_content  # noqa: PLC0415  # few steps need it
+
+        if foreign := foreign_content(folder):
+            name = foreign[0].package
+            raise BadProject(
+                what=f"`{path_from(project.folder, folder)}` does not match uv.lock: `{foreign[0].path}` was changed",
+                why=f"its content is not what the RECORD of `{name}` promises",
+                fix=f"uv cache clean {name} && {self._uv.sync_command(project, selection)} --reinstall-package {name}",
             )
         return folder / "bin" / "python"
 

@@ -1,6 +1,8 @@
 """An input that changes while training runs; in real repositories."""
 
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +13,7 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.digests import lock_digest
 from mlflow_uv.core.release.record import LockLink
-from mlflow_uv.ops.model.input_changes import require_unchanged, unchanged_lock
+from mlflow_uv.ops.model.input_changes import require_settled, require_unchanged, unchanged_lock
 from mlflow_uv.ops.model.release_key import left_behind, parts_of
 from mlflow_uv.ops.model.source import ModelSource, ModelSourceKind
 from mlflow_uv.ops.model.training import Job
@@ -153,3 +155,83 @@ def test_the_lock_is_compared_by_its_normalised_content(repository: Repository) 
     lock.write_bytes(lock.read_bytes().replace(b"\n", b"\r\n"))
 
     assert lock.read_bytes() == unchanged_lock(training)
+
+
+@pytest.fixture
+def outside(repository: Repository) -> Path:
+    """A local package beside the repository, with what a build and an editor leave in it."""
+    folder = repository.top.parent / "lib outside"
+    for name in ("lib.py", "README.md", "build/lib.py", ".venv/lib.py", "lib.pyc"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("a = 1\n")
+    lock = (repository.project / "uv.lock").read_text().replace("../../libs/liba", "../../../lib outside")
+    repository.write("apps/wine/uv.lock", lock)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("lib.py", True),
+        ("README.md", False),
+        ("new.py", False),
+        ("build/lib.py", False),
+        (".venv/lib.py", False),
+        ("lib.pyc", False),
+    ],
+)
+@pytest.mark.parametrize("versioned", [False, True], ids=["folder", "repository"])
+def test_a_local_package_outside_of_the_repository_is_compared_too(
+    repository: Repository, outside: Path, name: str, *, changes: bool, versioned: bool
+) -> None:
+    """
+    The commit does not know it; what another repository ignores there, and what builds leave, is no input.
+    """
+    if versioned:
+        (outside / ".gitignore").write_text("build\n.venv\n")
+        subprocess.run(("git", "init", "--quiet"), cwd=outside, check=True)
+    key = repository.key()
+    before = replace(key, outside=key.scope.outside(repository.tools))
+    training = job(repository)
+    require_unchanged(training, before, repository.tools)
+    (outside / name).write_text("a = 2\n")
+
+    if not changes:
+        require_unchanged(training, before, repository.tools)
+        return
+    with pytest.raises(InputsChanged) as caught:
+        require_unchanged(training, before, repository.tools)
+
+    assert "../../../lib outside/lib.py changed while training ran, so its model is not used" == caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (edited("apps/wine/params.json"), "params.json changed while training was prepared"),
+        (removed("libs/liba/liba.py"), "../../libs/liba/liba.py was removed while training was prepared"),
+        (edited("apps/wine/README.md"), ""),
+        (edited("apps/wine/new.py"), ""),
+        (edited("apps/wine/mlflow.db"), ""),
+    ],
+    ids=["file", "library", "documentation", "new file", "store"],
+)
+def test_inputs_that_change_before_the_key_is_computed_are_an_error(
+    repository: Repository, change: Callable[[Repository], None], what: str
+) -> None:
+    """
+    Wheels and the environment were made from what was there before, and the commit may be that of neither.
+    """
+    training = job(repository, uri=f"sqlite:///{repository.project / 'mlflow.db'}")
+    before = repository.key().inputs.files
+    require_settled(before, training, repository.key(), repository.tools)
+    change(repository)
+    key = repository.key()
+
+    if not what:
+        require_settled(before, training, key, repository.tools)
+        return
+    with pytest.raises(InputsChanged) as caught:
+        require_settled(before, training, key, repository.tools)
+
+    assert what == caught.value.what

@@ -118,7 +118,7 @@ def test_a_record_that_leads_out_of_the_environment_is_refused(tmp_path: Path, p
     (tmp_path / "x").write_text("of somebody else")
     package(tmp_path / "environment", "grape", {}, signed(path, b"of somebody else"))
 
-    with pytest.raises(ToolFailed, match="`grape` cannot be put into an image") as raised:
+    with pytest.raises(ToolFailed, match="`grape` cannot be used") as raised:
         laid_out(tmp_path / "environment")
 
     assert "outside" in raised.value.why

@@ -1,0 +1,204 @@
+"""Finds packages of an environment whose files are not those that uv installed."""
+
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from stat import S_ISDIR, S_ISLNK
+
+from ...command.errors import ToolFailed
+from ...core.release.digests import canonical, sha256
+from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..layers.laid_out import LaidOutPackage, has_recorded_content, packages_in, unfit
+from ..project.files import write_atomically
+from ..system.threads import side_by_side
+
+_BYTECODE, _COMPILED = "__pycache__", ".pyc"  # Python may write them anew
+_NAMED = 5
+_AT_ONCE = 500  # files that a thread compares before it takes the next ones
+
+
+@lazy_dataclass
+class ForeignContent:
+    """A file whose content is not what the RECORD of its package promises, by its path in the environment."""
+
+    package: str
+    path: str
+
+
+@lazy_dataclass
+class Differences:
+    """
+    What differs from the state that was kept: the packages that have a changed, new or lost file, by name.
+
+    `known` is false if no state was kept. `beyond` names what belongs to no package, such as a module that nobody
+    installed: installing packages again does not repair it.
+    """
+
+    known: bool
+    packages: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
+
+
+@lazy_dataclass
+class EnvironmentState:
+    """
+    Paths, sizes and times of the files in an environment, kept beside it when uv has synced it.
+
+    No file is read for that, so that it takes a moment also for ten thousand files. The content is compared with the
+    RECORDs of the packages by `foreign_content`, which reads all of it.
+    """
+
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        """Where the state is kept."""
+        return self.folder.with_name(f"{self.folder.name}.files.json")
+
+    def synced(self, sync: Callable[[Iterable[str]], Path], *, say: Callable[[str], None]) -> Path:
+        """
+        Sync the environment in its place, and install again what changed since the last time; return its interpreter.
+
+        uv compares names and versions alone. `sync` gets the names of packages to install again. Raises ToolFailed if
+        what is installed again is not what a RECORD promises: files of an environment may be those of uv's cache, so
+        that whoever edits one edits both.
+        """
+        existed = self.folder.is_dir()
+        differences = self.differences() if existed else Differences(known=False)
+        suspects: tuple[str, ...] | None = differences.packages
+        if differences.beyond:
+            say(f"the environment is made again: {_named(differences.beyond)} changed")
+            shutil.rmtree(self.folder)
+            suspects = None
+        elif differences.packages:
+            say(f"files of {_named(differences.packages)} changed in the environment: installed again")
+        elif existed and not differences.known:
+            suspects = None
+        python = sync(differences.packages)
+        foreign = () if suspects == () else foreign_content(self.folder, suspects)
+        if foreign and suspects is None:
+            suspects = tuple(dict.fromkeys(file.package for file in foreign))
+            say(f"files of {_named(suspects)} are not those of the lock: installed again")
+            sync(suspects)
+            foreign = foreign_content(self.folder, suspects)
+        if foreign:
+            raise unfit(foreign[0].package, foreign[0].path, "its content is not what its RECORD promises")
+        self.keep()
+        return python
+
+    def keep(self) -> None:
+        """Keep the state of now. Raises ToolFailed."""
+        write_atomically(self.file, canonical(_states(self.folder)))
+
+    def forget(self) -> None:
+        """Let the next comparison read all files: they are known to differ."""
+        self.file.unlink(missing_ok=True)
+
+    def differences(self) -> Differences:
+        """Compare the environment, which exists, with the kept state."""
+        try:
+            before = parse_json(self.file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            before = None
+        if not isinstance(before, dict):
+            return Differences(known=False)
+        now = _states(self.folder)
+        changed = sorted(entry for entry in {*before, *now} if before.get(entry) != now.get(entry))
+        if not changed:
+            return Differences(known=True)
+        owners = _owners(self.folder)
+        return Differences(
+            known=True,
+            packages=tuple(sorted({name for entry in changed for name in owners.get(entry, ())})),
+            beyond=tuple(entry for entry in changed if entry not in owners),
+        )
+
+
+def foreign_content(environment: Path, names: Collection[str] | None = None) -> tuple[ForeignContent, ...]:
+    """
+    Compare the files of some packages, or of all, with the digests in their RECORDs, on all processors.
+
+    A file that several packages list may be that of any of them. Raises ToolFailed for a RECORD that cannot be read.
+    """
+    promised: dict[str, list[tuple[str, str]]] = {}
+    for package in packages_in(environment):
+        for file in package.files if names is None or package.name in names else ():
+            if file.digest and file.path.suffix != _COMPILED:
+                promised.setdefault(str(file.path), []).append((package.name, file.digest))
+    files = list(promised.items())
+    batches = [files[first : first + _AT_ONCE] for first in range(0, len(files), _AT_ONCE)]
+    tasks = [lambda batch=batch: tuple(_unlike(environment, batch)) for batch in batches]
+    found = side_by_side(tasks, at_once=os.cpu_count() or 1, cancel=lambda: None)
+    return tuple(foreign for part in found for foreign in part)
+
+
+def _named(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _unlike(environment: Path, batch: list[tuple[str, list[tuple[str, str]]]]) -> Iterator[ForeignContent]:
+    for path, promises in batch:
+        if not any(_holds(environment / path, digest) for _, digest in promises):
+            yield ForeignContent(package=promises[0][0], path=path)
+
+
+def _holds(file: Path, digest: str) -> bool:
+    try:
+        return has_recorded_content(file, digest)
+    except OSError:  # missing, or a folder
+        return False
+
+
+def _owners(environment: Path) -> dict[str, set[str]]:
+    """The names of the packages that have files in each entry; none at all if a RECORD cannot be read."""
+    owners: dict[str, set[str]] = {}
+    try:
+        packages: tuple[LaidOutPackage, ...] = packages_in(environment)
+    except ToolFailed:
+        packages = ()
+    for package in packages:
+        top = len(package.record.parts) - 2
+        for file in package.files:
+            depth = top if file.path.parts[:top] == package.record.parts[:top] else 1
+            owners.setdefault("/".join(file.path.parts[: depth + 1]), set()).add(package.name)
+    return owners
+
+
+def _states(environment: Path) -> dict[str, str]:
+    """A digest for each entry of the folders that Python and a shell look into, and for pyvenv.cfg."""
+    folders = (*sorted(environment.glob("lib/python*/site-packages")), environment / "bin")
+    states = {"pyvenv.cfg": sha256(canonical(list(_files(str(environment), "pyvenv.cfg"))))}
+    for folder in folders:
+        place = folder.relative_to(environment).as_posix()
+        for name in _names(str(folder)):
+            path = f"{place}/{name}"
+            states[path] = sha256(canonical(list(_files(str(environment), path))))
+    return states
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if name != _BYTECODE)  # noqa: PTH208  # of many folders
+    except OSError:
+        return []
+
+
+def _files(environment: str, path: str) -> Iterator[tuple[str, int, int] | tuple[str, str]]:
+    """The size and the time of each file at or below a path; of a link that leads elsewhere, where."""
+    whole = f"{environment}/{path}"
+    try:
+        state = os.lstat(whole)
+    except OSError:
+        yield path, -1, 0
+        return
+    if S_ISDIR(state.st_mode):
+        for name in _names(whole):
+            if not name.endswith(_COMPILED):
+                yield from _files(environment, f"{path}/{name}")
+    elif S_ISLNK(state.st_mode):
+        yield path, os.readlink(whole)  # noqa: PTH115  # as above
+    else:
+        yield path, state.st_size, state.st_mtime_ns

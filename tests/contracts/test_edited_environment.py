@@ -1,0 +1,242 @@
+"""A training environment of a real uv in which somebody edits files."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.errors import BadProject, ToolFailed
+from mlflow_uv.command.host import Host
+from mlflow_uv.core.lock.selection import Selection
+from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.toolbox import Tools, toolbox
+from tests import projects
+from tests.console import KeptConsole
+
+RIGHT, WRONG = "ANSWER = 1\n", "ANSWER = 2\n"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A project with three packages, whose environments and uv's cache are its own."""
+
+    folder: Path
+    home: Path
+    console: KeptConsole = field(default_factory=KeptConsole)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of its owner."""
+        home = str(self.home)
+        return {"PATH": os.environ["PATH"], "HOME": home, "MLFLOW_UV_HOME": home, "UV_CACHE_DIR": f"{home}/uv"}
+
+    @contextmanager
+    def environments(self) -> Iterator["Synced"]:
+        """The environments of a new process."""
+        host = Host.of(self.variables, folder=self.folder, python=Path(sys.executable))
+        with toolbox(host, console=self.console) as tools:
+            yield Synced(tools=tools, folder=self.folder)
+
+    def uv(self, *argv: str) -> None:
+        """Run uv as its owner."""
+        subprocess.run(("uv", *argv), cwd=self.folder, env=self.variables, check=True, capture_output=True)
+
+
+@dataclass(frozen=True)
+class Synced:
+    """Environments of the project in one process."""
+
+    tools: Tools
+    folder: Path
+
+    def python(self) -> Path:
+        """The interpreter of the private one, synced."""
+        return self.tools.environments.project(read_project(self.folder), Selection())
+
+    def own(self) -> Path:
+        """The interpreter of the one beside the lock."""
+        return self.tools.environments.own(read_project(self.folder), Selection())
+
+    def edited(self, python: Path) -> str:
+        """What a comparison after training finds."""
+        found = self.tools.environments.edited_file(python)
+        return f"{found[0]}: {found[1].rpartition('/')[2]}" if found else ""
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Trained:
+    """Locked, and never synced."""
+    projects.wheel(tmp_path / "wheels", "fig", "1.0", fig_code=RIGHT)
+    projects.wheel(tmp_path / "wheels", "grape", "1.0", grape_code=RIGHT)
+    projects.wheel(tmp_path / "wheels", "plum", "1.0", plum_code=RIGHT)
+    folder = projects.project(tmp_path / "wine", "fig", "grape", "plum", wheels=tmp_path / "wheels")
+    made = Trained(folder=folder, home=tmp_path / "home")
+    made.home.mkdir()
+    projects.lock(folder)
+    return made
+
+
+def site(python: Path) -> Path:
+    """The packages of an environment."""
+    (folder,) = python.parent.parent.glob("lib/python*/site-packages")
+    return folder
+
+
+def code(python: Path, name: str = "grape") -> Path:
+    """The module of a package that answers."""
+    return site(python) / f"{name}_code" / "__init__.py"
+
+
+def write_anew(file: Path, text: str = WRONG) -> None:
+    """Write it as most editors do: as a new file, so that uv's cache keeps its own."""
+    file.unlink()
+    file.write_text(text)
+
+
+def edit(python: Path) -> None:
+    write_anew(code(python))
+
+
+def remove(python: Path) -> None:
+    code(python).unlink()
+
+
+def add(python: Path) -> None:
+    (code(python).parent / "more.py").write_text(WRONG)
+
+
+def uninstall(python: Path) -> None:
+    shutil.rmtree(site(python) / "grape_code")
+
+
+@pytest.mark.parametrize("change", [edit, remove, uninstall, add])
+def test_a_package_that_was_edited_is_installed_again(trained: Trained, change: Callable[[Path], None]) -> None:
+    """
+    Also if the file is as long as before; the other packages stay as they are.
+    """
+    with trained.environments() as first:
+        python = first.python()
+    other = code(python, "fig").stat()
+    change(python)
+
+    with trained.environments() as second:
+        again = second.python()
+
+    assert (RIGHT, other) == (code(again).read_text(), code(again, "fig").stat())
+    assert "files of grape changed in the environment: installed again" in trained.console.lines
+
+
+def test_an_environment_that_nobody_edited_is_left_alone(trained: Trained) -> None:
+    """
+    Bytecode of Python is no change, and nothing is said.
+    """
+    with trained.environments() as first:
+        python = first.python()
+    before = {path: path.stat().st_ino for path in site(python).rglob("*.py")}
+    subprocess.run((python, "-c", "import grape, grape_code"), check=True)
+
+    with trained.environments() as second:
+        again = second.python()
+
+    assert (before, "") == ({path: path.stat().st_ino for path in site(again).rglob("*.py")}, second.edited(again))
+    assert [] == [line for line in trained.console.lines if "again" in line]
+
+
+def test_an_edit_in_place_is_an_edit_of_uvs_cache_and_refused(trained: Trained) -> None:
+    """
+    A file of an environment is one of uv's cache by a hard link; the command that is printed removes it there.
+    """
+    with trained.environments() as first:
+        python = first.python()
+    code(python).write_text(WRONG)
+    linked = code(python).stat().st_nlink > 1
+
+    with trained.environments() as second, pytest.raises(ToolFailed) as refused:
+        second.python()
+    trained.uv(*refused.value.fix.split()[1:])
+    with trained.environments() as third:
+        again = third.python()
+
+    assert linked
+    assert "`grape` cannot be used: `lib/" in refused.value.what
+    assert "uv cache clean grape" == refused.value.fix
+    assert (RIGHT, "") == (code(again).read_text(), third.edited(again))
+
+
+@pytest.mark.parametrize("name", ["sitecustomize.py", "../../../pyvenv.cfg", "../../../bin/stray"])
+def test_a_file_of_no_package_makes_the_environment_again(trained: Trained, name: str) -> None:
+    """
+    A module that nobody installed would be imported all the same.
+    """
+    with trained.environments() as first:
+        python = first.python()
+    stray = site(python) / name
+    before = stray.read_text() if stray.exists() else ""
+    stray.write_text(f"{before}a = 1\n")
+
+    with trained.environments() as second:
+        again = second.python()
+
+    assert before == (stray.read_text() if stray.exists() else "")
+    assert RIGHT == code(again).read_text()
+
+
+def test_what_changes_while_training_runs_is_found_by_its_content(trained: Trained) -> None:
+    """
+    Also with the size and the time of before; the next sync reads all files, and installs it again.
+    """
+    with trained.environments() as first:
+        python = first.python()
+        state = code(python).stat()
+        unedited = first.edited(python)
+        write_anew(code(python))
+        os.utime(code(python), ns=(state.st_atime_ns, state.st_mtime_ns))
+        edited = first.edited(python)
+
+    with trained.environments() as second:
+        again = second.python()
+
+    assert ("", "grape: __init__.py", RIGHT) == (unedited, edited, code(again).read_text())
+    assert "files of grape are not those of the lock: installed again" in trained.console.lines
+
+
+def test_an_environment_of_an_earlier_release_is_compared_by_its_content(trained: Trained) -> None:
+    """
+    It has no state to compare with.
+    """
+    with trained.environments() as first:
+        python = first.python()
+    python.parent.parent.with_name(f"{python.parent.parent.name}.files.json").unlink()
+    edit(python)
+
+    with trained.environments() as second:
+        again = second.python()
+
+    assert RIGHT == code(again).read_text()
+
+
+def test_the_projects_own_environment_is_refused_and_not_changed(trained: Trained) -> None:
+    """
+    The command that is printed installs the package again.
+    """
+    trained.uv("sync", "--locked")
+    with trained.environments() as first:
+        python = first.own()
+    edit(python)
+
+    with trained.environments() as second, pytest.raises(BadProject) as refused:
+        second.own()
+    kept = code(python).read_text()
+    for command in refused.value.fix.split(" && "):
+        trained.uv(*command.split()[1:])
+    with trained.environments() as third:
+        again = third.own()
+
+    assert "`.venv` does not match uv.lock: `lib/" in refused.value.what
+    assert (WRONG, RIGHT) == (kept, code(again).read_text())
