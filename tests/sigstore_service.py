@@ -39,6 +39,7 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 ROOT, CT, LOG, IDP = new_key(), new_key(), new_key(), new_key()
 ORIGIN = "log.of.test - 1"
+KEYLESS = "org/mlflow-uv-action/.github/workflows/sign-keyless.yml"
 SHARED = "org/shared/.github/workflows/sign.yml@refs/heads/main"
 
 
@@ -292,6 +293,7 @@ def main() -> None:
         "expired": token(exp=int(NOW.timestamp()) - 3600),
         "audience": token(aud="sts.example"),
         "subjectless": token(sub=None),
+        "keyless": token(job_workflow_ref=f"{KEYLESS}@refs/tags/v1"),
     }
     for name, value in tokens.items():
         (FOLDER / f"{name}.token").write_text(value)

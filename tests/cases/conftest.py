@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.sharing import SharedFolder
+from tests.signers import Signers, make_signers
 from tests.stores import Stores, servers_python, stores
 
 from .consumer import Consumer, make_consumer, share_bytecode
@@ -108,6 +109,12 @@ def sample(released_sample: SampleProject) -> SampleProject:
     """The sample project, as it was after its first release."""
     released_sample.restore()
     return released_sample
+
+
+@pytest.fixture(scope="session")
+def signers(shared: SharedFolder) -> Signers:
+    """See make_signers."""
+    return make_signers(shared)
 
 
 @pytest.fixture(scope="module")

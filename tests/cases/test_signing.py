@@ -10,63 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.release.digests import tree_digest
-from mlflow_uv.core.release.record import from_json
 from mlflow_uv.core.signing.statement import CHAIN, MODEL_CARD, PROVENANCE, SBOM, predicate_type
-from mlflow_uv.tools.system.content import digests_in
 from tests.registries import registry
-from tests.sharing import SharedFolder
-from tests.signers import Signers, make_signers
+from tests.signers import Signers
 from tests.sigstores import sigstore
 
-from .consumer import CommandResult
 from .images import BASE, remove_image
 from .sample_project import SampleProject
+from .signed_versions import VERSION, kept, replace_record, rewrite, signed, stored_record, trust
 
 CHAIN_BROKEN = 11
-VERSION = "models:/wine/1"
 INDEX = "application/vnd.oci.image.index.v1+json"
 LATER = pytest.mark.extended
-
-
-@pytest.fixture(scope="session")
-def signers(shared: SharedFolder) -> Signers:
-    """See make_signers."""
-    return make_signers(shared)
-
-
-def signed(sample: SampleProject, signers: Signers, key: str = "first", *flags: str) -> CommandResult:
-    """The version, signed with a key that the job has in its variables."""
-    variables = {"MLFLOW_UV_SIGNING_KEY": signers.text(f"{key}.pem")}
-    result = sample.run("sign", VERSION, *flags, variables=variables)
-    assert result.code == 0, result.stderr
-    return result
-
-
-def trust(signers: Signers, *keys: str, policy: str = "require", more: str = "") -> dict[str, str]:
-    """The variable of a job that trusts keys."""
-    listed = ", ".join(f'"""{signers.text(f"{key}.pub")}"""' for key in keys)
-    return {"MLFLOW_UV_TRUST": f'policy = "{policy}"\nkeys = [{listed}]\n{more}\n'}
-
-
-def kept(sample: SampleProject, file: str) -> Path:
-    """A file in the run of the model's store, beside the record of version 1."""
-    (path,) = (sample.consumer.store / "artifacts").glob(f"*/*/artifacts/mlflow-uv/*/wine-*/1/{file}")
-    return path
-
-
-def rewrite(sample: SampleProject) -> None:
-    """Change the model, its record and the tags of its version so that they fit each other, as any writer could."""
-    model, path = sample.consumer.model, kept(sample, "record.json")
-    (weights,) = model.glob("python_model.pkl")
-    weights.write_bytes(weights.read_bytes() + b"\0")
-    record = from_json(json.loads(path.read_text()))
-    forged = replace(record, model=replace(record.model, sha256=tree_digest(digests_in(model))))
-    path.write_text(json.dumps(forged.to_json()))
-    tags = {"mlflow-uv.model-sha256": forged.model.sha256, "mlflow-uv.record-sha256": forged.sha256}
-    sample.consumer.ask_mlflow(
-        "\n".join(f"client.set_model_version_tag('wine', '1', {tag!r}, {value!r})" for tag, value in tags.items())
-    )
 
 
 def test_a_model_that_was_rewritten_with_its_record_and_all_tags_is_refused(
@@ -195,16 +150,10 @@ def test_what_a_writer_adds_is_named_and_signing_again_replaces_it(sample: Sampl
     Another signer in the record with its tag, a bundle that cannot be read, and a signature of the model that is none.
     """
     signing = signed(sample, signers)
-    path, attestations, model_signature = (
-        kept(sample, name) for name in ("record.json", "signature/attestations.jsonl", "signature/model.sig")
-    )
-    record = from_json(json.loads(path.read_text()))
+    attestations, model_signature = (kept(sample, f"signature/{name}") for name in ("attestations.jsonl", "model.sig"))
+    record = stored_record(sample)
     assert record.signature is not None
-    forged = replace(record, signature=replace(record.signature, signer="ceo@bank.example (key 1234)"))
-    path.write_text(json.dumps(forged.to_json()))
-    sample.consumer.ask_mlflow(
-        f"client.set_model_version_tag('wine', '1', 'mlflow-uv.record-sha256', {forged.sha256!r})"
-    )
+    replace_record(sample, replace(record, signature=replace(record.signature, signer="ceo@bank.example (key 1234)")))
     bundle = json.loads(attestations.read_text().splitlines()[0])
     bundle["verificationMaterial"] = {"x509CertificateChain": {"certificates": [{"rawBytes": "Z2FyYmFnZQ=="}]}}
     attestations.write_text(f"{json.dumps(bundle)}\n{attestations.read_text()}")
@@ -406,7 +355,12 @@ def host(tmp_path_factory: pytest.TempPathFactory, registry_program: str) -> Ite
 def test_an_image_is_signed_with_its_version(sample: SampleProject, signers: Signers, host: str) -> None:
     """
     A tag that moved, and attestations that were taken from the registry, are refused by image and by version.
+
+    Neither promoted nor deployed, as well.
     """
+    manifest, trusted = sample.folder / "pyproject.toml", trust(signers, "first")
+    manifest.write_text(f'{manifest.read_text()}\n[tool.mlflow-uv.deploy.prod]\ntarget = "compose"\n')
+    sample.commit()
     built = sample.run("build-image", "--engine", "docker", "--push", "--image", f"{host}/cellar/signed")
     tested = sample.run("smoke-test")
     name, digest = built.outputs["image"], built.outputs["image-digest"]
@@ -418,18 +372,22 @@ def test_an_image_is_signed_with_its_version(sample: SampleProject, signers: Sig
     for words in (("tag", BASE, name), ("push", "--quiet", name), ("rmi", name)):
         subprocess.run(("docker", *words), check=True, capture_output=True)
     moved = sample.run("verify-chain", name, *flags)
+    promoted = sample.run("promote", variables=trusted)
+    planned = sample.run("deploy", VERSION, "--target", "prod", "--dry-run", variables=trusted)
     by_digest = sample.run("verify-chain", f"{name.rpartition(':')[0]}@{digest}", *flags)
     empty = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode()
     url = f"http://{host}/v2/cellar/signed/manifests/{digest.replace(':', '-')}"
     request = urllib.request.Request(url, data=empty, headers={"Content-Type": INDEX}, method="PUT")
     with urllib.request.urlopen(request):
         pass
-    removed = sample.run("audit", VERSION, variables=trust(signers, "first"))
+    removed = sample.run("audit", VERSION, variables=trusted)
 
     assert [0, 0, 0] == [one.code for one in (built, tested, valid)], valid.stderr
     assert "with the image" in signing.answer["summary"]
     assert VERSION == valid.outputs["signed-version"]
     assert (1, ["signature"]) == (moved.code, moved.outputs["broken"]), moved.stderr
+    assert (1, ["gate-chain"], CHAIN_BROKEN) == (promoted.code, promoted.rules, planned.code), promoted.stderr
+    assert [True, True] == ["image" in one.stderr for one in (promoted, planned)]
     assert (1, ["image"]) == (by_digest.code, by_digest.outputs["broken"]), by_digest.stderr  # the tag of its version
     assert {"signature", "image"} == {*removed.outputs["broken"]}
     assert f"the registry, of {name}, has no attestation of wine version 1" in removed.stderr

@@ -85,6 +85,7 @@ KEYS = frozenset(
         "train",
         "trust",
         "verify",
+        "verify-at-start",
         "ways",
         "withhold-registry",
     }

@@ -18,8 +18,8 @@ from .key_signing import (
     verified_payload,
 )
 from .keyless import sign_keyless, verified_keyless
-from .keys import UNPARSABLE, Refused, Untrusted, certificates, key_id, names_of, public_key, verify_certificate
-from .timestamps import verified_times
+from .keys import UNPARSABLE, Refused, Untrusted, certificates, key_id, key_pem, names_of, public_key, verify_certificate
+from .timestamps import states_time, verified_times
 
 
 def verify_bundles(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,8 +32,9 @@ def verify_bundles(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_keys(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The id of each public key in PEM."""
-    return {"ids": [key_id(public_key(pem)) for pem in request["keys"]]}
+    """The id of each public key, and its PEM without anything beside it. Raises Refused for something else."""
+    keys = [public_key(pem) for pem in request["keys"]]
+    return {"keys": [{"id": key_id(key), "pem": key_pem(key)} for key in keys]}
 
 
 VERBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
@@ -92,7 +93,13 @@ def _certified_key(chain: Sequence[x509.Certificate], bundle: Any, trust: Mappin
     key = chain[0].public_key()
     if not trust["roots"]:
         raise Untrusted("it has a certificate, and no authority is trusted")
-    verify_certificate(chain, trust["roots"], _time_of(chain[0], bundle, trust))
+    try:
+        verify_certificate(chain, trust["roots"], _time_of(chain[0], bundle, trust))
+    except Untrusted as untrusted:
+        if trust["timestamp_roots"] or not states_time(bundle) or datetime.now(UTC) <= chain[0].not_valid_after_utc:
+            raise
+        why = "it has a timestamp, which counts only with `timestamp-authorities`"
+        raise Untrusted(f"{untrusted}, and {why}") from None
     if key_id(key) in trust["revoked"]:
         raise Untrusted(f"the key {key_id(key)} is revoked")
     names = names_of(chain[0])

@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 import requests
-from google.protobuf import json_format  # type: ignore[import-untyped]
+from google.protobuf import json_format
 from model_signing import hashing
 from model_signing._signing.signing import Payload
 from sigstore import dsse

@@ -58,8 +58,13 @@ def certificates(pem: str) -> list[x509.Certificate]:
 
 def key_id(key: Any) -> str:
     """SHA-256 of the public key in PEM, in hex: the hint of a bundle, as OpenSSF Model Signing computes it."""
-    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(pem).hexdigest()
+    return hashlib.sha256(key_pem(key).encode()).hexdigest()
+
+
+def key_pem(key: Any) -> str:
+    """A public key in PEM."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return str(key.public_bytes(serialization.Encoding.PEM, form).decode())
 
 
 def is_elliptic(key: Any) -> bool:

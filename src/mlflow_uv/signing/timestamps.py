@@ -80,6 +80,11 @@ def has_timestamp(bundle: Any, roots: Sequence[x509.Certificate], chain: Sequenc
     return False
 
 
+def states_time(bundle: Any) -> bool:
+    """Whether a bundle has a timestamp, whoever made it."""
+    return any(_timestamps(bundle))
+
+
 def verified_times(bundle: Any, signature: bytes, roots: Sequence[x509.Certificate]) -> Iterator[datetime]:
     """
     The times at which a signature existed, according to authorities whose roots are trusted.

@@ -10,9 +10,9 @@ from typing import Annotated
 from ..command.errors import BadInput, NoEngine
 from ..command.inputs import IMAGE, IMAGE_HOST, IMAGE_TAG, EngineInputs, RecordFile, RecordInputs, Serving
 from ..command.inputs import EngineChoice as Choice
-from ..command.report import Finding, Report, Severity
+from ..command.report import Finding, Report
 from ..command.step import Doc, FixedInRelease, Matching, OneRun, SettingReach, Step
-from ..command.wording import Wording, joined, option
+from ..command.wording import Wording, option
 from ..core.image.composition import Compression
 from ..core.release.record import ImageLink
 from ..ops.image.build import (
@@ -24,6 +24,7 @@ from ..ops.image.build import (
     fill,
     image_name,
     inspect_base,
+    left_on_runner,
     plan,
     unhashed,
     without_image,
@@ -103,6 +104,10 @@ class ImageInputs(RecordInputs, EngineInputs):
         ),
     ] = None
     push: Annotated[bool, Doc("Push the image to the registry in its name.")] = False
+    verify_at_start: Annotated[
+        bool,
+        Doc("Let the server of the image refuse a model that nobody signed whom `trust` names."),
+    ] = False
     cache_from: Annotated[
         str | None, SettingReach.BUILD_CACHE, Doc("Build cache to import, in the engine's `--cache-from` syntax.")
     ] = None
@@ -127,7 +132,6 @@ class Inputs(ImageInputs):
             " it has the layers of the image, and its build installs nothing."
         ),
     ] = None
-
     oci_layout: Annotated[
         Path | None,
         OneRun(),
@@ -230,19 +234,29 @@ def _given(inputs: Inputs, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name.replace("_", "-") for name in names if getattr(inputs, name))
 
 
-def _request(inputs: Inputs) -> ImageRequest:
+def _verify(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> str:
+    """The value of VERIFY in the configuration of the image; empty if its server verifies nothing."""
+    if not inputs.verify_at_start:
+        return ""
+    from ..ops.signing.start_policy import start_policy  # noqa: PLC0415  # few images have a policy
+
+    return start_policy(release, needs_for(release, inputs.serving), tools)
+
+
+def _request(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> ImageRequest:
     return ImageRequest(
         base=inputs.base_image,
         serving=inputs.serving,
         platforms=inputs.platforms,
         cache=Cache(source=inputs.cache_from, target=inputs.cache_to),
+        verify=_verify(inputs, release, tools),
     )
 
 
 def _build_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> Report[Outputs]:
     needs = needs_for(release, inputs.serving)
     base = BaseImage(name=inputs.base_image or default_base(needs))
-    planned = plan(release, needs, base, _request(inputs), tools)
+    planned = plan(release, needs, base, _request(inputs, release, tools), tools)
     folder = inputs.context
     if folder is not None:
         require_new_folder(folder, "context")
@@ -263,7 +277,7 @@ def _composed_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) 
     if inputs.engine is not Choice.NONE:
         with suppress(NoEngine):
             engine = tools.engines.available(inputs.engine)
-    made = compose_context(_compose_request(inputs), inputs.context, release, engine, tools)
+    made = compose_context(_compose_request(inputs, release, tools), inputs.context, release, engine, tools)
     path = tools.records.path(inputs.record, inputs.project)
     return Report(
         outputs=_outputs(path, ImageLink(kind="", id="", tag="", base=made.base, base_digest="")),
@@ -273,7 +287,7 @@ def _composed_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) 
     )
 
 
-def _compose_request(inputs: Inputs) -> ComposeRequest:
+def _compose_request(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> ComposeRequest:
     return ComposeRequest(
         name=inputs.image,
         base=inputs.base_image,
@@ -284,6 +298,7 @@ def _compose_request(inputs: Inputs) -> ComposeRequest:
         compression=inputs.compression,
         push=inputs.push,
         oci_layout=inputs.oci_layout,
+        verify=_verify(inputs, release, tools),
     )
 
 
@@ -292,7 +307,7 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
     require_composing_inputs(_given(inputs, _OF_ENGINES))
     if inputs.oci_layout is not None:
         require_new_folder(inputs.oci_layout, "oci-layout")
-    made = compose_and_keep(_compose_request(inputs), release, engine, tools)
+    made = compose_and_keep(_compose_request(inputs, release, tools), release, engine, tools)
     path = _recorded(inputs, release, made.link, tools)
     sbom = write_sbom(release, made.inventory, path, tools)
     return Report(
@@ -305,7 +320,7 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
 
 def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools: Tools) -> Report[Outputs]:
     needs = needs_for(release, inputs.serving)
-    request, tag = _request(inputs), image_name(inputs.image, release.record)
+    request, tag = _request(inputs, release, tools), image_name(inputs.image, release.record)
     base = inspect_base(request.base or default_base(needs), needs, engine, tools)
     planned = plan(release, needs, base, request, tools)
     with (
@@ -328,6 +343,7 @@ def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools:
         serving=request.serving.value,
         engine=engine.name,
         digest=digest,
+        verify=request.verify,
     )
     path = _recorded(inputs, release, image, tools)
     sbom = write_sbom(release, inventory, path, tools)
@@ -371,13 +387,7 @@ def _outputs(record: Path, image: ImageLink) -> Outputs:
 def _not_pushed(inputs: Inputs, image: ImageLink, *, ci: bool) -> Iterator[Finding]:
     """Yield a warning for an image on a CI runner that was not pushed, unless the store is lost with the runner too."""
     if ci and not image.digest and not inputs.embedded and inputs.oci_layout is None:
-        yield Finding(
-            rule="image-not-pushed",
-            severity=Severity.WARNING,
-            what=f"the image `{image.tag}` exists only on this runner",
-            why="it was not pushed, so no other job can verify, promote or start it",
-            fix=joined(" ", (option("push"), option("image", "REGISTRY/NAME"))),
-        )
+        yield left_on_runner(image)
 
 
 STEP = Step(

@@ -23,7 +23,7 @@ from ..command.server_inputs import AnswerTimeoutInputs, DeadlineInputs
 from ..command.step import Doc, Matching, OneRun, Step
 from ..command.wording import option, step_call
 from ..core.deploy.difference import plan_table
-from ..core.deploy.target_settings import CanarySettings
+from ..core.deploy.target_settings import CanarySettings, TargetSettings
 from ..core.model.ignored_answers import ignored_paths
 from ..core.release.chain import LinkCheck, LinkState, checked_links, merge_checks, require_unbroken
 from ..core.release.record import Record
@@ -143,7 +143,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     if inputs.remove is not Removal.NOTHING:
         return _removed(inputs, described, (name, alias or number), options, target)
     version = version_number(registry, name, alias or number, VERSION_URI)
-    wanted, expected, links = _checked(inputs, registry, name, version)
+    wanted, expected, links = _checked(inputs, registry, name, version, settings)
     wanted, record = replace(wanted, registered=options.registered), wanted.record
     require_replaceable(described, options, target.observe())
 
@@ -213,7 +213,7 @@ def _end(claim: DeploymentClaimHolder, plan: RolloutPlan, rollout: Rollout) -> N
 
 
 def _checked(
-    inputs: Inputs, registry: RegistryClient, name: str, version: str
+    inputs: Inputs, registry: RegistryClient, name: str, version: str, settings: TargetSettings
 ) -> tuple[WantedVersion, Expected, tuple[LinkCheck, ...]]:
     """
     The version with its recorded requests, and the links of its chain.
@@ -223,6 +223,7 @@ def _checked(
     with audited(registry, name=name, version=version) as audit:
         links = merge_checks(require_unbroken(audit.checks))
         record = _deployable(audit, links)
+        attestations = _attestations(audit, registry, settings)
         serve_env = serve_variables(inputs.serve_env, registry.tools.host.variables)
         require_recorded(record.answers.variables if record.answers else (), serve_env)
         ignored = ignored_paths(inputs.ignore_answers)
@@ -236,8 +237,17 @@ def _checked(
             serve_env=serve_env,
         )
     address = address_of(record.image)
-    wanted = WantedVersion(model=name, version=version, record=record, address=address, serve_env=serve_env)
+    wanted = WantedVersion(
+        model=name, version=version, record=record, address=address, serve_env=serve_env, attestations=attestations
+    )
     return wanted, expected, links
+
+
+def _attestations(audit: Audited, registry: RegistryClient, settings: TargetSettings) -> str:
+    """What the server of the image verifies its model with; empty for one that does not. Raises BadInput."""
+    from ..ops.deploy.start_attestations import start_attestations  # noqa: PLC0415  # few images have a policy
+
+    return start_attestations(audit, registry, settings)
 
 
 def _require_trusted(tools: Tools) -> None:

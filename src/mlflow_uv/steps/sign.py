@@ -18,6 +18,7 @@ from ..command.report import Finding, Report, Severity, counted
 from ..command.step import Doc, Matching, OneRun, Step, Words
 from ..command.wording import option, step_call
 from ..core.release.chain import checked_links, merge_checks, require_unbroken
+from ..core.security.url_credentials import without_user
 from ..ops.lineage.audit import Audited, recomputed
 from ..ops.lineage.link_report import link_findings
 from ..ops.lineage.registry_client import connect
@@ -33,6 +34,7 @@ from ..ops.signing.signing import (
 )
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.tags import STATE, TESTED
+from ..tools.signing.signer import ExternalKey, SigningKey
 from ..tools.toolbox import Tools
 
 
@@ -102,7 +104,10 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     with recomputed(registry, name=name, version=version) as audit:
         links = merge_checks(require_unbroken(audit.checks))
         _require_tested(audit, shown)
-        findings = tuple(link_findings(links, shown, strict=inputs.strict))
+        findings = (
+            *link_findings(links, shown, strict=inputs.strict),
+            *unverified_timestamps(signer, strict=inputs.strict),
+        )
         count = len(version_statements(audit, registry)) if signer is None else 0
         if signer is not None and all(finding.severity is not Severity.ERROR for finding in findings):
             with tools.console.group(f"sign {shown}"):
@@ -152,6 +157,18 @@ def _require_tested(audit: Audited, shown: str) -> None:
     if state not in TESTED:
         why = f"its state is {state}, and only a version whose smoke test passed is signed"
         raise BadInput(what=f"{shown} is not signed", why=why, fix=step_call("release"))
+
+
+def unverified_timestamps(signer: VersionSigner | None, *, strict: bool) -> Iterator[Finding]:
+    """Yield a warning, with `strict` an error, if nobody verifies who made the timestamps that are asked for."""
+    if isinstance(signer, (SigningKey, ExternalKey)) and signer.timestamp_authority and not signer.timestamp_roots:
+        yield Finding(
+            rule="timestamp-unverified",
+            severity=Severity.ERROR if strict else Severity.WARNING,
+            what=f"nobody verifies that the timestamps are those of {without_user(signer.timestamp_authority)}",
+            why="the trust settings name no `timestamp-authorities`, without which no timestamp counts later",
+            fix='timestamp-authorities = ["FILE.crt"] in [tool.mlflow-uv.trust]',
+        )
 
 
 def _unsigned_model(signed: Signed | None) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Tests that a device behind PKCS#11 signs, and AWS KMS."""
+"""Tests that a device behind PKCS#11 signs, AWS KMS, Google Cloud KMS and Azure Key Vault."""
 
 import base64
 import json
@@ -18,14 +18,17 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.tools.signing.external_key import ServiceKey
 from mlflow_uv.tools.signing.signer import ExternalKey, KeptSignatures, SignedStatements, TrustedKeys
 from mlflow_uv.tools.system.process import SystemRunner
+from tests.azure_key_vault import CLIENT, LOGIN, SECRET, TENANT, VAULT, azure_key_vault
 from tests.conftest import missing
 from tests.sharing import SharedFolder
 from tests.signers import Signers, group_python
 from tests.stand_ins.web import listening
+from tests.tunnels import certificates_for, proxy_to
 
 pytestmark = pytest.mark.installs
 
 PIN = "739-secret-pin"
+GOOGLE = Path(__file__).parents[2] / "google_kms_service.py"
 # Prints what in a response is not as botocore describes it.
 SHAPES = """
 import json, sys
@@ -131,6 +134,108 @@ def test_aws_kms_signs_a_digest(signers: Signers, model: Path, tmp_path: Path, s
     )
     assert (["", ""], "") == ([one.problem for one in found], shapes.stdout.strip())
     assert "NotFoundException" in str(denied.value.why)
+
+
+@pytest.mark.extended
+def test_google_kms_signs_a_digest(signers: Signers, model: Path, tmp_path: Path, shared: SharedFolder) -> None:
+    """
+    By Google's real client and messages, which a proxy leads to a stand-in; what KMS does not find is said.
+    """
+    python, public = group_python(shared, "signing-gcpkms"), signers.text("first.pub")
+    certificates = certificates_for(tmp_path / "google", "cloudkms.googleapis.com")
+    shutil.copy(signers.folder / "first.pem", tmp_path / "google" / "signer.pem")
+    account = google_account(tmp_path / "google")
+
+    def key(proxy: str, version: str, account: Path = account) -> ServiceKey:
+        variables = {
+            "https_proxy": proxy, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(certificates.authority),
+            "GOOGLE_APPLICATION_CREDENTIALS": str(account),
+        }  # fmt: skip
+        return ServiceKey(
+            uri=f"gcpkms:projects/wine/locations/europe/keyRings/team/cryptoKeys/release/cryptoKeyVersions/{version}",
+            public_key=public, pin="", python=python, runner=SystemRunner({}), host=host(tmp_path, **variables),
+        )  # fmt: skip
+
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    with google_kms(python, tmp_path / "google") as port, proxy_to({"cloudkms.googleapis.com": port}) as proxy:
+        signed = sign(signers, key(proxy, "1"), public, model)
+        with pytest.raises(ToolFailed) as missing_key:
+            sign(signers, key(proxy, "2"), public, model)
+        with pytest.raises(ToolFailed) as denied:
+            sign(signers, key(proxy, "1", google_account(stranger)), public, model)
+
+    found = signers.program.verify((*signed.bundles, signed.model_signature), signers.trusting("first"))
+    assert (["", ""], "['sha256'] 0") == ([one.problem for one in found], (tmp_path / "google" / "asked").read_text())
+    assert "not found" in str(missing_key.value.why)
+    assert "authentication credentials" in str(denied.value.why)
+
+
+@pytest.mark.extended
+def test_azure_key_vault_signs_a_digest(signers: Signers, model: Path, tmp_path: Path, shared: SharedFolder) -> None:
+    """
+    By Azure's real clients, which a proxy leads to a stand-in of the vault and of the login; a wrong secret is said.
+    """
+    python, public = group_python(shared, "signing-azurekms"), signers.text("first.pub")
+    certificates = certificates_for(tmp_path / "azure", LOGIN, VAULT)
+    asked: list[str] = []
+
+    def key(proxy: str, name: str, secret: str = SECRET) -> ServiceKey:
+        variables = {
+            "HTTPS_PROXY": proxy, "REQUESTS_CA_BUNDLE": str(certificates.authority), "AZURE_TENANT_ID": TENANT,
+            "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": secret,
+        }  # fmt: skip
+        return ServiceKey(
+            uri=f"azurekms://{VAULT}/keys/{name}/1", public_key=public, pin="", python=python,
+            runner=SystemRunner({}), host=host(tmp_path, **variables),
+        )  # fmt: skip
+
+    with (
+        azure_key_vault(signers.folder / "first.pem", public, certificates, asked) as port,
+        proxy_to({LOGIN: port, VAULT: port}) as proxy,
+    ):
+        signed = sign(signers, key(proxy, "release"), public, model)
+        with pytest.raises(ToolFailed) as missing_key:
+            sign(signers, key(proxy, "payroll"), public, model)
+        with pytest.raises(ToolFailed) as denied:
+            sign(signers, key(proxy, "release", "wrong-secret-of-it"), public, model)
+
+    found = signers.program.verify((*signed.bundles, signed.model_signature), signers.trusting("first"))
+    assert ["", ""] == [one.problem for one in found]
+    assert asked.count("POST /keys/release/1/sign ES256") == len(found), asked
+    assert "KeyNotFound" in str(missing_key.value.why)
+    assert (True, False) == ("Invalid client secret" in str(denied.value.why), "wrong-secret" in str(denied.value))
+
+
+def google_account(folder: Path) -> Path:
+    """The file of a service account; `account.pub` beside it is its public key."""
+    key = folder / "account.pem"
+    words = ("openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", str(key))
+    subprocess.run(words, check=True, capture_output=True)
+    public = ("openssl", "pkey", "-in", str(key), "-pubout", "-out", str(folder / "account.pub"))
+    subprocess.run(public, check=True, capture_output=True)
+    content = {
+        "type": "service_account", "project_id": "wine", "private_key_id": "1", "private_key": key.read_text(),
+        "client_email": "signer@wine.example", "client_id": "1", "token_uri": "https://oauth2.googleapis.com/token",
+    }  # fmt: skip
+    file = folder / "account.json"
+    file.write_text(json.dumps(content))
+    return file
+
+
+@contextmanager
+def google_kms(python: Path, folder: Path) -> Iterator[int]:
+    """The port of the stand-in."""
+    command = (str(python), "-I", str(GOOGLE), str(folder))
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        process.wait(timeout=30)
+        process.stdout.close()
 
 
 @contextmanager

@@ -90,6 +90,8 @@ def test_an_expired_certificate_counts_with_the_time_at_which_it_signed(signers:
 
     assert "" == found[0]
     assert [True] * 6 == [problem.startswith(EXPIRED) for problem in (*found[1:], nobody)], found
+    hint = "which counts only with `timestamp-authorities`"
+    assert [False, True] == [hint in "".join(found), nobody.endswith(hint)]
 
 
 @LATER

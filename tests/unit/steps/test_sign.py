@@ -7,9 +7,11 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.report import Severity
 from mlflow_uv.command.settings import KEYS
 from mlflow_uv.command.step import fields_of
-from mlflow_uv.steps.sign import Inputs, run
+from mlflow_uv.steps.sign import Inputs, run, unverified_timestamps
+from mlflow_uv.tools.signing.signer import ExternalKey, SigningKey
 from mlflow_uv.tools.toolbox import Tools
 
 
@@ -41,6 +43,33 @@ def test_a_file_that_is_no_key_is_named_without_its_content(tmp_path: Path, cont
 
     message = str(raised.value)
     assert (True, True, False) == (why in message, "release.pem" in message, "secret" in message)
+
+
+@pytest.mark.parametrize(
+    ("authority", "roots", "strict", "severities"),
+    [
+        ("", (), False, []),
+        ("https://tsa.example/tsr", ("PEM",), True, []),
+        ("https://user:word@tsa.example/tsr", (), False, [Severity.WARNING]),
+        ("https://user:word@tsa.example/tsr", (), True, [Severity.ERROR]),
+    ],
+    ids=["none", "verified", "unverified", "strict"],
+)
+def test_timestamps_that_nobody_verifies_are_named(
+    authority: str, roots: tuple[str, ...], strict: bool, severities: list[Severity]
+) -> None:
+    """
+    With a key here or elsewhere; anybody between this machine and the authority could have made them.
+    """
+    stamped: dict[str, Any] = {"timestamp_authority": authority, "timestamp_roots": roots}
+    elsewhere = ExternalKey(signer=cast("Any", None), public_key="", **stamped)
+    here = SigningKey(shown="a key", pem="", **stamped)
+
+    found = [[*unverified_timestamps(signer, strict=strict)] for signer in (here, elsewhere)]
+
+    assert [severities] * 2 == [[finding.severity for finding in findings] for findings in found]
+    assert not any("word" in finding.what for finding in found[0])
+    assert [] == [*unverified_timestamps(None, strict=True)]
 
 
 def test_a_checkout_names_no_key() -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -27,6 +28,7 @@ class PodSpec:
     """
     What the pods of a colour run: `image` is a reference by digest, `variables` the names of the model's.
 
+    `server_settings` are variables of the server with values that anybody may see.
     The server may take `start_s` seconds to become healthy, and `request_s` for a response.
     """
 
@@ -38,6 +40,7 @@ class PodSpec:
     start_s: float
     request_s: float
     variables: tuple[str, ...] = ()
+    server_settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -149,7 +152,8 @@ def pull_secrets(settings: ClusterSettings) -> dict[str, Any]:
 def container(pod: PodSpec) -> dict[str, Any]:
     """The container of a version in its pod."""
     settings = pod.settings
-    variables: list[dict[str, Any]] = [{"name": "REQUEST_TIMEOUT", "value": f"{pod.request_s:g}"}]
+    given = {"REQUEST_TIMEOUT": f"{pod.request_s:g}", **pod.server_settings}
+    variables: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in given.items()]
     variables += (
         {"name": name, "valueFrom": {"secretKeyRef": {"name": settings.secret, "key": name}}} for name in pod.variables
     )

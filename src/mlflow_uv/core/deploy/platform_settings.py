@@ -52,6 +52,8 @@ class DatabricksSettings(PlatformSettings):
 class SagemakerSettings(PlatformSettings):
     """Settings of the target sagemaker."""
 
+    starts_unattested: ClassVar[bool] = True
+
     role: Annotated[
         str | None,
         Doc("ARN of the role that the servers have, which must be set."),
@@ -89,6 +91,8 @@ class SagemakerSettings(PlatformSettings):
 @lazy_dataclass
 class AzureSettings(PlatformSettings):
     """Settings of the target azureml."""
+
+    starts_unattested: ClassVar[bool] = True
 
     workspace: Annotated[
         str | None,

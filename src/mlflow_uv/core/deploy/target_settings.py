@@ -9,9 +9,14 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 @lazy_dataclass
 class TargetSettings:
-    """The settings that every kind of target has; a kind whose servers start slowly has a longer deadline at least."""
+    """
+    The settings that every kind of target has; a kind whose servers start slowly has a longer deadline at least.
+
+    `starts_unattested` says that it starts images whose servers cannot get the attestations of their model.
+    """
 
     least_deadline_s: ClassVar[float] = 0
+    starts_unattested: ClassVar[bool] = False
 
     target: Annotated[str, Doc("Kind of the target.")]
 

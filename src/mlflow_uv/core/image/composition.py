@@ -20,6 +20,7 @@ from .dockerfile import (
     USER,
     VARIABLES,
     VENV,
+    verifying_variables,
 )
 from .labels import LAYER_KEY
 
@@ -164,13 +165,15 @@ def _platform(image: ComposedImage) -> dict[str, str]:
     return {name: str(config[name]) for name in ("architecture", "os", "variant") if config.get(name)}
 
 
-def composed(base: BaseLayers, layers: Sequence[LayerBlob], labels: Mapping[str, str]) -> ComposedImage:
+def composed(
+    base: BaseLayers, layers: Sequence[LayerBlob], labels: Mapping[str, str], *, verify: str = ""
+) -> ComposedImage:
     """
-    Compose an image: a function of base, layers and labels alone, so that equal inputs give an equal digest.
+    Compose an image: a function of its arguments alone, so that equal ones give an equal digest; `verify` as in Recipe.
 
     Raises ValueError for a base whose configuration is not that of a Linux image, or has another number of layers.
     """
-    config = _config(base, layers, labels)
+    config = _config(base, layers, labels, verify)
     if len(config["rootfs"]["diff_ids"]) != len(base.layers) + len(layers):
         raise ValueError("its configuration does not describe its layers")
     body = _document(config)
@@ -197,7 +200,7 @@ def _document(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _config(base: BaseLayers, layers: Sequence[LayerBlob], labels: Mapping[str, str]) -> dict[str, Any]:
+def _config(base: BaseLayers, layers: Sequence[LayerBlob], labels: Mapping[str, str], verify: str) -> dict[str, Any]:
     document, settings = base.config, base.config.get("config") or {}
     rootfs = document.get("rootfs")
     if document.get("os") != "linux" or not isinstance(rootfs, dict) or not isinstance(settings, dict):
@@ -210,7 +213,7 @@ def _config(base: BaseLayers, layers: Sequence[LayerBlob], labels: Mapping[str, 
         "os": "linux",
         "config": {
             "Entrypoint": list(ENTRY_POINT),
-            "Env": list(_variables(settings.get("Env") or ())),
+            "Env": list(_variables(settings.get("Env") or (), verify)),
             "ExposedPorts": {**(settings.get("ExposedPorts") or {}), f"{PORT}/tcp": {}},
             "Healthcheck": {
                 "Test": ["CMD", *HEALTH_CHECK],
@@ -232,10 +235,11 @@ def _config(base: BaseLayers, layers: Sequence[LayerBlob], labels: Mapping[str, 
     return composed_config
 
 
-def _variables(inherited: Sequence[str]) -> Iterator[str]:
+def _variables(inherited: Sequence[str], verify: str) -> Iterator[str]:
     """The variables of the base, without effect on the server, and then those that it lacks."""
     values = dict(entry.partition("=")[::2] for entry in inherited)
     values["PATH"] = f"{VENV}/bin:{values.get('PATH') or _DEFAULT_PATH}"
     values |= VARIABLES
     values |= dict.fromkeys(SERVER_VARIABLES & values.keys(), "")
+    values |= verifying_variables(verify)
     yield from (f"{name}={value}" for name, value in values.items())

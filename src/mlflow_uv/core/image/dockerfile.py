@@ -23,6 +23,10 @@ SERVER_VARIABLES = frozenset({
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "PORT", "REQUEST_TIMEOUT", "SAGEMAKER_BIND_TO_PORT", "THREADS", "VERIFY",
     "WORKERS",
 })  # fmt: skip
+# The file with attestations of a server that verifies its model: whoever starts the image mounts it.
+ATTESTATIONS = "/attestations.jsonl"
+# Characters of a variable of a server: Linux starts no process with one of 128 KiB (MAX_ARG_STRLEN).
+LONGEST_VARIABLE = 120_000
 # Variables of every image, whatever the base sets; PATH is also extended.
 VARIABLES = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/tmp"}  # noqa: S108  # in the image
 FOLDER = "/tmp"  # noqa: S108  # in the image
@@ -43,7 +47,8 @@ class Recipe:
     a cross build has one. `hashed` states that every requirement has hashes, `resolved` that the requirements are
     complete, so that no dependency is resolved. `crossing` builds for other architectures as well. `python` is the
     base image's interpreter, and `variables` are the names of the variables that it sets. With `layers`, archives in
-    the build context, nothing is installed: they are added, lowest first, server and model among them.
+    the build context, nothing is installed: they are added, lowest first, server and model among them. `verify` is the
+    value of VERIFY in the configuration, one line; empty for none.
     """
 
     base: str
@@ -54,6 +59,7 @@ class Recipe:
     crossing: bool = False
     python: str = "python3"
     variables: frozenset[str] = frozenset()
+    verify: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -70,6 +76,7 @@ def render_dockerfile(recipe: Recipe) -> str:
         *(f"ADD {layer} /" for layer in recipe.layers or (SERVER_LAYER, MODEL_LAYER)),
         " ".join((f"ENV PATH={VENV}/bin:$PATH", *(f"{name}={value}" for name, value in VARIABLES.items()))),
         *(f"ENV {name}=" for name in sorted(SERVER_VARIABLES & recipe.variables)),
+        *(f"ENV {name}={_quoted(value)}" for name, value in verifying_variables(recipe.verify).items()),
         f"USER {USER}:{USER}",
         f"WORKDIR {FOLDER}",
         f"EXPOSE {PORT}",
@@ -80,6 +87,11 @@ def render_dockerfile(recipe: Recipe) -> str:
         *(f"LABEL {name}={_quoted(value)}" for name, value in sorted(recipe.labels.items())),
     )
     return "\n".join(lines) + "\n"
+
+
+def verifying_variables(verify: str) -> Mapping[str, str]:
+    """The variables of an image whose server verifies the model when it starts; none for an empty value of VERIFY."""
+    return {"ATTESTATIONS": ATTESTATIONS, "VERIFY": verify} if verify else {}
 
 
 def _packages(recipe: Recipe) -> tuple[str, ...]:

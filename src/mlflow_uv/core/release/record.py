@@ -110,7 +110,8 @@ class ImageLink:
     What serves the model: an image and its id, or (`kind` `process`) an environment and the digest of its packages.
 
     `serving` is the selection of packages (`locked` or `slim`), `engine` the program that has the image, and `digest`
-    the registry's digest of its manifest or index. `composition` is None for an image that an engine built.
+    the registry's digest of its manifest or index. `composition` is None for an image that an engine built. `verify` is
+    the value of VERIFY in its configuration; empty if its server verifies nothing by itself.
     """
 
     kind: str
@@ -123,6 +124,7 @@ class ImageLink:
     engine: str = ""
     digest: str = ""
     composition: CompositionLink | None = None
+    verify: str = ""
 
 
 @lazy_dataclass
@@ -291,7 +293,7 @@ class Record:
 # older record keeps its digest.
 _ADDED: Mapping[str, frozenset[str]] = {
     "answers": frozenset({"ignored", "variables", "requests", "responses", "limits", "mounts"}),
-    "image": frozenset({"composition"}),
+    "image": frozenset({"composition", "verify"}),
 }
 _ADDED_TO_COMPOSITION = frozenset({"architectures", "architecture", "layers_from", "compression"})
 # Links that were added later, and that many versions never have; the same applies to them.

@@ -162,7 +162,7 @@ class HostService:
                 part=self._slot,
                 image=image.id,
                 facts=self._facts(wanted, image.id),
-                settings={"REQUEST_TIMEOUT": f"{self._options.answer_s:g}"},
+                settings={"REQUEST_TIMEOUT": f"{self._options.answer_s:g}", **wanted.server_settings},
                 serve_env=wanted.serve_env,
                 memory_mib=self._settings.memory,
                 cpus=self._settings.cpus,

@@ -59,6 +59,7 @@ def pod_of(wanted: WantedVersion, options: DeploymentOptions, slot: str, cluster
         start_s=options.deadline_s,
         request_s=options.answer_s,
         variables=wanted.serve_env.names,
+        server_settings=wanted.server_settings,
     )
 
 

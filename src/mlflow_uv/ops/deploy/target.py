@@ -32,6 +32,8 @@ class WantedVersion:
     The version that a deployment is to run: its names, its record, the reference of its image, and its variables.
 
     `registered` is when its registered model was created, empty if that is not known.
+    `attestations` are those that its server needs to verify its model, as ATTESTATIONS has them; empty for a server
+    that does not.
     """
 
     model: str
@@ -40,6 +42,12 @@ class WantedVersion:
     address: str
     serve_env: ServeVariables
     registered: str = ""
+    attestations: str = ""
+
+    @property
+    def server_settings(self) -> Mapping[str, str]:
+        """Variables of its server with values that anybody may see."""
+        return {"ATTESTATIONS": self.attestations} if self.attestations else {}
 
 
 @lazy_dataclass

@@ -11,14 +11,14 @@ from tempfile import TemporaryDirectory
 from ...command.errors import BaseImageUnfit, ChainBroken, ToolFailed
 from ...command.inputs import Serving
 from ...command.report import Finding, Severity
-from ...command.wording import Wording, option, step_call
+from ...command.wording import Wording, joined, option, step_call
 from ...core.image.dockerfile import MODEL, SERVING, VENV, Recipe, render_dockerfile
 from ...core.image.labels import BuildProvenance, image_labels
 from ...core.image.layers import PackageLayer
 from ...core.image.reference import with_default_tag
 from ...core.image.system_libraries import base_image_fix
 from ...core.release.digests import tree_digest
-from ...core.release.record import Record
+from ...core.release.record import ImageLink, Record
 from ...core.security.documents import parse_json
 from ...core.security.url_credentials import without_user
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -39,12 +39,13 @@ LOAD_S = 300.0
 
 @lazy_dataclass
 class ImageRequest:
-    """The options of an image that differ from the defaults."""
+    """The options of an image that differ from the defaults; `verify` is the value of VERIFY in its configuration."""
 
     base: str | None
     serving: Serving
     platforms: tuple[str, ...] = ()
     cache: Cache = field(default_factory=Cache)
+    verify: str = ""
 
 
 @lazy_dataclass
@@ -152,6 +153,7 @@ def plan(release: RecomputedRelease, needs: Needs, base: BaseImage, request: Ima
         crossing=bool(request.platforms),
         python=base.python,
         variables=base.variables,
+        verify=request.verify,
         labels=image_labels(release.record, provenance_of(release, base, request.serving, tools)),
     )
     return ImagePlan(needs=needs, base=base, dockerfile=render_dockerfile(recipe), parts=parts)
@@ -295,6 +297,17 @@ def without_image(reason: str, *, requested: bool) -> Finding:
         what="no image was built: the model is served by a process on this machine, without isolation",
         why=reason,
         fix="" if requested else Wording("start Docker, or set ", option("engine", "none")),
+    )
+
+
+def left_on_runner(image: ImageLink) -> Finding:
+    """Return the finding that an image is lost with the CI runner."""
+    return Finding(
+        rule="image-not-pushed",
+        severity=Severity.WARNING,
+        what=f"the image `{image.tag}` exists only on this runner",
+        why="it was not pushed, so no other job can verify, promote or start it",
+        fix=joined(" ", (option("push"), option("image", "REGISTRY/NAME"))),
     )
 
 

@@ -33,7 +33,7 @@ class ImageParts:
     What an image is composed of.
 
     `python` is that of the base. `own` are the layers of server and model, see `own_layers`. `offered` are layers of
-    another image, which are taken where this machine has none.
+    another image, which are taken where this machine has none. `verify` is the value of VERIFY in the configuration.
     """
 
     base: SavedImage
@@ -43,6 +43,7 @@ class ImageParts:
     own: tuple[ArchivedLayer, ...]
     labels: Mapping[str, str]
     offered: RegistryLayers | None = None
+    verify: str = ""
 
 
 @lazy_dataclass
@@ -88,7 +89,7 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
         *parts.own,
     ]
     try:
-        image = composed(parts.base.base, [layer for layer, _ in layers], parts.labels)
+        image = composed(parts.base.base, [layer for layer, _ in layers], parts.labels, verify=parts.verify)
     except ValueError as error:
         raise ToolFailed(what="the base image cannot be used", why=str(error)) from error
     archives = {**parts.base.archives, **{layer.blob.digest: archive for layer, archive in layers}}

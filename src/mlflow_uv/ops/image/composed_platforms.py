@@ -56,6 +56,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     *,
     offer: LayerOffer = NO_OFFER,
     compression: Compression = Compression.GZIP,
+    verify: str = "",
 ) -> ReleaseImages:
     """
     Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
@@ -70,7 +71,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
         read = read_base(base, needs, scratch / f"base-{base.architecture}", tools)
         composition = composition_of(release, needs, read, serving, tools)
         offered = offered_layers(offer, base.architecture, tools)
-        return replace(composition, offered=offered, compression=compression)
+        return replace(composition, offered=offered, compression=compression, verify=verify)
 
     compositions = tuple(map(composition, bases))
     architectures = [base.architecture for base in bases]

@@ -61,7 +61,8 @@ class Composition:
     What is composed: the needs of the served model, the base image, and the facts in its labels.
 
     `python` is the interpreter that compiles, or its version. Only if it `builds`, packages are built from source.
-    Layers that are `offered` are taken where this machine has none.
+    Layers that are `offered` are taken where this machine has none. `verify` is the value of VERIFY in the
+    configuration.
     """
 
     needs: Needs
@@ -71,6 +72,7 @@ class Composition:
     builds: bool = False
     offered: RegistryLayers | None = None
     compression: Compression = Compression.GZIP
+    verify: str = ""
 
 
 @lazy_dataclass
@@ -151,6 +153,7 @@ def compose_release(
             own=own,
             labels=image_labels(release.record, composition.provenance),
             offered=composition.offered,
+            verify=composition.verify,
         )
         with _made_here(needs):
             image = compose_image(parts, folder, tools)

@@ -40,7 +40,7 @@ LAYERS = "layers"  # the folder of a build context
 
 @lazy_dataclass
 class ComposeRequest:
-    """The inputs of build-image for a composed image; `name` is the requested one."""
+    """The inputs of build-image for a composed image; `name` is the requested one, `verify` the value of VERIFY."""
 
     name: str | None
     base: str | None
@@ -51,6 +51,7 @@ class ComposeRequest:
     compression: Compression
     push: bool
     oci_layout: Path | None
+    verify: str = ""
 
 
 @lazy_dataclass
@@ -108,6 +109,7 @@ def compose_and_keep(
             tools,
             offer=offer,
             compression=request.compression,
+            verify=request.verify,
         )
         composition, composed = images.compositions[images.shown], images.composed[images.shown]
         base = composition.base
@@ -139,6 +141,7 @@ def compose_and_keep(
         engine="" if engine is None else engine.name,
         digest=digest,
         composition=composition_link(release, images.compositions, images.composed, tools),
+        verify=request.verify,
     )
     return KeptImage(
         link=link,
@@ -175,7 +178,9 @@ def compose_context(
         disk_errors("the image", Path(place), fix="free space there, or set TMPDIR to a larger disk"),
         tools.console.group(f"compose {tag}"),
     ):
-        images = compose_platforms(release, bases, needs, request.serving, Path(place), tools, offer=NO_OFFER)
+        images = compose_platforms(
+            release, bases, needs, request.serving, Path(place), tools, offer=NO_OFFER, verify=request.verify
+        )
         (composition,), (composed,) = images.compositions, images.composed
         require_layers(images, release.record, needs, loaded=False)
         base = composition.base.described
@@ -187,6 +192,7 @@ def compose_context(
             base=from_base(composition.base),
             layers=tuple(layers),
             variables=base.variables,
+            verify=request.verify,
             labels=image_labels(release.record, composition.provenance),
         )
         contents = ComposedContents(dockerfile=render_dockerfile(recipe), readme=_readme(base.name), layers=layers)

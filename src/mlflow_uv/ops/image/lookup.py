@@ -8,6 +8,7 @@ from dataclasses import replace
 from ...command.errors import ChainBroken, NoEngine
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, local, option, step_call
+from ...core.image.dockerfile import ATTESTATIONS
 from ...core.image.labels import MODEL, link_labels, version_in
 from ...core.image.reference import image_reference, reach_fix
 from ...core.release.chain import LinkCheck, LinkState, compare_link
@@ -32,11 +33,17 @@ def address_of(image: ImageLink | None) -> str:
 
 
 def serve_command(record: Record, address: str) -> str:
-    """Return the command that serves an image, which gets the caller's variables that its model needs, by name."""
+    """
+    Return the command that serves an image, which gets the caller's variables that its model needs, by name.
+
+    A server that verifies its model gets the attestations from a file in the current folder.
+    """
     variables = record.answers.variables if record.answers else ()
     environment_flags = (word for name in variables for word in ("--env", name))
     engine = (record.image.engine if record.image else "") or "docker"
-    return shlex.join((engine, "run", "--rm", "--publish", "8080:8080", *environment_flags, address))
+    attestations = f"./attestations.jsonl:{ATTESTATIONS}:ro"
+    mounted = ("--volume", attestations) if record.image is not None and record.image.verify else ()
+    return shlex.join((engine, "run", "--rm", "--publish", "8080:8080", *mounted, *environment_flags, address))
 
 
 def serve_line(record: Record | None, address: str = "") -> tuple[str, ...]:

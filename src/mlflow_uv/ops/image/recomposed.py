@@ -127,7 +127,14 @@ def _composed_again(
     compositions = []
     for at, architecture in enumerate(recorded.composed_for):
         base = read_recorded_base(image, architecture, needs, scratch / f"base-{at}", tools)
-        composition = Composition(needs=needs, base=base, provenance=provenance, python=python, compression=compression)
+        composition = Composition(
+            needs=needs,
+            base=base,
+            provenance=provenance,
+            python=python,
+            compression=compression,
+            verify=image.verify,
+        )
         compositions.append(composition)
     composed = compose_release(release, compositions, scratch, tools)
     images = ReleaseImages(compositions=tuple(compositions), composed=composed, native=None)

@@ -109,6 +109,14 @@ def bundles_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(line for line in text.splitlines() if line.strip()))
 
 
+def predicate_in(bundle: str) -> str:
+    """The predicate type of the statement in a bundle; empty for a text that is no bundle with one."""
+    try:
+        return predicate_type(b64decode(parse_json(bundle)["dsseEnvelope"]["payload"]).decode())
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def _annotations(bundle: str) -> dict[str, str]:
     """The annotations by which other tools select a bundle."""
     payload = b64decode(parse_json(bundle)["dsseEnvelope"]["payload"]).decode()

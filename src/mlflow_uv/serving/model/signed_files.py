@@ -29,7 +29,7 @@ class NotSigned(Exception):
 @dataclass(frozen=True)
 class SignedModelTrust:
     """
-    Public keys in PEM, a policy about identities in JSON or the file of either, and the file with attestations.
+    Public keys in PEM, a policy about identities in JSON or the file of either, and attestations or a file with them.
 
     Name and version are those that must have been signed; an empty one is that of any signed one.
     """
@@ -61,17 +61,12 @@ def require_signed(folder: Path, trust: SignedModelTrust) -> SignedModel:
     Raises NotSigned, also for keys and attestations that cannot be read.
     """
     verified = _verifier(trust.keys)
-    try:
-        if Path(trust.attestations).stat().st_size > LIMIT:
-            raise NotSigned(f"ATTESTATIONS={trust.attestations!r} has more than {LIMIT >> 20} MB.")
-        lines = Path(trust.attestations).read_bytes().splitlines()
-    except OSError as error:
-        raise NotSigned(f"ATTESTATIONS={trust.attestations!r} cannot be read: {error.strerror or error}.") from error
+    shown, lines = _attestations(trust.attestations)
     untrusted: list[str] = []
     chains = [chain for line in lines if line.strip() for chain in _signed_chains(line, verified, untrusted)]
     if not chains:
         why = f": {untrusted[-1]}" if untrusted else ""
-        raise NotSigned(f"Nobody whom VERIFY names signed a model in ATTESTATIONS={trust.attestations!r}{why}.")
+        raise NotSigned(f"Nobody whom VERIFY names signed a model in {shown}{why}.")
     files = dict(_digests(folder))
     problem = ""
     for signer, name, version, signed in chains:
@@ -88,6 +83,19 @@ def require_signed(folder: Path, trust: SignedModelTrust) -> SignedModel:
         else:
             return SignedModel(folder=folder, name=name, version=version, signer=signer)
     raise NotSigned(problem)
+
+
+def _attestations(given: str) -> "tuple[str, list[bytes]]":
+    """How messages name the attestations, and a bundle a line: the text itself, or that of the file that it names."""
+    if given.lstrip().startswith("{"):
+        return "ATTESTATIONS", given.encode(errors="replace").splitlines()
+    shown = f"ATTESTATIONS={given!r}"
+    try:
+        if Path(given).stat().st_size > LIMIT:
+            raise NotSigned(f"{shown} has more than {LIMIT >> 20} MB.")
+        return shown, Path(given).read_bytes().splitlines()
+    except OSError as error:
+        raise NotSigned(f"{shown} cannot be read: {error.strerror or error}.") from error
 
 
 def _verifier(given: str) -> "Callable[[bytes], tuple[str, str, bytes]]":

@@ -10,7 +10,7 @@ from ...command.errors import ToolFailed
 from ...command.host import Host
 from ...core.security.child_environment import for_signer
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..system.process import Command, Runner
+from ..system.process import Command, Runner, TooSlow
 from .signer import RefusedRequest, SigningInterpreter
 
 # Of one signature: a device may wait for somebody to touch it.
@@ -47,9 +47,12 @@ class SignerProgram:
                 timeout_s=self.timeout_s,
                 foreign=True,
             )
-            done = self.runner.run(command)
-        for line in done.stderr.splitlines():
-            self.say(line)
+            try:
+                done = self.runner.run(command)
+            except TooSlow as error:
+                self._show(error.stderr)
+                raise
+        self._show(done.stderr)
         failed = f"{self.shown} signs nothing"
         if done.code != 0:
             raise ToolFailed(what=failed, why=f"it ended with exit code {done.code}; its messages are above")
@@ -60,6 +63,10 @@ class SignerProgram:
         except ValueError:  # what it printed may be anything, also a secret
             raise ToolFailed(what=failed, why="what it printed is not one signature in Base64") from None
         return signature
+
+    def _show(self, messages: str) -> None:
+        for line in messages.splitlines():
+            self.say(line)
 
 
 @lazy_dataclass

@@ -115,6 +115,14 @@ class TrustedKeys:
 
 
 @lazy_dataclass
+class PublicKey:
+    """A public key in PEM, without anything beside it, and its id."""
+
+    id: str
+    pem: str
+
+
+@lazy_dataclass
 class VerifiedBundle:
     """
     The statement of a bundle, its signer, and why it is not trusted; empty for one that is.
@@ -276,6 +284,11 @@ class SigningProgram:
             )
             for one in answer["results"]
         )
+
+    def public_keys(self, keys: tuple[str, ...]) -> tuple[PublicKey, ...]:
+        """Read public keys in PEM. Raises BadInput for something else, also for a private key; ToolFailed."""
+        answer = self._ask({"verb": "describe", "keys": keys}, what="a trusted key cannot be used", secrets=())
+        return tuple(PublicKey(id=str(one["id"]), pem=str(one["pem"])) for one in answer["keys"])
 
     def _variables(self, request: Mapping[str, object]) -> Mapping[str, str]:
         """Those of a program without a network, or those of the machine, with its proxies and authorities."""

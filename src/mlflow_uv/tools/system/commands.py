@@ -11,7 +11,9 @@ from .threads import T
 
 
 class TooSlow(ToolFailed):
-    """A program did not end, or did not respond, within its time limit; it was ended."""
+    """A program did not end, or did not respond, within its time limit; it was ended. `stderr` is what it said."""
+
+    stderr: str = ""
 
 
 @lazy_dataclass

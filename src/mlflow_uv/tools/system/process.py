@@ -76,15 +76,14 @@ class SystemRunner:
         feeder = threading.Thread(target=_feed, args=(process, command.stdin), daemon=True)
         self._live.add(process)
         orphans: tuple[str, ...] = ()
+        too_slow: subprocess.TimeoutExpired | None = None
         try:
             for thread in (*readers, feeder):
                 thread.start()
             if not self._cancelled:
                 _wait(process, command)
         except subprocess.TimeoutExpired as error:
-            raise TooSlow(
-                what=f"`{_name(command)}` did not end within {command.timeout_s:.0f} s", why="it was stopped"
-            ) from error
+            too_slow = error
         finally:
             if command.unwind is not None and process.poll() is None:
                 command.unwind(process.pid)
@@ -97,6 +96,11 @@ class SystemRunner:
             # A process that left the group may keep a pipe open for ever.
             reader.join(timeout=max(0, until - time.monotonic()))
         stdout, stderr = ("".join(lines) for lines in streams)
+        if too_slow is not None:
+            what = f"`{_name(command)}` did not end within {command.timeout_s:.0f} s"
+            slow = TooSlow(what=what, why="it was stopped")
+            slow.stderr = stderr
+            raise slow from too_slow
         return Completed(code=process.returncode, stdout=stdout, stderr=stderr, orphans=orphans)
 
     def start(self, command: Command) -> Running:

@@ -1,6 +1,7 @@
 """The manifests of a version for Kubernetes."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,21 @@ def test_a_service_leads_to_the_pods_of_its_colour_alone() -> None:
     assert labels == leading["spec"]["selector"] == {"d": "prod", "p": "blue"}
     assert labels == deployment["spec"]["selector"]["matchLabels"] == budget["spec"]["selector"]["matchLabels"]
     assert ("prod", "prod-blue") == (leading["metadata"]["name"], deployment["metadata"]["name"])
+
+
+def test_a_server_that_verifies_its_model_gets_the_attestations_by_value() -> None:
+    """
+    Everybody may read them; one that does not verify has no such variable.
+    """
+    verifying = replace(pod(), server_settings={"ATTESTATIONS": '{"a": "$x"}\n{}'})
+
+    variables = [
+        {one["name"]: one.get("value") for one in pod_template(each)["containers"][0]["env"]}
+        for each in (verifying, pod())
+    ]
+
+    assert ['{"a": "$x"}\n{}', None] == [found.get("ATTESTATIONS") for found in variables]
+    assert ["60", "60"] == [found["REQUEST_TIMEOUT"] for found in variables]
 
 
 def test_pods_are_confined_and_get_secrets_by_reference() -> None:

@@ -99,10 +99,31 @@ def test_equal_inputs_give_an_equal_digest_and_any_other_input_another() -> None
         composed(BASE, LAYERS[:1], LABELS).digest,
         composed(BASE, LAYERS, {**LABELS, "mlflow-uv.lock-sha256": "b" * 64}).digest,
         composed(BaseLayers(config={**BASE.config, "architecture": "amd64"}, layers=(ROOT,)), LAYERS, LABELS).digest,
+        composed(BASE, LAYERS, LABELS, verify="-----BEGIN").digest,
+        composed(BASE, LAYERS, LABELS, verify="-----BEGIN PUBLIC").digest,
     }
 
     assert digest == composed(shuffled, list(LAYERS), dict(reversed(LABELS.items()))).digest
-    assert 4 == len(other - {digest})
+    assert 6 == len(other - {digest})
+
+
+def test_an_image_that_verifies_its_model_says_so_in_its_configuration() -> None:
+    """
+    Whatever its base sets, and as a Dockerfile does; without a policy it has neither variable.
+    """
+    base = BaseLayers(config={**BASE.config, "config": {"Env": ["VERIFY=of the base"]}}, layers=(ROOT,))
+
+    found = [
+        dict(entry.split("=", 1) for entry in json.loads(image.config)["config"]["Env"])
+        for image in (composed(base, LAYERS, {}, verify="a key"), *(composed(one, LAYERS, {}) for one in (base, BASE)))
+    ]
+
+    assert [("a key", "/attestations.jsonl"), ("", None), (None, None)] == [
+        (variables.get("VERIFY"), variables.get("ATTESTATIONS")) for variables in found
+    ]
+    assert {'ENV VERIFY="a key"', 'ENV ATTESTATIONS="/attestations.jsonl"'} <= {
+        *render_dockerfile(Recipe(base="b", layers=("l",), verify="a key")).splitlines()
+    }
 
 
 @pytest.mark.parametrize(

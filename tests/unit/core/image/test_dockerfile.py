@@ -28,6 +28,7 @@ GOLDEN = {
         base=OTHER,
         layers=("layers/001-python.tar.gz", "layers/002-model.tar.gz"),
         variables=frozenset({"WORKERS"}),
+        verify='{"sigstore":{"a":"$x\\n"}}',
         labels=LABELS,
     ),
     "crossing": Recipe(base=BASE, parts=ONE, hashed=True, resolved=True, crossing=True),

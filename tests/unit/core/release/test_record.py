@@ -183,6 +183,18 @@ def test_results_of_verify_are_kept_for_what_they_are_about() -> None:
     assert [WAY] == list(elsewhere.ways)
 
 
+def test_whom_an_image_trusts_is_part_of_the_record() -> None:
+    """
+    Another policy is another record, because the digest of the image depends on it.
+    """
+    records = [replace(WHOLE, image=replace(OTHER_IMAGE, verify=policy)) for policy in ("", "a key", "another key")]
+
+    found = [from_json(as_file(record)) for record in records]
+
+    assert records == found
+    assert 3 == len({record.sha256 for record in found})
+
+
 @pytest.mark.parametrize(
     "part", [{"ignored": ("$.a",)}, {"variables": ("A",)}, {"requests": "1" * 64, "responses": "2" * 64}], ids=str
 )

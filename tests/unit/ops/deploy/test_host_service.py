@@ -34,6 +34,19 @@ def test_two_containers_take_turns_and_the_proxy_stays() -> None:
     assert [("mlflow-uv-prod-blue", 30), ("mlflow-uv-prod-green", 30)] == world.containers.stopped
 
 
+def test_a_server_that_verifies_its_model_gets_the_attestations() -> None:
+    """
+    In a variable of its container; they are no secret.
+    """
+    world = host_world()
+
+    begin(world.target(), replace(wanted_version("1"), attestations="{}\n{}"), up_to="apply")
+    begin(world.target(), wanted_version("2"), up_to="apply")
+
+    given = [settings for settings in world.containers.settings if "REQUEST_TIMEOUT" in settings]
+    assert ["{}\n{}", None] == [settings.get("ATTESTATIONS") for settings in given]
+
+
 def test_the_endpoint_is_where_the_settings_say_and_a_preview_gets_a_free_port() -> None:
     """
     An address of every network is asked on loopback.

@@ -177,6 +177,7 @@ class KeptContainers(DeployedContainers):
         self.missing: set[str] = set()
         self.stopped: list[tuple[str, int]] = []
         self.created = 0
+        self.settings: list[Mapping[str, str]] = []
         self.signals: list[str] = []
         self.kept_networks: tuple[str, ...] = ()
         self.served: list[str] = []  # what the proxy logs of requests: the container, the status, milliseconds
@@ -194,6 +195,7 @@ class KeptContainers(DeployedContainers):
             raise ToolFailed(what=f"the container `{name}` cannot be created", why="the name is already in use")
         published = spec.publish.replace("::", ":49999:").removesuffix(":8080")
         self.created += 1
+        self.settings.append(spec.settings)
         described = DeployedContainer(
             id=f"id {self.created}",
             run=spec.run,

@@ -286,6 +286,18 @@ def test_the_command_that_serves_an_image_passes_what_its_model_needs_to_its_eng
     assert "podman run --rm --publish 8080:8080 --env A_KEY --env REGION wine:7" == serve_command(needing, "wine:7")
 
 
+def test_the_command_that_serves_an_image_mounts_what_its_server_verifies() -> None:
+    """
+    The attestations in the current folder, at the place that the configuration names.
+    """
+    assert RECORD.image is not None
+    verifying = replace(RECORD, image=replace(RECORD.image, verify="a key"))
+
+    assert "docker run --rm --publish 8080:8080 --volume ./attestations.jsonl:/attestations.jsonl:ro wine:7" == (
+        serve_command(verifying, "wine:7")
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "fix"),
     [

@@ -68,9 +68,12 @@ def held(digests: tuple[str, ...] = ("sha256:b0", "sha256:1", "sha256:2"), **cha
         (held(Labels={"of": "beer"}), ["the label `of`"]),
         (held(Labels=None), ["the label `of`"]),
         (held(User="0"), ["the settings"]),
+        (held(Env=["VERIFY=another key"]), ["the settings"]),
         (None, ["parts that are not known, because no registry returns the image"]),
     ],
-    ids=["none", "layer", "model", "base", "no base", "order", "more", "label", "no labels", "user", "unknown"],
+    ids=[
+        "none", "layer", "model", "base", "no base", "order", "more", "label", "no labels", "user", "policy", "unknown",
+    ],
 )  # fmt: skip
 def test_each_part_that_differs_is_named(image: PulledImage | None, named: list[str]) -> None:
     """

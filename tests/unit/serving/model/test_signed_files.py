@@ -50,15 +50,17 @@ def trusting(signers: Signers, model: Path, *, key: str = "first", by: str = "fi
 @pytest.mark.parametrize("key", ["first", "edwards"])
 def test_a_model_that_a_trusted_key_signed_is_loaded(signers: Signers, model: Path, key: str) -> None:
     """
-    The key may be in a file, beside others.
+    The key may be in a file, beside others, and the attestations in the variable itself.
     """
     trust = trusting(signers, model, key=key, by=key)
     (model.parent / "keys.pub").write_text(signers.text("second.pub") + trust.keys)
 
-    said = [str(require_signed(model, one)) for one in (trust, replace(trust, keys=str(model.parent / "keys.pub")))]
+    inline = replace(trust, attestations=Path(trust.attestations).read_text())
+    given = (trust, replace(trust, keys=str(model.parent / "keys.pub")), inline)
+    said = [str(require_signed(model, one)) for one in given]
 
     identifier = hashlib.sha256(trust.keys.encode()).hexdigest()
-    assert [f"The model in {model} is wine version 7, as the key {identifier} signed it."] * 2 == said
+    assert [f"The model in {model} is wine version 7, as the key {identifier} signed it."] * 3 == said
     assert (CHAIN_TYPE, {*ADDED}) == (CHAIN, {*ADDED_ON_DOWNLOAD})
 
 

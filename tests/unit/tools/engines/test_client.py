@@ -46,7 +46,8 @@ def test_a_container_that_serves_has_few_rights(kind: type[Client], given: list[
     words = runner.argv
     assert given == [word for word in words if word.startswith("--net")]
     assert set(words) >= {*CONFINED, "--tmpfs=/tmp", "--detach"}
-    assert not any(word.startswith(("--publish", "-p", "--volume", "--env", "--privileged")) for word in words)
+    assert not any(word.startswith(("--publish", "-p", "--volume", "--privileged")) for word in words)
+    assert {"--env=ATTESTATIONS=", "--env=VERIFY="} == {word for word in words if word.startswith("--env")}
     assert "sha256:1" == words[-1]
 
 
@@ -79,6 +80,17 @@ def test_what_is_handed_to_a_model_is_in_no_command_line(kind: type[Client]) -> 
     assert ("canary-of-the-model", True) == (command.variables["MODEL_KEY"], "canary-of-the-model" in command.secrets)
     assert not any("canary" in word for command in runner.asked for word in command.argv)
     assert ("started with ***\n", False) == (log, "canary" in repr((given, command)))
+
+
+def test_a_tested_server_does_not_look_for_signatures(kind: type[Client]) -> None:
+    """
+    Whatever its image asks for: a version is signed once its server was tested.
+    """
+    engine, runner = client(kind)
+
+    engine.serve("sha256:1", network=False, given=ServerSettings(settings={"PORT": "1"}))
+
+    assert {"--env=VERIFY=", "--env=ATTESTATIONS=", "--env=PORT=1"} <= set(runner.argv)
 
 
 def test_a_program_of_an_image_is_handed_what_it_needs_too(kind: type[Client]) -> None:

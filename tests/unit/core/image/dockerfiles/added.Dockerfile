@@ -4,6 +4,8 @@ ADD layers/001-python.tar.gz /
 ADD layers/002-model.tar.gz /
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 ENV WORKERS=
+ENV ATTESTATIONS="/attestations.jsonl"
+ENV VERIFY="{\"sigstore\":{\"a\":\"\$x\\n\"}}"
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8080

@@ -1,0 +1,88 @@
+"""The reusable workflow that signs without a key, called as a user calls it, with a Sigstore of this machine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests import checkout
+from tests.github.act import Consumer
+from tests.sharing import SharedFolder
+from tests.signers import group_python
+from tests.sigstores import sigstore
+from tests.stand_ins.web import served
+
+pytestmark = pytest.mark.extended
+
+CALL = """
+on: workflow_dispatch
+permissions: {{}}
+jobs:
+  call:
+    permissions: {{contents: read, packages: write, id-token: write}}
+    uses: ACTION/.github/workflows/sign-keyless.yml@v1
+    with: {given}
+"""
+WORKFLOW = "org/mlflow-uv-action/.github/workflows/sign-keyless.yml"
+RIGHT = "right-of-the-job-to-a-token"
+
+
+def released(wine: Consumer, server: str) -> None:
+    """A version of the wine example whose smoke test passed, in a process."""
+    checkout.repository(wine.folder)
+    subprocess.run(
+        (sys.executable, "-I", "-m", "mlflow_uv", "release", "--engine", "none", "--tracking-uri", server),
+        cwd=wine.folder, env={**os.environ, "MLFLOW_UV_HOME": str(wine.folder.parent / "released")},
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+
+def test_a_version_is_signed_and_verified_by_the_jobs_of_the_workflow(
+    wine: Consumer, server: str, actions: tuple[str, ...], shared: SharedFolder, tmp_path: Path
+) -> None:
+    """
+    By the identity that the runner gives to the job that signs, which no other job asks for and no log has.
+
+    Where the project trusts another branch, the job that verifies fails, and says who signed.
+    """
+    released(wine, server)
+    with sigstore(group_python(shared, "signing"), tmp_path / "sigstore") as folder:
+        token, asked = (folder / "keyless.token").read_text(), list[str]()
+
+        def identity(method: str, path: str, authorization: str, body: bytes) -> tuple[int, object]:
+            del body
+            asked.append(f"{method} {parse_qs(urlsplit(path).query)['audience']}")
+            return (200, {"value": token}) if authorization == f"Bearer {RIGHT}" else (401, {})
+
+        root = json.dumps((folder / "trusted_root.json").read_text())
+        settings = f'sigstore = {root}\nrepositories = ["org/wine"]\nworkflows = ["{WORKFLOW}"]\nrefs = ["{{}}"]\n'
+        with served(identity) as url:
+            signed, other = (
+                wine.run(
+                    CALL.format(
+                        given=json.dumps({
+                            "tracking-uri": server, "version-uri": "models:/wine@candidate", "registry": "",
+                            "sigstore": "sigstore.json", "trust": settings.format(ref),
+                        })
+                    ),
+                    files={"sigstore.json": (folder / "config.json").read_text()},
+                    event="workflow_dispatch",
+                    options=actions,
+                    env={
+                        "ACTIONS_ID_TOKEN_REQUEST_URL": f"{url}/token?api-version=2.0",
+                        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": RIGHT,
+                    },
+                )
+                for ref in ("refs/heads/main", "refs/heads/release")
+            )  # fmt: skip
+
+    assert (True, False) == (signed.ok, other.ok), signed.log[-6000:]
+    signer = signed.outputs["verify"]["signer"]
+    assert signer.startswith(f"https://github.com/{WORKFLOW}@refs/tags/v1 run by https://github.com/org/wine"), signer
+    assert "for the ref refs/heads/main, which is not trusted" in other.log
+    assert ["GET ['sigstore']"] * 2 == asked
+    assert token not in signed.log + other.log

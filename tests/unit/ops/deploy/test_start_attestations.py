@@ -1,0 +1,90 @@
+"""Tests which attestations the server of a deployed image gets."""
+
+import base64
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.core.deploy.platform_settings import AzureSettings, SagemakerSettings
+from mlflow_uv.core.deploy.settings import HostSettings, KubernetesSettings
+from mlflow_uv.core.deploy.target_settings import TargetSettings
+from mlflow_uv.core.release.record import ImageLink, Record
+from mlflow_uv.core.signing.statement import CHAIN, SBOM, STATEMENT
+from mlflow_uv.ops.deploy.start_attestations import start_attestations
+from mlflow_uv.ops.lineage.audit import Audited
+from mlflow_uv.ops.lineage.registry_client import RegistryClient
+from mlflow_uv.ops.signing.attestations import add_to_store
+from mlflow_uv.tools.signing.signer import KeptSignatures
+from tests.messages import VERSION
+from tests.unit.core.release.test_record import OTHER_IMAGE, WHOLE
+from tests.unit.ops.signing.test_attestations import Store, registry
+
+VERIFYING = replace(OTHER_IMAGE, verify="a key")
+HOST = HostSettings(target="compose")
+
+
+def bundle(kind: str, more: str = "") -> str:
+    """A bundle with a statement of a kind."""
+    payload = json.dumps({"_type": STATEMENT, "predicateType": kind, "predicate": more})
+    return json.dumps({"dsseEnvelope": {"payload": base64.b64encode(payload.encode()).decode()}})
+
+
+def audit(image: ImageLink | None) -> Audited:
+    """A version with an image."""
+    record: Record = replace(WHOLE, image=image)
+    return cast("Audited", SimpleNamespace(record=record, description=VERSION, name="wine", version="7"))
+
+
+def store(*bundles: str) -> RegistryClient:
+    """A store that has bundles of the version."""
+    client = registry(Store())
+    if bundles:
+        add_to_store(client, VERSION, KeptSignatures(bundles=bundles, model_signature=""))
+    return client
+
+
+@pytest.mark.parametrize("settings", [HOST, KubernetesSettings(target="kubernetes")], ids=["host", "cluster"])
+def test_a_server_gets_what_is_about_the_chain(settings: TargetSettings) -> None:
+    """
+    Of every signer, and neither the SBOM, which is long, nor what cannot be read.
+    """
+    first, second = bundle(CHAIN), bundle(CHAIN, "of another signer")
+    kept = store("{", bundle(SBOM), first, '{"dsseEnvelope": {"payload": 1}}', second)
+
+    assert f"{first}\n{second}" == start_attestations(audit(VERIFYING), kept, settings)
+
+
+@pytest.mark.parametrize("image", [None, OTHER_IMAGE], ids=["none", "another"])
+def test_a_server_that_does_not_look_gets_nothing(image: ImageLink | None) -> None:
+    """
+    Wherever it runs.
+    """
+    assert "" == start_attestations(audit(image), store(bundle(CHAIN)), AzureSettings(target="azureml"))
+
+
+@pytest.mark.parametrize(
+    ("bundles", "settings", "why"),
+    [
+        ((bundle(CHAIN),), SagemakerSettings(target="sagemaker"), "the target sagemaker has no place for them"),
+        ((bundle(CHAIN),), AzureSettings(target="azureml"), "the target azureml has no place for them"),
+        ((), HOST, "the store has none"),
+        ((bundle(SBOM),), HOST, "the store has none"),
+        ((bundle(CHAIN, "x" * 90_000),), HOST, "a variable of a container at most 120000"),
+    ],
+    ids=["sagemaker", "azureml", "unsigned", "without chain", "long"],
+)
+def test_a_server_that_would_not_start_is_not_deployed(
+    bundles: tuple[str, ...], settings: TargetSettings, why: str
+) -> None:
+    """
+    Nothing is created, and what ran before is not touched.
+    """
+    with pytest.raises(BadInput, match="wine version 7 is not deployed") as refused:
+        start_attestations(audit(VERIFYING), store(*bundles), settings)
+
+    assert why in refused.value.why
+    assert refused.value.fix
