@@ -84,8 +84,11 @@ def azure_key_vault(private: Path, public: str, certificates: HostCertificates, 
                 refused = {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret."}
                 self.reply(*((200, token) if known else (401, refused)))
             elif self.admitted():
-                request = json.loads(body)
-                asked.append(f"POST {urlsplit(self.path).path} {request['alg']}")
+                request, path = json.loads(body), urlsplit(self.path).path
+                if path != "/keys/release/1/sign":
+                    self.reply(404, {"error": {"code": "KeyNotFound", "message": f"{path} was not found"}})
+                    return
+                asked.append(f"POST {path} {request['alg']}")
                 words = ("openssl", "pkeyutl", "-sign", "-inkey", str(private), "-pkeyopt", "digest:sha256")
                 digest = decoded(request["value"])
                 made = subprocess.run(words, input=digest, capture_output=True, check=True).stdout

@@ -18,7 +18,17 @@ from .key_signing import (
     verified_payload,
 )
 from .keyless import sign_keyless, verified_keyless
-from .keys import UNPARSABLE, Refused, Untrusted, certificates, key_id, key_pem, names_of, public_key, verify_certificate
+from .keys import (
+    UNPARSABLE,
+    Refused,
+    Untrusted,
+    certificates,
+    key_id,
+    key_pem,
+    names_of,
+    public_key,
+    verify_certificate,
+)
 from .timestamps import states_time, verified_times
 
 
