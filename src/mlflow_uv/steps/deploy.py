@@ -220,10 +220,12 @@ def _checked(
 
     Raises ChainBroken for a link that does not hold, and BadInput for a version that may not be deployed.
     """
+    from ..ops.deploy.start_attestations import start_attestations  # noqa: PLC0415  # few images have a policy
+
     with audited(registry, name=name, version=version) as audit:
         links = merge_checks(require_unbroken(audit.checks))
         record = _deployable(audit, links)
-        attestations = _attestations(audit, registry, settings)
+        attestations = start_attestations(audit, registry, settings)
         serve_env = serve_variables(inputs.serve_env, registry.tools.host.variables)
         require_recorded(record.answers.variables if record.answers else (), serve_env)
         ignored = ignored_paths(inputs.ignore_answers)
@@ -241,13 +243,6 @@ def _checked(
         model=name, version=version, record=record, address=address, serve_env=serve_env, attestations=attestations
     )
     return wanted, expected, links
-
-
-def _attestations(audit: Audited, registry: RegistryClient, settings: TargetSettings) -> str:
-    """What the server of the image verifies its model with; empty for one that does not. Raises BadInput."""
-    from ..ops.deploy.start_attestations import start_attestations  # noqa: PLC0415  # few images have a policy
-
-    return start_attestations(audit, registry, settings)
 
 
 def _require_trusted(tools: Tools) -> None:
