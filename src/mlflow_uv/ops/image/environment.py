@@ -92,20 +92,33 @@ def needs_in(model: Path) -> Needs:
 
 
 def install(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
-    """Create an environment for a model, and return its interpreter and inventory. Raises ToolFailed."""
+    """
+    Reuse or create an environment for a model, as `restored`; one of requirements that are not a lock's is created.
+
+    What an installer resolves them to may be another by now. Raises ToolFailed.
+    """
+    if needs.requirements is not None:
+        return restored(needs, tools, python=python)
     environment = tools.environments.serving(needs.key(python))
     environment.make_anew(lambda folder: _make(folder, needs, tools, python))
     return environment.python, tools.servers.inventory(environment.python)
 
 
 def restored(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
-    """Reuse an existing environment with an unchanged inventory, else create it, as `install`."""
+    """Return the interpreter and the inventory of an environment, which is made unless it is unchanged."""
     environment = tools.environments.serving(needs.key(python))
-    environment.make_once(
-        lambda folder: _make(folder, needs, tools, python),
-        lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools),
-    )
-    return environment.python, tools.servers.inventory(environment.python)
+    inventories: list[str] = []
+
+    def unchanged() -> bool:
+        inventories[:] = [tools.servers.inventory(environment.python)]
+        return stamp_in(environment.folder) == inventory_digest(inventories[0])
+
+    def make(folder: Path) -> None:
+        inventories.clear()
+        _make(folder, needs, tools, python)
+
+    environment.make_once(make, unchanged)
+    return environment.python, inventories[0] if inventories else tools.servers.inventory(environment.python)
 
 
 def recorded_environment(image: ImageLink, tools: Tools) -> Path:
@@ -117,8 +130,8 @@ def recorded_environment(image: ImageLink, tools: Tools) -> Path:
             state = "was removed"
         elif stamp_of(environment.folder, tools) != image.id:
             state = "is not the recorded one"
-        elif not environment.intact:
-            state = "is damaged: a package lacks files, or a file is not as long as it was"
+        elif environment.damaged:
+            state = "is damaged: files were changed, added or removed since it was made"
     except StepError as error:  # its interpreter prints nothing that can be read
         state = f"is damaged: {error.what}"
     if state:

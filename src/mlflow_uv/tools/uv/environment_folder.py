@@ -15,7 +15,8 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.partial_folders import new_folder, replace_folder
 
 COMPLETE = "mlflow-uv-complete"
-_BYTECODE = ".pyc"  # Python may write it anew
+_KIND = "files "
+_BYTECODE, _COMPILED = "__pycache__", ".pyc"  # Python may write them anew
 # Gets the folder of a new environment, which it creates.
 Maker = Callable[[Path], object]
 
@@ -27,7 +28,7 @@ class EnvironmentFolder:
 
     It is made beside its place and renamed, so that a process that is killed leaves nothing there; environments are
     relocatable for that (`Uv.install`). One that is replaced can be in use: its processes find the same packages there.
-    Its mark says which files its packages had then, so that a damaged environment is noticed before it is used again.
+    Its mark says which files it had then, so that a damaged environment is noticed before it is used again.
     """
 
     folder: Path
@@ -45,19 +46,24 @@ class EnvironmentFolder:
 
     @property
     def intact(self) -> bool:
-        """Whether it is complete, and its packages have the files that they had when it was made."""
-        _, _, sizes = self._made().partition("\n")
-        try:
-            return self.complete and sizes == installed_sizes(self.folder)
-        except OSError:
-            return False
+        """Whether it is complete, and has the files that it had when it was made, with their sizes and times."""
+        return self.complete and self._state == _state_of(self.folder)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether it is known to have other files than when it was made; an earlier release did not keep that."""
+        return self._state.startswith(_KIND) and not self.intact
+
+    @property
+    def _state(self) -> str:
+        return self._made().partition("\n")[2]
 
     def make_once(self, make: Maker, *conditions: Callable[[], bool]) -> None:
         """
         Make the environment, unless a complete one exists.
 
-        One with a lost or shortened file of a package is made again, and one that does not meet all `conditions`; an
-        error of a condition is a no.
+        One with a lost, new or changed file is made again, and one that does not meet all `conditions`; an error of a
+        condition is a no.
         """
         if self._usable(conditions):
             return
@@ -82,7 +88,7 @@ class EnvironmentFolder:
         with new_folder(self.folder.parent) as scratch:
             new = scratch / "new"
             make(new)
-            (new / COMPLETE).write_text(f"{secrets.token_hex(16)}\n{installed_sizes(new)}", encoding="utf-8")
+            (new / COMPLETE).write_text(f"{secrets.token_hex(16)}\n{_state_of(new)}", encoding="utf-8")
             replace_folder(new, self.folder, old=scratch / "old")
 
     def _made(self) -> str:
@@ -128,29 +134,51 @@ def _is_at(file: IO[str], path: Path) -> bool:
         return False
 
 
-def installed_sizes(environment: Path) -> str:
+def _state_of(environment: Path) -> str:
+    return _KIND + sha256(canonical(file_states(environment)))
+
+
+def file_states(environment: Path) -> dict[str, str]:
     """
-    Return a digest of the path and the size of each file that the RECORD of a package lists; empty without packages.
+    Return a digest of paths, sizes and times for each entry of `site-packages` and `bin`, and for pyvenv.cfg.
 
-    The content of the files is not read, so that it takes a moment also for hundreds of packages. Raises OSError.
+    The content of the files is not read, so that it takes a moment also for ten thousand files; bytecode is left out.
     """
-    sizes = tuple(_sizes(environment))
-    return sha256(canonical(sizes)) if sizes else ""
+    found: dict[str, list[str]] = {"pyvenv.cfg": [_size_and_time(f"{environment}/pyvenv.cfg")]}
+    for folder in (*sorted(environment.glob("lib/python*/site-packages")), environment / "bin"):
+        place = folder.relative_to(environment).as_posix()
+        for entry in _entries(str(folder)):
+            _add_states(entry, entry.name, found.setdefault(f"{place}/{entry.name}", []))
+    return {path: sha256("\0".join(states).encode(errors="surrogateescape")) for path, states in found.items()}
 
 
-def _sizes(environment: Path) -> Iterator[tuple[str, int]]:
-    for record in sorted(environment.glob("lib/python*/site-packages/*.dist-info/RECORD")):
-        folder = record.parents[1]
-        yield record.parent.name, record.stat().st_size
-        for line in record.read_text(encoding="utf-8", errors="replace").splitlines():
-            path = line.rsplit(",", 2)[0].strip('"')
-            if not path.endswith(_BYTECODE):
-                yield path, _size(os.path.join(folder, path))  # noqa: PTH118  # of fifteen thousand files
-
-
-def _size(path: str) -> int:
-    """The size of a file; -1 if there is none, also in a new environment: a RECORD may list what nobody installed."""
+def _entries(folder: str) -> "list[os.DirEntry[str]]":
+    """What is in a folder, sorted, without bytecode; nothing if it cannot be read."""
     try:
-        return os.stat(path).st_size  # noqa: PTH116  # as above
-    except (OSError, ValueError):
-        return -1
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if not _is_bytecode(entry.name)), key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _is_bytecode(name: str) -> bool:
+    return name == _BYTECODE or name.endswith(_COMPILED)
+
+
+def _add_states(entry: "os.DirEntry[str]", name: str, states: list[str]) -> None:
+    """Add the path, the size and the time of each file at or below an entry; of an interpreter, where it is."""
+    if entry.is_dir(follow_symlinks=False):
+        for inner in _entries(entry.path):
+            _add_states(inner, f"{name}/{inner.name}", states)
+        return
+    linked = os.readlink(entry.path) if entry.is_symlink() else ""  # noqa: PTH115  # of ten thousand files
+    # A file of a package may be a link into the cache of uv; the interpreter is one to a file of the system.
+    states += (name, linked, "" if linked and name.startswith("python") else _size_and_time(entry.path))
+
+
+def _size_and_time(path: str) -> str:
+    try:
+        state = os.stat(path)  # noqa: PTH116  # as above
+    except OSError:
+        return ""
+    return f"{state.st_size} {state.st_mtime_ns}"

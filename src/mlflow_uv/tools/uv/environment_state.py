@@ -4,17 +4,17 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from stat import S_ISDIR, S_ISLNK
 
 from ...command.errors import ToolFailed
-from ...core.release.digests import canonical, sha256
+from ...core.release.digests import canonical
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..layers.laid_out import LaidOutPackage, has_recorded_content, packages_in, unfit
 from ..project.files import write_atomically
 from ..system.threads import side_by_side
+from .environment_folder import file_states
 
-_BYTECODE, _COMPILED = "__pycache__", ".pyc"  # Python may write them anew
+_COMPILED = ".pyc"
 _NAMED = 5
 _AT_ONCE = 500  # files that a thread compares before it takes the next ones
 
@@ -76,7 +76,10 @@ class EnvironmentState:
             say(f"files of {_named(differences.packages)} changed in the environment: installed again")
         elif existed and not differences.known:
             suspects = None
+        times = self._folder_times()
         python = sync(differences.packages)
+        if differences == Differences(known=True) and times == self._folder_times():
+            return python  # nothing was installed or removed, which adds or removes a folder with metadata
         foreign = () if suspects == () else foreign_content(self.folder, suspects)
         if foreign and suspects is None:
             suspects = tuple(dict.fromkeys(file.package for file in foreign))
@@ -88,9 +91,13 @@ class EnvironmentState:
         self.keep()
         return python
 
+    def _folder_times(self) -> tuple[int, ...]:
+        folders = (*self.folder.glob("lib/python*/site-packages"), self.folder / "bin", self.folder / "pyvenv.cfg")
+        return tuple(folder.stat().st_mtime_ns for folder in folders if folder.exists())
+
     def keep(self) -> None:
         """Keep the state of now. Raises ToolFailed."""
-        write_atomically(self.file, canonical(_states(self.folder)))
+        write_atomically(self.file, canonical(file_states(self.folder)))
 
     def forget(self) -> None:
         """Let the next comparison read all files: they are known to differ."""
@@ -104,7 +111,7 @@ class EnvironmentState:
             before = None
         if not isinstance(before, dict):
             return Differences(known=False)
-        now = _states(self.folder)
+        now = file_states(self.folder)
         changed = sorted(entry for entry in {*before, *now} if before.get(entry) != now.get(entry))
         if not changed:
             return Differences(known=True)
@@ -165,40 +172,3 @@ def _owners(environment: Path) -> dict[str, set[str]]:
             depth = top if file.path.parts[:top] == package.record.parts[:top] else 1
             owners.setdefault("/".join(file.path.parts[: depth + 1]), set()).add(package.name)
     return owners
-
-
-def _states(environment: Path) -> dict[str, str]:
-    """A digest for each entry of the folders that Python and a shell look into, and for pyvenv.cfg."""
-    folders = (*sorted(environment.glob("lib/python*/site-packages")), environment / "bin")
-    states = {"pyvenv.cfg": sha256(canonical(list(_files(str(environment), "pyvenv.cfg"))))}
-    for folder in folders:
-        place = folder.relative_to(environment).as_posix()
-        for name in _names(str(folder)):
-            path = f"{place}/{name}"
-            states[path] = sha256(canonical(list(_files(str(environment), path))))
-    return states
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(name for name in os.listdir(folder) if name != _BYTECODE)  # noqa: PTH208  # of many folders
-    except OSError:
-        return []
-
-
-def _files(environment: str, path: str) -> Iterator[tuple[str, int, int] | tuple[str, str]]:
-    """The size and the time of each file at or below a path; of a link that leads elsewhere, where."""
-    whole = f"{environment}/{path}"
-    try:
-        state = os.lstat(whole)
-    except OSError:
-        yield path, -1, 0
-        return
-    if S_ISDIR(state.st_mode):
-        for name in _names(whole):
-            if not name.endswith(_COMPILED):
-                yield from _files(environment, f"{path}/{name}")
-    elif S_ISLNK(state.st_mode):
-        yield path, os.readlink(whole)  # noqa: PTH115  # as above
-    else:
-        yield path, state.st_size, state.st_mtime_ns

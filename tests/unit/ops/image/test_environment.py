@@ -144,6 +144,24 @@ def test_an_environment_is_found_again(model: Path, fakes: Fakes) -> None:
     assert (first, 1) == (second, len(fakes.made))
 
 
+@pytest.mark.parametrize(("locked", "edited", "count"), [(True, False, 1), (True, True, 2), (False, False, 2)], ids=str)
+def test_a_release_serves_from_an_unchanged_environment_of_a_lock(
+    model: Path, fakes: Fakes, *, locked: bool, edited: bool, count: int
+) -> None:
+    """
+    A file that was edited is noticed by its time; what is not locked may be resolved to something else by now.
+    """
+    if not locked:
+        (model / model_files.HASHED).unlink()
+    python, _ = install(needs_in(model), fakes(), python="3.12")
+    if edited:
+        (python.parents[1] / "lib" / "python3.12" / "site-packages" / "six.py").write_text("")
+
+    install(needs_in(model), fakes(), python="3.12")
+
+    assert count == len(fakes.made)
+
+
 def test_an_environment_that_changed_is_made_again(model: Path, fakes: Fakes) -> None:
     """
     Somebody installed something into it: what it holds is not what it held when it was made.
@@ -209,7 +227,7 @@ def test_a_wheel_for_elsewhere_is_not_missed(tmp_path: Path) -> None:
         ("removed", "was removed"),
         ("another package", "is not the recorded one"),
         ("interpreter", "is damaged: the package list of the serving environment cannot be read"),
-        ("file", "is damaged: a package lacks files"),
+        ("file", "is damaged: files were changed, added or removed"),
     ],
 )
 def test_an_environment_that_is_not_as_recorded_breaks_the_chain_and_is_built_again(

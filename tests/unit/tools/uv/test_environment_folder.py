@@ -224,14 +224,17 @@ def installed(folder: Path) -> None:
         ("lib/python3.11/site-packages/grape-1.0.dist-info/RECORD", None),
         ("lib/python3.11/site-packages/grape-1.0.dist-info/METADATA", None),
         ("lib/python3.11/site-packages/plum-1.0.dist-info/RECORD", "plum.py,,\n"),
+        ("lib/python3.11/site-packages/grape.py", "name = 'grope'"),
+        ("lib/python3.11/site-packages/sitecustomize.py", ""),
+        ("pyvenv.cfg", "include-system-site-packages = true"),
         ("bin/grape", "#!"),
     ],
 )
-def test_an_environment_that_lost_a_file_of_a_package_is_made_again(
+def test_an_environment_whose_files_are_not_those_of_before_is_made_again(
     environment: EnvironmentFolder, path: str, text: str | None
 ) -> None:
     """
-    A program in it would end with an error that says nothing about the reason.
+    Also where a file is as long as before, or is a new one.
     """
     environment.make_once(installed)
     before = environment.intact
@@ -244,6 +247,20 @@ def test_an_environment_that_lost_a_file_of_a_package_is_made_again(
     environment.make_once(make)
 
     assert (True, False, 1) == (before, damaged, make.count)
+
+
+def test_an_environment_of_an_earlier_release_is_not_known_to_be_damaged(environment: EnvironmentFolder) -> None:
+    """
+    Its mark says less about its files: it is made again where that is possible, and used where a record names it.
+    """
+    environment.make_once(installed)
+    states = [(environment.intact, environment.damaged)]
+    (environment.folder / "bin" / "grape").write_text("#!")
+    states.append((environment.intact, environment.damaged))
+    (environment.folder / "mlflow-uv-complete").write_text(f"1\n{'a' * 64}")
+    states.append((environment.intact, environment.damaged))
+
+    assert [(True, False), (False, True), (False, False)] == states
 
 
 def test_bytecode_and_files_of_no_package_may_change(environment: EnvironmentFolder) -> None:
