@@ -49,7 +49,9 @@ PAIRS: Mapping[type[request.Request], type[Any]] = {
     models.ReadCases: models.CaseRequests,
     models.DescribeSignature: models.ModelSignature,
     conversion.ConvertModel: conversion.ConversionResult,
+    conversion.ConvertToTflite: conversion.ConversionResult,
     conversion.MeasureOriginal: conversion.ModelFigures,
+    conversion.FindExport: conversion.FoundExport,
     evaluation.WriteData: evaluation.WrittenData,
     evaluation.EvaluateModel: evaluation.EvaluationResult,
     evaluation.StartEvaluation: evaluation.StartedEvaluation,
@@ -172,6 +174,7 @@ RESPONSES: tuple[Any, ...] = (
     evaluation.EvaluationResult(metrics={"accuracy": 0.9}, artifacts="/a", rows=7, data_sha256="d" * 64),
     conversion.ConversionResult(refusal=conversion.ConversionRefusal(operator="Spline", reason="no converter")),
     conversion.ModelFigures(row_s=0.001, memory=1),
+    conversion.FoundExport(model_id="m-1", sha256="d" * 64, name="wine-onnx", version="1"),
     scoring.ScoringResult(rows=7, rejected=1, python="3.11.9", mlflow="3.17.2"),
     evaluation.StartedEvaluation(run_id="r1"),
     evaluation.FoundEvaluation(

@@ -110,7 +110,7 @@ class Consumer:
     def ask_mlflow(self, code: str) -> str:
         """What a few lines of Python say, run by its own environment's MLflow on its own store."""
         # Clones of it have environments too, with the same packages.
-        python = min((self.home / "cache" / "environments").glob("wine-*/bin/python"))
+        python = min((self.home / "cache" / "environments").glob(f"{self.folder.name}-*/bin/python"))
         store = self.store / "mlflow.db"
         done = subprocess.run(
             (

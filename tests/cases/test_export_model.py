@@ -6,13 +6,17 @@ import re
 import shutil
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.stores import mlflow_server
 from tests.waiting import CEILING_S, happens
 
 from .consumer import Consumer
+from .edge_bundles import edge_image, runtime_python, scored
 from .sample_project import SampleProject, error
 
 URI = "models:/wine/1"
@@ -24,16 +28,6 @@ runs = [r for r in client.search_runs(['0', '1', '2']) if r.data.tags.get('mlflo
 names = [n.name for n in client.search_registered_models()]
 print([str(m.status) for m in models], [r.info.status for r in runs], names)
 """
-
-
-def runtime(consumer: Consumer) -> tuple[Path, set[str]]:
-    """The interpreter that has onnxruntime and no MLflow, and the packages that it has."""
-    for python in (consumer.home / "cache" / "serving").glob("*/bin/python"):
-        packages = python.parents[1].glob("lib/python*/site-packages/*.dist-info")
-        names = {path.name.partition("-")[0].lower() for path in packages}
-        if "onnxruntime" in names and "mlflow" not in names:
-            return python, names
-    raise AssertionError("no environment has onnxruntime alone")
 
 
 def test_a_version_is_exported_registered_and_audited(consumer: Consumer, tmp_path: Path) -> None:
@@ -52,7 +46,7 @@ def test_a_version_is_exported_registered_and_audited(consumer: Consumer, tmp_pa
     assert exported.outputs["compared-rows"] > 400
     assert 0 < exported.outputs["difference"] < 1e-4
     assert "exports" in audited.outputs["holds"]
-    python, packages = runtime(consumer)
+    python, packages = runtime_python(consumer, "onnxruntime")
     checked = subprocess.run(
         (python, "-I", bundle / "score.py", "--check"), capture_output=True, text=True, check=False
     )
@@ -70,6 +64,62 @@ def test_a_model_of_user_code_is_refused(sample: SampleProject) -> None:
     assert "wine version 1 cannot be converted: `mlflow.pyfunc.model`: it is not a model of scikit-learn" in sentence
     assert "mlflow.sklearn" in fix
     assert "[] [] ['wine']" == sample.consumer.ask_mlflow(EXPORTED).strip()
+
+
+@pytest.mark.extended
+@pytest.mark.engine
+def test_a_bundle_answers_in_an_image_without_anything_else(consumer: Consumer, tmp_path: Path) -> None:
+    """
+    A Python, onnxruntime and what that needs, without a network; a bundle whose answers were changed is refused there.
+    """
+    bundle = tmp_path / "edge"
+    exported = consumer.run("export-model", URI, "--bundle", str(bundle))
+    python, packages = runtime_python(consumer, "onnxruntime")
+    (first, *_) = json.loads((bundle / "requests.json").read_text())
+    with edge_image(python, bundle, tmp_path / "image") as image:
+        checked = scored(image, "--check")
+        code, answer = scored(image, given=json.dumps(first["request"]))
+    text = (bundle / "requests.json").read_text()
+    (bundle / "requests.json").write_text(text.replace('"label"', '"lable"', 1))
+    with edge_image(python, bundle, tmp_path / "changed") as image:
+        changed = scored(image, "--check")
+
+    assert (0, True) == (exported.code, packages <= NEEDED), exported.stderr
+    assert (0, "all equal\n") == checked
+    assert (0, first["response"]["label"]) == (code, json.loads(answer)["predictions"]["label"])
+    assert (1, "requests.json is not the file that was exported\n") == changed
+
+
+@pytest.mark.extended
+def test_two_machines_that_export_at_once_register_one_version(consumer: Consumer, tmp_path: Path) -> None:
+    """
+    With homes of their own on one tracking server: one model, one version, one record, and a chain that holds.
+
+    A run after them finds the same.
+    """
+    python = min((consumer.home / "cache" / "environments").glob("wine-*/bin/python"))
+    machines = [consumer, replace(consumer, home=tmp_path / "other home")]
+    with mlflow_server(python, tmp_path / "server") as uri:
+        on = {"MLFLOW_TRACKING_URI": uri}
+        released = consumer.run("release", "--engine", "none", "--model-name", "shared", variables=on)
+        flags = ("models:/shared/1", "--register", "shared-onnx", "--sample-rows", "100")
+        with ThreadPoolExecutor() as threads:
+            running = [threads.submit(machine.run, "export-model", *flags, variables=on) for machine in machines]
+            first, second = (export.result() for export in running)
+        again = machines[1].run("export-model", *flags, variables=on)
+        audits = [machine.run("audit", "models:/shared/1", variables=on) for machine in machines]
+        asked = f"import mlflow; mlflow.set_tracking_uri({uri!r}); client = MlflowClient()\n{EXPORTED}"
+        statuses = consumer.ask_mlflow(asked + "print(len(client.search_model_versions(\"name = 'shared-onnx'\")))")
+
+    assert [0, 0, 0, 0] == [result.code for result in (released, first, second, again)], (first.stderr, second.stderr)
+    assert {"models:/shared-onnx/1"} == {result.outputs["exported-uri"] for result in (first, second, again)}
+    assert 1 == len({result.outputs["exported-sha256"] for result in (first, second, again)})
+    assert all("exports" in audit.outputs["holds"] for audit in audits)
+    listed, versions = statuses.splitlines()
+    duplicate = "['READY'] ['FINISHED', 'KILLED']" in listed or "['READY'] ['KILLED', 'FINISHED']" in listed
+    notices = [result for result in (first, second) if "export-at-once" in result.rules]
+    assert ("1", int(duplicate)) == (versions, len(notices))
+    assert duplicate or "['READY'] ['FINISHED']" in listed
 
 
 @pytest.mark.extended

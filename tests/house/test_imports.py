@@ -80,7 +80,7 @@ BUDGETS = {
     "export": Budget(argv=("mlflow_uv", "export"), kept_out=LOCK_STEP, ours=110),
     "check-targets": Budget(argv=("mlflow_uv", "check-targets"), kept_out=NEVER | NETWORK | OTHER_STEPS, ours=106),
     "--version": Budget(argv=("mlflow_uv", "--version"), kept_out=LOCK_STEP | THREADS, ours=95),
-    "--help": Budget(argv=("mlflow_uv", "--help"), kept_out=NEVER | {"concurrent.futures"}, ours=470),
+    "--help": Budget(argv=("mlflow_uv", "--help"), kept_out=NEVER | {"concurrent.futures"}, ours=471),
 }
 # What a step needs only once it does its work; `packaging` where it is about versions.
 LATER = NEVER | NETWORK | {

@@ -1,8 +1,6 @@
 """Makes, converts and measures models of many kinds, and prints what was seen of each as JSON; see tests/parity.py."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,9 @@ import mlflow
 import numpy as np
 import pandas as pd
 import xgboost
-from mlflow.models import infer_signature
+from conversion_run import ConversionRun
+from mlflow.models import ModelSignature, infer_signature
+from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_wine
@@ -49,6 +49,9 @@ MIXED = WINES[["alcohol", "proline"]].assign(
         "n": WINES["magnesium"].astype("int64"),
     }
 )
+DATED = WINES[["alcohol", "proline"]].assign(harvest=pd.Timestamp("2026-09-01"))
+LISTED = WINES[["alcohol", "proline"]].assign(notes=[[1.5, 2.5]] * len(WINES))
+BOTH = np.column_stack([PROGRESS, -2.0 * PROGRESS])
 TEXTS = pd.DataFrame({"text": ["good red wine", "bad white wine", "sweet rosé", "dry red"] * 20})
 TASTES = np.array([1, 0, 1, 0] * 20)
 
@@ -80,6 +83,11 @@ def encoder() -> Any:
     """Columns of numbers and of text, with names that no converter knows."""
     numbers = ("numbers", StandardScaler(), ["alcohol", "proline", "n"])
     return ColumnTransformer([numbers, ("text", OneHotEncoder(handle_unknown="ignore"), ["région / 1"])])
+
+
+def numbers_alone() -> Any:
+    """A model that gets a column which it does not look at."""
+    return make_pipeline(ColumnTransformer([("n", StandardScaler(), ["alcohol", "proline"])]), LogisticRegression())
 
 
 CLASSES = (WINES, CULTIVARS)
@@ -145,6 +153,16 @@ MODELS: "dict[str, tuple[Any, Any, Any]]" = {
         lambda: make_pipeline(ColumnTransformer([("t", TfidfVectorizer(), "text")]), LogisticRegression()),
         TEXTS, TASTES,
     ),
+    "one class": (lambda: RandomForestClassifier(n_estimators=5, random_state=1), WINES, 0 * CULTIVARS),
+    "one class as text": (lambda: RandomForestClassifier(n_estimators=5), WINES, np.full(len(WINES), "barolo")),
+    "several numbers": (lambda: make_pipeline(StandardScaler(), Ridge()), PATIENTS, BOTH),
+    "several labels": (
+        lambda: RandomForestClassifier(n_estimators=5), WINES, np.column_stack([CULTIVARS, CULTIVARS]),
+    ),
+    "a column of dates": (numbers_alone, DATED, CULTIVARS),
+    "a column of lists": (numbers_alone, LISTED, CULTIVARS),
+    "an optional column": (numbers_alone, MIXED, CULTIVARS),
+    "a matrix by name": (logistic, WINES.to_numpy(), CULTIVARS),
 }  # fmt: skip
 WITHOUT_SIGNATURE = "no signature"
 
@@ -165,6 +183,19 @@ def fitted(name: str) -> "tuple[Any, Any, Any, Any]":
     return model, flavor, inputs, model.predict(inputs)
 
 
+def signature_of(name: str, inputs: Any, predictions: Any) -> Any:
+    """The signature with which a model is saved."""
+    if name == WITHOUT_SIGNATURE:
+        return None
+    found = infer_signature(inputs, predictions)
+    if name == "a matrix by name":
+        return ModelSignature(inputs=Schema([TensorSpec(inputs.dtype, (-1, inputs.shape[1]), "wines")]))
+    if name == "an optional column":
+        used = ("alcohol", "proline")
+        found.inputs = Schema([ColSpec(spec.type, spec.name, required=spec.name in used) for spec in found.inputs])
+    return found
+
+
 def body(rows: Any) -> str:
     """Rows as a request."""
     if isinstance(rows, np.ndarray):
@@ -175,41 +206,22 @@ def body(rows: Any) -> str:
 def seen(name: str, folder: Path, programs: Any, edge: Path) -> "dict[str, Any]":
     """What is seen of a model: a refusal, or the answers of both models to the same requests."""
     model, flavor, inputs, predictions = fitted(name)
-    options = {"serialization_format": "cloudpickle"} if flavor is mlflow.sklearn else {}
-    signature = None if name == WITHOUT_SIGNATURE else infer_signature(inputs, predictions)
-    original, converted, bundle = folder / "original", folder / "converted", folder / "bundle"
-    flavor.save_model(model, str(original), signature=signature, pip_requirements=["scikit-learn"], **options)
-    converted.mkdir()
-    bundle.mkdir()
-    request = programs["messages"].ConvertModel(
-        model=str(original), destination=str(converted), requests=(body(inputs[:5]),), sample_rows=600, packages=()
-    )
-    result = programs["asdict"](programs["converter"].convert(request))
-    if result["refusal"]:
-        return {"refusal": result["refusal"]}
-    listed = [{"name": "recorded request 1", "origin": "recorded", "body": body(inputs)}]
-    generated = json.loads((converted / "sample.json").read_text())
-    listed += [{**item, "body": json.dumps(item["body"])} for item in generated]
-    (folder / "requests.json").write_text(json.dumps(listed))
-    measure = programs["messages"].MeasureOriginal(
-        model=str(original),
-        requests=str(folder / "requests.json"),
-        destination=str(folder / "original.json"),
-        repeats=3,
-    )
-    programs["measure"].measure(measure)
-    answers = json.loads((folder / "original.json").read_text())
-    (folder / "rows.json").write_text(json.dumps([item["rows"] for item in answers if "rows" in item]))
-    (bundle / "model.onnx").write_bytes((converted / "model" / "model.onnx").read_bytes())
-    (bundle / "score.py").write_bytes((edge / "score.py").read_bytes())
-    (bundle / "signature.json").write_text(json.dumps({**result["signature"], "tolerance": 1e-4}))
-    paths = (bundle, folder / "rows.json", folder / "out.json", "3")
-    argv = [sys.executable, "-I", str(edge / "measure.py"), *map(str, paths)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        return {"refusal": {"operator": "onnxruntime", "reason": done.stderr.strip().rpartition("\n")[2]}}
-    scored = json.loads((folder / "out.json").read_text())["answers"]
-    return {"signature": result["signature"], "original": answers, "converted": scored}
+    options: dict[str, Any] = {"serialization_format": "cloudpickle"} if flavor is mlflow.sklearn else {}
+    options |= {"signature": signature_of(name, inputs, predictions), "pip_requirements": ["scikit-learn"]}
+    flavor.save_model(model, str(folder / "original"), **options)
+    return ConversionRun(
+        folder=folder,
+        example=body(inputs[:5]),
+        recorded=body(inputs),
+        request=programs["messages"].ConvertModel,
+        convert=programs["converter"].convert,
+        measure=programs["measure"].measure,
+        measure_request=programs["messages"].MeasureOriginal,
+        as_dict=programs["asdict"],
+        edge=edge,
+        logged="model.onnx",
+        runtime="onnxruntime",
+    ).seen()
 
 
 def main(programs: Any, edge: Path, names: "list[str]", out: Path) -> None:

@@ -48,8 +48,11 @@ def peak_memory() -> int:
 
 def first_row(request: "dict[str, Any]") -> "dict[str, Any]":
     """The request with its first row alone; nothing for one without rows."""
+    inputs = request.get("inputs")
+    if isinstance(inputs, dict):
+        return {"inputs": {name: values[:1] for name, values in inputs.items()}} if all(inputs.values()) else {}
     if "inputs" in request:
-        return {"inputs": request["inputs"][:1]} if request["inputs"] else {}
+        return {"inputs": inputs[:1]} if inputs else {}
     split = request["dataframe_split"]
     return {"dataframe_split": {**split, "data": split["data"][:1]}} if split["data"] else {}
 

@@ -1,4 +1,4 @@
-"""Converts a registered version to ONNX, measures that it computes the same, and logs and registers the result."""
+"""Converts a version to ONNX or TFLite, measures that it computes the same, and logs and registers the result."""
 
 import shutil
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ from ..command.report import Finding, Report, Severity, Table, counted
 from ..command.step import Doc, Matching, OneRun, SettingReach, Step
 from ..command.wording import Wording, option, step_call
 from ..core.conversion.bundle_files import CHECKSUMS, REQUESTS, checksums_text, requests_text
+from ..core.conversion.formats import FORMATS
 from ..core.conversion.parity import ParityBudget, parity_findings, parity_table
-from ..core.conversion.refusals import help_for_difference
 from ..core.release.chain import LinkState, merge_checks, require_unbroken
 from ..core.release.digests import sha256
 from ..core.release.record import ExportedModel, Record
 from ..core.security.serve_env import require_recorded, serve_variables
 from ..ops.conversion.conversion import Conversion, ConversionPlan, convert_and_compare
-from ..ops.conversion.exported_model import ModelExport, log_export, record_export
+from ..ops.conversion.exported_model import LoggedExport, ModelExport, log_export, record_export
 from ..ops.image.isolation import EvaluatedVersion
 from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.registry_client import RegistryClient, connect
@@ -50,16 +50,21 @@ _NOT_ISOLATED = Finding(
 
 
 class ExportFormat(Enum):
-    """The format of the converted model."""
+    """The format of the converted model: TFLite for networks of Keras and TensorFlow, ONNX for others."""
 
     ONNX = "onnx"
+    TFLITE = "tflite"
 
 
 @lazy_dataclass
 class Inputs(RegistryInputs, VersionInputs, ServeEnvInputs, DryRunInputs):
     """Inputs of export-model: the version, the format, the budget, and where the result goes."""
 
-    export_format: Annotated[ExportFormat, OneRun(), Doc("Format of the converted model.")] = ExportFormat.ONNX
+    export_format: Annotated[
+        ExportFormat,
+        OneRun(),
+        Doc("Format of the converted model: `tflite` for Keras and TensorFlow, `onnx` for other flavors."),
+    ] = ExportFormat.ONNX
     register: Annotated[
         str | None,
         OneRun(),
@@ -70,7 +75,7 @@ class Inputs(RegistryInputs, VersionInputs, ServeEnvInputs, DryRunInputs):
         Path | None,
         OneRun(),
         SettingReach.WRITTEN,
-        Doc("New folder for the edge bundle: model, signature, requests, checksums and a scorer for onnxruntime."),
+        Doc("New folder for the edge bundle: model, signature, requests, checksums and a scorer for its runtime."),
     ] = None
     parity_tolerance: Annotated[
         float,
@@ -138,7 +143,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         findings = (
             *unverified,
             _NOT_ISOLATED,
-            *parity_findings(conversion.parity, budget, shown, help_for_difference()),
+            *parity_findings(conversion.parity, budget, shown, FORMATS[inputs.export_format.value].difference),
         )
         exported: ExportedModel | None = None
         bundle = None
@@ -215,6 +220,7 @@ def _plan(inputs: Inputs, audit: Audited, scratch: Path, tools: Tools) -> Conver
         ) from error
     return ConversionPlan(
         subject=_subject(audit),
+        format=FORMATS[inputs.export_format.value],
         requests=requests,
         budget=_budget(inputs),
         sample_rows=inputs.sample_rows,
@@ -231,11 +237,22 @@ def _logged(
     export = ModelExport(
         folder=conversion.model,
         format=inputs.export_format.value,
-        file_sha256=conversion.onnx_sha256,
-        name=inputs.register or _earlier_name(audit.record, conversion.onnx_sha256),
+        file_sha256=conversion.file_sha256,
+        name=inputs.register or _earlier_name(audit.record, conversion.file_sha256),
     )
-    exported = log_export(export, _subject(audit), registry, scratch)
-    return exported, tuple(record_export(exported, audit.record, registry, scratch))
+    logged = log_export(export, _subject(audit), registry, scratch)
+    exported = logged.exported
+    findings = (_at_once(logged, exported.uri),) if logged.instead_of else ()
+    return exported, (*findings, *record_export(exported, audit.record, registry, scratch))
+
+
+def _at_once(logged: LoggedExport, uri: str) -> Finding:
+    return Finding(
+        rule="export-at-once",
+        severity=Severity.NOTICE,
+        what=f"another export of the same version was logged first: {uri} is the exported model",
+        why=f"both were converted to the same file; {logged.instead_of}, which this run logged, is not used",
+    )
 
 
 def _earlier_name(record: Record, file_sha256: str) -> str | None:
@@ -304,7 +321,7 @@ def _figures(conversion: Conversion) -> Table:
             (label, f"{figures.size / 1e3:,.1f} kB", f"{figures.row_s * 1e3:.3f} ms", f"{figures.memory / 1e6:.0f} MB")
             for label, figures in (
                 ("original, with MLflow", before),
-                (f"converted, with onnxruntime {conversion.runtime}", after),
+                (f"converted, with {conversion.runtime}", after),
             )
         ),
     )
@@ -312,7 +329,7 @@ def _figures(conversion: Conversion) -> Table:
 
 STEP = Step(
     name="export-model",
-    summary="Convert a registered version to ONNX, measure that it computes the same, and log the result.",
+    summary="Convert a registered version to ONNX or TFLite, measure that it computes the same, and log the result.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

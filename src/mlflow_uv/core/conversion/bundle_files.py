@@ -8,13 +8,7 @@ from typing import Any
 from ...payloads.messages.conversion import PortableSignature
 from ..release.digests import sha256
 
-MODEL, SCORER, SIGNATURE, REQUESTS, CHECKSUMS = (
-    "model.onnx",
-    "score.py",
-    "signature.json",
-    "requests.json",
-    "SHA256SUMS",
-)
+SCORER, SIGNATURE, REQUESTS, CHECKSUMS = "score.py", "signature.json", "requests.json", "SHA256SUMS"
 _RECORDED_ORIGINS = ("recorded", "file")
 _MOST_REQUESTS = 64
 

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import ROUND_CEILING, Context
 from typing import Any
 
 from ...command.report import Finding, Severity, Table, counted
 from ...command.wording import Wording, option
-from ...payloads.messages.conversion import PortableSignature
+from ...payloads.messages.conversion import ModelPort, PortableSignature
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 # How the scorer of a bundle refuses a request that its types cannot express.
 _BEYOND_TYPES = "ValueError: "
 _SHOWN = 3
+_HALF = 0.5
 _NUMBER = "double"
 _DIGITS = (2, 17)  # of a printed tolerance: few, or as many as a number below 1 has
 
@@ -36,8 +38,9 @@ class OutputParity:
     One output for the requests of one origin.
 
     `absolute` and `relative` are the greatest differences, `beyond` the number of values beyond the tolerance, and
-    `accepting` the least tolerance that no value is beyond. `flips` are labels that differ, `ties` those of them for
-    which the original gives both labels the same probability.
+    `accepting` the least tolerance that no value is beyond. `flips` are rows whose labels differ, `ties` those of them
+    for which the original gives both labels the same probability. `values` is the number of values, if it is not that
+    of the rows.
     """
 
     origin: str
@@ -49,6 +52,7 @@ class OutputParity:
     beyond: int = 0
     flips: int = 0
     ties: int = 0
+    values: int = 0
 
     @property
     def counted_flips(self) -> int:
@@ -58,7 +62,7 @@ class OutputParity:
     @property
     def share(self) -> float:
         """The share of values beyond the tolerance."""
-        return self.beyond / self.rows if self.rows else 0.0
+        return self.beyond / (self.values or self.rows) if self.rows else 0.0
 
 
 @lazy_dataclass
@@ -139,6 +143,9 @@ def _compared(
         others = outputs[port.name]
         if len(others) != len(values):
             raise ValueError(f"`{port.name}` has {len(others)} values for {len(values)} rows")
+        if port.shape:
+            yield _tensors(origin, port, values, others, tolerance)
+            continue
         if port.type == _NUMBER:
             yield _numbers(origin, port.name, values, others, tolerance)
             continue
@@ -167,6 +174,53 @@ def _tied(  # noqa: PLR0913, PLR0917  # a row with its two labels
     if first is None or second is None or len(probabilities) != len(places):
         return False
     return abs(probabilities[first][row] - probabilities[second][row]) <= tolerance
+
+
+def _tensors(
+    origin: str, port: ModelPort, values: Sequence[Any], others: Sequence[Any], tolerance: float
+) -> OutputParity:
+    """Compare an output with a tensor for each row: its numbers, and the labels on which they decide."""
+    rows, other_rows = ([tuple(_flat(value)) for value in part] for part in (values, others))
+    if [len(row) for row in rows] != [len(row) for row in other_rows]:
+        raise ValueError(f"`{port.name}` has rows of other shapes")
+    left, right = ([number for row in part for number in row] for part in (rows, other_rows))
+    numbers = _numbers(origin, port.name, left, right, tolerance)
+    flips = ties = 0
+    for row, other in zip(rows, other_rows, strict=True) if port.activation else ():
+        own, theirs = decisions(row, port), decisions(other, port)
+        if own != theirs:
+            flips += 1
+            ties += _undecided(row, port, own, theirs, tolerance)
+    return replace(numbers, rows=len(rows), values=len(left), flips=flips, ties=ties)
+
+
+def _flat(value: Any) -> Iterator[float]:
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _flat(item)
+        return
+    yield value
+
+
+def decisions(row: Sequence[float], port: ModelPort) -> tuple[int, ...]:
+    """The labels that the numbers of a row decide on: the place of the greatest, or 1 for a number above one half."""
+    if port.activation == "sigmoid":
+        return tuple(int(number > _HALF) for number in row)
+    width = port.shape[-1]
+    parts = (row[start : start + width] for start in range(0, len(row), width))
+    return tuple(max(range(width), key=part.__getitem__) for part in parts)
+
+
+def _undecided(
+    row: Sequence[float], port: ModelPort, own: Sequence[int], theirs: Sequence[int], tolerance: float
+) -> bool:
+    """Whether the original is between both labels wherever they differ."""
+    differing = [place for place, pair in enumerate(zip(own, theirs, strict=True)) if pair[0] != pair[1]]
+    if port.activation == "sigmoid":
+        return all(abs(row[place] - _HALF) <= tolerance for place in differing)
+    width = port.shape[-1]
+    pairs = ((row[place * width + own[place]], row[place * width + theirs[place]]) for place in differing)
+    return all(abs(left - right) <= tolerance for left, right in pairs)
 
 
 def _numbers(origin: str, output: str, values: Sequence[Any], others: Sequence[Any], tolerance: float) -> OutputParity:
@@ -205,6 +259,7 @@ def _added(first: OutputParity, second: OutputParity) -> OutputParity:
         beyond=first.beyond + second.beyond,
         flips=first.flips + second.flips,
         ties=first.ties + second.ties,
+        values=first.values + second.values,
     )
 
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 
-_DIFFERS = "remove the step whose result 32 bits change, as a scaler before trees, which need none"
 # What helps, by a pattern of the operator and the reason; the first one that fits.
 _HELP: Mapping[str, str] = {
     "Locale|locale": "install the locale en_US.UTF-8 where it runs, or train the vectorizer with lowercase=False",
@@ -17,19 +16,18 @@ _HELP: Mapping[str, str] = {
     "has the type": "give the model numbers or texts, for example the parts of a date",
     "scikit-learn, XGBoost or LightGBM": "log the model with mlflow.sklearn, mlflow.xgboost or mlflow.lightgbm",
     "2 ?GiB|one file": "train a smaller model, with fewer or shallower trees",
+    "Keras or TensorFlow": "log the model with mlflow.keras or mlflow.tensorflow",
+    "several outputs": "train a model for each output, or concatenate them",
+    "shape that varies": "train the model with inputs of one shape",
+    "operators of TensorFlow": "use layers that TensorFlow Lite has operators for, and prepare texts before the model",
     "recorded requests": "log the model with an input_example that it answers",
 }
 
 
-def help_for(operator: str, reason: str) -> str:
+def help_for(operator: str, reason: str, converter: str) -> str:
     """Return what helps if an operator is not converted for a reason."""
     text = f"{operator}: {reason}"
     return next(
         (advice for pattern, advice in _HELP.items() if re.search(pattern, text)),
-        f"replace {operator} by a step that skl2onnx converts",
+        f"replace {operator} by a step that {converter} converts",
     )
-
-
-def help_for_difference() -> str:
-    """Return what helps if a converted model computes something else."""
-    return _DIFFERS

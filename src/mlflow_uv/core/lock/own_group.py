@@ -6,7 +6,7 @@ from ..export.requirements import Pin
 from .lockfile import Dependency, Lockfile, Package
 from .markers import holds
 
-RUNTIME, CONVERSION, SIGNING = "onnx-runtime", "onnx-conversion", "signing"
+SIGNING = "signing"
 # What signs with a key in a service, by the scheme of its URI.
 KEY_SERVICES = ("awskms", "azurekms", "gcpkms", "hsm")
 OWN_NAME = "mlflow-uv-action"

@@ -1,4 +1,4 @@
-"""Converts a version to ONNX in an isolated environment, and compares it with the original."""
+"""Converts a version to ONNX or TFLite in an isolated environment, and compares it with the original."""
 
 import json
 import re
@@ -9,7 +9,8 @@ from typing import Any
 
 from ...command.errors import ModelUnusable, NotConvertible, ToolMissing
 from ...command.wording import Wording, option
-from ...core.conversion.bundle_files import MODEL, SCORER, SIGNATURE, signature_text
+from ...core.conversion.bundle_files import SCORER, SIGNATURE, signature_text
+from ...core.conversion.formats import FORMATS, TFLITE, ModelFormat
 from ...core.conversion.parity import Parity, ParityBudget, compare_outputs
 from ...core.conversion.refusals import help_for
 from ...core.model import model_files
@@ -19,10 +20,9 @@ from ...core.release.digests import sha256
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import ServeVariables
 from ...payloads.messages.conversion import (
-    LOADERS,
-    OTHER_FLAVOR,
     ConversionResult,
     ConvertModel,
+    ConvertToTflite,
     MeasureOriginal,
     PortableSignature,
 )
@@ -31,6 +31,7 @@ from ...payloads.messages.models import AnswerRequests
 from ...tools.mlflow.bundle_scorer import EDGE, BundleScorer, ScoredBundle
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.system.commands import TooSlow
+from ...tools.system.untrusted_file import read_untrusted
 from ..image.environment import needs_in
 from ..image.isolation import EvaluatedVersion
 from ..lineage.registry_client import RegistryClient
@@ -48,6 +49,7 @@ class ConversionPlan:
     """A version to convert, its recorded requests, and how it is compared; `scratch` is a private folder."""
 
     subject: EvaluatedVersion
+    format: ModelFormat
     requests: tuple[RecordedRequest, ...]
     budget: ParityBudget
     sample_rows: int
@@ -71,7 +73,7 @@ class Conversion:
     A converted model and its comparison.
 
     `model` is the folder with MLflow's model, `bundle` one with the model and the scorer. `original` and `converted`
-    are the answers that were compared, `runtime` is the version of onnxruntime.
+    are the answers that were compared, `runtime` is the package that runs it, with its version.
     """
 
     result: ConversionResult
@@ -81,7 +83,7 @@ class Conversion:
     after: Figures
     model: Path
     bundle: Path
-    onnx_sha256: str
+    file_sha256: str
     runtime: str
     original: tuple[dict[str, Any], ...]
     converted: tuple[Any, ...]
@@ -94,7 +96,7 @@ def convert_and_compare(plan: ConversionPlan, registry: RegistryClient) -> Conve
     Nothing is written to the store. Raises NotConvertible, ModelUnusable, ToolFailed.
     """
     tools, subject = registry.tools, plan.subject
-    _require_flavor(subject)
+    require_flavor(subject, plan.format)
     needs = needs_in(subject.model)
     if tuple(map(int, needs.minor.split("."))) < _OLDEST_PYTHON:
         raise NotConvertible(
@@ -103,38 +105,46 @@ def convert_and_compare(plan: ConversionPlan, registry: RegistryClient) -> Conve
             fix="train it with a newer Python, then release it again",
         )
     python = model_interpreter(subject, needs, registry, fix="")
-    converter, packages = conversion_interpreter(needs, python, tools)
-    runtime, runtime_version = runtime_interpreter(python, tools)
+    converter, packages = conversion_interpreter(needs, python, plan.format, tools)
+    runtime, runtime_version = runtime_interpreter(python, plan.format, tools)
     with tools.console.group(f"convert {subject.shown}"):
         result = _converted(plan, registry, converter, packages)
         assert result.signature is not None  # noqa: S101  # it is no refusal
         before, original = _measured(plan, registry, python)
         bundle = _staged_bundle(plan, result.signature)
         scored = _scored(plan, registry, runtime, bundle, original)
-    onnx = bundle / MODEL
+    file = bundle / plan.format.file
     conversion = Conversion(
         result=result,
         signature=result.signature,
         parity=compare_outputs(original, scored.answers, result.signature, plan.budget.tolerance),
         before=before,
-        after=Figures(size=onnx.stat().st_size, row_s=scored.row_s, memory=scored.memory),
+        after=Figures(size=file.stat().st_size, row_s=scored.row_s, memory=scored.memory),
         model=plan.scratch / "converted" / "model",
         bundle=bundle,
-        onnx_sha256=sha256(onnx.read_bytes()),
-        runtime=runtime_version,
+        file_sha256=sha256(file.read_bytes()),
+        runtime=f"{plan.format.runtime} {runtime_version}",
         original=original,
         converted=scored.answers,
     )
     _record_served(plan, registry, converter, conversion)
+    require_plain(conversion.model)
+    require_measured(conversion.model, plan.format, conversion.file_sha256)
     return conversion
 
 
-def _require_flavor(subject: EvaluatedVersion) -> None:
+def require_flavor(subject: EvaluatedVersion, wanted: ModelFormat) -> None:
     """Raise NotConvertible for a model of another flavor, before an environment is made for it."""
     text = (subject.model / "MLmodel").read_text(encoding="utf-8")
-    loader = re.search(r"^[ \t]+loader_module: (\S+)[ \t\r]*$", text, re.MULTILINE)
-    if loader is None or loader[1] not in LOADERS:
-        raise refused(subject, loader[1] if loader else "MLmodel", OTHER_FLAVOR)
+    found = re.search(r"^[ \t]+loader_module: (\S+)[ \t\r]*$", text, re.MULTILINE)
+    loader = found[1] if found else "MLmodel"
+    if loader in wanted.loaders:
+        return
+    error = refused(subject, loader, wanted.other_flavor, wanted)
+    for other in FORMATS.values():
+        if loader in other.loaders:
+            raise NotConvertible(what=error.what, why=error.why, fix=option("export-format", other.name))
+    raise error
 
 
 def _client(plan: ConversionPlan, registry: RegistryClient, python: Path) -> StoreClient:
@@ -148,13 +158,14 @@ def _converted(
 ) -> ConversionResult:
     destination = plan.scratch / "converted"
     destination.mkdir()
-    request = ConvertModel(
-        model=str(plan.subject.model),
-        destination=str(destination),
-        requests=tuple(item.body for item in plan.requests if _is_usable(item) and not item.is_derived),
-        sample_rows=plan.sample_rows,
-        packages=packages,
-    )
+    parts: dict[str, Any] = {
+        "model": str(plan.subject.model),
+        "destination": str(destination),
+        "requests": tuple(item.body for item in plan.requests if _is_usable(item) and not item.is_derived),
+        "sample_rows": plan.sample_rows,
+        "packages": packages,
+    }
+    request = ConvertToTflite(**parts, edge=str(EDGE)) if plan.format is TFLITE else ConvertModel(**parts)
     client = _client(plan, registry, python)
     try:
         result = client.convert(request, plan.serve_env, timeout_s=plan.timeout_s)
@@ -167,16 +178,40 @@ def _converted(
     except TooSlow as error:
         raise TooSlow(what=error.what, why=error.why, fix=option("export-timeout", "SECONDS")) from error
     if result.refusal is not None:
-        raise refused(plan.subject, result.refusal.operator, result.refusal.reason)
+        raise refused(plan.subject, result.refusal.operator, result.refusal.reason, plan.format)
     if result.signature is None:
         raise ValueError("the response to `convert` has neither a signature nor a refusal")
+    require_plain(destination)
     return result
 
 
-def refused(subject: EvaluatedVersion, operator: str, reason: str) -> NotConvertible:
+def require_plain(folder: Path) -> None:
+    """Raise ModelUnusable for a converted model with a link: what it leads to would be logged, and be in the bundle."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            raise ModelUnusable(
+                what=f"`{path.relative_to(folder)}` of the converted model is a link",
+                why="its packages wrote it during the conversion, and a link may lead to any file of this machine",
+                fix="release a model whose packages leave the files of its conversion alone",
+            )
+
+
+def require_measured(folder: Path, wanted: ModelFormat, digest: str) -> None:
+    """Raise ModelUnusable if the file of the model in a folder is not the one that was measured."""
+    if sha256((folder / wanted.logged).read_bytes()) != digest:
+        raise ModelUnusable(
+            what=f"`{wanted.file}` changed after it was measured",
+            why="its packages started something that went on after the conversion",
+            fix="release a model whose packages leave the files of its conversion alone",
+        )
+
+
+def refused(subject: EvaluatedVersion, operator: str, reason: str, wanted: ModelFormat) -> NotConvertible:
     """The error for a model that is not converted, with the operator, the reason and what helps."""
     return NotConvertible(
-        what=f"{subject.shown} cannot be converted: `{operator}`", why=reason, fix=help_for(operator, reason)
+        what=f"{subject.shown} cannot be converted: `{operator}`",
+        why=reason,
+        fix=help_for(operator, reason, wanted.converter),
     )
 
 
@@ -189,7 +224,7 @@ def _listed(plan: ConversionPlan) -> Iterator[dict[str, str]]:
     for item in plan.requests:
         if _is_usable(item):
             yield {"name": item.name, "origin": _ORIGINS[item.origin], "body": item.body}
-    for generated in parse_json((plan.scratch / "converted" / "sample.json").read_bytes()):
+    for generated in parse_json(read_untrusted(plan.scratch / "converted" / "sample.json", limit=_LONGEST_FILE)):
         yield {**generated, "body": json.dumps(generated["body"])}
 
 
@@ -221,7 +256,7 @@ def _document(file: Path) -> Any:
 def _staged_bundle(plan: ConversionPlan, signature: PortableSignature) -> Path:
     bundle = plan.scratch / "bundle"
     bundle.mkdir()
-    shutil.copyfile(plan.scratch / "converted" / "model" / MODEL, bundle / MODEL)
+    shutil.copyfile(plan.scratch / "converted" / "model" / plan.format.logged, bundle / plan.format.file)
     shutil.copyfile(EDGE / SCORER, bundle / SCORER)
     subject = plan.subject
     origin = {"version": subject.uri, "model_sha256": subject.sha256}
@@ -239,13 +274,14 @@ def _scored(
     scorer = BundleScorer(runner=tools.runner, host=tools.host, on_line=tools.console.foreign, timeout_s=plan.timeout_s)
     scored = scorer.score(python, bundle, rows, repeats=REPEATS)
     if isinstance(scored, str):
-        raise refused(plan.subject, "onnxruntime", f"it does not load the converted model: {scored}")
+        reason = f"it does not load the converted model: {scored}"
+        raise refused(plan.subject, plan.format.runtime, reason, plan.format)
     return scored
 
 
 def _record_served(plan: ConversionPlan, registry: RegistryClient, python: Path, conversion: Conversion) -> None:
     """
-    Answer the recorded requests with MLflow's flavor onnx, and write them and the answers into the converted model.
+    Answer the recorded requests with MLflow and the converted model, and write them and the answers into its folder.
 
     Raises ModelUnusable if the answers are not those of the scorer.
     """
@@ -264,7 +300,7 @@ def _record_served(plan: ConversionPlan, registry: RegistryClient, python: Path,
     parity = compare_outputs(expected, observed, signature, plan.budget.tolerance)
     if any(output.beyond or output.flips for output in parity.outputs):
         raise ModelUnusable(
-            what="MLflow's flavor onnx answers otherwise than onnxruntime",
+            what=f"MLflow answers otherwise with the converted model than {plan.format.runtime}",
             why=f"the outputs differ by up to {parity.absolute:.2g}",
             fix=Wording("use the files of ", option("bundle", "FOLDER"), " without MLflow"),
         )
@@ -276,6 +312,9 @@ def _record_served(plan: ConversionPlan, registry: RegistryClient, python: Path,
 def _by_output(answer: Any, signature: PortableSignature) -> dict[str, list[Any]]:
     """The predictions of MLflow's server by output: a list of rows, or for a matrix an object of vectors."""
     predictions = answer["predictions"]
+    if signature.outputs[0].shape:
+        (port,) = signature.outputs
+        return {port.name: [list(row.values()) if isinstance(row, dict) else row for row in predictions]}
     if isinstance(predictions, dict):
         return {port.name: list(predictions[port.name]) for port in signature.outputs}
     return {port.name: [row[port.name] for row in predictions] for port in signature.outputs}

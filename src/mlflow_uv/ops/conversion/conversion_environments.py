@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from ...core.conversion.formats import ModelFormat
 from ...core.export.requirements import Pin
-from ...core.lock.own_group import CONVERSION, RUNTIME, group_pins
+from ...core.lock.own_group import group_pins
 from ...core.release.digests import sha256
 from ...tools.toolbox import Tools
 from ..image.environment import Needs, indexes_for, read_inventory
@@ -12,7 +13,9 @@ from ..image.group_environment import group_environment, own_lock
 _LIST = "mlflow-uv-conversion.txt"
 
 
-def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tuple[Path, tuple[str, ...]]:
+def conversion_interpreter(
+    needs: Needs, model_python: Path, wanted: ModelFormat, tools: Tools
+) -> tuple[Path, tuple[str, ...]]:
     """
     Create an environment with the packages of a model and the converters of our lock that are not among them.
 
@@ -21,7 +24,13 @@ def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tu
     """
     inventory = read_inventory(tools.servers.inventory(model_python))
     installed = dict(inventory["installed"])
-    pins = group_pins(own_lock(tools), CONVERSION, inventory["marker_environment"], without=installed)
+    provided = [name for name, others in wanted.alternatives.items() if not installed.keys().isdisjoint(others)]
+    pins = group_pins(
+        own_lock(tools),
+        wanted.conversion_group,
+        inventory["marker_environment"],
+        without=[*installed, *provided],
+    )
     lines = "".join(f"{pin.hashed_line if needs.hashed else pin.line}\n" for pin in pins)
     environment = tools.environments.serving(sha256(f"{needs.key(str(model_python))} {lines}".encode()))
 
@@ -43,14 +52,13 @@ def conversion_interpreter(needs: Needs, model_python: Path, tools: Tools) -> tu
 
     environment.make_once(make)
     there = {pin.name for pin in pins} | set(installed)
-    wanted = ("mlflow", "mlflow-skinny", "numpy", "onnx", "onnxruntime", "pandas", "protobuf")
-    return environment.python, tuple(name for name in wanted if name in there)
+    return environment.python, tuple(name for name in wanted.packages if name in there)
 
 
-def runtime_interpreter(model_python: Path, tools: Tools) -> tuple[Path, str]:
-    """Create an environment with onnxruntime and numpy alone; return its interpreter and the version of onnxruntime."""
-    environment = group_environment(RUNTIME, model_python, tools)
-    return environment.python, _version(environment.pins, "onnxruntime")
+def runtime_interpreter(model_python: Path, wanted: ModelFormat, tools: Tools) -> tuple[Path, str]:
+    """Create an environment with the runtime and numpy alone; return its interpreter and the version of the runtime."""
+    environment = group_environment(wanted.runtime_group, model_python, tools)
+    return environment.python, _version(environment.pins, wanted.runtime)
 
 
 def _version(pins: tuple[Pin, ...], name: str) -> str:

@@ -8,8 +8,9 @@ from ...command.errors import StepError
 from ...command.report import Finding, Severity
 from ...core.release.digests import canonical, sha256, tree_digest
 from ...core.release.record import ExportedModel, ExportsLink, Record
+from ...payloads.messages.conversion import FindExport
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...payloads.messages.models import FindModels, LoggedModelDescription
+from ...payloads.messages.models import FindModels
 from ...payloads.messages.registry import FindOrCreateVersion, SetTags
 from ...payloads.messages.tags import ATTEMPT, EXPORT_FORMAT, EXPORT_KEY, EXPORT_PREFIX, EXPORTED_FROM, MODEL_DIGEST
 from ...tools.system.content import digests_in
@@ -31,30 +32,39 @@ class ModelExport:
     name: str | None
 
 
-def log_export(
-    export: ModelExport, subject: EvaluatedVersion, registry: RegistryClient, scratch: Path
-) -> ExportedModel:
-    """
-    Log a converted model, or find it from an earlier run, and register it if it has a name.
+@lazy_dataclass
+class LoggedExport:
+    """An exported model, and the model of this run in place of which it counts: another run logged it first."""
 
-    What killed attempts on this machine left open is closed first; one that runs at the same time is left alone. Raises
-    StoreUnreachable, ToolFailed.
+    exported: ExportedModel
+    instead_of: str = ""
+
+
+def log_export(export: ModelExport, subject: EvaluatedVersion, registry: RegistryClient, scratch: Path) -> LoggedExport:
+    """
+    Log a converted model, or find it from another run, and register it if it has a name.
+
+    What killed attempts on this machine left open is closed first; one that runs at the same time is left alone. Of
+    several runs at once, on whatever machines, one model counts (FindExport). Raises StoreUnreachable, ToolFailed.
     """
     close_abandoned(registry.client, registry.tools)
     key = sha256(canonical([subject.uri, subject.sha256, export.format, export.file_sha256]))
-    model = _logged(key, registry)
-    if model is None:
-        model_id, digest = _log_attempt(key, export, subject, registry, scratch)
-    else:
-        model_id, digest = model.model_id, model.tags[MODEL_DIGEST]
-    version = ""
-    if export.name is not None:
+    tag = f"{EXPORT_PREFIX}{export.format}"
+    model_id = _logged(key, registry)
+    is_new = model_id is None
+    if model_id is None:
+        model_id = _log_attempt(key, export, subject, registry, scratch)
+    counting = registry.client.find_export(
+        FindExport(name=subject.name, version=subject.version, key=key, tag=tag, model_id=model_id, is_new=is_new)
+    )
+    name, version = export.name or counting.name, ""
+    if name:
         settled = registry.client.find_or_create_version(
             FindOrCreateVersion(
-                name=export.name,
-                model_id=model_id,
-                model_sha256=digest,
-                tags=_tags(key, export, subject) | {MODEL_DIGEST: digest},
+                name=name,
+                model_id=counting.model_id,
+                model_sha256=counting.sha256,
+                tags=_tags(key, export, subject) | {MODEL_DIGEST: counting.sha256},
                 description=f"Converted to {export.format} from {subject.uri}.",
                 timeout_s=READY_S,
             )
@@ -62,30 +72,29 @@ def log_export(
         version = settled.version
     exported = ExportedModel(
         format=export.format,
-        model_id=model_id,
-        sha256=digest,
+        model_id=counting.model_id,
+        sha256=counting.sha256,
         file_sha256=export.file_sha256,
         original=subject.sha256,
-        name=export.name or "",
+        name=name,
         version=version,
     )
-    tag = {f"{EXPORT_PREFIX}{export.format}": exported.uri}
-    registry.client.set_tags(SetTags(tags=tag, version=(subject.name, subject.version)))
-    return exported
+    registry.client.set_tags(SetTags(tags={tag: exported.uri}, version=(subject.name, subject.version)))
+    return LoggedExport(exported=exported, instead_of=model_id if is_new and model_id != counting.model_id else "")
 
 
-def _logged(key: str, registry: RegistryClient) -> LoggedModelDescription | None:
+def _logged(key: str, registry: RegistryClient) -> str | None:
     models = registry.client.find_models(FindModels(tag=(EXPORT_KEY, key))).models
     complete = [
         model for model in models
         if model.status == "READY" and model.tags.get(EXPORT_KEY) == key and MODEL_DIGEST in model.tags
     ]  # fmt: skip
-    return min(complete, key=lambda model: (model.created, model.model_id), default=None)
+    return min(complete, key=lambda model: (model.created, model.model_id)).model_id if complete else None
 
 
 def _log_attempt(
     key: str, export: ModelExport, subject: EvaluatedVersion, registry: RegistryClient, scratch: Path
-) -> tuple[str, str]:
+) -> str:
     with registry.tools.attempts.start(registry.client.store.uri) as attempt:
         tags = {**_tags(key, export, subject), ATTEMPT: attempt.id}
         try:
@@ -100,7 +109,7 @@ def _log_attempt(
 
 def _log(
     tags: Mapping[str, str], export: ModelExport, subject: EvaluatedVersion, registry: RegistryClient, scratch: Path
-) -> tuple[str, str]:
+) -> str:
     client = registry.client
     name = f"{subject.name}-{export.format}"
     run_id = client.create_run(
@@ -112,7 +121,7 @@ def _log(
     digest = tree_digest(digests_in(stored))
     client.set_tags(SetTags(tags={**tags, MODEL_DIGEST: digest}, model_id=model_id))
     client.end_run(run_id, status="FINISHED")
-    return model_id, digest
+    return model_id
 
 
 def _tags(key: str, export: ModelExport, subject: EvaluatedVersion) -> dict[str, str]:

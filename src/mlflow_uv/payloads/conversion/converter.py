@@ -3,10 +3,8 @@
 import copy
 import importlib
 import json
-import re
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +17,13 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from skl2onnx.common import data_types
 
 from ..distributions import version_of
-from ..messages.conversion import ConversionRefusal, ConversionResult, ConvertModel, ModelPort, PortableSignature
-from ..problems import last_line, shortened
+from ..messages.conversion import ConversionResult, ConvertModel, ModelPort, PortableSignature
+from ..problems import last_line
 from .installed_closure import closure_pins
 from .native_models import Inconvertible, NativeModel, load_native, ports
 from .onnx_graph import TENSOR_TYPES, GraphOutputs, exact_thresholds, operators, wrapped
-from .request_frames import frames_of
+from .refusing import converted_or_refused, refusing
+from .request_frames import frames_of, required_inputs
 from .threshold_samples import sample_requests, thresholds_of
 
 _MATRICES = {"float64": "double", "float32": "float", "int64": "long", "int32": "integer"}
@@ -33,7 +32,6 @@ _OPSETS = {"": 18, "ai.onnx.ml": 3}
 _BOOSTERS = {"XGBClassifier": "xgboost", "XGBRegressor": "xgboost", "LGBMClassifier": "lightgbm",
              "LGBMRegressor": "lightgbm"}  # fmt: skip
 _PACKAGES = ("skl2onnx", "onnxmltools", "onnx")
-_LONGEST_REASON = 600
 # The token pattern that vectorizers of scikit-learn have by default, and the same one for onnxruntime's expressions
 # (RE2), whose own letters are ASCII.
 _WORDS = r"(?u)\b\w\w+\b"
@@ -43,11 +41,7 @@ ONNX_FILE = "model.onnx"
 
 def convert(request: ConvertModel) -> ConversionResult:
     """Convert a model, save it with MLflow's flavor onnx, and generate requests near its thresholds."""
-    try:
-        return _converted(request)
-    except Inconvertible as error:
-        reason = shortened(error.reason, _LONGEST_REASON)
-        return ConversionResult(refusal=ConversionRefusal(operator=error.operator, reason=reason))
+    return converted_or_refused(lambda: _converted(request))
 
 
 def _converted(request: ConvertModel) -> ConversionResult:
@@ -57,12 +51,13 @@ def _converted(request: ConvertModel) -> ConversionResult:
     frames = frames_of(request.model, request.requests)
     if not frames:
         raise Inconvertible(native.operator, "none of the recorded requests is answered by the model")
-    outputs = native.outputs(frames[0])
+    with refusing(native.operator):
+        outputs = native.outputs(frames[0])
     inner, sources = _inner(native, inputs, layout, frames[0])
     names = _apart(ports(outputs), {port.name for port in inputs})
     if len(names) != len(sources):
         raise Inconvertible(native.operator, f"the converter wrote {len(sources)} outputs, the model has {len(names)}")
-    with _refusing(native.operator):
+    with refusing(native.operator):
         graph = wrapped(inner, inputs, layout, GraphOutputs(ports=names, sources=sources))
     signature = PortableSignature(
         layout=layout,
@@ -77,7 +72,7 @@ def _converted(request: ConvertModel) -> ConversionResult:
     )
     destination = Path(request.destination)
     found = thresholds_of(native.model)
-    with _refusing(native.operator):
+    with refusing(native.operator):
         requests = sample_requests(native, frames, found, rows=request.sample_rows)
     (destination / "sample.json").write_text(json.dumps(requests), encoding="utf-8")
     _save(graph, destination / "model", schema, names, request.packages)
@@ -87,17 +82,6 @@ def _converted(request: ConvertModel) -> ConversionResult:
         thresholds=len(found),
         converters=tuple(f"{name} {version_of(name)}" for name in _PACKAGES),
     )
-
-
-@contextmanager
-def _refusing(operator: str) -> Iterator[None]:
-    """Raise Inconvertible for any other error in the block."""
-    try:
-        yield
-    except Inconvertible:
-        raise
-    except (Exception, SystemExit) as error:  # converters and steps of a model raise anything
-        raise Inconvertible(_culprit(error) or operator, _reason(error)) from error
 
 
 def _inputs(schema: Any, native: NativeModel) -> "tuple[str, tuple[ModelPort, ...]]":
@@ -135,7 +119,7 @@ def _inner(
     native: NativeModel, inputs: "Sequence[ModelPort]", layout: str, example: Any
 ) -> "tuple[Any, tuple[tuple[str, int], ...]]":
     """The graph that a converter writes, and where in it the outputs are. Raises Inconvertible."""
-    with _refusing(native.operator), warnings.catch_warnings():
+    with refusing(native.operator), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if native.kind == "booster":
             model = _convert_booster(native, len(inputs) if layout == "columns" else example.shape[1])
@@ -143,26 +127,6 @@ def _inner(
             model = _convert_estimator(native, inputs, layout, example)
     _require_known_operators(model, native)
     return model, tuple(_sources(native, model, example))
-
-
-def _culprit(error: BaseException) -> str:
-    """The class of the step that a converter was at, from the frames of its error; empty if there is none."""
-    found, trace = "", error.__traceback__
-    while trace is not None:
-        operator = trace.tb_frame.f_locals.get("operator")
-        raw = getattr(operator, "raw_operator", None)
-        if raw is not None:
-            found = type(raw).__name__
-        trace = trace.tb_next
-    named = re.search(r"<class '(?:[\w.]+\.)?(\w+)'>|^(\w+(?:Transformer|Classifier|Regressor))\b", str(error))
-    return found or (next(filter(None, named.groups())) if named else "")
-
-
-def _reason(error: BaseException) -> str:
-    """The first sentence of a converter's message, without the help and the lists after it."""
-    text = " ".join(str(error).split()) or last_line(error)
-    text = re.split(r"\s(?:It usually|You may|This usually|If )|\s+topology:|See function|\swith name=", text)[0]
-    return f"{type(error).__name__}: {text}"
 
 
 def _require_known_operators(model: Any, native: NativeModel) -> None:
@@ -346,13 +310,13 @@ def _register_boosters() -> None:
 
 
 def _save(graph: Any, folder: Path, schema: Any, outputs: "Sequence[ModelPort]", packages: "Sequence[str]") -> None:
-    """Save a graph as a model of MLflow, with the signature of the original and the outputs of the graph."""
+    """Save a graph as a model of MLflow, with the inputs of the original, all required, and the graph's outputs."""
     returned = Schema([ColSpec(type=DataType[port.type], name=port.name) for port in outputs])
     try:
         mlflow.onnx.save_model(
             graph,
             str(folder),
-            signature=ModelSignature(inputs=schema, outputs=returned),
+            signature=ModelSignature(inputs=required_inputs(schema), outputs=returned),
             pip_requirements=closure_pins(packages),
             save_as_external_data=False,
         )

@@ -79,17 +79,31 @@ def ports(outputs: Outputs) -> "tuple[ModelPort, ...]":
     return tuple(ModelPort(name=name, type=type_of(values)) for name, values in outputs.items())
 
 
-def load_native(folder: str) -> NativeModel:
-    """Load the model in a folder. Raises Inconvertible for another kind of model, and Problem if it does not load."""
-    flavors = yaml.safe_load((Path(folder) / "MLmodel").read_text(encoding="utf-8")).get("flavors", {})
-    loader = str(flavors.get("python_function", {}).get("loader_module", "none"))
-    if loader not in LOADERS:
-        raise Inconvertible(loader, OTHER_FLAVOR)
-    library = LOADERS[loader]
+def flavors_in(folder: str) -> Any:
+    """The flavors of the model in a folder."""
+    return yaml.safe_load((Path(folder) / "MLmodel").read_text(encoding="utf-8")).get("flavors", {})
+
+
+def loader_in(flavors: Any) -> str:
+    """The module with which MLflow's server loads a model."""
+    return str(flavors.get("python_function", {}).get("loader_module", "none"))
+
+
+def loaded(folder: str, loaders: Mapping[str, str], other_flavor: str) -> "tuple[str, Any]":
+    """Return the library of the model in a folder, and the model. Raises Inconvertible for a loader that is no key."""
+    loader = loader_in(flavors_in(folder))
+    if loader not in loaders:
+        raise Inconvertible(loader, other_flavor)
     try:
-        model = importlib.import_module(loader).load_model(folder)
+        return loaders[loader], importlib.import_module(loader).load_model(folder)
     except (Exception, SystemExit) as error:  # a model's code may raise anything
         raise Problem(ProblemKind.CANNOT_LOAD, f"the model cannot be loaded: {last_line(error)}") from error
+
+
+def load_native(folder: str) -> NativeModel:
+    """Load the model in a folder. Raises Inconvertible for another kind of model, and Problem if it does not load."""
+    library, model = loaded(folder, LOADERS, OTHER_FLAVOR)
+    flavors = flavors_in(folder)
     predict_fn = str(flavors.get(library, {}).get("predict_fn") or flavors["python_function"].get("predict_fn"))
     if type(model).__name__ == "Booster":
         return _booster(library, model)

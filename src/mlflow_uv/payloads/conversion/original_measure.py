@@ -12,11 +12,12 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from ..messages.conversion import MeasureOriginal, ModelFigures
+from ..messages.conversion import NETWORK_LOADERS, MeasureOriginal, ModelFigures
 from ..models.serving_environment import load_untraced, serving_environment
 from ..problems import Problem, ProblemKind, last_line, mask, shortened
-from .native_models import Inconvertible, NativeModel, load_native
-from .request_frames import body_of, parsed
+from .native_models import Inconvertible, NativeModel, flavors_in, load_native, loader_in
+from .networks import load_network
+from .request_frames import body_of, first_rows, parsed, rows_in
 
 _LONGEST_REASON = 300
 
@@ -30,7 +31,8 @@ def measure(request: MeasureOriginal) -> ModelFigures:
     with serving_environment():
         model = load_untraced(mlflow.pyfunc.load_model, request.model)
         try:
-            native = load_native(request.model)
+            loads = load_network if loader_in(flavors_in(request.model)) in NETWORK_LOADERS else load_native
+            native = loads(request.model)
         except Inconvertible as error:
             raise Problem(ProblemKind.CANNOT_LOAD, f"{error.operator}: {error.reason}") from error
         answered, row = [], None
@@ -43,7 +45,7 @@ def measure(request: MeasureOriginal) -> ModelFigures:
                 answered.append({"name": item["name"], "origin": item["origin"], "refused": refused})
                 continue
             _require_served(model, native, data, outputs)
-            row = data[:1] if row is None and len(data) else row
+            row = first_rows(data, 1) if row is None and rows_in(data) else row
             answered.append({
                 "name": item["name"], "origin": item["origin"], "rows": body_of(data),
                 "outputs": {name: [plain_output(value) for value in values] for name, values in outputs.items()},
@@ -63,8 +65,8 @@ def peak_memory() -> int:
 
 
 def plain_output(value: Any) -> Any:
-    """A value of an output as JSON; NaN stays NaN."""
-    return value.item() if isinstance(value, np.generic) else value
+    """A value of an output, or the tensor of a row, as JSON; NaN stays NaN."""
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
 
 
 def _require_served(model: Any, native: NativeModel, data: Any, outputs: "Mapping[str, Any]") -> None:

@@ -1,21 +1,31 @@
-"""Defines the verbs that convert a model to ONNX and measure the original."""
+"""Defines the verbs that convert a model to ONNX or TFLite and measure the original."""
 
 from typing import ClassVar
 
 from .lazy_dataclass import lazy_dataclass
+from .registry import LEASE_S
 from .request import Request
 
 # The flavors that are converted, by the module with which MLflow's server loads a model.
 LOADERS = {"mlflow.sklearn": "sklearn", "mlflow.xgboost": "xgboost", "mlflow.lightgbm": "lightgbm"}
 OTHER_FLAVOR = "it is not a model of scikit-learn, XGBoost or LightGBM"
+NETWORK_LOADERS = {"mlflow.keras": "keras", "mlflow.tensorflow": "tensorflow"}
+NO_NETWORK = "it is not a model of Keras or TensorFlow"
 
 
 @lazy_dataclass
 class ModelPort:
-    """An input or an output of a converted model: its name, and its type in words of an MLflow signature."""
+    """
+    An input or an output of a converted model: its name, and its type in words of an MLflow signature.
+
+    `shape` is that of a row of a tensor. An output decides on labels by its `activation`: `softmax`, of the greatest
+    number of a row, or `sigmoid`, of a number above one half.
+    """
 
     name: str
     type: str
+    shape: tuple[int, ...] = ()
+    activation: str = ""
 
 
 @lazy_dataclass
@@ -23,8 +33,9 @@ class PortableSignature:
     """
     What a converted model takes and returns.
 
-    `layout` is `columns`, one vector for each column, or `tensor`, one matrix. `served` are the outputs that MLflow's
-    server returns for the original. `classes` are the labels of a classifier, in the order of the probabilities.
+    `layout` is `columns`, one vector for each column, `tensor`, or `tensors` with names.
+    `served` are the outputs that MLflow's server returns for the original. `classes` are the labels of a classifier, in
+    the order of the probabilities.
     """
 
     layout: str
@@ -51,6 +62,18 @@ class ConvertModel(Request):
     requests: tuple[str, ...]
     sample_rows: int
     packages: tuple[str, ...]
+
+
+@lazy_dataclass
+class ConvertToTflite(ConvertModel):
+    """
+    Convert a model of Keras or TensorFlow to TFLite, as ConvertModel.
+
+    MLflow has no flavor for it: `model` is one of Python functions, with the code in the folder `edge`.
+    """
+
+    verb: ClassVar[str] = "convert-to-tflite"
+    edge: str
 
 
 @lazy_dataclass
@@ -94,3 +117,33 @@ class ModelFigures:
 
     row_s: float
     memory: int
+
+
+@lazy_dataclass
+class FindExport(Request):
+    """
+    Find which of the ready models with an export key counts for a version, and let the version's tag `tag` name it.
+
+    It is the model that the tag names already, else the first one. The registered model's lease lets one process at a
+    time decide, on whatever machines they run. `model_id` is the model of the caller. It is deleted if it `is_new`,
+    another one counts, and no version was made of it.
+    """
+
+    verb: ClassVar[str] = "find-export"
+    name: str
+    version: str
+    key: str
+    tag: str
+    model_id: str
+    is_new: bool
+    lease_s: float = LEASE_S
+
+
+@lazy_dataclass
+class FoundExport:
+    """The model that counts, the digest of its files, and the registered version of it that the tag names, if any."""
+
+    model_id: str
+    sha256: str
+    name: str = ""
+    version: str = ""

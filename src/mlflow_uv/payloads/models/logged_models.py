@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from ..messages.models import (
     DescribeModel,
@@ -16,7 +17,7 @@ from ..messages.models import (
     ReleasedModels,
 )
 from ..messages.tags import MODEL_DIGEST, PROJECT, RELEASE_KEY
-from ..problems import Problem, ProblemKind, mask
+from ..problems import Problem, ProblemKind, kind_of, mask
 from ..registry import versions
 from ..runs import runs
 from ..stores import mlflow2
@@ -146,9 +147,19 @@ def _models(client: MlflowClient, request: FindModels, found_runs: Iterable[Run]
         own = ((str(run.info.experiment_id),),)
         by_id.update((m.model_id, m) for m in _search(client, own, equals("source_run_id", run.info.run_id)))
         for output in getattr(getattr(run, "outputs", None), "model_outputs", None) or ():
-            if output.model_id not in by_id:
-                by_id[output.model_id] = logged_model(client, output.model_id)
+            if output.model_id not in by_id and (model := _existing(client, output.model_id)) is not None:
+                by_id[output.model_id] = model
     return tuple(sorted(by_id.values(), key=_age))
+
+
+def _existing(client: MlflowClient, model_id: str) -> LoggedModel | None:
+    """A model that a run recorded; None for one that was deleted, which the run still names."""
+    try:
+        return logged_model(client, model_id)
+    except MlflowException as error:
+        if kind_of(error) is not ProblemKind.NOT_FOUND:
+            raise
+        return None
 
 
 def _search(client: MlflowClient, groups: Iterable[tuple[str, ...]], clause: str) -> Iterator[LoggedModel]:

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
-from ...payloads.messages.conversion import ConversionResult, ConvertModel, MeasureOriginal, ModelFigures
+from ...payloads.messages.conversion import (
+    ConversionResult,
+    ConvertModel,
+    FindExport,
+    FoundExport,
+    MeasureOriginal,
+    ModelFigures,
+)
 from ...payloads.messages.deployments import ClaimDeployment, DeploymentClaim, RecordDeployment
 from ...payloads.messages.evaluation import (
     EvaluateModel,
@@ -211,6 +218,10 @@ class StoreClient:
         """See MeasureOriginal; runs the model's code, as `answer`."""
         run = ModelRun(serve_env=serve_env, timeout_s=timeout_s)
         return self.mlflow.ask_model(self.python, self.store, request, ModelFigures, run)
+
+    def find_export(self, request: FindExport) -> FoundExport:
+        """See FindExport."""
+        return self._ask(request, FoundExport)
 
     def describe_cases(self, model: Path) -> ModelCases:
         """See DescribeCases."""

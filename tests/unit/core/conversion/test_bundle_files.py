@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from mlflow_uv.core.conversion.bundle_files import (
-    MODEL,
     REQUESTS,
     SCORER,
     checksums_text,
@@ -16,6 +15,7 @@ from mlflow_uv.core.conversion.bundle_files import (
 from mlflow_uv.core.conversion.bundle_files import (
     SIGNATURE as SIGNATURE_FILE,
 )
+from mlflow_uv.core.conversion.formats import FORMATS
 from mlflow_uv.payloads.messages.conversion import ModelPort, PortableSignature
 from mlflow_uv.tools.mlflow.bundle_scorer import EDGE
 
@@ -71,7 +71,7 @@ def test_the_checksums_are_those_of_sha256sum() -> None:
 
 def test_the_scorer_requires_a_checksum_of_every_file() -> None:
     """
-    It imports nothing of this program, and has the names itself.
+    It imports nothing of this program, and has the names itself, also those of the models.
     """
     tree = ast.parse((EDGE / SCORER).read_text())
     required = {
@@ -79,5 +79,11 @@ def test_the_scorer_requires_a_checksum_of_every_file() -> None:
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name) and target.id == "FILES"
     }
+    (models,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)
+    )
 
-    assert {"FILES": tuple(sorted((MODEL, SCORER, SIGNATURE_FILE, REQUESTS)))} == required
+    assert {"FILES": tuple(sorted((SCORER, SIGNATURE_FILE, REQUESTS)))} == required
+    assert {kind.file for kind in FORMATS.values()} == set(models)

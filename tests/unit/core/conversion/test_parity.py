@@ -191,3 +191,52 @@ def test_an_answer_with_fewer_rows_is_refused() -> None:
     """
     with pytest.raises(ValueError, match="has 1 values for 2 rows"):
         compared([1.0, 2.0], [1.0])
+
+
+def decided(original: list[Any], converted: list[Any], activation: str, shape: tuple[int, ...]) -> Parity:
+    """The comparison of tensors that decide on labels."""
+    port = ModelPort(name="prediction", type="double", shape=shape, activation=activation)
+    signature = PortableSignature(layout="tensor", inputs=(), outputs=(port,), served=("prediction",))
+    item = {"name": "request 1", "origin": "thresholds", "outputs": {"prediction": original}}
+    return compare_outputs([item], [{"outputs": {"prediction": converted}}], signature, BUDGET.tolerance)
+
+
+@pytest.mark.parametrize(
+    ("activation", "shape", "original", "converted", "flips", "ties"),
+    [
+        ("softmax", (3,), [[0.2, 0.5, 0.3]], [[0.2, 0.5, 0.3]], 0, 0),
+        ("softmax", (3,), [[0.2, 0.5, 0.3], [0.8, 0.1, 0.1]], [[0.2, 0.3, 0.5], [0.8, 0.1, 0.1]], 1, 0),
+        ("softmax", (2,), [[0.50001, 0.49999]], [[0.49999, 0.50001]], 0, 1),
+        ("softmax", (2, 2), [[[0.9, 0.1], [0.5, 0.5]]], [[[0.1, 0.9], [0.4, 0.6]]], 1, 0),
+        ("sigmoid", (1,), [[0.2], [0.9]], [[0.7], [0.9]], 1, 0),
+        ("sigmoid", (1,), [[0.49999]], [[0.50001]], 0, 1),
+        ("", (2,), [[0.9, 0.1]], [[0.1, 0.9]], 0, 0),
+    ],
+)
+def test_the_labels_of_a_tensor_are_those_on_which_its_activation_decides(
+    activation: str, shape: tuple[int, ...], original: list[Any], converted: list[Any], flips: int, ties: int
+) -> None:
+    """
+    A row counts once; where the original is between both labels it is a tie. Without an activation there are none.
+    """
+    (output,) = decided(original, converted, activation, shape).outputs
+
+    assert (len(original), flips, ties) == (output.rows, output.counted_flips, output.ties)
+
+
+def test_the_share_of_a_tensor_is_that_of_its_numbers() -> None:
+    """
+    One of four numbers of a row is a quarter, also beside a request with other rows.
+    """
+    (output,) = decided([[[1.0, 2.0], [3.0, 4.0]]], [[[1.0, 2.0], [3.0, 5.0]]], "", (2, 2)).outputs
+
+    assert (1, 0.25, 1.0) == (output.rows, output.share, output.absolute)
+
+
+@pytest.mark.parametrize("converted", [[[1.0, 2.0, 3.0]], [[1.0], [2.0]], [[1.0]]])
+def test_a_tensor_of_another_shape_is_no_answer(converted: list[Any]) -> None:
+    """
+    Rows, or numbers of a row, that are missing or too many.
+    """
+    with pytest.raises(ValueError, match="prediction"):
+        decided([[1.0, 2.0]], converted, "", (2,))

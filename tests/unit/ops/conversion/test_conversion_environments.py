@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from packaging.markers import default_environment
 
+from mlflow_uv.core.conversion.formats import ONNX, TFLITE
 from mlflow_uv.ops.conversion.conversion_environments import conversion_interpreter, runtime_interpreter
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.tools.toolbox import Tools
@@ -71,8 +72,8 @@ def test_the_converters_of_our_lock_come_beside_the_packages_of_the_model(tmp_pa
     (tmp_path / "mlflow-uv-install.txt").write_text("scikit-learn==1.5.2\n")
     needs = Needs(model=tmp_path, requirements=None, wheels=(), python="3.11")
 
-    first, packages = conversion_interpreter(needs, PYTHON, tools)
-    again, _ = conversion_interpreter(needs, PYTHON, tools)
+    first, packages = conversion_interpreter(needs, PYTHON, ONNX, tools)
+    again, _ = conversion_interpreter(needs, PYTHON, ONNX, tools)
 
     ((text, hashed),) = cast("Uv", tools.uv).lists
     names = [line.partition("==")[0] for line in text.splitlines()]
@@ -87,7 +88,7 @@ def test_the_runtime_is_installed_by_hashes_alone(tools: Tools) -> None:
     """
     Nothing of the model is in it.
     """
-    _, version = runtime_interpreter(PYTHON, tools)
+    _, version = runtime_interpreter(PYTHON, ONNX, tools)
 
     ((text, hashed),) = cast("Uv", tools.uv).lists
     assert hashed
@@ -95,3 +96,21 @@ def test_the_runtime_is_installed_by_hashes_alone(tools: Tools) -> None:
     assert "mlflow" not in text
     assert text.count("==") == text.replace("\\\n", "").count("\n")
     assert text.count("==") <= text.count("--hash=sha256:")
+
+
+def test_a_model_with_another_package_of_tensorflow_keeps_it(tmp_path: Path, tools: Tools) -> None:
+    """
+    Ours has the same files under another name.
+    """
+    (tmp_path / "mlflow-uv-install.txt").write_text("tensorflow==2.21.0\n")
+    inventory = json.loads(tools.servers.inventory(PYTHON))
+    inventory["installed"].append(["tensorflow", "2.21.0"])
+    servers = SimpleNamespace(inventory=lambda _python: json.dumps(inventory))
+    beside = cast("Tools", SimpleNamespace(**{**vars(tools), "servers": servers}))
+
+    conversion_interpreter(Needs(model=tmp_path, requirements=None, wheels=(), python="3.11"), PYTHON, TFLITE, beside)
+
+    ((text, _),) = cast("Uv", tools.uv).lists
+    names = [line.partition("==")[0] for line in text.splitlines()]
+    assert ["tensorflow"] == [name for name in names if name.startswith("tensorflow")]
+    assert "ai-edge-litert" in names

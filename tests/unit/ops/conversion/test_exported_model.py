@@ -10,9 +10,10 @@ import pytest
 from mlflow_uv.command.errors import Cancelled
 from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Console
-from mlflow_uv.ops.conversion.exported_model import ModelExport, log_export
+from mlflow_uv.ops.conversion.exported_model import LoggedExport, ModelExport, log_export
 from mlflow_uv.ops.image.isolation import EvaluatedVersion
 from mlflow_uv.ops.lineage.registry_client import RegistryClient
+from mlflow_uv.payloads.messages.conversion import FindExport, FoundExport
 from mlflow_uv.payloads.messages.models import FindModels, FoundModels, LoggedModelDescription
 from mlflow_uv.payloads.messages.registry import FindOrCreateVersion, SetTags
 from mlflow_uv.payloads.messages.tags import ATTEMPT, EXPORT_KEY, EXPORTED_FROM, MODEL_DIGEST
@@ -23,10 +24,11 @@ SUBJECT = EvaluatedVersion(name="wine", version="7", model_id="m-1", run_id="r-1
 
 @dataclass
 class Store:
-    """A store that is cancelled when the files are uploaded, if it `stops`."""
+    """A store that is cancelled when the files are uploaded, if it `stops`; another export logs `other` meanwhile."""
 
     store = SimpleNamespace(uri="http://127.0.0.1:9")
     stops: bool = False
+    other: FoundExport | None = None
     models: list[LoggedModelDescription] = field(default_factory=list)
     calls: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -73,20 +75,25 @@ class Store:
         """See StoreClient."""
         self.calls.append(("end", (run_id, status)))
 
+    def find_export(self, request: FindExport) -> FoundExport:
+        """See StoreClient."""
+        self.calls.append(("decide", (request.tag, request.model_id, request.is_new)))
+        return self.other or FoundExport(model_id=request.model_id, sha256="d" * 64)
+
     def find_or_create_version(self, request: FindOrCreateVersion) -> Any:
         """See StoreClient."""
         self.calls.append(("version", (request.name, request.tags[MODEL_DIGEST] == request.model_sha256)))
         return SimpleNamespace(version="1")
 
 
-def export(store: Store, scratch: Path, *, name: str | None = None, digest: str = "b" * 64) -> str:
-    """The URI of a model that is exported."""
+def export(store: Store, scratch: Path, *, name: str | None = None, digest: str = "b" * 64) -> LoggedExport:
+    """A model that is exported."""
     attempts = Attempts(cast("Host", SimpleNamespace(state=scratch.parent / "state")))
     tools = SimpleNamespace(console=cast("Console", None), attempts=attempts)
     registry = cast("RegistryClient", SimpleNamespace(client=store, tools=tools))
     scratch.mkdir()
     plan = ModelExport(folder=Path("converted"), format="onnx", file_sha256=digest, name=name)
-    return log_export(plan, SUBJECT, registry, scratch).uri
+    return log_export(plan, SUBJECT, registry, scratch)
 
 
 def test_a_model_is_logged_beside_the_original_and_the_version_gets_a_tag(tmp_path: Path) -> None:
@@ -95,13 +102,13 @@ def test_a_model_is_logged_beside_the_original_and_the_version_gets_a_tag(tmp_pa
     """
     store = Store()
 
-    uri = export(store, tmp_path / "1")
+    logged = export(store, tmp_path / "1")
 
-    assert "models:/m-2" == uri
+    assert ("models:/m-2", "") == (logged.exported.uri, logged.instead_of)
     assert [
         ("run", ("models:/wine/7", "r-1")), ("log", "wine-onnx"),
         ("tags", "m-2"),
-        ("end", ("r-2", "FINISHED")), ("tags", ("wine", "7")),
+        ("end", ("r-2", "FINISHED")), ("decide", ("mlflow-uv.export.onnx", "m-2", True)), ("tags", ("wine", "7")),
     ] == store.calls  # fmt: skip
 
 
@@ -117,8 +124,22 @@ def test_the_same_file_of_the_same_version_is_logged_once(tmp_path: Path) -> Non
     calls = [name for name, _ in store.calls]
     export(store, tmp_path / "3", digest="c" * 64)
 
-    assert ("models:/wine-onnx/1", ["version", "tags"]) == (again, calls)
+    assert ("models:/wine-onnx/1", ["decide", "version", "tags"]) == (again.exported.uri, calls)
     assert ["log"] == [name for name, _ in store.calls if name == "log"]
+
+
+def test_the_model_of_another_export_at_the_same_time_counts(tmp_path: Path) -> None:
+    """
+    It is the one that is registered, under the name that the other export gave it, and this one's own is named.
+    """
+    store = Store(other=FoundExport(model_id="m-1", sha256="e" * 64, name="wine-onnx", version="4"))
+
+    logged = export(store, tmp_path / "1")
+
+    assert ("m-1", "e" * 64, "wine-onnx", "m-2") == (
+        logged.exported.model_id, logged.exported.sha256, logged.exported.name, logged.instead_of,
+    )  # fmt: skip
+    assert ("tags", ("wine", "7")) == store.calls[-1]
 
 
 def test_a_cancelled_upload_leaves_no_open_run(tmp_path: Path) -> None:

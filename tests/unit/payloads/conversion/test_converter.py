@@ -7,15 +7,11 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.conversion.parity import ParityBudget, compare_outputs, parity_findings
-from mlflow_uv.payloads.messages.conversion import PortableSignature
-from mlflow_uv.payloads.messages.reader import read
-from tests.conversions import EDGE, ROOT, run_in
-from tests.parity import BEYOND, CASES, CORE, REFUSED, WITHIN, ParityCase
+from tests.conversions import EDGE, ROOT, outcome, run_in
+from tests.parity import CASES, CORE, ParityCase
 
 pytestmark = pytest.mark.installs
 
-BUDGET = ParityBudget(tolerance=1e-4, max_flips=0, max_beyond=0.0)
 PROGRAM = f"""
     import dataclasses, pathlib
     sys.path.insert(0, {str(ROOT / "tests" / "zoo")!r})
@@ -41,24 +37,6 @@ def seen(
     run_in(converting, PROGRAM, json.dumps([case.name for case in cases]), str(out))
     found: Mapping[str, Mapping[str, Any]] = json.loads(out.read_text())
     return found
-
-
-def outcome(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The result, its numbers, and the reason of a refusal."""
-    if refusal := content.get("refusal"):
-        reason = f"{refusal['operator']}: {refusal['reason']}"
-        return {"result": REFUSED, "reason": reason, **dict.fromkeys(("rows", "difference", "beyond", "flips"), "")}
-    signature = read(PortableSignature, content["signature"], what="the signature")
-    parity = compare_outputs(content["original"], content["converted"], signature, BUDGET.tolerance)
-    exceeded = any(finding.severity.value == "error" for finding in parity_findings(parity, BUDGET, "it", "change it"))
-    return {
-        "result": BEYOND if exceeded else WITHIN,
-        "reason": "",
-        "rows": parity.rows,
-        "difference": f"{parity.absolute:.1e}",
-        "beyond": f"{max(output.share for output in parity.outputs):.1%}",
-        "flips": parity.flips,
-    }
 
 
 @pytest.mark.core_variants(3)

@@ -5,10 +5,12 @@ from dataclasses import asdict
 
 import pytest
 
+from mlflow_uv.payloads.dispatch import IDEMPOTENT
 from mlflow_uv.payloads.messages.conversion import (
     ConversionRefusal,
     ConversionResult,
     ConvertModel,
+    ConvertToTflite,
     MeasureOriginal,
     ModelPort,
     PortableSignature,
@@ -21,7 +23,7 @@ RESULTS = (
         signature=PortableSignature(
             layout="columns",
             inputs=(ModelPort(name="x", type="double"),),
-            outputs=(ModelPort(name="label", type="long"),),
+            outputs=(ModelPort(name="label", type="long", shape=(2, 3), activation="softmax"),),
             served=("label",),
         ),
         operators=("Cast",),
@@ -39,8 +41,11 @@ def test_a_result_is_read_as_it_was_sent(result: ConversionResult) -> None:
     assert result == read(ConversionResult, json.loads(json.dumps(asdict(result))), what="it")
 
 
-def test_both_verbs_run_once() -> None:
+def test_the_verbs_that_take_minutes_run_once() -> None:
     """
-    Their prefix says that they are not repeated after a lost response: they take minutes.
+    Their prefix says that they are not repeated after a lost response.
     """
-    assert ("convert", "measure-original") == (ConvertModel.verb, MeasureOriginal.verb)
+    verbs = (ConvertModel.verb, ConvertToTflite.verb, MeasureOriginal.verb)
+
+    assert ("convert", "convert-to-tflite", "measure-original") == verbs
+    assert not any(verb.startswith(IDEMPOTENT) for verb in verbs)
