@@ -143,7 +143,7 @@ RESPONSES: tuple[Any, ...] = (
     request.LicenceDescription(
         packages=(
             request.DeclaredLicence(
-                name="grape", version="1.0", expression="MIT", text="", classifiers=("MIT License",)
+                name="grape", version="1.0", expression="MIT", text="", classifiers=("MIT License",), texts=()
             ),
         ),
     ),

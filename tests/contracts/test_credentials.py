@@ -1,14 +1,8 @@
 """uv gets the credentials that it gets by hand; where it has none, the server and the variable are named."""
 
-import base64
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,42 +18,11 @@ from mlflow_uv.tools.uv.messages import LockState
 from tests import exports, indexes, projects
 from tests.checkout import commit, git, repository
 from tests.console import KeptConsole
+from tests.indexes import guarded
 
-LOGIN = "Basic " + base64.b64encode(b"robot:correct-horse").decode()
 # What Google's and Amazon's helpers do: without the variable they have nothing to say.
 KEYRING = '#!/bin/sh\n[ -n "$GOOGLE_APPLICATION_CREDENTIALS" ] && echo correct-horse\n'
 SSH = '#!/bin/sh\nwhile [ "$1" != robot@git.example.test ]; do shift; done\nshift\nexec sh -c "$*"\n'
-
-
-class Guarded(SimpleHTTPRequestHandler):
-    """Pages for whoever has the password; all others get the server's refusal."""
-
-    def do_GET(self) -> None:
-        """Answer 401 or 403 without credentials."""
-        if self.headers.get("Authorization") == LOGIN:
-            super().do_GET()
-            return
-        status = self.server.status  # type: ignore[attr-defined]  # set below
-        self.send_response(status)
-        self.send_header("WWW-Authenticate", 'Basic realm="x"')
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def guarded(folder: Path, status: int = 401) -> Iterator[str]:
-    """Serve an index to whoever has the password; the URL of its pages."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Guarded, directory=str(folder)))
-    server.status = status  # type: ignore[attr-defined]  # for Guarded
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/simple"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture

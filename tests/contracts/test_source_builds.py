@@ -12,8 +12,9 @@ import pytest
 from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.tools.uv.messages import SourceNotBuilt
 from tests import indexes
+from tests.indexes import guarded
 
-from .test_credentials import guarded, tools_in
+from .test_credentials import tools_in
 from .test_package_layers import PLATFORM, digest_of, sdist, wheel
 
 # A backend of the index: it requires something more when it is started, and keeps what it sees of the machine.

@@ -5,11 +5,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from email.message import Message
 from importlib import metadata
+from pathlib import PurePosixPath
 
 from .distributions import headers_of
+from .licence_texts import licence_text_digest
 from .messages.request import CUT, DeclaredLicence, DescribeLicences, LicenceDescription
 
 _CLASSIFIER = "License ::"
+_FOLDERS = ("licenses/", "")  # of licence files, in metadata 2.4 and before
 _LONGEST = 200  # characters; many packages have the whole text of a licence in `License`
 
 
@@ -39,7 +42,29 @@ def _declared(path: Iterable[str]) -> Iterator[DeclaredLicence]:
             expression=_field(headers, "License-Expression"),
             text=_field(headers, "License"),
             classifiers=tuple(sorted(_shortened(text.rpartition("::")[2].strip()) for text in classifiers)),
+            texts=tuple(dict.fromkeys(_texts(distribution, headers))),
         )
+
+
+def _texts(distribution: metadata.Distribution, headers: Message) -> Iterator[str]:
+    """The digests of the texts of licences that a package has; empty for a file that cannot be read."""
+    if headers.get("License-Expression"):
+        return
+    yield from (licence_text_digest(text) for text in headers.get_all("License") or () if len(text) > _LONGEST)
+    for name in headers.get_all("License-File") or ():
+        text = _licence_file(distribution, name)
+        yield licence_text_digest(text) if text else ""
+
+
+def _licence_file(distribution: metadata.Distribution, name: str) -> str | None:
+    """A file in the metadata of a package, never one elsewhere."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        return None
+    try:
+        return next(filter(None, (distribution.read_text(f"{folder}{path}") for folder in _FOLDERS)), None)
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _field(headers: Message, name: str) -> str:

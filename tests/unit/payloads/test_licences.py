@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from identify.vendor.licenses import LICENSES
 
 from mlflow_uv.core.model.licences import licence_of
+from mlflow_uv.payloads.licence_texts import licence_text_digest
 from mlflow_uv.payloads.licences import describe, licences_on
 from mlflow_uv.payloads.messages.request import CUT, DeclaredLicence, DescribeLicences
 
@@ -14,6 +16,9 @@ def installed(folder: Path, name: str, headers: str) -> None:
     target = folder / f"{name}-1.0.dist-info"
     target.mkdir(parents=True)
     (target / "METADATA").write_text(f"Metadata-Version: 2.4\n{headers}\n")
+
+
+MIT, GPL = dict(LICENSES)["MIT"], dict(LICENSES)["GPL-3.0"]
 
 
 def test_each_package_says_its_own_licence(tmp_path: Path) -> None:
@@ -31,9 +36,14 @@ def test_each_package_says_its_own_licence(tmp_path: Path) -> None:
 
     assert (
         DeclaredLicence(
-            name="old-grape", version="1.0", expression="", text="x" * 200 + CUT, classifiers=("MIT License",)
+            name="old-grape",
+            version="1.0",
+            expression="",
+            text="x" * 200 + CUT,
+            classifiers=("MIT License",),
+            texts=(licence_text_digest("x" * 500),),
         ),
-        DeclaredLicence(name="yeast", version="2.0", expression="MIT OR ISC", text="", classifiers=()),
+        DeclaredLicence(name="yeast", version="2.0", expression="MIT OR ISC", text="", classifiers=(), texts=()),
     ) == found
 
 
@@ -94,3 +104,48 @@ def test_the_packages_of_the_interpreter_are_described() -> None:
     found = {package.name: package for package in describe(DescribeLicences()).packages}
 
     assert ("MIT", pytest.__version__) == (found["pytest"].expression, found["pytest"].version)
+
+
+@pytest.mark.parametrize(
+    ("headers", "files", "licence"),
+    [
+        ("License-File: LICENSE", {"licenses/LICENSE": MIT}, "MIT"),
+        ("License-File: LICENSE", {"LICENSE": MIT}, "MIT"),
+        ("License-File: LICENSE\nClassifier: License :: OSI Approved", {"licenses/LICENSE": MIT}, "MIT"),
+        (f"License: {MIT}".replace("\n", "\n        "), {}, "MIT"),
+        (f"License: {MIT}".replace("\n", "\n       |"), {}, "MIT"),
+        ("License-File: LICENSE\nLicense-File: COPYING", {"licenses/LICENSE": MIT, "licenses/COPYING": MIT}, "MIT"),
+        ("License-File: LICENSE\nLicense-File: COPYING", {"licenses/LICENSE": MIT, "licenses/COPYING": GPL}, ""),
+        ("License-File: LICENSE\nLicense-File: COPYING", {"licenses/LICENSE": MIT}, ""),
+        ("License-File: LICENSE", {"licenses/LICENSE": MIT + "Not for sale.\n"}, ""),
+        ("License-File: LICENSE", {}, ""),
+        ("", {"licenses/LICENSE": MIT}, ""),
+        ("License-File: ../../LICENSE", {"../LICENSE": MIT}, ""),
+        ("License-Expression: GPL-3.0-only\nLicense-File: LICENSE", {"licenses/LICENSE": MIT}, "GPL-3.0-only"),
+        ("License-Expression: mine\nLicense-File: LICENSE", {"licenses/LICENSE": MIT}, ""),
+        ("Classifier: License :: Other\nLicense-File: LICENSE", {"licenses/LICENSE": MIT}, "Other"),
+    ],
+)
+def test_a_package_that_declares_nothing_has_the_licence_of_its_text(
+    tmp_path: Path, headers: str, files: dict[str, str], licence: str
+) -> None:
+    """
+    Each text that its metadata names must be one of a licence; what it declares comes first.
+    """
+    installed(tmp_path, "grape", f"Name: grape\nVersion: 1.0\n{headers}")
+    for name, text in files.items():
+        path = tmp_path / "grape-1.0.dist-info" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    assert [licence] == [licence_of(each) for each in licences_on((str(tmp_path),)).packages]
+
+
+def test_a_text_that_is_not_utf_8_is_unknown(tmp_path: Path) -> None:
+    """
+    It is no error either.
+    """
+    installed(tmp_path, "grape", "Name: grape\nVersion: 1.0\nLicense-File: LICENSE")
+    (tmp_path / "grape-1.0.dist-info" / "LICENSE").write_bytes(b"\xe9" + MIT.encode())
+
+    assert [""] == [licence_of(each) for each in licences_on((str(tmp_path),)).packages]

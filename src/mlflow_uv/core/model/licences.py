@@ -20,6 +20,32 @@ _BY_CLASSIFIER = {
     "Boost Software License 1.0 (BSL-1.0)": "BSL-1.0",
 }
 
+# The digests of `payloads.licence_texts` of the texts in the list of SPDX, with the titles that packages give them. The
+# texts of GPL and LGPL do not say whether later versions hold too.
+LICENCE_BY_TEXT = {
+    # without a title, and with `MIT License`, `The MIT License`, `The MIT License (MIT)` and `MIT License (MIT)`
+    "56959050891f7b737ac4e803051170c7197f02df73d80bd9a78d968e305bf558": "MIT",
+    "69539425723b87be2bdbc194c23a63b78c57c7a0ea2b261b3845c396bc7bda60": "MIT",
+    "956885c197bda909d9795b213515606faba9baa33f54aa84dc002149240eee80": "MIT",
+    "1673fc9bcd589fe70a9a86f9052219695248c51a4ca3aac699ce94492880d439": "MIT",
+    "3e917b56f3d091ac19a6e73e9edb1db46df2c6b0e7ce5d5bd0d9200865f5ed07": "MIT",
+    # without a title, and with one
+    "f7737e83d7d22d6fcf82026dec12bd6d8a182362b207e402117edff1f58bcad4": "BSD-3-Clause",
+    "842a5c28c810db9f2f9f8ad8d9d48019ec530b7dde4722edd464736ddad3b0ff": "BSD-3-Clause",
+    "11cf92b65eda2f9cd73e18d3066283da5c37dd1f10edf0e3ac9889ac7634fe65": "BSD-2-Clause",
+    "9f9961d9066f5486492e356796b424eb1086e8beaa97b3a56fc63d805154053c": "BSD-2-Clause",
+    "a2a686418bbdbf37f28aaf01ff3aef45cfe077a641470465923c8c23fcbe08f9": "ISC",
+    "4e12fe9b6d3a4f68ad762e50130c6dfbd33d74f7c69f433c2e7d2904b42912bb": "ISC",
+    # with the appendix, with an address by https, without the appendix, and without the line before it
+    "cb295458033ba04a55a029006ae89ebebbed7a839fba0093e5db0f36924d6064": "Apache-2.0",
+    "37472fe5886c89d2bfc702786e546714e372a7099744f32594bdbc348a26caf4": "Apache-2.0",
+    "e2e9cb04043846a6af718d917afad383765e1b6d6eeb5580d341a8b51d5c65f7": "Apache-2.0",
+    "124c1645812144bef547d2299362e5add8f589fdce50837af616b13534b85446": "Apache-2.0",
+    "fc04d3ad04e12100adb1e5cee705ee7e435ded59e478eb47c79787ccfc08d4d6": "MPL-2.0",
+    "1038fefb4162c5e42b425e328f9ef076b1246ea7c15b8eafea6ffe507f7be3f0": "BSL-1.0",
+    "a077edd57812eb6723644b47763dbf1c7f51844d518c4bf6ec21a11e7d5a287d": "Unlicense",
+}
+
 _NO_LICENCE = frozenset({"OSI Approved", "DFSG approved"})
 _OPERATORS = frozenset({"and", "or", "with"})
 _WORD = lazy_pattern(r"[a-z]+")
@@ -39,8 +65,9 @@ def licence_of(declared: DeclaredLicence) -> str:
     The declared licence as an SPDX expression, otherwise as the name that the package gives; empty if it is unknown.
 
     `License-Expression` comes first (PEP 639), then a `License` that is an expression, then classifiers, then any other
-    short `License`. It is unknown if `License-Expression` is no expression, and if two fields share no name of a
-    licence: which of them holds is not known.
+    short `License`. Without any of them it is the licence whose text the package has; of several texts each must be
+    known. It is unknown if `License-Expression` is no expression, and if two fields share no name of a licence: which
+    of them holds is not known.
     """
     expression = spdx_expression(declared.expression)
     if (declared.expression.strip() and not expression) or _is_cut_expression(declared.text):
@@ -54,7 +81,13 @@ def licence_of(declared: DeclaredLicence) -> str:
         return exact if all(_agree(exact, other) for other in others if other) else ""
     if names and text and not any(_agree(name, text) for name in classifiers):
         return ""
-    return names or text
+    return names or text or _named_by_texts(declared.texts)
+
+
+def _named_by_texts(digests: Iterable[str]) -> str:
+    """The licences with these texts; empty if one of them is no exact text of a licence."""
+    licences = tuple(dict.fromkeys(LICENCE_BY_TEXT.get(digest, "") for digest in digests))
+    return ", ".join(licences) if all(licences) else ""
 
 
 def _short_name(text: str) -> str:

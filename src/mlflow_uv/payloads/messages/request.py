@@ -86,7 +86,9 @@ class DeclaredLicence:
     What the metadata of an installed package says about its licence; `name` is normalised (PEP 503).
 
     `expression` is `License-Expression` (PEP 639), `text` the older `License`, and `classifiers` are the last parts of
-    those about licences. Of a longer field these are the first 200 characters, and CUT.
+    those about licences. Of a longer field these are the first 200 characters, and CUT. `texts` are digests of the
+    texts of licences that a package without `License-Expression` has, in `License` or as files that `License-File`
+    names; one that cannot be read is empty.
     """
 
     name: str
@@ -94,6 +96,7 @@ class DeclaredLicence:
     expression: str
     text: str
     classifiers: tuple[str, ...]
+    texts: tuple[str, ...]
 
 
 @lazy_dataclass

@@ -14,6 +14,7 @@ def declared(*, name: str = "grape", expression: str = "", text: str = "", class
         expression=expression,
         text=text,
         classifiers=tuple(filter(None, classifiers.split("|"))),
+        texts=(),
     )
 
 
