@@ -12,12 +12,14 @@ from ...command.lazy_pattern import lazy_pattern
 from ...core.init.entry_points import TrainingEntryPoint, training_entry_point
 from ...core.init.training_scripts import TrainingScript, training_command, training_scripts
 from ...core.lint.locked_packages import locked_packages
+from ...core.lock.lockfile import NotALock, read_lockfile
 from ...core.security.size_limits import MANIFEST_LIMIT
 from ...core.security.toml_documents import Unparsable, parse_toml
 from ...core.security.yaml_scalars import quoted_yaml, yaml_scalar
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import table_of
 from ..lint.folder import CheckedFolder
+from ..lock.served_selection import mlflow_holder
 
 ACTION = "mlflow-uv-action"
 HOOKS = ".pre-commit-config.yaml"
@@ -36,6 +38,7 @@ _HEADER = lazy_pattern(
     r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*[\"']?mlflow-uv[\"']?[ \t]*\][ \t]*(#[^\r\n]*)?(\r?\n|\Z)", re.MULTILINE
 )
 _BRANCHES = "branches: [main]"  # in the templates
+_TARGETS = "      targets: linux-x86_64-py3.11\n"  # in a template; a project is checked for its own Python
 
 
 @lazy_dataclass
@@ -87,7 +90,8 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str, br
         notes.append("pyproject.toml has [tool.mlflow-uv] already; it is not changed")
         train = {key: str(settings[key]) for key in ("train", "entry-point", "function", "model") if key in settings}
     else:
-        planned.append(PlannedFile(path=manifest_path, before=manifest, after=_with_settings(manifest, train, name)))
+        values: dict[str, str | list[str]] = {**train, "model-name": name, **_selection(files, project, name)}
+        planned.append(PlannedFile(path=manifest_path, before=manifest, after=_with_settings(manifest, values)))
         if "train" in train and scripts[0].lacks:
             words = ", ".join(f"`{argument}`" for argument in scripts[0].lacks)
             notes.append(f"{scripts[0].path} requires {words}: add values to `train` in [tool.mlflow-uv]")
@@ -141,13 +145,22 @@ def _parsed(manifest: str) -> Mapping[str, Any]:
     return parse_toml(manifest.removeprefix(_MARK).encode(errors="surrogateescape"), limit=MANIFEST_LIMIT)
 
 
-def _with_settings(manifest: str, train: Mapping[str, str], name: str) -> str:
+def _selection(files: CheckedFolder, project: str, name: str) -> dict[str, list[str]]:
+    """The setting that adds the group or extra with MLflow to what is served; empty if it is not needed, or unknown."""
+    text = files.text(posixpath.join(project, "uv.lock"))
+    try:
+        kind, holder = mlflow_holder(read_lockfile(text.encode()), name) if text else ("", "")
+    except NotALock:
+        return {}
+    return {kind: [holder]} if holder else {}
+
+
+def _with_settings(manifest: str, values: Mapping[str, str | list[str]]) -> str:
     """
     The manifest with settings, in its own line ends: below an empty table, or in a new one at the end.
 
     Raises Unparsable if the result does not have them, such as where `tool` is an inline table.
     """
-    values = {**train, "model-name": name}
     end = "\r\n" if "\r\n" in manifest else "\n"
     rows = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}{end}" for key, value in values.items())
     if header := _HEADER.search(manifest):
@@ -173,10 +186,10 @@ def _workflows(files: CheckedFolder, paths: tuple[str, ...], project: str, notes
         if files.exists(path):
             notes.append(f"{path} exists; it is not changed")
             continue
-        text = template(source)
+        text = template(source).replace(_TARGETS, "")
         if project:
             text = text.replace("    with:\n", f"    with:\n      project: {quoted_yaml(project)}\n")
-        yield PlannedFile(path=path, before=None, after=text)
+        yield PlannedFile(path=path, before=None, after=text.removesuffix("    with:\n"))
 
 
 def _pattern(branch: str | None) -> str:

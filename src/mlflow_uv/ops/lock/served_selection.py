@@ -31,19 +31,22 @@ def require_mlflow(requirements: Requirements, selection: Selection, project: Pr
 
 def _fix(lock: Lockfile, selection: Selection, project: Project) -> str:
     """Return the input that adds MLflow to the selection; empty if no group or extra has it."""
-    name = canonicalize_name(selection.package or project.name)
-    package = next((candidate for candidate in lock.by_name.get(name, ()) if candidate.source.kind.local), None)
-    groups = dict(package.groups) if package else {}
-    for kind, tables, chosen in (
-        ("groups", groups, selection.groups),
-        ("extras", package.extras if package else {}, selection.extras),
-    ):
-        holder = _holder(lock, tables)
-        if holder:
-            names = (*chosen, holder)
-            listed = ", ".join(f'"{selected}"' for selected in names)
-            return Wording(option(kind, ",".join(names)), f", or `{kind} = [{listed}]` in [tool.mlflow-uv]")
-    return ""
+    kind, holder = mlflow_holder(lock, selection.package or project.name)
+    if not holder:
+        return ""
+    names = (*(selection.groups if kind == "groups" else selection.extras), holder)
+    listed = ", ".join(f'"{selected}"' for selected in names)
+    return Wording(option(kind, ",".join(names)), f", or `{kind} = [{listed}]` in [tool.mlflow-uv]")
+
+
+def mlflow_holder(lock: Lockfile, name: str) -> tuple[str, str]:
+    """Return `groups` or `extras` and the one of a package that has MLflow; empty if none has it, or all."""
+    packages = lock.by_name.get(canonicalize_name(name), ())
+    package = next((candidate for candidate in packages if candidate.source.kind.local), None)
+    if package is None or _reached(lock, package.dependencies) & SERVERS:
+        return "", ""
+    kinds = (("groups", dict(package.groups)), ("extras", dict(package.extras)))
+    return next(((kind, holder) for kind, tables in kinds if (holder := _holder(lock, tables))), ("", ""))
 
 
 def _holder(lock: Lockfile, tables: Mapping[str, Iterable[Dependency]]) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mlflow_uv.core.security.toml_documents import Unparsable, parse_toml
 from mlflow_uv.ops.init.plan import TEMPLATES, init_plan, template
@@ -202,3 +203,63 @@ def test_templates_are_the_examples_of_the_documentation() -> None:
     """
     for name in (*TEMPLATES, "pre-commit-config.yaml"):
         assert (ROOT / "examples" / "workflows" / name).read_text() == template(name)
+
+
+def test_the_workflow_of_checks_asks_for_no_other_python_than_the_projects(plan) -> None:
+    """
+    A project may exclude the Python of the example; it has inputs only where it is in a folder.
+    """
+    inside = plan({"wine/pyproject.toml": MANIFEST, "wine/train.py": TRAIN, "wine/uv.lock": LOCK}, project="wine")
+    alone = plan({"pyproject.toml": MANIFEST, "train.py": TRAIN, "uv.lock": LOCK})
+
+    jobs = [
+        yaml.safe_load(file.after)["jobs"]["check"]
+        for found in (inside, alone)
+        for file in found.files
+        if file.path.endswith("mlflow-uv-check.yml")
+    ]
+    assert [{"project": "wine"}, "none"] == [job.get("with", "none") for job in jobs]
+
+
+OPTIONAL = """\
+version = 1
+requires-python = ">=3.11"
+
+[[package]]
+name = "mlflow"
+version = "3.4.0"
+source = { registry = "https://index.test/simple" }
+
+[[package]]
+name = "zenith"
+version = "1.0"
+source = { registry = "https://index.test/simple" }
+dependencies = [{ name = "mlflow" }]
+
+[[package]]
+name = "wine"
+version = "1"
+source = { editable = "." }
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings"),
+    [
+        ('[package.optional-dependencies]\nml = [{ name = "mlflow" }]\n', {"extras": ["ml"]}),
+        ('[package.dev-dependencies]\nlocal = [{ name = "mlflow" }]\n', {"groups": ["local"]}),
+        ('[package.optional-dependencies]\nml = [{ name = "zenith" }]\n', {"extras": ["ml"]}),
+        ('dependencies = [{ name = "mlflow" }]\n[package.optional-dependencies]\nml = [{ name = "mlflow" }]\n', {}),
+        ('dependencies = [{ name = "zenith" }]\n[package.optional-dependencies]\nml = [{ name = "mlflow" }]\n', {}),
+        ('[package.optional-dependencies]\nml = [{ name = "absent" }]\n', {}),
+    ],
+    ids=["extra", "group", "through-another", "in-both", "through-another-in-both", "nowhere"],
+)
+def test_the_group_or_extra_with_mlflow_is_served(plan, rows: str, settings: dict[str, list[str]]) -> None:
+    """
+    Without it a release ends before training; a project that needs MLflow anyway keeps its extras to itself.
+    """
+    found = plan({"pyproject.toml": MANIFEST, "train.py": TRAIN, "uv.lock": OPTIONAL + rows})
+
+    written = parse_toml(found.files[0].after.encode(), limit=10_000)["tool"]["mlflow-uv"]
+    assert {"train": "python train.py", "model-name": "wine", **settings} == written
