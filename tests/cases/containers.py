@@ -86,6 +86,10 @@ class Container:
         """Status, media type and body."""
         return ask(self.port, method, path, None if body is None else json.dumps(body).encode(), headers)
 
+    def ask_bytes(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """The answer to a request of a client with this body."""
+        return ask(self.port, "POST", "/invocations", body, headers)
+
     def invoke(self, row: Mapping[str, Any]) -> Answer:
         """The answer to one row."""
         return self.ask("POST", "/invocations", {"dataframe_records": [row]})

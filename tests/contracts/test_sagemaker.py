@@ -4,17 +4,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.command.errors import NotServing, ToolFailed
 from mlflow_uv.command.host import Host
-from mlflow_uv.core.deploy.platform_settings import SagemakerSettings
+from mlflow_uv.core.deploy.platform_settings import SagemakerMode, SagemakerSettings
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.ops.deploy.sagemaker import open_target
 from mlflow_uv.ops.deploy.target import DeploymentTarget, WantedVersion
@@ -37,7 +37,7 @@ import json, sys
 import botocore.session
 from botocore.validate import ParamValidator
 
-model = botocore.session.get_session().get_service_model("sagemaker")
+session = botocore.session.get_session()
 
 def enums(shape, value, path):
     if value is None:
@@ -56,7 +56,7 @@ def enums(shape, value, path):
             enums(shape.member, part, path)
 
 for exchange in json.load(sys.stdin):
-    shape = model.operation_model(exchange["operation"]).output_shape
+    shape = session.get_service_model(exchange["service"]).operation_model(exchange["operation"]).output_shape
     if shape is None:
         if exchange["response"]:
             print(f"{exchange['operation']} returns nothing")
@@ -77,12 +77,12 @@ class LoopbackAccount:
 
     account: SageMakerAccount
     tools: Tools
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def target(self) -> DeploymentTarget:
         """A target as a new run opens it."""
-        role = "arn:aws:iam::123456789012:role/serving"
-        settings = SagemakerSettings(target="sagemaker", role=role, repository=REPOSITORY)
-        return open_target(options_of(settings), self.tools)
+        given = {"role": "arn:aws:iam::123456789012:role/serving", "repository": REPOSITORY, **self.settings}
+        return open_target(options_of(SagemakerSettings(target="sagemaker", **given)), self.tools)
 
     def plant(self, version: str, fault: str) -> None:
         """Let a version be wrong."""
@@ -138,7 +138,7 @@ def test_a_version_is_deployed_replaced_and_taken_back_by_boto3(tmp_path: Path) 
         )
         world.target().remove()
     (described, *_) = [exchange for exchange in exchanges if exchange["operation"] == "DescribeEndpoint"]
-    planted = [{"operation": "DescribeEndpoint", "response": {**described["response"], "EndpointStatus": "Ready"}}]
+    planted = [{**described, "response": {**described["response"], "EndpointStatus": "Ready"}}]
 
     assert (64, True, ("1", RUNNING)) == (len(first.answers), second.returned, (now.version, now.facts["state"]))
     assert refused is not None
@@ -146,6 +146,56 @@ def test_a_version_is_deployed_replaced_and_taken_back_by_boto3(tmp_path: Path) 
     assert ({}, {}, {}) == (account.endpoints, account.models, account.configs)
     assert "" == misshapen(python, exchanges)
     assert "Ready is not one of" in misshapen(python, planted)
+
+
+def test_a_version_without_servers_of_its_own_is_replaced_and_returned_from_by_boto3(tmp_path: Path) -> None:
+    """
+    The memory and the requests at the same time are those of the settings.
+    """
+    account, exchanges = SageMakerAccount(), list[dict[str, Any]]()
+    with aws_service(account, exchanges) as url, tools_at(url, tmp_path) as tools:
+        world = LoopbackAccount(account, tools, {"serverless_memory": 3072, "serverless_concurrency": 9})
+        begun = world.target()
+        roll_out(begun, in_ecr("1"))
+        begun.settle()
+        world.plant("2", "wrong")
+        second = roll_out(world.target(), in_ecr("2"))
+        now = world.target().observe()
+        python = tools.environments.ours()
+
+    (variant,) = account.configs[account.endpoints["prod"].config]["ProductionVariants"]
+    assert {"MemorySizeInMB": 3072, "MaxConcurrency": 9} == variant["ServerlessConfig"]
+    assert (True, "1", RUNNING) == (second.returned, now.version, now.facts["state"])
+    assert "" == misshapen(python, exchanges)
+
+
+def test_a_version_for_transform_jobs_is_tried_by_boto3(tmp_path: Path) -> None:
+    """
+    Requests and answers are objects in S3; a wrong version and one whose job fails leave no model and no object.
+    """
+    account, exchanges = SageMakerAccount(), list[dict[str, Any]]()
+    batch = {"mode": SagemakerMode.BATCH, "transform_folder": "s3://cellar/trials"}
+    with aws_service(account, exchanges) as url, tools_at(url, tmp_path) as tools:
+        world = LoopbackAccount(account, tools, batch)
+        begun = world.target()
+        first = roll_out(begun, in_ecr("1"))
+        begun.settle()
+        models = dict(account.models)
+        world.plant("2", "wrong")
+        world.plant("3", "ends")
+        second = roll_out(world.target(), in_ecr("2"))
+        with pytest.raises(NotServing, match="AlgorithmError: See job logs"):
+            roll_out(world.target(), in_ecr("3"))
+        now = world.target().observe()
+        kept = dict(account.models)
+        world.target().remove()
+        python = tools.environments.ours()
+
+    assert ((), 64, True) == (first.findings, len(first.answers), second.returned)
+    assert ("1", f"sagemaker:model/{next(iter(models))}") == (now.version, now.endpoint)
+    assert (models, {}, {"cellar": {}}) == (kept, account.models, account.transforms.storage.objects)
+    assert 3 == len(account.transforms.jobs)
+    assert "" == misshapen(python, exchanges)
 
 
 def test_without_credentials_the_error_says_what_to_do(tmp_path: Path) -> None:

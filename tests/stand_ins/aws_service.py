@@ -8,9 +8,11 @@ from http.server import BaseHTTPRequestHandler
 from threading import Lock
 from typing import Any
 
-from tests.stand_ins.sagemaker import Refused, SageMakerAccount
+from tests.stand_ins.refusal import Refused
+from tests.stand_ins.sagemaker import SageMakerAccount
 from tests.stand_ins.web import listening
 
+_SERVICES = {"SageMaker": "sagemaker", "AmazonEC2ContainerRegistry_V20150921": "ecr"}
 _INVOKED = re.compile(r"/endpoints/([\w-]+)/invocations")
 
 
@@ -34,15 +36,23 @@ def aws_service(account: SageMakerAccount, exchanges: list[dict[str, Any]]) -> I
                 elif match := _INVOKED.fullmatch(self.path):
                     self.invoke(match[1], body)
                 else:
-                    self.control(self.headers["X-Amz-Target"].partition(".")[2], json.loads(body))
+                    service, _, operation = self.headers["X-Amz-Target"].partition(".")
+                    self.control(_SERVICES[service], operation, json.loads(body))
 
-        def control(self, operation: str, parameters: dict[str, Any]) -> None:
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            with turn:
+                self.send(*account.transforms.storage.answer(self.command, self.path, body), form="application/xml")
+
+        do_PUT = do_DELETE = do_GET  # as the base class calls it
+
+        def control(self, service: str, operation: str, parameters: dict[str, Any]) -> None:
             try:
                 answer = account.call(snake_case(operation), parameters)
             except Refused as error:
                 self.reply(400, {"__type": error.code, "message": error.message})
                 return
-            exchanges.append({"operation": operation, "response": answer})
+            exchanges.append({"service": service, "operation": operation, "response": answer})
             self.reply(200, answer)
 
         def invoke(self, name: str, body: bytes) -> None:
@@ -59,9 +69,9 @@ def aws_service(account: SageMakerAccount, exchanges: list[dict[str, Any]]) -> I
         def reply(self, status: int, document: dict[str, Any], *, kind: str = "") -> None:
             self.send(status, json.dumps(document).encode(), kind=kind)
 
-        def send(self, status: int, body: bytes, *, kind: str = "") -> None:
+        def send(self, status: int, body: bytes, *, kind: str = "", form: str = "application/x-amz-json-1.1") -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Type", form)
             self.send_header("Content-Length", str(len(body)))
             if kind:
                 self.send_header("x-amzn-errortype", kind)

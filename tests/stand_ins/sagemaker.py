@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.stand_ins.refusal import Refused
+from tests.stand_ins.transform_jobs import TransformJobs
+
 ACCOUNT = "arn:aws:sagemaker:eu-west-1:123456789012"
 _NAME = re.compile(r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}")
 _TAG = re.compile(r"[\w\s.:/=+\-@]{0,256}")
@@ -15,16 +18,6 @@ _LOOKS, _SILENT_LOOKS = 2, 5  # requests for the state until a change has ended,
 _SETTLED = frozenset({"InService", "OutOfService", "Failed"})
 
 Invoke = Callable[[str, bytes, str], tuple[int, bytes]]
-
-
-class Refused(Exception):
-    """An error of the service: its code and message, and more parts of the response."""
-
-    def __init__(self, code: str, message: str, **parts: Any) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.parts = parts
 
 
 @dataclass
@@ -54,7 +47,9 @@ class SageMakerAccount:
     """
     The models, configurations and endpoints of an account; `faults` are by the image.
 
-    `invoke` answers a request to the container of an image, with the fault of that image.
+    `invoke` answers a request to the container of an image, with the fault of that image, and `healthy` says whether a
+    container of an image with these variables answers. `pulls_from` are the repositories of images, `login` is that
+    for their registry.
     """
 
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -64,24 +59,51 @@ class SageMakerAccount:
     faults: dict[str, str] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     invoke: Callable[[str, bytes, str, str], tuple[int, bytes]] = doubling
+    healthy: Callable[[str, dict[str, str]], bool] = lambda _image, _variables: True
+    pulls_from: str = r"\d{12}\.dkr\.ecr\..+"
+    login: str = "AWS:made-up"
     denied: bool = False
     most_instances: int = 4
+    transforms: TransformJobs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.transforms = TransformJobs(ACCOUNT, self._answered, lambda model: self.faults.get(self._image(model), ""))
 
     def call(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """The response to an operation in the words of boto3. Raises Refused."""
         self.calls.append((operation, parameters))
         if self.denied:
             raise Refused("UnrecognizedClientException", "The security token included in the request is invalid")
-        answer = getattr(self, f"_{operation}", None)
+        answer = getattr(self, f"_{operation}", None) or getattr(self.transforms, operation, None)
         if answer is None:
             raise Refused("UnknownOperationException", operation)
-        return answer(**parameters)
+        return dict(answer(**parameters))
+
+    def _get_authorization_token(self) -> dict[str, Any]:
+        token = base64.b64encode(self.login.encode()).decode()
+        return {"authorizationData": [{"authorizationToken": token, "expiresAt": 4e9}]}
+
+    def _create_transform_job(self, *, Tags: list[dict[str, str]], **job: Any) -> dict[str, Any]:
+        self._kept(self.models, job["ModelName"], "model")
+        self._require_tags(Tags)
+        made = self.transforms.create_transform_job(**job)
+        self.tags[made["TransformJobArn"]] = Tags
+        return made
+
+    def _add_tags(self, *, ResourceArn: str, Tags: list[dict[str, str]]) -> dict[str, Any]:
+        self._require_tags(Tags)
+        if ResourceArn not in self.tags:
+            raise Refused("ValidationException", f"Could not find {ResourceArn}.")
+        keys = {tag["Key"] for tag in Tags}
+        kept = [*(tag for tag in self.tags[ResourceArn] if tag["Key"] not in keys), *Tags]
+        self.tags[ResourceArn] = kept
+        return {"Tags": kept}
 
     def _create_model(
         self, *, ModelName: str, PrimaryContainer: dict[str, Any], ExecutionRoleArn: str, Tags: list[dict[str, str]]
     ) -> dict[str, Any]:
         arn = self._new("model", ModelName, self.models, Tags)
-        if not re.fullmatch(r"\d{12}\.dkr\.ecr\..+@sha256:[0-9a-f]{64}", PrimaryContainer["Image"]):
+        if not re.fullmatch(f"{self.pulls_from}@sha256:[0-9a-f]{{64}}", PrimaryContainer["Image"]):
             raise Refused("ValidationException", f"Image {PrimaryContainer['Image']} is not in ECR.")
         model = {"PrimaryContainer": PrimaryContainer, "ExecutionRoleArn": ExecutionRoleArn}
         self.models[ModelName] = {"ModelName": ModelName, "ModelArn": arn, "CreationTime": 1.0, **model}
@@ -98,6 +120,8 @@ class SageMakerAccount:
                 raise Refused("ValidationException", f'Could not find model "{ACCOUNT}:model/{part["ModelName"]}".')
             if "ServerlessConfig" in part and len(ProductionVariants) > 1:
                 raise Refused("ValidationException", "Serverless endpoints have one production variant.")
+            if part.get("ServerlessConfig", {}).get("MemorySizeInMB", 0) % 1024:
+                raise Refused("ValidationException", "The memory size must be in 1 GB increments.")
         self.configs[EndpointConfigName] = {
             "EndpointConfigName": EndpointConfigName,
             "EndpointConfigArn": arn,
@@ -117,6 +141,8 @@ class SageMakerAccount:
     def _update_endpoint(self, *, EndpointName: str, EndpointConfigName: str) -> dict[str, Any]:
         endpoint = self._settled(EndpointName)
         self._require_instances(EndpointConfigName)
+        if self._serverless(EndpointConfigName) != self._serverless(endpoint.config):
+            raise Refused("ValidationException", "Cannot update between serverless and instance-based variants.")
         endpoint.status, endpoint.pending, endpoint.looks, endpoint.reason = "Updating", EndpointConfigName, 0, ""
         return {"EndpointArn": f"{ACCOUNT}:endpoint/{EndpointName}"}
 
@@ -143,11 +169,14 @@ class SageMakerAccount:
         return {}
 
     def _delete_model(self, *, ModelName: str) -> dict[str, Any]:
+        self._kept(self.models, ModelName, "model")
         del self.models[ModelName]
         return {}
 
     def _describe_model(self, *, ModelName: str) -> dict[str, Any]:
-        return dict(self._kept(self.models, ModelName, "model"))
+        model = self._kept(self.models, ModelName, "model")
+        container = {**model["PrimaryContainer"], "Image": self._image(ModelName, shown=True)}
+        return {**model, "PrimaryContainer": container}
 
     def _describe_endpoint_config(self, *, EndpointConfigName: str) -> dict[str, Any]:
         return dict(self._kept(self.configs, EndpointConfigName, "endpoint configuration"))
@@ -214,14 +243,25 @@ class SageMakerAccount:
     def _new(self, kind: str, name: str, kept: dict[str, Any], tags: list[dict[str, str]]) -> str:
         if not _NAME.fullmatch(name):
             raise Refused("ValidationException", f"{name} fails to satisfy the constraint of names.")
-        for tag in tags:
-            if not _TAG.fullmatch(tag["Value"]) or not _TAG.fullmatch(tag["Key"]) or tag["Key"].startswith("aws:"):
-                raise Refused("ValidationException", f"{tag} is not a valid tag.")
+        self._require_tags(tags)
         arn = f"{ACCOUNT}:{kind}/{name}"
         if name in kept:
             raise Refused("ValidationException", f'Cannot create already existing {kind} "{arn}".')
         self.tags[arn] = tags
         return arn
+
+    def _require_tags(self, tags: list[dict[str, str]]) -> None:
+        for tag in tags:
+            if not _TAG.fullmatch(tag["Value"]) or not _TAG.fullmatch(tag["Key"]) or tag["Key"].startswith("aws:"):
+                raise Refused("ValidationException", f"{tag} is not a valid tag.")
+
+    def _serverless(self, config: str) -> bool:
+        parts = self._kept(self.configs, config, "endpoint configuration")["ProductionVariants"]
+        return any("ServerlessConfig" in part for part in parts)
+
+    def _answered(self, model: str, body: bytes, content_type: str) -> tuple[int, bytes]:
+        image = self._image(model)
+        return self.invoke(image, body, content_type, self.faults.get(image, ""))
 
     def _kept(self, kept: dict[str, Any], name: str, kind: str) -> Any:
         if name not in kept:
@@ -247,6 +287,10 @@ class SageMakerAccount:
             return f"{image.partition('@')[0]}@sha256:{'9'.rjust(64, '0')}"
         return str(image)
 
+    def _starts(self, part: dict[str, Any]) -> bool:
+        container = self.models[part["ModelName"]]["PrimaryContainer"]
+        return self.healthy(container["Image"], container["Environment"])
+
     def _go_on(self, name: str, endpoint: _Endpoint) -> None:
         """Let a change go on with each look."""
         if endpoint.status in _SETTLED:
@@ -263,7 +307,7 @@ class SageMakerAccount:
         elif endpoint.goal:
             endpoint.weights.update(endpoint.goal)
             endpoint.status, endpoint.goal = "InService", {}
-        elif faults & {"silent", "ends"}:
+        elif faults & {"silent", "ends"} or not all(map(self._starts, parts)):
             endpoint.reason = "The primary container for production variant did not pass the ping health check."
             endpoint.status, endpoint.looks = ("RollingBack" if endpoint.weights else "Failed"), 0
         else:

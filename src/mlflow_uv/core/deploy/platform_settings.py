@@ -1,5 +1,6 @@
 """Defines the settings of targets that are platforms: an endpoint that others run."""
 
+from enum import Enum
 from typing import Annotated, ClassVar
 
 from ...command.limits import Limits
@@ -8,6 +9,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .target_settings import CanarySettings
 
 _WORKSPACE = r"[0-9a-fA-F-]{36}/[A-Za-z0-9._-]{1,90}/[A-Za-z0-9_-]{3,33}"
+_S3_FOLDER = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9!_.*'()-]+){1,20}"
 _PREFIX = r"[a-z](?:-?[a-z0-9]){0,28}-?"
 
 
@@ -48,12 +50,27 @@ class DatabricksSettings(PlatformSettings):
     ] = None
 
 
+class SagemakerMode(Enum):
+    """How a version is used on SageMaker."""
+
+    ENDPOINT = "endpoint"
+    BATCH = "batch"
+
+
 @lazy_dataclass
 class SagemakerSettings(PlatformSettings):
     """Settings of the target sagemaker."""
 
     starts_unattested: ClassVar[bool] = True
 
+    mode: Annotated[
+        SagemakerMode, Doc("What is deployed: an `endpoint`, or a model for transform jobs of others (`batch`).")
+    ] = SagemakerMode.ENDPOINT
+    transform_folder: Annotated[
+        str | None,
+        Doc("Folder in Amazon S3 for the requests and answers of the job that tries a version, with mode `batch`."),
+        Matching(_S3_FOLDER, "an address such as s3://BUCKET/FOLDER"),
+    ] = None
     role: Annotated[
         str | None,
         Doc("ARN of the role that the servers have, which must be set."),

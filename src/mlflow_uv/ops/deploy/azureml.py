@@ -36,6 +36,7 @@ class OnlineEndpoint:
 
     place = "in this workspace"
     beside = True
+    divides = True
 
     def __init__(self, options: DeploymentOptions, api: RestApi, tools: Tools) -> None:
         assert isinstance(options.settings, AzureSettings)  # noqa: S101  # those of its kind

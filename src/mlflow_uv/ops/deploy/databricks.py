@@ -31,6 +31,7 @@ class ServingEndpoint:
 
     place = "in this workspace"
     beside = True
+    divides = True
 
     def __init__(self, options: DeploymentOptions, workspace: DatabricksConnection) -> None:
         assert isinstance(options.settings, DatabricksSettings)  # noqa: S101  # those of its kind

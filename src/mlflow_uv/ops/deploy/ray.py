@@ -47,6 +47,7 @@ class RayEndpoint:
 
     place = "on this cluster"
     beside = True
+    divides = True
 
     def __init__(self, options: DeploymentOptions, cluster: RayCluster, packages: Packages, tools: Tools) -> None:
         assert isinstance(options.settings, RaySettings)  # noqa: S101  # those of its kind

@@ -264,6 +264,8 @@ def _undone_on_error(plan: RolloutPlan, tools: Tools) -> Iterator[None]:
     except DeploymentBusy:
         raise  # another run has the deployment now, and finishes or undoes this one
     except BaseException as error:
+        if isinstance(error, StepError):
+            _mask(error, plan)
         if plan.changes or plan.undoable:
             why = error.text if isinstance(error, StepError) else "the run was cancelled"
             _return(plan, tools, why, error)
@@ -275,6 +277,7 @@ def _return(plan: RolloutPlan, tools: Tools, why: str, error: BaseException | No
     try:
         plan.target.undo()
     except StepError as failure:
+        _mask(failure, plan)
         raise NotReturned(
             what="the deployment failed, and what ran before does not run again",
             why=f"{why}; returning failed: {failure.text}",
@@ -282,3 +285,9 @@ def _return(plan: RolloutPlan, tools: Tools, why: str, error: BaseException | No
             if plan.before.version
             else "see the log of the target",
         ) from error or failure
+
+
+def _mask(error: StepError, plan: RolloutPlan) -> None:
+    """Mask the values of the model's variables: platforms repeat what they do not accept."""
+    error.why = plan.wanted.serve_env.masked(error.why)
+    error.output = tuple(map(plan.wanted.serve_env.masked, error.output))

@@ -95,12 +95,13 @@ class ServingPlatform(Protocol):
 
     `create`, `route`, `keep` and `delete` begin the next step of a change, and return whether it was the last one; they
     are only called while the platform changes nothing. `place` completes "the endpoint NAME ...". Without `beside`,
-    a new version cannot be asked before it gets the traffic.
+    a new version cannot be asked before it gets the traffic, and without `divides` no part of the traffic can be led.
     """
 
     name: str
     place: str
     beside: bool
+    divides: bool
 
     def look(self) -> PlatformEndpoint | None:
         """The endpoint as it is now. Raises ToolFailed."""
@@ -160,9 +161,9 @@ class SharedEndpoint:
         """See DeploymentTarget."""
         self._facts = self._platform.facts(wanted)
         settings = self._options.settings
-        if not self._platform.beside and isinstance(settings, CanarySettings) and settings.canary_steps:
+        if not self._platform.divides and isinstance(settings, CanarySettings) and settings.canary_steps:
             raise BadInput(
-                what=f"the endpoint `{self._platform.name}` runs one version at a time",
+                what=f"`{self._platform.name}` runs one version at a time",
                 why="no part of the requests can be led to another one",
                 fix="remove `canary` from the table of the deployment",
             )
@@ -225,7 +226,7 @@ class SharedEndpoint:
 
     def share(self, percent: int) -> None:
         """See TrafficSplit; a version that had the traffic before keeps all of it."""
-        if self._slot == self._before:
+        if self._slot == self._before or not self._platform.divides:
             return
         self._require_ready(self._change(lambda: self._platform.route(self._slot, percent)))
 

@@ -1,6 +1,6 @@
 """Sends the recorded requests to a running server by its URL, and compares the responses with those of training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -49,10 +49,18 @@ def ask_endpoint(endpoint: Endpoint, expected: Expected, tools: Tools) -> Observ
         complaints.extend(_checked(endpoint, request, reply, expected))
     else:
         complaints.extend(_accepting_anything(endpoint, expected))
-    if more := complaints[MOST_FINDINGS:]:
-        what = f"{counted(len(more), 'more finding')} about responses that differ from those of training"
-        complaints = [*complaints[:MOST_FINDINGS], Finding(rule=more[0].rule, what=what)]
-    return ObservedServer(healthy_after_s=ready_after, answers=answers, complaints=tuple(complaints), slowest_s=slowest)
+    return ObservedServer(
+        healthy_after_s=ready_after, answers=answers, complaints=first_findings(complaints), slowest_s=slowest
+    )
+
+
+def first_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The first findings about responses, and the number of the others."""
+    more = findings[MOST_FINDINGS:]
+    if not more:
+        return tuple(findings)
+    what = f"{counted(len(more), 'more finding')} about responses that differ from those of training"
+    return (*findings[:MOST_FINDINGS], Finding(rule=more[0].rule, what=what))
 
 
 def _sent(endpoint: Endpoint, request: RecordedRequest, expected: Expected) -> ModelReply | None:

@@ -16,13 +16,15 @@ from ...core.security.documents import parse_json
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.mlflow.model_requests import ModelRequest
 from ...tools.toolbox import Tools
-from ..image.endpoint_check import ask_endpoint, first_reply
-from ..image.serving_check import MALFORMED, Expected, ObservedServer
+from ..image.endpoint_check import ask_endpoint, first_findings, first_reply
+from ..image.serving_check import MALFORMED, Expected, ObservedServer, answer_in, check_reply, model_request
 from .v2 import V2Answers, predictions_by_v2
 
 
 def ask(endpoint: Endpoint, expected: Expected, tools: Tools) -> ObservedServer:
     """Send the requests in the protocol of the endpoint; raises as `ask_endpoint` and `ask_by_v2`."""
+    if endpoint.at_once:
+        return ask_at_once(endpoint, expected, tools)
     if endpoint.examples_only:
         return ask_examples(endpoint, expected, tools)
     return (ask_by_v2 if endpoint.address.model_path else ask_endpoint)(endpoint, expected, tools)
@@ -35,6 +37,35 @@ def ask_examples(endpoint: Endpoint, expected: Expected, tools: Tools) -> Observ
     Platforms with a server of their own have other rules for what is invalid, no streams, and other formats. Raises
     NotServing, and BadInput if no request is left.
     """
+    sent = _answered_json(expected)
+    observed = ask_endpoint(endpoint, replace(expected, requests=sent), tools)
+    left_out = _unsent(expected, sent, why="its server has other formats, and rules of its own for what is invalid")
+    return replace(observed, complaints=(*observed.complaints, *left_out))
+
+
+def ask_at_once(endpoint: Endpoint, expected: Expected, tools: Tools) -> ObservedServer:
+    """
+    Send the example and the requests of the file that are JSON and have a prediction, all at once.
+
+    Raises NotServing, and BadInput if no request is left.
+    """
+    sent = _answered_json(expected)
+    begun = tools.clock.now_s()
+    replies = endpoint.send_all([model_request(item, expected.answer_s) for item in sent])
+    findings = [
+        finding
+        for request, reply in zip(sent, replies, strict=True)
+        for finding in check_reply(request, reply, expected, endpoint)
+    ]
+    left_out = _unsent(expected, sent, why="it answers all requests or none, and those are refused or in other formats")
+    return ObservedServer(
+        healthy_after_s=tools.clock.now_s() - begun,
+        answers=list(map(answer_in, replies)),
+        complaints=(*first_findings(findings), *left_out),
+    )
+
+
+def _answered_json(expected: Expected) -> tuple[RecordedRequest, ...]:
     sent = tuple(
         item
         for item in expected.of(RequestOrigin.EXAMPLE, RequestOrigin.FILE)
@@ -46,17 +77,17 @@ def ask_examples(endpoint: Endpoint, expected: Expected, tools: Tools) -> Observ
             why="it takes requests in JSON that have a prediction",
             fix="log the model with an input example, and release it again",
         )
-    observed = ask_endpoint(endpoint, replace(expected, requests=sent), tools)
-    left_out = len(expected.requests) - len(sent)
-    if not left_out:
-        return observed
-    notice = Finding(
-        rule="requests-unsent",
-        severity=Severity.NOTICE,
-        what=f"{counted(left_out, 'request')} cannot be sent to this platform",
-        why="its server has other formats, and rules of its own for what is invalid",
-    )
-    return replace(observed, complaints=(*observed.complaints, notice))
+    return sent
+
+
+def _unsent(expected: Expected, sent: tuple[RecordedRequest, ...], *, why: str) -> Iterator[Finding]:
+    if left_out := len(expected.requests) - len(sent):
+        yield Finding(
+            rule="requests-unsent",
+            severity=Severity.NOTICE,
+            what=f"{counted(left_out, 'request')} cannot be sent to this platform",
+            why=why,
+        )
 
 
 def ask_by_v2(endpoint: Endpoint, expected: Expected, tools: Tools) -> ObservedServer:

@@ -65,7 +65,11 @@ class BotoAws:
 
 def call(aws: Aws, service: str, operation: str, **parameters: Any) -> Mapping[str, Any]:
     """What an operation returns. Raises AwsRefused, and PlanOutdated for a change of somebody else."""
-    result = aws.try_call(service, operation, parameters)
+    return returned(operation, aws.try_call(service, operation, parameters)).parts
+
+
+def returned(operation: str, result: AwsResult) -> AwsResult:
+    """The result of an operation that is none of its errors; raises as `call`."""
     if result.code in _CONFLICTS:
         raise PlanOutdated(
             what=f"AWS refuses `{operation}`",
@@ -74,7 +78,7 @@ def call(aws: Aws, service: str, operation: str, **parameters: Any) -> Mapping[s
         )
     if result.code:
         raise AwsRefused(operation, result)
-    return result.parts
+    return result
 
 
 class InvokedEndpoint(Endpoint):

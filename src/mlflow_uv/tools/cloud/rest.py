@@ -20,7 +20,7 @@ _NOT_TAKEN = frozenset({_TOO_MANY, 503})
 _REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
 _WAITS_S = (1.0, 4.0)
 _LONGEST_WAIT_S = 60.0
-_LONGEST_REASON = 400
+_LONGEST_REASON, _LONGEST_READ = 400, 65536
 
 
 class PlatformRefused(ToolFailed):
@@ -90,7 +90,8 @@ class RestApi:
         if reply.status == _ABSENT and absent_ok:
             return None
         code, message = _reason(reply)
-        why = self._masked(f"status {reply.status}{f', {code}' if code else ''}{f': {message}' if message else ''}")
+        shown = self._masked(message)[:_LONGEST_REASON]  # a part of a token would not be found
+        why = f"status {reply.status}{f', {self._masked(code)}' if code else ''}{f': {shown}' if shown else ''}"
         if reply.status == _CONFLICT:
             raise PlanOutdated(
                 what=f"{self._title} refuses the change", why=why, fix="run it again when the other change has ended"
@@ -140,14 +141,14 @@ def _reason(reply: WebReply) -> tuple[str, str]:
     try:
         content = parse_json(reply.body)
     except Unparsable:
-        return "", " ".join(reply.body.decode(errors="replace").split())[:_LONGEST_REASON]
+        return "", " ".join(reply.body.decode(errors="replace").split())[:_LONGEST_READ]
     inner = content.get("error") if isinstance(content, dict) else None
     error = inner if isinstance(inner, dict) else content
     if not isinstance(error, dict):
-        return "", str(error)[:_LONGEST_REASON]
+        return "", str(error)[:_LONGEST_READ]
     code = error.get("error_code") or error.get("code") or (inner if isinstance(inner, str) else "")
     message = error.get("message") or error.get("error_description") or ""
-    return str(code), " ".join(str(message).split())[:_LONGEST_REASON]
+    return str(code)[:_LONGEST_REASON], " ".join(str(message).split())[:_LONGEST_READ]
 
 
 def child(document: object, *path: str) -> Any:

@@ -14,8 +14,11 @@ class Endpoint:
 
     No redirect is followed, so that no other server gets the headers. `unreachable` is why the last request got no
     response. `plain` are headers without secrets. A server with `examples_only` takes JSON in MLflow's formats, and
-    may refuse another request than one of this program does.
+    may refuse another request than one of this program does. One with `at_once` takes all requests in one `send_all`,
+    and none that it refuses.
     """
+
+    at_once = False
 
     def __init__(
         self,

@@ -48,7 +48,8 @@ def _copied(source: Repository, target: Repository, digest: str, *, names: tuple
                 source.download(blob, file)
                 sent += BlobUploads(target, {}).send({blob: file}).sent
     for name in names:
-        target.put_manifest(name, manifest, kind=media_type)
+        if target.manifest(name) != manifest:  # a registry with immutable tags refuses one that is there
+            target.put_manifest(name, manifest, kind=media_type)
     return sent
 
 

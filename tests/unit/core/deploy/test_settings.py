@@ -1,12 +1,13 @@
 """Deployments in pyproject.toml: names, kinds and values that a target accepts."""
 
+import re
 import tomllib
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.core.deploy.settings import HostSettings, read_deployments
+from mlflow_uv.core.deploy.settings import KINDS, HostSettings, read_deployments
 from mlflow_uv.core.lock.toml_lines import key_lines
 from mlflow_uv.core.policy.table import PolicyTable
 
@@ -66,3 +67,25 @@ def test_what_no_target_accepts_is_refused_at_its_line(text: str, message: str) 
     """
     with pytest.raises(BadInput, match=message):
         read(text)
+
+
+def test_each_kind_has_a_page_whose_lines_are_valid(root: Path) -> None:
+    """
+    Also those that are comments there; what a page needs is what its kind has, and the commands name its deployment.
+    """
+    pages = {path.stem: path.read_text() for path in (root / "docs" / "deploy").glob("*.md")}
+    headings = {name: re.findall(r"^## (.*)$", text, re.MULTILINE) for name, text in pages.items()}
+
+    kinds = {}
+    for name, text in pages.items():
+        blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+        deployed = [block for block in blocks if "[tool.mlflow-uv.deploy." in block]
+        uncommented = [re.sub(r"^# (?=[a-z-]+ = )", "", block, flags=re.MULTILINE) for block in deployed]
+        found = [deployment for block in (*deployed, *uncommented) for deployment in read(block).values()]
+        kinds[name] = {deployment.target for deployment in found}
+        named = set(re.findall(r"mlflow-uv deploy models:/\S+ --target (\S+)", text))
+        assert named <= {table for block in deployed for table in read(block)}, name
+
+    assert {name: {name} for name in KINDS} == kinds
+    wanted = {"Permissions", "When it fails"}
+    assert [] == [name for name, found in headings.items() if not wanted <= {*found} and name != "podman"]

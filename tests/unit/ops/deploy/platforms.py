@@ -8,7 +8,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.core.deploy.platform_settings import AzureSettings, DatabricksSettings, RaySettings, SagemakerSettings
+from mlflow_uv.core.deploy.platform_settings import (
+    AzureSettings,
+    DatabricksSettings,
+    RaySettings,
+    SagemakerMode,
+    SagemakerSettings,
+)
 from mlflow_uv.core.deploy.plugin_settings import PluginSettings
 from mlflow_uv.core.deploy.target_settings import TargetSettings
 from mlflow_uv.ops.deploy.azureml import open_target as open_azure
@@ -17,6 +23,7 @@ from mlflow_uv.ops.deploy.mlflow import MlflowDeployment, PluginNote
 from mlflow_uv.ops.deploy.ray import RayEndpoint
 from mlflow_uv.ops.deploy.ray_package import UploadedVersion
 from mlflow_uv.ops.deploy.sagemaker import SagemakerEndpoint
+from mlflow_uv.ops.deploy.sagemaker_transform import SagemakerTransform
 from mlflow_uv.ops.deploy.shared_endpoint import SharedEndpoint
 from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget, WantedVersion
 from mlflow_uv.payloads.messages.platforms import AwsResult, PluginAction, PluginResult
@@ -24,9 +31,11 @@ from mlflow_uv.tools.cloud.ray_cluster import connect_ray
 from mlflow_uv.tools.system.web import WebReply, WebRequest
 from mlflow_uv.tools.toolbox import Tools
 from tests.stand_ins.azure import KEY, WORKSPACE, AzureWorkspace
+from tests.stand_ins.azure import TOKEN as AZURE_TOKEN
 from tests.stand_ins.databricks import TOKEN, DatabricksWorkspace
 from tests.stand_ins.ray import RayApplications
-from tests.stand_ins.sagemaker import Refused, SageMakerAccount
+from tests.stand_ins.refusal import Refused
+from tests.stand_ins.sagemaker import SageMakerAccount
 from tests.stand_ins.web import Answer, StandInWeb
 
 from .worlds import World, digest_of, tools_of_tests
@@ -91,9 +100,8 @@ class KeptAws:
         """See Aws."""
         plain = json.loads(json.dumps(parameters))
         try:
-            if service == "ecr":
-                token = base64.b64encode(b"AWS:made-up").decode()
-                return AwsResult(parts={"authorizationData": [{"authorizationToken": token}]})
+            if service == "s3":
+                return self._stored(operation, plain, **body)
             if service == "sagemaker-runtime":
                 answer = self._account.invoke_endpoint(
                     plain["EndpointName"], base64.b64decode(body["body"]), variant=plain.get("TargetVariant")
@@ -102,6 +110,12 @@ class KeptAws:
             return AwsResult(parts=json.loads(json.dumps(self._account.call(operation, plain))))
         except Refused as error:
             return AwsResult(parts=error.parts, code=error.code, message=error.message)
+
+    def _stored(self, operation: str, parameters: dict[str, Any], **body: Any) -> AwsResult:
+        given = {"Body": base64.b64decode(body["body"])} if "body" in body else {}
+        parts = self._account.transforms.storage.call(operation, {**parameters, **given})
+        content = parts.pop("Body", None)
+        return AwsResult(parts=parts, body=None if content is None else base64.b64encode(content).decode())
 
 
 @dataclass
@@ -117,7 +131,8 @@ class SagemakerWorld:
         registries = SimpleNamespace(copy=lambda source, target, _login: self.copied.append((source, target)))
         tools = cast("Tools", SimpleNamespace(**vars(tools_of_tests()), registries=registries))
         options = options_of(self.settings, model=model, **more)
-        return SharedEndpoint(options, SagemakerEndpoint(options, KeptAws(self.account), tools), tools)
+        platform = SagemakerTransform if self.settings.mode is SagemakerMode.BATCH else SagemakerEndpoint
+        return SharedEndpoint(options, platform(options, KeptAws(self.account), tools), tools)
 
     def plant(self, version: str, fault: str) -> None:
         """See World."""
@@ -128,6 +143,12 @@ def sagemaker_world(**settings: Any) -> SagemakerWorld:
     """An account without endpoints."""
     given = {"role": "arn:aws:iam::123456789012:role/serving", "repository": REPOSITORY, **settings}
     return SagemakerWorld(settings=SagemakerSettings(target="sagemaker", **given))
+
+
+def batch_world(**settings: Any) -> SagemakerWorld:
+    """An account without models for transform jobs."""
+    given = {"mode": SagemakerMode.BATCH, "transform_folder": "s3://cellar/trials", **settings}
+    return sagemaker_world(**given)
 
 
 class AzureWeb(StandInWeb):
@@ -294,9 +315,14 @@ def plugin_world(**settings: Any) -> PluginWorld:
 
 # Where a new version replaces the old one, and cannot be asked before.
 IN_PLACE: Mapping[str, Callable[[], World]] = {"mlflow": plugin_world}
-PLATFORMS: Mapping[str, Callable[[], World]] = {
+# Where a part of the traffic can be led to a new version.
+DIVIDED: Mapping[str, Callable[[], World]] = {
     "databricks": databricks_world,
     "sagemaker": sagemaker_world,
     "azureml": azure_world,
     "ray": ray_world,
 }
+PLATFORMS: Mapping[str, Callable[[], World]] = {**DIVIDED, "sagemaker batch": batch_world}
+
+# What no text of a run may have: the logins of the environment, and tokens that a platform gives for them.
+LOGINS = (TOKEN, AZURE_LOGIN["AZURE_CLIENT_SECRET"], AZURE_TOKEN, KEY, "made-up")

@@ -9,6 +9,7 @@ import pytest
 from mlflow_uv.command.errors import Cancelled, DeploymentBusy, NotReturned, NotServing, PlanOutdated, ToolFailed
 from mlflow_uv.core.deploy.proxy import FILE
 from mlflow_uv.core.deploy.target_settings import CanarySettings
+from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.deploy.rollout import Rollout, RolloutChecks, RolloutPlan, carry_out
 from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.target import DeploymentTarget
@@ -181,6 +182,30 @@ def test_a_failure_to_return_is_an_error_of_its_own() -> None:
 
     assert "the host is gone" in caught.value.why
     assert "mlflow-uv deploy --version-uri models:/wine/1 --target prod --preview pr-17" == caught.value.fix
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_the_values_of_variables_are_not_in_the_errors_of_a_target(returns: bool) -> None:
+    """
+    Platforms repeat what they do not accept, also while what ran before returns.
+    """
+    world = deployed(1)
+    target = world.target()
+    wanted = replace(wanted_version("2"), serve_env=ServeVariables({"API_KEY": "hush-hush-7"}))
+    plan = replace(plan_of(target, "2"), wanted=wanted)
+
+    def refused() -> None:
+        error = ToolFailed(what="the host refuses it", why="the value 'hush-hush-7' is too short")
+        error.output = ("API_KEY=hush-hush-7",)
+        raise error
+
+    if not returns:
+        target.undo = refused  # type: ignore[method-assign]  # of the test
+    with pytest.raises((ToolFailed, NotReturned)) as caught:
+        carry_out(plan, EXPECTED, replace(CHECKS, renew=_second(refused)), tools_of_tests())
+
+    assert ("hush" not in caught.value.text, "the value '***' is too short" in caught.value.text) == (True, True)
+    assert "hush" not in "".join(caught.value.output)
 
 
 def _second(call: Any) -> Any:

@@ -72,6 +72,7 @@ def test_an_image_elsewhere_is_copied_by_its_digest_and_one_in_ecr_is_not() -> N
         ({"role": None}, "has no `role`"),
         ({"repository": None}, "is not in Amazon ECR"),
         ({"serverless_memory": 1024, "canary": "10"}, "runs one version at a time"),
+        ({"serverless_memory": 1500}, r"multiples of 1024 MiB alone. Fix: serverless-memory = 2048"),
     ],
 )
 def test_what_is_missing_is_said_by_the_plan(settings: dict[str, Any], message: str) -> None:
@@ -143,6 +144,39 @@ def test_a_serverless_version_that_does_not_start_leaves_the_one_before() -> Non
         roll_out(world.target(), "2")
 
     assert ("1", RUNNING, ()) == runs(world)
+
+
+@pytest.mark.parametrize("serverless", [False, True])
+def test_an_endpoint_does_not_get_servers_or_lose_them(serverless: bool) -> None:
+    """
+    There would be no way back, so the plan says it; SageMaker refuses it in the middle of a run.
+    """
+    world = sagemaker_world(**({"serverless_memory": 2048} if serverless else {}))
+    deploy(world, "1")
+    world.settings = replace(world.settings, serverless_memory=None if serverless else 2048)
+    before = operations(world)
+
+    with pytest.raises(BadInput, match=f"made with{'out' if serverless else ''} servers of its own"):
+        world.target().plan(wanted_version("2"))
+
+    assert before == operations(world)
+    assert ("1", RUNNING, ()) == runs(world)
+
+
+def test_memory_and_concurrency_are_those_of_the_settings() -> None:
+    """
+    A change of one is a difference of the plan, and a new configuration.
+    """
+    world = sagemaker_world(serverless_memory=2048, serverless_concurrency=7)
+    deploy(world, "1")
+    world.settings = replace(world.settings, serverless_concurrency=9)
+
+    changes = [(change.part, change.now, change.then) for change in world.target().plan(wanted_version("1"))]
+    deploy(world, "1")
+
+    assert [("servers", "none, 2048 MiB, 7 at once", "none, 2048 MiB, 9 at once")] == changes
+    limits = [part["ProductionVariants"][0]["ServerlessConfig"] for part in world.account.configs.values()]
+    assert [{"MemorySizeInMB": 2048, "MaxConcurrency": number} for number in (7, 9)] == limits
 
 
 def test_wrong_credentials_and_a_quota_are_the_words_of_the_service() -> None:

@@ -1,6 +1,7 @@
 """One endpoint with two variants: returns, platforms that change or fail, and endpoints of somebody else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,12 +9,15 @@ import pytest
 from mlflow_uv.command.errors import BadInput, Cancelled, NotReturned, NotServing, ToolFailed
 from mlflow_uv.core.deploy.canary import NO_TRAFFIC
 from mlflow_uv.core.deploy.running import RUNNING
+from mlflow_uv.core.deploy.target_settings import CanarySettings
+from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.deploy.rollout import RolloutChecks, RolloutPlan, carry_out
 from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.shared_endpoint import EndpointVariant, PlatformEndpoint
 from mlflow_uv.ops.deploy.target import DeploymentTarget, TrafficSplit, WantedVersion
+from mlflow_uv.ops.image.serving_check import Expected
 
-from .platforms import PLATFORMS
+from .platforms import DIVIDED, LOGINS, PLATFORMS
 from .test_target import begin, deploy, runs
 from .worlds import EXPECTED, World, tools_of_tests, wanted_version
 
@@ -24,19 +28,30 @@ def world(request: pytest.FixtureRequest) -> World:
     return PLATFORMS[request.param]()
 
 
+@pytest.fixture(params=DIVIDED)
+def divided(request: pytest.FixtureRequest) -> World:
+    """A platform that divides the traffic."""
+    return DIVIDED[request.param]()
+
+
 def nothing() -> None:
     """A check that finds nothing."""
 
 
 def roll_out(
-    target: DeploymentTarget, version: str | WantedVersion, renew: Callable[[], None] = nothing, **more: Any
+    target: DeploymentTarget,
+    version: str | WantedVersion,
+    renew: Callable[[], None] = nothing,
+    *,
+    expected: Expected = EXPECTED,
+    **more: Any,
 ) -> Any:
     """Deploy a version with everything that is asked and undone."""
     wanted = wanted_version(version) if isinstance(version, str) else version
     changes = target.plan(wanted)
     name = DeploymentName(table="prod")
     plan = RolloutPlan(name=name, target=target, wanted=wanted, before=target.observe(), changes=changes, **more)
-    return carry_out(plan, EXPECTED, RolloutChecks(unchanged=nothing, renew=renew), tools_of_tests())
+    return carry_out(plan, expected, RolloutChecks(unchanged=nothing, renew=renew), tools_of_tests())
 
 
 def test_a_right_version_is_asked_and_stays(world: World) -> None:
@@ -172,38 +187,76 @@ def test_a_version_that_is_gone_cannot_be_returned_to(world: World) -> None:
         roll_out(target, "2", second)
 
 
-def test_a_canary_gets_its_share_and_then_everything(world: World) -> None:
+def test_a_canary_gets_its_share_and_then_everything(divided: World) -> None:
     """
     A run that was killed meanwhile is seen, and the next one ends the split, whichever version it deploys.
     """
-    deploy(world, "1")
+    deploy(divided, "1")
     states = []
     for version in ("1", "2"):
-        target = begin(world.target(), wanted_version("2"), up_to="ask")
+        target = begin(divided.target(), wanted_version("2"), up_to="ask")
         assert isinstance(target, TrafficSplit)
         target.share(10)
-        states.append((runs(world)[:2], target.served()))
-        again = world.target()
+        states.append((runs(divided)[:2], target.served()))
+        again = divided.target()
         changed = bool(again.plan(wanted_version(version)))
         begin(again, wanted_version(version))
         again.settle()
-        assert (True, (version, RUNNING, ())) == (changed, runs(world))
+        assert (True, (version, RUNNING, ())) == (changed, runs(divided))
 
     assert [(("1", "90 % of the traffic"), NO_TRAFFIC)] * 2 == states
 
 
-def test_a_canary_that_is_stopped_is_undone(world: World) -> None:
+def test_a_canary_is_stopped_by_its_gate(divided: World) -> None:
+    """
+    The version turns wrong once it has a share of the traffic, and answered right before.
+    """
+    deploy(divided, "1")
+    target = divided.target()
+    shares: list[int] = []
+    share = target.share  # type: ignore[attr-defined]  # it divides
+
+    def turning(percent: int) -> None:
+        share(percent)
+        shares.append(percent)
+        if percent > 10:
+            divided.plant("2", "wrong")
+
+    target.share = turning  # type: ignore[attr-defined]  # as above
+    canary = CanarySettings(target="x", canary="10, 50, 90", canary_seconds=2)
+
+    done = roll_out(target, "2", canary=canary)
+
+    assert ([10, 50], ["answers-differ"], True) == (shares, [f.rule for f in done.findings], done.returned)
+    assert ("1", RUNNING, ()) == runs(divided)
+
+
+def test_a_change_that_takes_too_long_is_returned_from(world: World) -> None:
+    """
+    The run ends after its deadline; the change of the platform ends later, and nothing of the version is left.
+    """
+    deploy(world, "1")
+    before = world.target().observe()
+    world.plant("2", "silent")
+
+    with pytest.raises(NotServing, match=r"not ready|still changes|still runs"):
+        roll_out(world.target(), "2")
+
+    assert before == world.target().observe()
+
+
+def test_a_canary_that_is_stopped_is_undone(divided: World) -> None:
     """
     The version before has all the traffic again.
     """
-    deploy(world, "1")
-    target = begin(world.target(), wanted_version("2"), up_to="ask")
+    deploy(divided, "1")
+    target = begin(divided.target(), wanted_version("2"), up_to="ask")
     assert isinstance(target, TrafficSplit)
     target.share(50)
 
     target.undo()
 
-    assert ("1", RUNNING, ()) == runs(world)
+    assert ("1", RUNNING, ()) == runs(divided)
 
 
 def test_the_active_variant_is_the_one_with_the_traffic() -> None:
@@ -244,3 +297,34 @@ def test_an_endpoint_that_another_model_made_at_the_last_moment_is_not_deleted(w
     target.undo()
 
     assert ("1", RUNNING, ()) == runs(world)
+
+
+VALUE = "good-morning-value"
+
+
+@pytest.mark.parametrize("kind", PLATFORMS)
+def test_no_login_and_no_value_of_a_variable_is_in_what_a_run_says(kind: str) -> None:
+    """
+    Of a version that is right, one that is wrong, and one that does not start; names of variables are said.
+    """
+    settings = {"secret_scope": "wine"} if kind == "databricks" else {"plain_variables": True}
+    world: Any = {**PLATFORMS}[kind](**settings)
+    world.plant("2", "wrong")
+    world.plant("3", "ends")
+    said: list[object] = []
+    for version in ("1", "2", "3"):
+        target = world.target()
+        wanted = replace(wanted_version(version), serve_env=ServeVariables({"GREETING": VALUE}))
+        said.append(target.plan(wanted))
+        try:
+            done = roll_out(target, wanted)
+            if not done.returned:
+                target.settle()
+            said.append(done)
+        except NotServing as error:
+            said.append(error.text)
+        said += [target.observe(), target._tools.console.lines]
+
+    text = repr(said)
+    assert ("GREETING" in text or kind == "databricks", "answers-differ" in text, "not ready" in text) == (True,) * 3
+    assert [] == [secret for secret in (VALUE, *LOGINS) if secret in text]

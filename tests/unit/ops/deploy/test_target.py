@@ -255,7 +255,7 @@ def test_a_version_that_is_not_what_was_tested_gets_no_traffic(
     target = beside.target()
 
     with pytest.raises(error):
-        begin(target, wanted_version("2"), up_to="wait")
+        begin(target, wanted_version("2"), up_to="ask")
     target.undo()
 
     assert before == beside.target().observe()

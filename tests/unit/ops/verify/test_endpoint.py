@@ -1,6 +1,7 @@
 """What is found out about a running server that speaks the V2 protocol."""
 
 import json
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,10 +10,11 @@ import pytest
 from mlflow_uv.command.errors import BadInput, NotServing
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.model.recorded_requests import RecordedRequest, RequestOrigin, from_examples
-from mlflow_uv.core.security.endpoint_address import endpoint_address, endpoint_headers
+from mlflow_uv.core.security.endpoint_address import NO_HEADERS, endpoint_address, endpoint_headers
 from mlflow_uv.ops.image.serving_check import Expected, ObservedServer
 from mlflow_uv.ops.verify.endpoint import ask
 from mlflow_uv.tools.mlflow.endpoint import Endpoint
+from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
 from mlflow_uv.tools.system.web import Web
 from mlflow_uv.tools.toolbox import Tools
 from tests.endpoints import EndpointReply, EndpointRequest, Rule, fake_endpoint
@@ -116,3 +118,43 @@ def test_another_model_is_an_error() -> None:
     """
     with pytest.raises(NotServing, match="is not a model server"):
         observed(serving(3.5, status=404))
+
+
+class AtOnce(Endpoint):
+    """A server that takes all requests at once."""
+
+    at_once = True
+
+    def __init__(self, answers: list[Any]) -> None:
+        super().__init__(Web({}), endpoint_address("https://models.invalid"), NO_HEADERS)
+        self.asked: list[list[bytes | None]] = []
+        self._answers = answers
+
+    def send_all(self, requests: Sequence[ModelRequest]) -> tuple[ModelReply | None, ...]:
+        """See Endpoint."""
+        self.asked.append([request.body for request in requests])
+        return tuple(ModelReply(status=200, body=json.dumps(answer)) for answer in self._answers)
+
+
+@pytest.mark.parametrize(
+    ("answers", "rules"),
+    [
+        ([ANSWER, ANSWER], []),
+        ([ANSWER, {"predictions": [3.5, 4.6]}], ["answers-differ"]),
+        ([{"predictions": []}] * 2, ["answers-differ"] * 2),
+    ],
+)
+def test_a_server_that_takes_all_at_once_gets_no_request_that_it_refuses(answers: list[Any], rules: list[str]) -> None:
+    """
+    Each answer is compared with that of its request; what is left out is counted.
+    """
+    endpoint = AtOnce(answers)
+    requests = (*from_examples([CASE, CASE], [ANSWER, ANSWER]), DERIVED)
+    expected = Expected(requests=requests, tolerance=1e-6, deadline_s=0.0, network=True, url="")
+    clock = SimpleNamespace(now_s=lambda: 0.0)
+
+    found = ask(endpoint, expected, cast("Tools", SimpleNamespace(clock=clock)))
+
+    assert [[json.dumps(CASE).encode()] * 2] == endpoint.asked
+    assert [*rules, "requests-unsent"] == [finding.rule for finding in found.complaints]
+    assert answers == found.answers

@@ -66,6 +66,20 @@ def test_a_token_that_expired_is_replaced_once() -> None:
         assert [f"Bearer {SECRET}", f"Bearer {SECRET}2"] == [sent.secret["Authorization"] for sent in requests]
 
 
+@pytest.mark.parametrize("place", range(380, 402, 3))
+def test_a_token_at_the_end_of_what_is_shown_is_not_shown_in_part(place: int) -> None:
+    """
+    A platform repeats what it got, and a long reason is cut off.
+    """
+    message = f"{'x' * place}{SECRET} and more"
+    api, _, _ = api_with((400, f'{{"message": "{message}"}}'.encode()))
+
+    with pytest.raises(PlatformRefused) as caught:
+        api.send("POST", "/x", {})
+
+    assert SECRET[:4] not in caught.value.text
+
+
 @pytest.mark.parametrize(
     ("body", "shown"),
     [

@@ -61,6 +61,8 @@ class KeptRepository:
             assert part["digest"] in self.blobs
         for part in content.get("manifests", []):
             assert part["digest"] in self.manifests
+        if which in self.manifests:
+            raise RegistryUnanswered(f"{which} exists, and the repository is immutable")
         self.manifests[which], self.types[which] = manifest, kind
 
 
@@ -92,6 +94,21 @@ def test_an_image_has_the_same_digest_there_and_a_tag_that_keeps_it() -> None:
         len(target.sent),
         sent,
     )
+
+
+def test_a_copy_that_is_there_is_complete() -> None:
+    """
+    A repository with immutable tags refuses a manifest that it has; one that only lacks the tag gets that.
+    """
+    source, target = KeptRepository(), KeptRepository()
+    digest = image(source, b"one")["digest"]
+    copied(source, target, digest)
+    sent = copied(source, target, digest)
+
+    del target.manifests[digest.replace(":", "-")]
+    copied(source, target, digest)
+
+    assert (0, source.manifests[digest]) == (sent, target.manifests[digest.replace(":", "-")])
 
 
 def test_an_index_is_copied_with_its_images() -> None:
