@@ -22,11 +22,12 @@ from tests.stand_ins.aws_service import aws_service
 from tests.stand_ins.sagemaker import SageMakerAccount
 from tests.unit.ops.deploy.test_shared_endpoint import roll_out
 from tests.unit.ops.deploy.worlds import wanted_version
+from tests.waiting import CEILING_S
 
 from .containers import served_image_in
 from .sagemaker_servers import ContainerServers, container_servers, pushed
 
-pytestmark = [pytest.mark.engine, pytest.mark.installs]
+pytestmark = [pytest.mark.engine, pytest.mark.installs, pytest.mark.extended]
 
 PREDICTING = "int(row['x']) * int(os.environ.get('FACTOR', 2))"
 EXPECTED = Expected(
@@ -58,7 +59,8 @@ class ServedAccount:
 
     def deploy(self, name: str, **settings: Any) -> tuple[Rollout, LoopbackAccount]:
         """Deploy a version in a run of its own."""
-        world = LoopbackAccount(self.account, self.tools, {"repository": self.repository, **settings})
+        given = {"repository": self.repository, **settings}
+        world = LoopbackAccount(self.account, self.tools, given, deadline_s=CEILING_S)
         target = world.target()
         done: Rollout = roll_out(target, self.versions[name], expected=EXPECTED)
         if not done.returned:
@@ -126,7 +128,6 @@ def test_requests_reach_a_real_container_by_invoke_endpoint(account: ServedAccou
     assert "" == misshapen(account.tools.environments.ours(), account.exchanges)
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize(
     "settings",
     [

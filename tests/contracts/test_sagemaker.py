@@ -78,11 +78,13 @@ class LoopbackAccount:
     account: SageMakerAccount
     tools: Tools
     settings: Mapping[str, Any] = field(default_factory=dict)
+    deadline_s: float = 8
 
     def target(self) -> DeploymentTarget:
         """A target as a new run opens it."""
         given = {"role": "arn:aws:iam::123456789012:role/serving", "repository": REPOSITORY, **self.settings}
-        return open_target(options_of(SagemakerSettings(target="sagemaker", **given)), self.tools)
+        options = options_of(SagemakerSettings(target="sagemaker", **given))
+        return open_target(replace(options, deadline_s=self.deadline_s), self.tools)
 
     def plant(self, version: str, fault: str) -> None:
         """Let a version be wrong."""
