@@ -1,12 +1,12 @@
 """
 Measures what each step costs before it does its work, and what steps about a version cost beyond their requests.
 
-    uv run benchmarks/steps.py [--rounds 30] [--store-rounds 5] [--write]
+    uv run benchmarks/steps.py [--rounds 30] [--store-rounds 5] [--setup-rounds 3] [--write]
 
 Every step is started with `--help` in turns with Python alone, which subtracts what no program can avoid. Results are
 medians of processor time, which other programs on the machine change less than wall-clock time. `--store-rounds 0`
-leaves out the steps that talk to a tracking server: see store_calls.py. With `--write` the tables go to
-docs/benchmarks.md.
+leaves out the steps that talk to a tracking server: see store_calls.py; `--setup-rounds 0` leaves out the set-up of the
+action: see setups.py. With `--write` the tables go to docs/benchmarks.md.
 """
 
 import argparse
@@ -19,9 +19,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import page
+import setups
 import store_calls
 from race import PYTHON, VARIABLES, WINE
-from steps_results import ALONE, section, store_section
+from steps_results import ALONE, section, setup_section, store_section
 
 from mlflow_uv.steps.catalog import NAMES, RELEASE_NAME
 
@@ -31,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--store-rounds", type=int, default=5)
+    parser.add_argument("--setup-rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     commands = {ALONE: (sys.executable, "-I", "-c", "pass")}
@@ -40,6 +42,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             measured = list(store_calls.measured(Path(scratch), options.store_rounds))
         text += "\n\n" + store_section(measured, options.store_rounds)
+    if options.setup_rounds:
+        with tempfile.TemporaryDirectory() as scratch:
+            setup = setups.measured(Path(scratch), options.setup_rounds)
+        text += "\n\n" + setup_section(setup, options.setup_rounds)
     if options.write:
         page.write("steps.py", text)
     else:

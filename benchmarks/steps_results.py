@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 AIM_MS = 100.0
+AIM_COLD_S, AIM_WARM_S = 3.0, 0.3
 ALONE = "Python alone"
 
 
@@ -25,6 +26,41 @@ class StoreStep:
     calls: int
     by_hand: Taken
     step: Taken
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Seconds until a step begins: with uv and nothing else, with its downloads, with everything, and without uv."""
+
+    cold: float
+    downloaded: float
+    warm: float
+    without_uv: float
+
+
+def setup_section(setup: Setup, rounds: int) -> str:
+    """What goes to the page about the set-up of the action; what misses its aim is in bold letters."""
+    rows = (
+        ("uv is on `PATH`, nothing was downloaded", setup.cold, AIM_COLD_S),
+        ("the same, with what uv downloaded before", setup.downloaded, None),
+        ("the environment was made before", setup.warm, AIM_WARM_S),
+        ("no uv is on `PATH`, nothing was downloaded", setup.without_uv, None),
+    )
+    return "\n".join((
+        "### Set-up of the action", "",
+        "Seconds of wall-clock time from the start of `bin/mlflow-uv` as an action calls it until a step would begin:",
+        "it looks for Python and uv, makes the environment of this program from its lock, and imports what an action",
+        f"needs. Medians of {rounds} rounds; packages come over the network. A job that has uv on `PATH` used",
+        "`astral-sh/setup-uv` before, whose own time is not included. **Bold numbers miss the aim.**", "",
+        "| what is there | seconds | aim |", "|---|---:|---:|",
+        *(f"| {what} | {seconds_text(seconds, aim)} | {'' if aim is None else f'{aim:g}'} |"
+          for what, seconds, aim in rows),
+    ))  # fmt: skip
+
+
+def seconds_text(seconds: float, aim: float | None) -> str:
+    """A number of seconds, bold if it misses its aim."""
+    return f"**{seconds:.2f}**" if aim is not None and seconds > aim else f"{seconds:.2f}"
 
 
 def store_section(steps: Sequence[StoreStep], rounds: int) -> str:

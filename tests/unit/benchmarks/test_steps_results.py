@@ -27,3 +27,14 @@ def test_a_step_is_compared_with_its_own_requests() -> None:
     assert "| `audit` | 30 | 1.50 s | 1.75 s | 0.90 s | 1.00 s | +0.10 s |" in text
     assert "| `promote` | 52 | 2.00 s | 1.00 s | 1.00 s | 0.75 s | -0.25 s |" in text
     assert "Medians of 5 rounds" in text
+
+
+def test_a_set_up_that_misses_its_aim_is_bold() -> None:
+    """
+    Only the two that have one.
+    """
+    text = steps.setup_section(steps.Setup(cold=3.01, downloaded=9.0, warm=0.3, without_uv=9.0), rounds=3)
+
+    assert "| uv is on `PATH`, nothing was downloaded | **3.01** | 3 |" in text
+    assert "| the same, with what uv downloaded before | 9.00 |  |" in text
+    assert "| the environment was made before | 0.30 | 0.3 |" in text
