@@ -13,7 +13,8 @@ from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.inputs import Serving
 from mlflow_uv.core.image.composition import Compression, digest_of
 from mlflow_uv.core.image.dockerfile import MODEL, SERVING, VENV
-from mlflow_uv.ops.image.composing import ComposeRequest, compose_context
+from mlflow_uv.ops.image.builders import ComposeRequest
+from mlflow_uv.ops.image.composing import compose_context
 from tests.registries import registry
 
 from .composed import push_base, tiny_release

@@ -16,10 +16,10 @@ from mlflow_uv.command.inputs import Serving
 from mlflow_uv.core.image.composition import Compression
 from mlflow_uv.core.model.model_files import LOCK
 from mlflow_uv.ops.image.build import require_exact, require_model
-from mlflow_uv.ops.image.builders import BaseNotComposable
+from mlflow_uv.ops.image.builders import BaseNotComposable, ComposeRequest
 from mlflow_uv.ops.image.composed_push import push_composed
 from mlflow_uv.ops.image.composed_release import composed_inventory
-from mlflow_uv.ops.image.composing import ComposeRequest, compose_and_keep
+from mlflow_uv.ops.image.composing import compose_and_keep
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.oci.image_layout import write_layout
 from tests.registries import digest_in, is_in, registry

@@ -11,7 +11,6 @@ from ..core.release.chain import LinkCheck, LinkState, checked_links, merge_chec
 from ..core.verify.results import Verdict, WayResult, recorded_results, result_table, ways_of
 from ..ops.deploy.audit import checked_deployments
 from ..ops.image.lookup import address_of
-from ..ops.image.recomposed import recomposed
 from ..ops.lineage.audit import Audited, audited
 from ..ops.lineage.link_report import link_findings, link_table, links_summary
 from ..ops.lineage.registry_client import connect
@@ -46,6 +45,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     A broken link is an error, a link that cannot be verified here a warning. Raises BadInput, ToolFailed,
     StoreUnreachable.
     """
+    from ..ops.image.recomposed import recomposed  # noqa: PLC0415  # imports the layers of images
+
     name, number, alias = parsed_uri(inputs.version_uri)
     registry = connect(inputs, tools)
     version = version_number(registry, name, alias or number, VERSION_URI)

@@ -31,14 +31,13 @@ from ..ops.image.build import (
 )
 from ..ops.image.builders import (
     Builder,
+    ComposeRequest,
     NotComposable,
     built_instead,
     may_compose,
     require_alternative,
     require_composing_inputs,
 )
-from ..ops.image.composed_release import process_link
-from ..ops.image.composing import ComposeRequest, compose_and_keep, compose_context
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import layer_sizes, write_sbom
@@ -271,6 +270,8 @@ def _build_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> 
 
 def _composed_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> Report[Outputs]:
     """Compose the image and write its layers to a folder; an engine only has the base. Raises NotComposable."""
+    from ..ops.image.composing import compose_context  # noqa: PLC0415  # imports the layers of images
+
     if inputs.context is not None:
         require_new_folder(inputs.context, "context")
     engine: Engine | None = None
@@ -304,6 +305,8 @@ def _compose_request(inputs: Inputs, release: RecomputedRelease, tools: Tools) -
 
 def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None, tools: Tools) -> Report[Outputs]:
     """Compose, verify, write and push the image. Raises NotComposable before anything is written, loaded or pushed."""
+    from ..ops.image.composing import compose_and_keep  # noqa: PLC0415  # imports the layers of images
+
     require_composing_inputs(_given(inputs, _OF_ENGINES))
     if inputs.oci_layout is not None:
         require_new_folder(inputs.oci_layout, "oci-layout")
@@ -356,6 +359,8 @@ def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools:
 
 
 def _in_process(inputs: Inputs, release: RecomputedRelease, reason: str, tools: Tools) -> Report[Outputs]:
+    from ..ops.image.composed_release import process_link  # noqa: PLC0415  # imports the layers of images
+
     needs = needs_for(release, inputs.serving)
     image = process_link(needs, release, reason, tools)
     path = _recorded(inputs, release, replace(image, serving=inputs.serving.value), tools)

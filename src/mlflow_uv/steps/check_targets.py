@@ -11,7 +11,6 @@ from ..core.lock.install_findings import NOT_WHEELS, InstallFindings, needed_by
 from ..core.lock.installable import InstallMethod, local_build
 from ..core.lock.lockfile import Lockfile, NotALock, read_lockfile
 from ..core.lock.placement import Placement, Uncovered, group_by_package, place
-from ..core.lock.python_ranges import allows_several
 from ..core.lock.selection import Selection
 from ..core.lock.targets import ServingTargets, Target, parse_target, serving_target
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
@@ -96,8 +95,11 @@ def _targets(inputs: Inputs, project: Project, lock: Lockfile, tools: LockTools)
         return tuple(dict.fromkeys(map(parse_target, inputs.targets)))
     pinned = (folder / ".python-version" for folder in (project.folder, project.root))
     text = next((file.read_text(errors="replace") for file in pinned if file.is_file()), "")
-    if not text.strip() and allows_several(lock.requires_python) and not tools.host.untrusted_event:
-        text = tools.uv.python_of(project) or ""
+    if not text.strip() and not tools.host.untrusted_event:
+        from ..core.lock.python_ranges import allows_several  # noqa: PLC0415  # imports `packaging`
+
+        if allows_several(lock.requires_python):
+            text = tools.uv.python_of(project) or ""
     return (serving_target(tools.host.machine, lock.requires_python, pinned=text),)
 
 

@@ -37,7 +37,6 @@ from ..ops.image.platforms import untested_platforms
 from ..ops.image.serving_check import Expected, ObservedServer, show_log
 from ..ops.image.started_check import limits_in_words, log_findings, memory_findings, observe_started, server_settings
 from ..ops.image.tested_version import recorded_version, registered_version
-from ..ops.image.unpacked import serving_place
 from ..ops.lineage.publication import publish, record_artifact
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import author
@@ -177,6 +176,8 @@ def _server_plan(
         )
     require_recorded(record.answers.variables if record.answers else (), model_variables)
     requests = requests_to_send(release.model, record.answers, ignored, skip_derived=inputs.skip_derived)
+    from ..ops.image.unpacked import serving_place  # noqa: PLC0415  # imports the layers of images
+
     place = serving_place(record.image, tools)
     return place, Expected(
         requests=requests,

@@ -1,6 +1,5 @@
 """Writes the rows of a request in the other input formats of MLflow's server, as JSON and as CSV."""
 
-import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -39,6 +38,8 @@ def other_formats(table: RequestTable) -> Iterator[tuple[str, str, str]]:
 
 def _csv(keys: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
     """The rows as pandas writes them: a missing value is empty."""
+    import csv  # noqa: PLC0415  # few steps derive requests
+
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(keys)

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from ...command.errors import ModelUnusable, ToolFailed
 from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding, Severity, counted
@@ -96,6 +94,8 @@ def _constraints_in(file: Path, model: Path) -> Iterator[str]:
     """Yield the versions of packages in a constraints file; none of a file that is not in the model's folder."""
     if leads_out(file, model) or not file.is_file() or file.stat().st_size > MANIFEST_LIMIT:
         return
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # few models have such a file
+
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             requirement = Requirement(re.sub(r"(^|\s)#.*$", "", line).strip())

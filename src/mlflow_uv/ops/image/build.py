@@ -28,7 +28,6 @@ from ...tools.project.files import write_atomically
 from ...tools.toolbox import Tools
 from ...tools.uv.network import build_secrets
 from ..lineage.recompute import RecomputedRelease
-from .composed_libraries import linked_library
 from .environment import Needs, indexes_for, minor_of, mismatches, read_inventory
 from .layers import parts_of
 
@@ -247,6 +246,16 @@ def require_libraries(image: BuiltImage, base: BaseImage, engine: Engine, tools:
         )
     linked = (linked_library(library, file) for library, file in response["linked"])
     return (*linked, *(_unneeded(package, libraries) for package, libraries in lacking.items()))
+
+
+def linked_library(library: str, file: str) -> Finding:
+    """Return the notice that a library was linked to a file of a package."""
+    return Finding(
+        rule="image-library-linked",
+        severity=Severity.NOTICE,
+        what=f"{library} is not in the base image, and was linked to the copy of another package",
+        why=f"it is {file}, from a wheel of the lock",
+    )
 
 
 def _unneeded(package: str, libraries: Iterable[str]) -> Finding:

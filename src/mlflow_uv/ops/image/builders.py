@@ -2,10 +2,19 @@
 
 from collections.abc import Collection
 from enum import Enum
+from pathlib import Path
 
 from ...command.errors import BadInput, BaseImageMissing, BaseImageUnfit, StepError, ToolFailed
+from ...command.inputs import Serving
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
+from ...core.image.composition import Compression
+from ...core.image.reference import reach_fix
+from ...core.lock.install_findings import needed_by
+from ...core.lock.placement import Placement
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+
+ENGINE_BUILDS = option("builder", "engine")
 
 
 class Builder(Enum):
@@ -44,6 +53,22 @@ class ModelNotComposable(NotComposable, BadInput):
     """The model, or an input, does not determine the layers of an image."""
 
 
+@lazy_dataclass
+class ComposeRequest:
+    """The inputs of build-image for a composed image; `name` is the requested one, `verify` the value of VERIFY."""
+
+    name: str | None
+    base: str | None
+    base_layout: Path | None
+    platforms: tuple[str, ...]
+    serving: Serving
+    layers_from: str | None
+    compression: Compression
+    push: bool
+    oci_layout: Path | None
+    verify: str = ""
+
+
 def may_compose(builder: Builder, *, has_use: bool) -> bool:
     """
     Whether an image is composed, unless it turns out that it cannot be.
@@ -59,7 +84,7 @@ def require_composing_inputs(given: Collection[str]) -> None:
         raise ModelNotComposable(
             what=f"`{name}` has no effect on a composed image",
             why="it is an input of a build by an engine",
-            fix=Wording(option("builder", "engine"), f", or no `{name}`"),
+            fix=Wording(ENGINE_BUILDS, f", or no `{name}`"),
         )
 
 
@@ -89,3 +114,20 @@ def not_pushed(refused: NotComposable) -> Finding:
         why=f"{refused.why}, and no engine builds it",
         fix=refused.fix,
     )
+
+
+def without_wheel(placement: Placement) -> PackageNotComposable:
+    """Return the error for a package that has no wheel for the base image."""
+    package = placement.package
+    return PackageNotComposable(
+        what=f"`{package.name}` has no wheel for {placement.target}, so no image can be composed",
+        why=f"it would be {placement.verdict.value}; needed by {needed_by(placement)}",
+        fix=Wording(ENGINE_BUILDS, f", or uv lock --upgrade-package {package.name} to one that has a wheel"),
+    )
+
+
+def unreadable_base(name: str, why: str) -> BaseUnread:
+    """Return the error for a base image that its registry does not return, where no engine has it."""
+    what = f"the base image `{name}` cannot be read from its registry"
+    fix = Wording(f"{reach_fix(name.partition('@')[0])}, or ", option("base-image", "NAME"), " of another registry")
+    return BaseUnread(what=what, why=why, fix=fix)

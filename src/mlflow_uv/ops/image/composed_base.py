@@ -5,13 +5,12 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
-from ...command.errors import BaseImageMissing, BaseImageUnfit, ToolFailed
+from ...command.errors import BaseImageUnfit, ToolFailed
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, joined, option
 from ...core.image.composition import BaseLayers, digest_of
 from ...core.image.dockerfile import MODEL, SERVING, VENV
 from ...core.image.file_tree import EntryKind
-from ...core.image.reference import image_reference, reach_fix
 from ...core.lock.targets import System, machine_name
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import ImageLink
@@ -30,12 +29,12 @@ from ...tools.layers.saved_image import (
     read_pulled,
     read_saved,
 )
-from ...tools.oci.layout_reader import read_layout
 from ...tools.oci.registries import RegistryImage
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
+from .base_layouts import absent_from_layout, base_in_layout
 from .build import BaseImage, default_base, require_fit, without_python
-from .builders import BaseNotComposable, BaseUnread
+from .builders import BaseNotComposable, BaseUnread, unreadable_base
 from .environment import Needs
 from .platforms import ARCHITECTURES
 
@@ -181,7 +180,7 @@ def _read(wanted: WantedBase, scratch: Path, tools: Tools) -> _ReadBase:
     if wanted.layout is not None:
         read = _compressed(base_in_layout(name, wanted.layout, architecture), architecture, scratch, tools)
         if read is None:
-            raise _absent(name, wanted.layout, architecture)
+            raise absent_from_layout(name, wanted.layout, architecture)
         return read
     local_image = None if engine is None else engine.image(name)
     only_here = name.startswith("sha256:") or (local_image is not None and not local_image.shared)
@@ -229,29 +228,6 @@ def _compressed(pulled: RegistryImage, architecture: str, scratch: Path, tools: 
     if image.base.config.get("architecture") != architecture:
         return None  # without an index, an image is returned for any architecture
     return _ReadBase(image=image, facts=facts, digest=pulled.digest, origin=LayerOrigin.REGISTRY)
-
-
-def base_in_layout(name: str, layout: Path, architecture: str) -> RegistryImage:
-    """Return a base image of an OCI image layout. Raises BadInput, BaseImageMissing, ToolFailed."""
-    image = read_layout(layout, image_reference(name).served_tag, architecture)
-    if image is None:
-        raise _absent(name, layout, architecture)
-    return image
-
-
-def _absent(name: str, layout: Path, architecture: str) -> BaseImageMissing:
-    return BaseImageMissing(
-        what=f"the base image `{name}` is not in `{layout}`",
-        why=f"it has none for {architecture}",
-        fix=option("base-layout", "FOLDER"),
-    )
-
-
-def unreadable_base(name: str, why: str) -> BaseUnread:
-    """Return the error for a base image that its registry does not return, where no engine has it."""
-    what = f"the base image `{name}` cannot be read from its registry"
-    fix = Wording(f"{reach_fix(name.partition('@')[0])}, or ", option("base-image", "NAME"), " of another registry")
-    return BaseUnread(what=what, why=why, fix=fix)
 
 
 def _reason(error: RegistryUnanswered | ToolFailed) -> str:

@@ -20,6 +20,7 @@ from ...tools.layers.package_layers import PackagesAsLayers
 from ...tools.project.files import write_atomically
 from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
+from .build import linked_library
 
 # Changes when the same packages give other results.
 FORMAT = 2
@@ -96,16 +97,6 @@ def unexamined_libraries(found: SharedLibraries, base: str) -> Iterator[Finding]
             why="no engine started the image, so that it is not known whether the model loads without them",
             fix=base_image_fix(names, base=base, needed_by=package),
         )
-
-
-def linked_library(library: str, file: str) -> Finding:
-    """Return the notice that a library was linked to a file of a package."""
-    return Finding(
-        rule="image-library-linked",
-        severity=Severity.NOTICE,
-        what=f"{library} is not in the base image, and was linked to the copy of another package",
-        why=f"it is {file}, from a wheel of the lock",
-    )
 
 
 def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> SharedLibraries:

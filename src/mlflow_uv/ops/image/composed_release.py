@@ -15,7 +15,7 @@ from ...core.image.dockerfile import MODEL
 from ...core.image.labels import BuildProvenance, image_labels
 from ...core.image.layer_grouping import MOST_LAYERS, LayerGroup, SizedPackage, grouped, sized
 from ...core.lock.closure import selected_roots
-from ...core.lock.install_findings import NOT_WHEELS, needed_by
+from ...core.lock.install_findings import NOT_WHEELS
 from ...core.lock.lockfile import Lockfile, read_lockfile
 from ...core.lock.package_names import canonicalize_name
 from ...core.lock.placement import Placement, Uncovered, place
@@ -36,7 +36,14 @@ from ...tools.toolbox import Tools
 from ...tools.uv.messages import InterpreterMissing, SourceNotBuilt
 from ..lineage.recompute import RecomputedRelease
 from .build import provenance_of, require_exact
-from .builders import BaseNotComposable, ModelNotComposable, PackageNotComposable, PythonNotComposable
+from .builders import (
+    ENGINE_BUILDS,
+    BaseNotComposable,
+    ModelNotComposable,
+    PackageNotComposable,
+    PythonNotComposable,
+    without_wheel,
+)
 from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from .composed_base import ComposableBase
 from .composed_sources import (
@@ -50,7 +57,6 @@ from .composed_sources import (
 from .environment import Needs, indexes_for, install, inventory_digest
 from .layers import parts_of
 
-_ENGINE_BUILDS = option("builder", "engine")
 # Of the base's bytecode, the environment, links to shared libraries, the server and the model.
 _OTHER_LAYERS = 5
 
@@ -304,13 +310,13 @@ def _made_here(needs: Needs) -> Iterator[None]:
         raise PackageNotComposable(
             what=f"`{error.package}` has no wheel and cannot be built on this machine, so no image can be composed",
             why=error.why,
-            fix=Wording("install here what its build needs, or ", _ENGINE_BUILDS),
+            fix=Wording("install here what its build needs, or ", ENGINE_BUILDS),
         ) from error
     except InterpreterMissing as error:
         raise PythonNotComposable(
             what=f"there is no Python {needs.minor} on this machine, so no image can be composed",
             why=error.why,
-            fix=Wording(f"uv python install {needs.minor}, or ", _ENGINE_BUILDS),
+            fix=Wording(f"uv python install {needs.minor}, or ", ENGINE_BUILDS),
         ) from error
 
 
@@ -345,7 +351,7 @@ def _require_composable(
         raise ModelNotComposable(
             what="an image can only be composed for a model that was logged with its lock",
             why="the requirements of this model were inferred by MLflow",
-            fix=joined(", or ", (option("requirements", "lock"), _ENGINE_BUILDS)),
+            fix=joined(", or ", (option("requirements", "lock"), ENGINE_BUILDS)),
         )
     lock = read_lockfile(lock_file.read_bytes())
     names = {pin.name for pin in needs.requirements.pins}
@@ -360,7 +366,7 @@ def _require_composable(
         raise ModelNotComposable(
             what="an image can only be composed from packages with hashes",
             why=f"the lock has none for {', '.join(lacking)}",
-            fix=Wording(_ENGINE_BUILDS, ", or install them from an index, then uv lock"),
+            fix=Wording(ENGINE_BUILDS, ", or install them from an index, then uv lock"),
         )
     return lock, tuple(built)
 
@@ -372,18 +378,8 @@ def _require_few_layers(groups: Sequence[LayerGroup], base: ComposableBase) -> N
         raise BaseNotComposable(
             what=f"the base image `{base.described.name}` has too many layers to compose an image on it",
             why=f"it has {below} of the {MOST_LAYERS} that engines accept, and the packages need {len(groups)}",
-            fix=Wording(_ENGINE_BUILDS, ", or ", option("base-image", "NAME"), " with fewer layers"),
+            fix=Wording(ENGINE_BUILDS, ", or ", option("base-image", "NAME"), " with fewer layers"),
         )
-
-
-def without_wheel(placement: Placement) -> PackageNotComposable:
-    """Return the error for a package that has no wheel for the base image."""
-    package = placement.package
-    return PackageNotComposable(
-        what=f"`{package.name}` has no wheel for {placement.target}, so no image can be composed",
-        why=f"it would be {placement.verdict.value}; needed by {needed_by(placement)}",
-        fix=Wording(_ENGINE_BUILDS, f", or uv lock --upgrade-package {package.name} to one that has a wheel"),
-    )
 
 
 def _placed(lock: Lockfile, release: RecomputedRelease, base: ComposableBase) -> tuple[Placement, ...]:

@@ -7,10 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...command.errors import BadInput
-from ...command.inputs import Serving
 from ...command.report import Finding, Table
 from ...command.wording import option
-from ...core.image.composition import Blob, Compression
+from ...core.image.composition import Blob
 from ...core.image.dockerfile import Recipe, render_dockerfile
 from ...core.image.labels import image_labels
 from ...core.image.reference import image_reference
@@ -24,6 +23,7 @@ from ...tools.system.disk_errors import disk_errors
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from .build import examine, image_name
+from .builders import ComposeRequest
 from .composed import ComposedServingImage
 from .composed_base import ComposableBase, LayerOrigin
 from .composed_platforms import compose_platforms, platform_findings, require_kept, require_layers, wanted_bases
@@ -36,22 +36,6 @@ from .lookup import name_taken
 from .unpacked import unpack_packages
 
 LAYERS = "layers"  # the folder of a build context
-
-
-@lazy_dataclass
-class ComposeRequest:
-    """The inputs of build-image for a composed image; `name` is the requested one, `verify` the value of VERIFY."""
-
-    name: str | None
-    base: str | None
-    base_layout: Path | None
-    platforms: tuple[str, ...]
-    serving: Serving
-    layers_from: str | None
-    compression: Compression
-    push: bool
-    oci_layout: Path | None
-    verify: str = ""
 
 
 @lazy_dataclass

@@ -13,7 +13,6 @@ from ...command.report import Finding
 from ...core.lock.closure import selected_roots
 from ...core.lock.lockfile import Lockfile, NotALock, read_lockfile
 from ...core.lock.placement import Placement, Uncovered, place
-from ...core.lock.python_ranges import allowed_pythons
 from ...core.lock.selection import Selection
 from ...core.lock.targets import Target, serving_target
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -129,6 +128,8 @@ class PreflightContext:
         pinned = [folder / ".python-version" for folder in (self.project.folder, self.project.root)]
         if match is None or any(file.is_file() for file in pinned) or self.lock is None:
             return ""
+        from ...core.lock.python_ranges import allowed_pythons  # noqa: PLC0415  # imports `packaging`
+
         return match[1] if allowed_pythons(self.lock.requires_python).contains(match[1]) else ""
 
     def _engine(self) -> Engine | StepError | None:

@@ -14,11 +14,9 @@ from ...core.image.slim import ANY_MODEL, slim_requirements
 from ...core.lock.installable import InstallMethod
 from ...core.lock.lockfile import Package
 from ...core.lock.placement import Placement
+from ...ops.image.base_layouts import base_in_layout
 from ...ops.image.build import PYTHONS, BaseImage, default_base, inspect_base
-from ...ops.image.builders import Builder, may_compose, not_pushed
-from ...ops.image.composed_base import base_in_layout, unreadable_base
-from ...ops.image.composed_release import without_wheel
-from ...ops.image.composed_sources import is_built_here
+from ...ops.image.builders import Builder, may_compose, not_pushed, unreadable_base, without_wheel
 from ...ops.image.environment import Needs
 from ...ops.image.platforms import ARCHITECTURES
 from ...tools.engines.build_errors import unbuildable
@@ -81,6 +79,8 @@ def sources(context: PreflightContext) -> str | tuple[Problem, ...]:
             if placement.verdict in _SOURCES and (names is None or placement.package.name in names)
         ]
         if may_compose(inputs.builder, has_use=True):
+            from ...ops.image.composed_sources import is_built_here  # noqa: PLC0415  # imports the layers of images
+
             lacking = [placement for placement in lacking if not is_built_here(placement, context.tools)]
         if inputs.builder is Builder.COMPOSE or inputs.base_layout is not None:
             problems += map(without_wheel, lacking)

@@ -1,6 +1,5 @@
 """Serves a model without a container engine: runs the same server as a process of the model's environment."""
 
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -122,6 +121,8 @@ class Servers:
 
 
 def _free_port() -> int:
+    import socket  # noqa: PLC0415  # most steps start no server
+
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -30,8 +30,9 @@ from mlflow_uv.ops.image.builders import (
     not_pushed,
     require_alternative,
     require_composing_inputs,
+    unreadable_base,
 )
-from mlflow_uv.ops.image.composed_base import ComposableBase, unreadable_base
+from mlflow_uv.ops.image.composed_base import ComposableBase
 from mlflow_uv.ops.image.composed_platforms import require_kept, wanted_bases
 from mlflow_uv.ops.image.composed_push import require_push
 from mlflow_uv.ops.image.composed_release import _made_here, _require_composable, _require_few_layers

@@ -7,8 +7,8 @@ import pytest
 
 from mlflow_uv.command.inputs import Serving
 from mlflow_uv.core.image.composition import Compression
-from mlflow_uv.ops.image.builders import ModelNotComposable
-from mlflow_uv.ops.image.composing import ComposeRequest, compose_and_keep
+from mlflow_uv.ops.image.builders import ComposeRequest, ModelNotComposable
+from mlflow_uv.ops.image.composing import compose_and_keep
 from tests.cases.composed import ARCHITECTURES, HERE, tiny_release
 
 REQUEST = ComposeRequest(
