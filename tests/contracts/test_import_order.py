@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.serving.model.loading import SEARCHING
 from tests.contracts.mlflow_interpreter import MlflowInterpreter
 
 TRUSTED = """
-import json, sys
-if sys.argv[1] == "first":
-    import skops.io
+import importlib, json, sys
+for library in sys.argv[1:]:
+    importlib.import_module(library)
 from mlflow.pyfunc import scoring_server
 from skops.io import _trusted_types as types
 names = {name: sorted(map(str, kept)) for name, kept in vars(types).items() if name.isupper()}
@@ -24,7 +25,7 @@ def test_skops_trusts_the_same_types_if_it_is_imported_first(mlflow: MlflowInter
     It looks for functions in all loaded modules, in the order in which they were imported.
     """
     first, last = (
-        json.loads(mlflow.run("-I", "-c", TRUSTED, order, cwd=tmp_path).stdout) for order in ("first", "last")
+        json.loads(mlflow.run("-I", "-c", TRUSTED, *libraries, cwd=tmp_path).stdout) for libraries in (SEARCHING, ())
     )
 
     assert (["skops", "mlflow"], ["mlflow", "skops"]) == (first["order"], last["order"])

@@ -22,6 +22,7 @@ MLFLOW_TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
 ONE_DAY_S = "86400"
 SKOPS = re.compile(r"^ +serialization_format: skops$", re.MULTILINE)
 OWN_CODE = re.compile(r"^ +code: (?!null$)", re.MULTILINE)
+SEARCHING = ("scipy.special", "skops.io")  # in this order
 REQUIREMENT_CHECK = "warn_dependency_requirement_mismatches"  # of mlflow.pyfunc
 
 
@@ -60,14 +61,15 @@ def imported_first(model: Path) -> "tuple[str, ...]":
     """
     The libraries of a model that are imported before MLflow.
 
-    skops searches hundreds of functions in all loaded modules; without those of MLflow that takes 0.3 s less. A model
-    with code of its own may have a module of this name, which MLflow imports instead.
+    skops searches hundreds of functions, most of them SciPy's, in all loaded modules up to the first that has them;
+    without those of MLflow that takes 0.3 s less, and 0.2 s less still where those of scikit-learn come later. A model
+    with code of its own may have a module of one of these names, which MLflow imports instead.
     """
     try:
         description = (model / "MLmodel").read_text(encoding="utf-8")
     except (OSError, ValueError):
         return ()
-    return ("skops.io",) if SKOPS.search(description) and not OWN_CODE.search(description) else ()
+    return SEARCHING if SKOPS.search(description) and not OWN_CODE.search(description) else ()
 
 
 def skip_requirement_check() -> None:

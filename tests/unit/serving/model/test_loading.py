@@ -42,7 +42,7 @@ def test_a_failure_is_one_sentence_with_a_traceback() -> None:
 @pytest.mark.parametrize(
     ("description", "expected"),
     [
-        ("flavors:\n  sklearn:\n    code: null\n    serialization_format: skops\n", ("skops.io",)),
+        ("flavors:\n  sklearn:\n    code: null\n    serialization_format: skops\n", ("scipy.special", "skops.io")),
         ("flavors:\n  python_function:\n    code: code\n  sklearn:\n    serialization_format: skops\n", ()),
         ("flavors:\n  sklearn:\n    serialization_format: cloudpickle\n", ()),
         ("metadata:\n  note: |\n    serialization_format: skops, once\n", ()),
