@@ -6,8 +6,8 @@ third the environment. What is started is no step: it ends once a step would beg
 """
 
 import os
+import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from race import ROOT, UV, VARIABLES
-from steps_results import Setup
+from steps_results import Setup, Taken
+from store_calls import median
 
 NO_STEP = "none"
 REFUSED = 2
@@ -24,11 +25,11 @@ REFUSED = 2
 def measured(folder: Path, rounds: int) -> Setup:
     """The medians of the ways in which an environment comes to be there."""
     taken = [one_round(folder / str(number)) for number in range(rounds)]
-    return Setup(*(statistics.median(seconds) for seconds in zip(*taken, strict=True)))
+    return Setup(*(median(way) for way in zip(*taken, strict=True)))
 
 
-def one_round(folder: Path) -> tuple[float, float, float, float]:
-    """Seconds with uv on PATH, with its downloads, with the environment, and with nothing and no uv."""
+def one_round(folder: Path) -> tuple[Taken, Taken, Taken, Taken]:
+    """What it takes with uv on PATH, with its downloads, with the environment, and with nothing and no uv."""
     programs, nothing = folder / "bin", folder / "nothing"
     programs.mkdir(parents=True)
     (programs / "uv").symlink_to(shutil.which(UV) or UV)
@@ -53,12 +54,12 @@ def variables_in(folder: Path, programs: Path) -> Mapping[str, str]:
     return {**kept, **places, "PATH": os.pathsep.join((str(programs), "/usr/bin", "/bin"))}
 
 
-def start(variables: Mapping[str, str]) -> float:
-    """Seconds until the program that an action starts refuses a step that does not exist."""
+def start(variables: Mapping[str, str]) -> Taken:
+    """What it takes until the program that an action starts refuses a step that does not exist."""
     argv = (str(ROOT / "bin" / "mlflow-uv"), "github", NO_STEP)
-    started = time.perf_counter()
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(argv, cwd=ROOT, env=variables, check=False, capture_output=True, text=True)
-    spent = time.perf_counter() - started
+    elapsed, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != REFUSED or NO_STEP not in done.stdout:
         sys.exit(f"The launcher failed:\n{done.stdout}\n{done.stderr}")
-    return spent
+    return Taken(elapsed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)

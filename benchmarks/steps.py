@@ -10,6 +10,7 @@ action: see setups.py. With `--write` the tables go to docs/benchmarks.md.
 """
 
 import argparse
+import os
 import resource
 import statistics
 import subprocess
@@ -45,7 +46,7 @@ def main() -> None:
     if options.setup_rounds:
         with tempfile.TemporaryDirectory() as scratch:
             setup = setups.measured(Path(scratch), options.setup_rounds)
-        text += "\n\n" + setup_section(setup, options.setup_rounds)
+        text += "\n\n" + setup_section(setup, options.setup_rounds, os.getloadavg()[0])
     if options.write:
         page.write("steps.py", text)
     else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 AIM_MS = 100.0
-AIM_COLD_S, AIM_WARM_S = 3.0, 0.3
+AIM_COLD_S, AIM_WARM_S = 3, 0.3
 ALONE = "Python alone"
 
 
@@ -30,15 +30,15 @@ class StoreStep:
 
 @dataclass(frozen=True)
 class Setup:
-    """Seconds until a step begins: with uv and nothing else, with its downloads, with everything, and without uv."""
+    """What it takes until a step begins: with uv alone, with its downloads, with all that is made, and without uv."""
 
-    cold: float
-    downloaded: float
-    warm: float
-    without_uv: float
+    cold: Taken
+    downloaded: Taken
+    warm: Taken
+    without_uv: Taken
 
 
-def setup_section(setup: Setup, rounds: int) -> str:
+def setup_section(setup: Setup, rounds: int, load: float) -> str:
     """What goes to the page about the set-up of the action; what misses its aim is in bold letters."""
     rows = (
         ("uv is on `PATH`, nothing was downloaded", setup.cold, AIM_COLD_S),
@@ -50,11 +50,14 @@ def setup_section(setup: Setup, rounds: int) -> str:
         "### Set-up of the action", "",
         "Seconds of wall-clock time from the start of `bin/mlflow-uv` as an action calls it until a step would begin:",
         "it looks for Python and uv, makes the environment of this program from its lock, and imports what an action",
-        f"needs. Medians of {rounds} rounds; packages come over the network. A job that has uv on `PATH` used",
-        "`astral-sh/setup-uv` before, whose own time is not included. **Bold numbers miss the aim.**", "",
-        "| what is there | seconds | aim |", "|---|---:|---:|",
-        *(f"| {what} | {seconds_text(seconds, aim)} | {'' if aim is None else f'{aim:g}'} |"
-          for what, seconds, aim in rows),
+        f"needs. Medians of {rounds} rounds at a load of {load:.1f} on {os.cpu_count()} processors; packages come over",
+        "the network. A job that has uv on `PATH` used `astral-sh/setup-uv` before, whose own time is not included.",
+        "**Bold numbers miss the aim.**", "",
+        "| what is there | seconds | of a processor | aim |", "|---|---:|---:|---:|",
+        *(
+            f"| {what} | {seconds_text(taken.elapsed_s, aim)} | {taken.used_s:.2f} | {'' if aim is None else aim} |"
+            for what, taken, aim in rows
+        ),
     ))  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Builds the serving image, or an environment without an engine, and verifies the packages that it holds."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Annotated
 from ..command.errors import BadInput, NoEngine
 from ..command.inputs import IMAGE, IMAGE_HOST, IMAGE_TAG, EngineInputs, RecordFile, RecordInputs, Serving
 from ..command.inputs import EngineChoice as Choice
-from ..command.report import Finding, Report
+from ..command.report import Report
 from ..command.step import Doc, FixedInRelease, Matching, OneRun, SettingReach, Step
 from ..command.wording import Wording, option
 from ..core.image.composition import Compression
@@ -52,8 +52,7 @@ from .register import version_tags
 # Our own image names are converted to lower case.
 _NAME = rf"{IMAGE_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{IMAGE_TAG}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
-# Inputs of a build by an engine.
-_OF_ENGINES = ("cache_from", "cache_to")
+_OF_ENGINES = ("cache_from", "cache_to")  # inputs of a build by an engine
 
 
 @lazy_dataclass
@@ -313,10 +312,11 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
     made = compose_and_keep(_compose_request(inputs, release, tools), release, engine, tools)
     path = _recorded(inputs, release, made.link, tools)
     sbom = write_sbom(release, made.inventory, path, tools)
+    left = left_on_runner(made.link, inputs.oci_layout, ci=tools.host.ci, embedded=inputs.embedded)
     return Report(
         outputs=replace(_outputs(path, made.link), image_size=made.size, image_sbom=sbom.file),
         summary=made.summary,
-        findings=(*made.findings, *_not_pushed(inputs, made.link, ci=tools.host.ci), *sbom.findings),
+        findings=(*made.findings, *left, *sbom.findings),
         tables=(made.sizes,),
     )
 
@@ -350,10 +350,11 @@ def _in_image(inputs: Inputs, release: RecomputedRelease, engine: Engine, tools:
     )
     path = _recorded(inputs, release, image, tools)
     sbom = write_sbom(release, inventory, path, tools)
+    left = left_on_runner(image, inputs.oci_layout, ci=tools.host.ci, embedded=inputs.embedded)
     return Report(
         outputs=replace(_outputs(path, image), image_size=built.size, image_sbom=sbom.file),
         summary=f"image {tag}, {built.size / 1e6:.0f} MB",
-        findings=(*findings, *_not_pushed(inputs, image, ci=tools.host.ci), *sbom.findings),
+        findings=(*findings, *left, *sbom.findings),
         tables=(layer_sizes(built, engine, planned.parts),),
     )
 
@@ -387,12 +388,6 @@ def _outputs(record: Path, image: ImageLink) -> Outputs:
         image_sbom=None,
         served_by=image.kind,
     )
-
-
-def _not_pushed(inputs: Inputs, image: ImageLink, *, ci: bool) -> Iterator[Finding]:
-    """Yield a warning for an image on a CI runner that was not pushed, unless the store is lost with the runner too."""
-    if ci and not image.digest and not inputs.embedded and inputs.oci_layout is None:
-        yield left_on_runner(image)
 
 
 STEP = Step(

@@ -33,8 +33,12 @@ def test_a_set_up_that_misses_its_aim_is_bold() -> None:
     """
     Only the two that have one.
     """
-    text = steps.setup_section(steps.Setup(cold=3.01, downloaded=9.0, warm=0.3, without_uv=9.0), rounds=3)
+    slow = steps.Taken(9.0, 1.5)
+    setup = steps.Setup(cold=steps.Taken(3.01, 1.0), downloaded=slow, warm=steps.Taken(0.3, 0.2), without_uv=slow)
 
-    assert "| uv is on `PATH`, nothing was downloaded | **3.01** | 3 |" in text
-    assert "| the same, with what uv downloaded before | 9.00 |  |" in text
-    assert "| the environment was made before | 0.30 | 0.3 |" in text
+    text = steps.setup_section(setup, rounds=3, load=20.5)
+
+    assert "| uv is on `PATH`, nothing was downloaded | **3.01** | 1.00 | 3 |" in text
+    assert "| the same, with what uv downloaded before | 9.00 | 1.50 |  |" in text
+    assert "| the environment was made before | 0.30 | 0.20 | 0.3 |" in text
+    assert "Medians of 3 rounds at a load of 20.5" in text

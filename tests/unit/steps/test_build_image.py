@@ -12,10 +12,10 @@ from mlflow_uv.core.image.composition import Compression
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink
-from mlflow_uv.ops.image.build import require_exact, require_model, unhashed
+from mlflow_uv.ops.image.build import left_on_runner, require_exact, require_model, unhashed
 from mlflow_uv.ops.image.builders import Builder
 from mlflow_uv.ops.image.environment import Needs
-from mlflow_uv.steps.build_image import Inputs, _not_pushed, require_consistent
+from mlflow_uv.steps.build_image import Inputs, require_consistent
 
 REQUIREMENTS = parse_requirements("six==1.17.0\n")
 RECORD = Record(
@@ -129,7 +129,7 @@ def test_an_image_that_is_gone_with_its_runner_is_told_when_it_is_built(
     """
     image = ImageLink(kind="image", id="i", tag="wine:2", base="b", base_digest="d", digest=digest)
 
-    found = list(_not_pushed(Inputs(embedded=embedded), image, ci=ci))
+    found = list(left_on_runner(image, None, ci=ci, embedded=embedded))
 
     assert rules == [finding.rule for finding in found]
 

@@ -309,15 +309,16 @@ def without_image(reason: str, *, requested: bool) -> Finding:
     )
 
 
-def left_on_runner(image: ImageLink) -> Finding:
-    """Return the finding that an image is lost with the CI runner."""
-    return Finding(
-        rule="image-not-pushed",
-        severity=Severity.WARNING,
-        what=f"the image `{image.tag}` exists only on this runner",
-        why="it was not pushed, so no other job can verify, promote or start it",
-        fix=joined(" ", (option("push"), option("image", "REGISTRY/NAME"))),
-    )
+def left_on_runner(image: ImageLink, layout: Path | None, *, ci: bool, embedded: bool) -> Iterator[Finding]:
+    """Yield a warning for an image on a CI runner that is not pushed, unless an embedded store ends there, too."""
+    if ci and not image.digest and not embedded and layout is None:
+        yield Finding(
+            rule="image-not-pushed",
+            severity=Severity.WARNING,
+            what=f"the image `{image.tag}` exists only on this runner",
+            why="it was not pushed, so no other job can verify, promote or start it",
+            fix=joined(" ", (option("push"), option("image", "REGISTRY/NAME"))),
+        )
 
 
 def unhashed(needs: Needs) -> Iterator[Finding]:
