@@ -30,7 +30,7 @@ flips.
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParityCase:
-    """A model of tests/zoo/portable.py, its result, and for a refusal the operator and a part of the reason."""
+    """A model of tests/zoo, its result, and for a refusal the operator and a part of the reason."""
 
     name: str
     result: str
@@ -82,6 +82,16 @@ CASES = (
     ParityCase(name="no signature", result=REFUSED, operator="Pipeline", reason="no signature"),
 )  # fmt: skip
 CORE = CASES[:3]
+# Networks of tests/zoo/networks.py, which are converted to TFLite.
+NETWORKS = (
+    *(ParityCase(name=name, result=WITHIN) for name in ("LSTM", "two inputs by name", "module of TensorFlow")),
+    ParityCase(
+        name="operator of TensorFlow alone", result=REFUSED, operator="Igamma", reason="Lite has no operator",
+    ),
+    ParityCase(name="normalization in 64 bits", result=REFUSED, operator="BiasAdd", reason="numbers have 64 bits"),
+    ParityCase(name="several outputs", result=REFUSED, operator="Functional", reason="several outputs"),
+    ParityCase(name="texts", result=REFUSED, operator="Sequential", reason="numbers are converted"),
+)  # fmt: skip
 
 
 def page(seen: Mapping[str, Mapping[str, Any]]) -> str:

@@ -19,6 +19,7 @@ _HELP: Mapping[str, str] = {
     "Keras or TensorFlow": "log the model with mlflow.keras or mlflow.tensorflow",
     "several outputs": "train a model for each output, or concatenate them",
     "shape that varies": "train the model with inputs of one shape",
+    "numbers have 64 bits": 'train it with numbers of 32 bits, as Keras does by default: dtype="float32"',
     "operators of TensorFlow": "use layers that TensorFlow Lite has operators for, and prepare texts before the model",
     "recorded requests": "log the model with an input_example that it answers",
 }

@@ -29,6 +29,7 @@ _TENSOR_TYPES = {
 }  # fmt: skip
 _GIVEN = {"double": "float32", "float": "float32", "long": "int64", "integer": "int32", "uint8": "uint8",
           "boolean": "bool"}  # fmt: skip
+_WIDE = "xf64>"  # in the type of a tensor
 _NOT_BUILT_IN = re.compile(r"'tf\.(\w+)' op is neither")
 LOADER, CODE, DATA = "mlflow_uv_edge.tflite_flavor", "mlflow_uv_edge", "tflite"
 _CODE_FILES = ("__init__.py", "score.py", "tflite_flavor.py")
@@ -107,10 +108,11 @@ def _tflite(network: Network, signature: PortableSignature) -> bytes:
             names = sorted(set(_NOT_BUILT_IN.findall(str(error))))
             if not names:
                 raise
-            shown = ", ".join(names)
-            raise Inconvertible(
-                names[0], f"TensorFlow Lite has no operator for these operators of TensorFlow: {shown}"
-            ) from error
+            kind = "these operators of TensorFlow"
+            if _WIDE in str(error):
+                kind += ", whose numbers have 64 bits"
+            reason = f"TensorFlow Lite has no operator for {kind}: {', '.join(names)}"
+            raise Inconvertible(names[0], reason) from error
 
 
 def _save(

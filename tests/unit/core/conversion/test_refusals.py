@@ -14,6 +14,7 @@ from mlflow_uv.core.conversion.refusals import help_for
         ("mlflow.pyfunc.model", "it is not a model of scikit-learn, XGBoost or LightGBM", "mlflow.sklearn"),
         ("mlflow.sklearn", "it is not a model of Keras or TensorFlow", "mlflow.keras"),
         ("Igamma", "TensorFlow Lite has no operator for these operators of TensorFlow: Igamma", "has operators for"),
+        ("MatMul", "no operator for these operators of TensorFlow, whose numbers have 64 bits: MatMul", "32 bits"),
         ("Sequential", "an input has a shape that varies, (-1, -1, 3)", "inputs of one shape"),
         ("Functional", "it has several outputs (2 tensors)", "for each output"),
         ("Spline", "MissingShapeCalculator: Unable to find a shape calculator", "replace Spline by a step"),

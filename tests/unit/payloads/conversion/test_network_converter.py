@@ -1,12 +1,66 @@
-"""Tests which networks are converted to TFLite."""
+"""Tests which networks are converted to TFLite within the budget, and which are refused."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conversions import run_in
+from tests.conversions import EDGE, ROOT, network_python, outcome, run_in
+from tests.parity import NETWORKS, ParityCase
+from tests.sharing import SharedFolder
 
 pytestmark = [pytest.mark.installs, pytest.mark.extended]
+
+PROGRAM = f"""
+    import dataclasses, os, pathlib
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.path.insert(0, {str(ROOT / "tests" / "zoo")!r})
+    networks = importlib.import_module("networks")
+    names = {{"converter": "network_converter", "measure": "original_measure"}}
+    programs = {{name: importlib.import_module(f"payloads.conversion.{{module}}") for name, module in names.items()}}
+    programs["messages"] = importlib.import_module("payloads.messages.conversion")
+    programs["asdict"] = dataclasses.asdict
+    networks.main(programs, pathlib.Path({str(EDGE)!r}), json.loads(sys.argv[1]), pathlib.Path(sys.argv[2]))
+    print("true")
+"""
+
+
+@pytest.fixture(scope="session")
+def networking(shared: SharedFolder) -> Path:
+    """See network_python."""
+    return network_python(shared)
+
+
+@pytest.fixture(scope="session")
+def seen(
+    networking: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Mapping[str, Mapping[str, Any]]:
+    """What is seen of each network that is tested; all are converted in one process, whose imports take seconds."""
+    out = tmp_path_factory.mktemp("networks") / "seen.json"
+    selected = {item.name for item in request.session.items}
+    names = [case.name for case in NETWORKS if any(name.endswith(f"[{case.name}]") for name in selected)]
+    run_in(networking, PROGRAM, json.dumps(names), str(out))
+    found: Mapping[str, Mapping[str, Any]] = json.loads(out.read_text())
+    return found
+
+
+@pytest.mark.parametrize("case", NETWORKS, ids=lambda case: case.name)
+def test_a_network_is_equal_or_refused(case: ParityCase, seen: Mapping[str, Mapping[str, Any]]) -> None:
+    """
+    It is converted within the budget, or refused with operator and reason.
+
+    Of a network that decides on labels, rows on both sides of where its label changes are compared, too.
+    """
+    content = seen[case.name]
+    found = outcome(content)
+
+    assert case.result == found["result"], found
+    assert found["reason"].startswith(case.operator)
+    assert case.reason in found["reason"]
+    if "signature" in content:
+        assert bool(content["signature"]["outputs"][0]["activation"]) == ("thresholds" in content["origins"])
 
 
 def test_inputs_that_a_device_cannot_get_are_refused(converting: Path) -> None:
