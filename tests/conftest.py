@@ -48,6 +48,9 @@ SLOW = ("extended", "engine", "installs")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--extended", action="store_true", help="also run what takes a minute or more")
     parser.addoption("--keep-pictures", action="store_true", help="keep the pictures of pages: look at each of them")
+    parser.addoption(
+        "--picture-of", action="append", default=[], help="a report, comment or summary to picture in docs/"
+    )
     parser.addoption("--fast", action="store_true", help="leave out what installs packages or needs an engine")
 
 

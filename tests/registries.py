@@ -25,9 +25,10 @@ log:
     disabled: true
 """
 TLS = "\n  tls:\n    certificate: {keys}/host.pem\n    key: {keys}/host.key"
-# Who may read and write where a registry asks: the user's password is corked-bottle, by bcrypt.
+# Who may read and write where a registry asks, a user and those that clouds have: the password is corked-bottle.
 USER, PASSWORD = "alice", "corked-bottle"
-ACCOUNTS = f"{USER}:$2y$05$abcdefghijklmnopqrstuudPj6ZQkv1ELPOAXerMoSwbM0GfrG6zm\n"
+BCRYPT = "$2y$05$abcdefghijklmnopqrstuudPj6ZQkv1ELPOAXerMoSwbM0GfrG6zm"
+ACCOUNTS = "".join(f"{user}:{BCRYPT}\n" for user in (USER, "AWS", "oauth2accesstoken"))
 PRIVATE = "auth:\n  htpasswd:\n    realm: cellar\n    path: {folder}/accounts\n"
 
 

@@ -58,6 +58,52 @@ runs:
     - shell: bash
       run: "true"
 """
+# What the actions of clouds are given, what they do with it, and what they hand on. The login is that of a registry.
+CLOUD_VARIABLES = {
+    "AWS_ROLE": "arn:aws:iam::123456789012:role/release",
+    "AWS_REGION": "eu-central-1",
+    "GOOGLE_PROVIDER": "projects/1/locations/global/workloadIdentityPools/github/providers/wine",
+    "GOOGLE_SERVICE_ACCOUNT": "release@wine.iam.gserviceaccount.com",
+    "GOOGLE_PROJECT": "wine",
+    "AZURE_CLIENT_ID": "client",
+    "AZURE_TENANT_ID": "tenant",
+    "AZURE_SUBSCRIPTION_ID": "subscription",
+    "AZURE_REGISTRY": "corked",
+}
+LOG_IN = 'docker login --username {user} --password-stdin {host} <<<"{password}"'
+CLOUD_ACTIONS = {
+    "aws-actions/configure-aws-credentials": (
+        {"role-to-assume": "AWS_ROLE", "aws-region": "AWS_REGION"},
+        'echo AWS_SESSION_TOKEN=made-up >>"$GITHUB_ENV"',
+        "",
+    ),
+    "aws-actions/amazon-ecr-login": (
+        {},
+        'test "$AWS_SESSION_TOKEN" = made-up\n'
+        + LOG_IN.replace("{user}", "AWS")
+        + '\necho registry={host}/aws >>"$GITHUB_OUTPUT"',
+        "registry",
+    ),
+    "google-github-actions/auth": (
+        {
+            "workload_identity_provider": "GOOGLE_PROVIDER",
+            "service_account": "GOOGLE_SERVICE_ACCOUNT",
+            "token_format": "access_token",
+            "create_credentials_file": "false",
+        },
+        'echo "::add-mask::{password}"\necho access_token={password} >>"$GITHUB_OUTPUT"',
+        "access_token",
+    ),
+    "azure/login": (
+        {"client-id": "AZURE_CLIENT_ID", "tenant-id": "AZURE_TENANT_ID", "subscription-id": "AZURE_SUBSCRIPTION_ID"},
+        'mkdir -p "$HOME/.azure" && touch "$HOME/.azure/logged-in"',
+        "",
+    ),
+}
+# Azure's command line, which its recipe calls.
+AZ = """#!/bin/bash -e
+test "$*" = "acr login --name corked" && test -f "$HOME/.azure/logged-in"
+""" + LOG_IN.replace("{user}", "alice")
 COMMANDS = {
     "actions/upload-artifact": 'mkdir -p "$STORE" && cp -a "$HERE" "$STORE"',
     "actions/download-artifact": 'mkdir -p "$HERE" && cp -a "$STORE/." "$HERE"',
@@ -94,4 +140,41 @@ def stand_ins(folder: Path) -> tuple[str, ...]:
         (place / name / "action.yml").write_text(CACHING)
     checkout.repository(place)
     options += ["--local-repository", f"actions/cache@{pins()['actions/cache/restore']}={place}"]
+    return tuple(options)
+
+
+def cloud_logins(folder: Path, host: str, password: str) -> tuple[str, ...]:
+    """
+    Options of act with which it finds stand-ins for the logins of clouds, and the variables of a repository.
+
+    Each fails unless it is given what the variables say, and logs in to a registry on this machine. The folder `az` has
+    Azure's command line.
+    """
+    options = [word for name, value in CLOUD_VARIABLES.items() for word in ("--var", f"{name}={value}")]
+    for name, (inputs, run, output) in CLOUD_ACTIONS.items():
+        place = folder / name.replace("/", "-")
+        place.mkdir()
+        expected = [
+            f'test "${{{{ inputs.{given} }}}}" = "{CLOUD_VARIABLES.get(value, value)}"'
+            for given, value in inputs.items()
+        ]
+        script = "\n".join((*expected, run.replace("{host}", host).replace("{password}", password)))
+        step = {"id": "login", "shell": "bash", "run": script}
+        outputs = (
+            {output: {"description": output, "value": f"${{{{ steps.login.outputs.{output} }}}}"}} if output else {}
+        )
+        action = {
+            "name": name,
+            "description": "Logs in, where the real one exchanges a token of GitHub's for one of the cloud",
+            "inputs": {given: {"description": given, "required": True} for given in inputs},
+            "outputs": outputs,
+            "runs": {"using": "composite", "steps": [step]},
+        }
+        (place / "action.yml").write_text(json.dumps(action))
+        checkout.repository(place)
+        options += ["--local-repository", f"{name}@{pins()[name]}={place}"]
+    program = folder / "azure-cli" / "az"
+    program.parent.mkdir()
+    program.write_text(AZ.replace("{host}", host).replace("{password}", password))
+    program.chmod(0o755)
     return tuple(options)

@@ -34,8 +34,8 @@ class TargetComparison:
     """
     What is served on a target: the number of packages, and the bytes of their files before and after.
 
-    Of several wheels that fit the largest counts; `unknown` packages have no size in the lock. `uncovered` says that
-    the lock does not support the target, or why it cannot be read for it.
+    Of several wheels that fit the largest counts; `unknown` packages of both have no size in either lock. `uncovered`
+    says that the lock does not support the target, or why it cannot be read for it.
     """
 
     target: str

@@ -43,17 +43,17 @@ def compare_target(
     known = () if isinstance(old, Uncovered) else old
     tags = target.tags
     had = {_problem(placement) for placement in known if placement.verdict in NOT_WHEELS}
-    sizes_before, sizes_after = ([_size(placement.package, tags) for placement in placed] for placed in (known, new))
+    sizes_before, sizes_after = _sizes(known, tags), _sizes(new, tags)
+    # Locks from some indexes have no sizes: one that only the other lock has counts for both.
+    sizes_before, sizes_after = sizes_after | sizes_before, sizes_before | sizes_after
+    remote = {_identity(placement) for placement in (*known, *new) if not placement.package.source.kind.local}
     return TargetComparison(
         target=str(target),
         packages_before=len(known),
         packages_after=len(new),
-        bytes_before=sum(filter(None, sizes_before)),
-        bytes_after=sum(filter(None, sizes_after)),
-        unknown=sum(
-            size is None and not placement.package.source.kind.local
-            for size, placement in zip(sizes_after, new, strict=True)
-        ),
+        bytes_before=sum(sizes_before.get(_identity(placement), 0) for placement in known),
+        bytes_after=sum(sizes_after.get(_identity(placement), 0) for placement in new),
+        unknown=len(remote - sizes_after.keys()),
         problems=tuple(
             problem
             for placement in new
@@ -71,6 +71,16 @@ def _placed(lock: Lockfile, roots: Iterable[Roots], target: Target) -> tuple[Pla
             return placed
         placements |= {placement.package.position: placement for placement in placed}
     return tuple(placements[position] for position in sorted(placements))
+
+
+def _identity(placement: Placement) -> tuple[str, str]:
+    return placement.package.name, placement.package.version or ""
+
+
+def _sizes(placements: Iterable[Placement], tags: frozenset[str]) -> dict[tuple[str, str], int]:
+    """The sizes of packages that a lock knows, by name and version."""
+    sizes = ((_identity(placement), _size(placement.package, tags)) for placement in placements)
+    return {identity: size for identity, size in sizes if size is not None}
 
 
 def _problem(placement: Placement) -> TargetProblem:

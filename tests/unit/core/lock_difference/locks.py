@@ -13,12 +13,13 @@ def package(
     source: str = f'registry = "{INDEX}"',
     tag: str = "py3-none-any",
     digest: str = "aa",
-    size: int = 1_000_000,
+    size: int | None = 1_000_000,
 ) -> str:
     """A package of a lock with one wheel; without a tag, with a source distribution."""
     url = f"https://files.test/{name}-{version}"
-    wheel = f'{{ url = "{url}-{tag}.whl", hash = "sha256:{digest}", size = {size} }}'
-    sdist = f'{{ url = "{url}.tar.gz", hash = "sha256:{digest}", size = {size} }}'
+    rows = f'hash = "sha256:{digest}"' + (f", size = {size}" if size is not None else "")
+    wheel = f'{{ url = "{url}-{tag}.whl", {rows} }}'
+    sdist = f'{{ url = "{url}.tar.gz", {rows} }}'
     files = f"wheels = [{wheel}]" if tag else f"sdist = {sdist}"
     return f'[[package]]\nname = "{name}"\nversion = "{version}"\nsource = {{ {source} }}\n{files}\n'
 

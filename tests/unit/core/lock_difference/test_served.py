@@ -43,6 +43,21 @@ def test_sizes_are_those_of_the_target() -> None:
     assert (0, ()) == (found.unknown, found.problems)
 
 
+def test_a_size_that_only_one_lock_has_is_no_gain() -> None:
+    """
+    A lock from an index without sizes is compared with one that has them, in either direction.
+    """
+    sizeless = lock(package("grape", size=None), package("oak", size=None), needs=("grape", "oak"))
+    sized = lock(package("grape", size=500), package("yeast", size=30), package("oak", "2.0", size=9),
+                 needs=("grape", "yeast", "oak"))  # fmt: skip
+
+    gained = compare_target(side(sizeless), side(sized), LINUX)
+    lost = compare_target(side(sized), side(sizeless), LINUX)
+
+    assert (500, 539, 1) == (gained.bytes_before, gained.bytes_after, gained.unknown)
+    assert (539, 500, 1) == (lost.bytes_before, lost.bytes_after, lost.unknown)
+
+
 def test_only_a_problem_that_is_new_is_listed() -> None:
     """
     A package that is built on the target before and after is no news; one that lost its wheel is.

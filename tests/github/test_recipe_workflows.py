@@ -1,0 +1,206 @@
+"""The workflows of the recipes, run as they stand but for the addresses and the logins of services."""
+
+import base64
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import checkout, projects
+from tests.cases.images import BASE
+from tests.cases.sample_project import training
+from tests.github.act import Consumer
+from tests.github.other_actions import cloud_logins
+from tests.house.files import ROOT
+from tests.registries import PASSWORD, USER
+
+pytestmark = pytest.mark.extended
+RECIPES = ROOT / "examples/recipes"
+NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent.sock", "CONTAINER_HOST": "unix:///nonexistent.sock"}
+
+
+def workflow(name: str, host: str) -> str:
+    """A recipe for the action under test, with another registry, on the only runner that there is."""
+    text = (RECIPES / name).read_text().replace("org/mlflow-uv-action", "ACTION")
+    for address in ("registry.corp.example", "ghcr.io", "europe-docker.pkg.dev"):
+        text = text.replace(address, host)
+    text = text.replace("${{ vars.AZURE_REGISTRY }}.azurecr.io", f"{host}/azure")
+    # Each recipe has a repository of its own in the registry of these tests.
+    text = text.replace("${{ github.repository }}", f"team/{name.partition('.')[0]}")
+    return text.replace("runs-on: [self-hosted, linux]", "runs-on: ubuntu-latest")
+
+
+@pytest.fixture
+def small(wine: Consumer) -> Consumer:
+    """The wine example with a model that trains in a second."""
+    (wine.folder / "train.py").write_text(training())
+    manifest = wine.folder / "pyproject.toml"
+    manifest.write_text(manifest.read_text().partition("data-function")[0])
+    return wine
+
+
+@pytest.fixture
+def base(registry_host: str, tmp_path: Path) -> Iterator[str]:
+    """The base image, in the registry of the company."""
+    folder = log_in(tmp_path / "pushes", registry_host)
+    name = f"{registry_host}/python:3.11-slim"
+    for argv in (("tag", BASE, name), ("--config", folder, "push", "--quiet", name), ("rmi", name)):
+        subprocess.run(("docker", *argv), check=True, capture_output=True)
+    yield name
+    subprocess.run(("docker", "rmi", "--force", name), check=False, capture_output=True)
+
+
+def log_in(folder: Path, host: str) -> Path:
+    """Write a login as `docker login` does."""
+    folder.mkdir(parents=True)
+    word = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": word}}}))
+    return folder
+
+
+def candidate(server: str) -> str:
+    """The version that is the candidate on a tracking server."""
+    url = f"{server}/api/2.0/mlflow/registered-models/alias?name=wine&alias=candidate"
+    with urllib.request.urlopen(url) as reply:
+        return str(json.load(reply)["model_version"]["version"])
+
+
+def digest_in_private(host: str, repository: str) -> str:
+    """The digest of the image of version 1 in the registry."""
+    word = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+    headers = {"Authorization": f"Basic {word}", "Accept": kinds}
+    request = urllib.request.Request(f"http://{host}/v2/{repository}/manifests/1", headers=headers)
+    with urllib.request.urlopen(request) as reply:
+        return str(reply.headers["Docker-Content-Digest"])
+
+
+@pytest.mark.engine
+def test_the_recipe_without_an_engine_releases_as_it_stands(
+    small: Consumer, tmp_path: Path, server: str, registry_host: str, base: str, actions: tuple[str, ...]
+) -> None:
+    """
+    It trains, composes an image where no engine answers, pushes it with the login of the runner's user, and tests it.
+    """
+    small.home = tmp_path / "home"
+    log_in(small.home / ".docker", registry_host)
+    options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions)
+
+    run = small.run(workflow("no-docker.yml", registry_host), env=NO_ENGINE, options=options)
+
+    assert (True, f"{registry_host}/python:3.11-slim") == (run.ok, base), run.log
+    assert "1" == candidate(server)
+
+
+def test_the_recipe_of_a_monorepo_finds_the_projects_that_it_releases(consumer: Consumer) -> None:
+    """
+    Its first job makes the matrix of the second: a project is a folder, and one elsewhere is none.
+    """
+    for folder in ("models/red", "models/white", "tools"):
+        projects.lock(projects.project(consumer.folder / folder, name=folder.rpartition("/")[2]))
+
+    run = consumer.run(workflow("monorepo.yml", "registry.test"), options=("--job", "projects"))
+
+    assert run.ok, run.log
+    entries = json.loads(run.outputs["locks"]["projects"])["include"]
+    assert ["models/red", "models/white"] == [entry["project"] for entry in entries]
+
+
+LOGINS = ("aws-actions/", "google-github-actions/", "azure/", "docker/login-action")
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", ["aws.yml", "google.yml", "azure.yml"])
+def test_the_recipe_of_a_cloud_logs_in_with_what_its_variables_say(
+    name: str, consumer: Consumer, tmp_path: Path, registry_host: str, actions: tuple[str, ...]
+) -> None:
+    """
+    The logins of the second job, without the release; one that is given another role fails.
+    """
+    logins = cloud_logins(tmp_path, registry_host, PASSWORD)
+    consumer.programs += (tmp_path / "azure-cli" / "az",)
+    consumer.home = tmp_path / "home"
+    document = yaml.safe_load(workflow(name, registry_host))
+    job = document["jobs"]["serve"]
+    job["steps"] = [
+        step for step in job["steps"] if step.get("uses", "").startswith(LOGINS) or "az acr" in step.get("run", "")
+    ]
+    document["jobs"] = {"serve": {key: value for key, value in job.items() if key != "needs"}}
+    text = yaml.safe_dump(document)
+    login = tmp_path / "home/.docker/config.json"
+    another = ("--var", "AWS_ROLE=another", "--var", "GOOGLE_PROVIDER=another", "--var", "AZURE_CLIENT_ID=another")
+
+    refused = consumer.run(text, options=(*actions, *logins, *another))
+    before = login.is_file()
+    run = consumer.run(text, options=(*actions, *logins))
+
+    assert (False, False, True) == (refused.ok, before, run.ok), refused.log + run.log
+    assert [registry_host] == list(json.loads(login.read_text())["auths"])
+
+
+@pytest.mark.engine
+def test_the_recipe_of_a_cloud_pushes_with_the_login_of_its_second_job(
+    small: Consumer, tmp_path: Path, server: str, registry_host: str, actions: tuple[str, ...]
+) -> None:
+    """
+    Only the exchange of tokens is replaced; the job that trains has no login, on a machine of its own.
+    """
+    logins = cloud_logins(tmp_path, registry_host, PASSWORD)
+    small.programs += (tmp_path / "azure-cli" / "az",)
+    options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions, *logins)
+
+    run = small.run(workflow("azure.yml", registry_host), options=options)
+
+    assert run.ok, run.log[-8000:]
+    pushed = (run.outputs["image"]["image"], run.outputs["image"]["image-digest"])
+    assert (f"{registry_host}/azure/wine:1", digest_in_private(registry_host, "azure/wine")) == pushed
+    assert "1" == candidate(server)
+    homes = {home.name: (home / ".docker/config.json").is_file() for home in tmp_path.glob("machines-*/*")}
+    assert {"train": False, "serve": True} == homes
+
+
+@pytest.mark.engine
+def test_the_recipe_of_a_cluster_releases_the_model_of_its_run(
+    small: Consumer, tmp_path: Path, server: str, registry_host: str, actions: tuple[str, ...]
+) -> None:
+    """
+    The model is that of the run: training here again would fail.
+    """
+    checkout.repository(small.folder)
+    cluster = tmp_path / "cluster"
+    checkout.git(tmp_path, "clone", "--quiet", str(small.folder), str(cluster))
+    argv = (small.programs[0], "run", "--locked", "--quiet", "python", "train.py")
+    variables = {**os.environ, "MLFLOW_TRACKING_URI": server}
+    subprocess.run(argv, cwd=cluster, env=variables, check=True, capture_output=True)
+    run_id = newest_run(server)
+    (small.folder / "train.py").write_text("raise SystemExit('this machine has no GPU')\n")
+    options = ("--var", f"MLFLOW_TRACKING_URI={server}", "--input", f"run-id={run_id}", *actions)
+
+    run = small.run(workflow("gpu.yml", registry_host), event="workflow_dispatch", options=options)
+
+    assert run.ok, run.log[-8000:]
+    assert ("1", run_id) == (candidate(server), model_version(server)["run_id"])
+    assert digest_in_private(registry_host, "team/gpu")
+
+
+def newest_run(server: str) -> str:
+    """The id of the run that was started last in the default experiment."""
+    request = urllib.request.Request(
+        f"{server}/api/2.0/mlflow/runs/search", method="POST", headers={"Content-Type": "application/json"},
+        data=json.dumps({"experiment_ids": ["0"], "max_results": 1}).encode(),
+    )  # fmt: skip
+    with urllib.request.urlopen(request) as reply:
+        return str(json.load(reply)["runs"][0]["info"]["run_id"])
+
+
+def model_version(server: str) -> dict[str, str]:
+    """The first version of the model."""
+    url = f"{server}/api/2.0/mlflow/model-versions/get?name=wine&version=1"
+    with urllib.request.urlopen(url) as reply:
+        found: dict[str, str] = json.load(reply)["model_version"]
+    return found
