@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import checkout, projects
+from tests import checkout, indexes, projects
 from tests.cases.images import BASE
 from tests.cases.sample_project import training
 from tests.github.act import Consumer
@@ -204,3 +204,38 @@ def model_version(server: str) -> dict[str, str]:
     with urllib.request.urlopen(url) as reply:
         found: dict[str, str] = json.load(reply)["model_version"]
     return found
+
+
+@pytest.mark.engine
+def test_the_recipe_of_a_private_index_releases_a_model_that_needs_its_package(
+    small: Consumer, tmp_path: Path, server: str, registry_host: str, actions: tuple[str, ...]
+) -> None:
+    """
+    Lock, training and image get the package with the password, which is printed nowhere; without it there is none.
+    """
+    wheel = projects.wheel(tmp_path / "wheels", "cork", "1.0", corked="FACTOR = 3.0\n")
+    index = indexes.index_of(tmp_path / "index", wheel)
+    (small.folder / "train.py").write_text(
+        training(load="import corked", predict='import corked; return [corked.FACTOR * x for x in model_input["x"]]')
+    )
+    with indexes.guarded(index) as url:
+        manifest = small.folder / "pyproject.toml"
+        text = manifest.read_text().replace('"scikit-learn>=1.7"', '"scikit-learn>=1.7", "cork"')
+        manifest.write_text(f'{text}\n[[tool.uv.index]]\nname = "corp"\nurl = "{url}"\n')
+        login = {"UV_INDEX_CORP_USERNAME": indexes.USER, "UV_INDEX_CORP_PASSWORD": indexes.PASSWORD}
+        subprocess.run(
+            (small.programs[0], "lock", "--quiet"), cwd=small.folder, env={**os.environ, **login}, check=True
+        )
+        recipe = workflow("private-index.yml", registry_host).replace(
+            "https://pypi.corp.example", url.removesuffix("/simple")
+        )
+        options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions)
+        secrets = {"PYPI_USERNAME": indexes.USER, "PYPI_PASSWORD": indexes.PASSWORD}
+
+        refused = small.run(recipe, options=options, secrets={**secrets, "PYPI_PASSWORD": "another"})
+        run = small.run(recipe, options=options, secrets=secrets)
+
+    assert (False, True) == (refused.ok, run.ok), refused.log[-3000:] + run.log[-8000:]
+    assert any("127.0.0.1" in found.message for found in refused.of("error")), refused.log[-3000:]
+    assert ("1", True) == (candidate(server), bool(digest_in_private(registry_host, "team/private-index")))
+    assert indexes.PASSWORD not in run.log + run.summary
