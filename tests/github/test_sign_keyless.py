@@ -35,7 +35,8 @@ def released(wine: Consumer, server: str) -> None:
     """A version of the wine example whose smoke test passed, in a process."""
     checkout.repository(wine.folder)
     subprocess.run(
-        (sys.executable, "-I", "-m", "mlflow_uv", "release", "--engine", "none", "--tracking-uri", server),
+        (sys.executable, "-I", "-m", "mlflow_uv", "release", "--engine", "none", "--deadline", "600",
+         "--tracking-uri", server),
         cwd=wine.folder, env={**os.environ, "MLFLOW_UV_HOME": str(wine.folder.parent / "released")},
         check=True, capture_output=True,
     )  # fmt: skip
