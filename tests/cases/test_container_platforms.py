@@ -23,11 +23,6 @@ status = dict(line.split(":\\t", 1) for line in open("/proc/1/status").read().sp
 words = open("/proc/1/cmdline").read().split("\\0")
 print(json.dumps([" ".join(words).strip(), *(status[name].split()[0] for name in ("Uid", "CapEff", "NoNewPrivs"))]))
 """
-# A row with `times` is multiplied: by two, or as a variable of the image says.
-PREDICTING = (
-    "row.get('say') and print(row['say'])"
-    " or (int(row['times']) * int(os.environ.get('FACTOR', 2)) if 'times' in row else os.getpid())"
-)
 AZURE = "/var/azureml-app/azureml-models/wine/1"
 
 
@@ -37,8 +32,7 @@ def served_image(
 ) -> Iterator[ServedImage]:
     """One image for all."""
     composes = request.param == "composed"
-    scratch = tmp_path_factory.mktemp("served-image")
-    with served_image_in(scratch, root, composes=composes, predicting=PREDICTING) as made:
+    with served_image_in(tmp_path_factory.mktemp("served-image"), root, composes=composes) as made:
         yield made
 
 
