@@ -203,11 +203,10 @@ def _policy_of_the_page(page: Page, signers: Signers, folder: Path) -> None:
         }  # fmt: skip
         command = (str(signers.program.python), "-I", str(SERVING))  # has sigstore, and no MLflow to load a model with
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-        ended[name] = (done.returncode == 3, done.stdout + done.stderr)
+        ended[name] = done.stdout + done.stderr
 
-    assert [False, True] == [refused for refused, _ in ended.values()], ended
-    assert "is wine version 1, as https://github.com/org/wine/" in ended["page"][1]
-    assert "which is not trusted" in ended["other"][1]
+    assert "is wine version 1, as https://github.com/org/wine/" in ended["page"]
+    assert ("which is not trusted" in ended["other"], "is wine version 1" in ended["other"]) == (True, False), ended
 
 
 def test_every_block_is_run_and_every_policy_is_read(sample: SampleProject, signers: Signers, tmp_path: Path) -> None:
