@@ -88,23 +88,25 @@ def test_versions_are_replaced_on_ray_without_a_lost_request(
     assert f"✓ deployment {deployment.name}" in f"{audited.stdout}{audited.stderr}" or 0 == audited.code
 
 
-def test_a_run_that_is_killed_on_ray_is_finished_by_the_next(
-    deployment: Deployment, versions: Versions, cluster: RayCluster
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_ends_on_ray_is_undone_or_finished_by_the_next(
+    deployment: Deployment, versions: Versions, cluster: RayCluster, by: signal.Signals
 ) -> None:
     """
-    The version before answers meanwhile, and nothing of the killed run is left.
+    The version before answers meanwhile; a cancelled run leaves nothing, and nothing of a killed one is left.
     """
     sample, second = versions.sample, versions.numbers["second"]
     process = sample.start("deploy", *deployment.argv(second), variables=dict(deployment.variables))
     green = f"{deployment.name}_green"
     assert happens(lambda: process.poll() is not None or green in cluster.applications())
 
-    process.send_signal(signal.SIGKILL)
+    process.send_signal(by)
     ended = sample.ended(process)
-    answer = deployment.ask(3.0)
+    answer, left = deployment.ask(3.0), green in cluster.applications()
     following = deployment.run(second)
 
-    assert (-signal.SIGKILL, 6.0) == (ended.code, answer)
+    assert ({signal.SIGTERM: 143, signal.SIGKILL: -9}[by], 6.0) == (ended.code, answer), ended.stderr
+    assert (by == signal.SIGKILL) == left
     assert (0, second) == (following.code, following.outputs["version"]), following.stderr
     assert 8.0 == deployment.ask(4.0)
 

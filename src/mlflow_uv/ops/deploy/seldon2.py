@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
+from ...command.errors import BadInput, ChainBroken, NotServing, PlanOutdated, ToolFailed
 from ...core.deploy.difference import DeploymentChange, changes_between
 from ...core.deploy.inference_manifests import stored_at
+from ...core.deploy.manifests import manager_of
 from ...core.deploy.running import RUNNING
 from ...core.deploy.seldon2_manifests import SlotFiles, seldon2_experiment, seldon2_model
 from ...core.deploy.served_containers import SLOTS
@@ -69,6 +70,7 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
         self._before: str | None = None
         self._new: dict[str, Any] | None = None
         self._slot = SLOTS[0]
+        self._begun = False
 
     def observe(self) -> DeployedVersion:
         """See DeploymentTarget."""
@@ -115,8 +117,9 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; what an interrupted run left in its place is removed first."""
         del wanted  # planned
-        new = self._planned()
-        if self._slot in self._seen().models:
+        self._begun, new, seen = True, self._planned(), self._seen()
+        if self._slot in seen.models:
+            self._require_free(seen)
             if self._before is not None:
                 self._lead((self._before, 100))
             self._delete(self._slot)
@@ -164,6 +167,8 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
 
     def undo(self) -> None:
         """See DeploymentTarget; the Model before is still loaded."""
+        if self._begun and not self._applied:  # nothing was created
+            return
         seen = self._seen()
         others = [slot for slot in seen.models if slot != seen.active]
         # Without `apply`, an earlier run led to what is wrong, and was killed before it removed what ran before.
@@ -215,6 +220,16 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
         url = self._settings.url
         endpoint = f"{url.rstrip('/')}/v2/models/{self._options.name}" if url else ""
         return DeployedVersion(facts=facts, endpoint=endpoint, leftovers=leftovers, models=names)
+
+    def _require_free(self, seen: _SeenModels) -> None:
+        """Raise PlanOutdated if what is in the place of the new version was not left by an interrupted run."""
+        model = seen.models[self._slot]
+        if seen.active == self._slot or not is_own(self._options, _facts(model)):
+            raise PlanOutdated(
+                what=f"somebody else changed the deployment `{self._options.name}` after the plan",
+                why=f"`{self._name(self._slot)}` is one of {manager_of(_facts(model).get(MODEL, 'nobody'))} now",
+                fix="run it again, or give one of them another name in pyproject.toml",
+            )
 
     def _planned(self) -> dict[str, Any]:
         assert self._new is not None  # noqa: S101  # plan made it

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, NotServing
+from mlflow_uv.command.errors import BadInput, NotServing, PlanOutdated
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.deploy.rollout import ask_live
 from mlflow_uv.ops.deploy.seldon2 import Seldon2Service
@@ -91,3 +91,20 @@ def test_a_model_with_variables_is_refused() -> None:
 
     with pytest.raises(BadInput, match="has no variables"):
         seldon2_world().target().plan(wanted)
+
+
+@pytest.mark.parametrize("model", ["wine", "cats"])
+def test_a_model_that_another_run_created_after_the_last_look_is_not_deleted(model: str) -> None:
+    """
+    It has the place of the new version, and the requests of clients; the run neither removes nor undoes it.
+    """
+    world = seldon2_world()
+    target, wanted = world.target(model=model), wanted_version("2", model=model)
+    target.plan(wanted)
+    deploy(world, "1")
+
+    with pytest.raises(PlanOutdated, match="`prod-blue` is one of mlflow-uv/wine now"):
+        target.apply(wanted)
+    target.undo()
+
+    assert ("1", ()) == (world.target().observe().version, world.target().observe().leftovers)
