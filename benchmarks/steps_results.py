@@ -53,7 +53,7 @@ def setup_section(setup: Setup, rounds: int, load: float) -> str:
         f"needs. Medians of {rounds} rounds at a load of {load:.1f} on {os.cpu_count()} processors; packages come over",
         "the network. A job that has uv on `PATH` used `astral-sh/setup-uv` before, whose own time is not included.",
         "**Bold numbers miss the aim.**", "",
-        "| what is there | seconds | of a processor | aim |", "|---|---:|---:|---:|",
+        "| what is there | seconds | processor time, seconds | aim |", "|---|---:|---:|---:|",
         *(
             f"| {what} | {seconds_text(taken.elapsed_s, aim)} | {taken.used_s:.2f} | {'' if aim is None else aim} |"
             for what, taken, aim in rows

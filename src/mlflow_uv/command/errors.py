@@ -162,7 +162,7 @@ class Unforeseen(StepError):
 
 
 class BaseImageUnfit(StepError):
-    """The base image lacks the model's Python, or a library without which the model does not load."""
+    """The base image lacks the model's Python, or cannot load a library that the model needs."""
 
     exit_code = 18
     meaning = "the base image lacks the Python or a library that the model needs"
@@ -225,10 +225,10 @@ class OutputNotWritten(StepError):
 
 
 class InputsChanged(StepError):
-    """What a training depends on, such as a file or the lock, changed while it ran; its model is not used."""
+    """What a training depends on, such as a file or the lock, changed before its end; no model of it is used."""
 
     exit_code = 27
-    meaning = "an input of training changed while training ran"
+    meaning = "an input of training changed before training ended"
 
 
 INTERRUPTED = 130  # the exit code after Ctrl-C

@@ -159,7 +159,7 @@ def require_recorded_deployment(described: RegisteredName, options: DeploymentOp
     entry = entry_in(described.tags, options.name)
     if not options.take_over and (entry is None or entry.state == REMOVED):
         raise BadInput(
-            what=f"the target has a deployment `{options.name}` that is not one of `{options.model}` by this registry",
+            what=f"this registry has no record of the deployment `{options.name}` of `{options.model}` on the target",
             why="no run recorded it here" if entry is None else f"{entry.who} removed the recorded one at {entry.when}",
             fix=Wording(
                 "remove it where it was deployed, or give this deployment another name in pyproject.toml, or ",

@@ -67,7 +67,7 @@ def require_unchanged(job: Job, key: Key | None, tools: Tools) -> None:
 
 def require_settled(before: Mapping[str, str], job: Job, key: Key, tools: Tools) -> None:
     """
-    Compare the inputs at the begin of the step with those of the key: packages were built from the former.
+    Compare the inputs at the start of the step with those of the key: packages were built from the former.
 
     Raises InputsChanged. Files that are new are no difference: building a package may have created them.
     """

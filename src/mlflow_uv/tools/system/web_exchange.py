@@ -168,7 +168,7 @@ def _headers(response: Any) -> dict[str, str]:
 
 
 def _is_plain(reason: object) -> bool:
-    """Whether a server answered the begin of a TLS connection in another protocol; OpenSSL 3.4 has the second name."""
+    """Whether a server answered the start of a TLS connection in another protocol; OpenSSL 3.4 has the second name."""
     return isinstance(reason, ssl.SSLError) and reason.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
 
 
