@@ -1,1 +1,1 @@
-"""Converts models of scikit-learn, XGBoost and LightGBM to ONNX, and measures the originals."""
+"""Converts models of scikit-learn, XGBoost and LightGBM to ONNX and networks to TFLite, and measures the originals."""
