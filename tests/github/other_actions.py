@@ -44,19 +44,24 @@ runs:
 """
 CACHING = """
 name: Cache
-description: Keeps nothing, as if no key was known
+description: Keeps folders of the home in an archive for each key
 inputs:
-  path: {required: true, description: what}
-  key: {required: true, description: by which name}
-  restore-keys: {required: false, description: other names}
+  path: {{required: true, description: what}}
+  key: {{required: true, description: by which name}}
+  restore-keys: {{required: false, description: other names}}
 outputs:
-  cache-hit: {description: whether there was one, value: ""}
-  cache-primary-key: {description: the name, value: "${{ inputs.key }}"}
+  cache-hit: {{description: whether there was one, value: "${{{{ steps.run.outputs.hit }}}}"}}
+  cache-primary-key: {{description: the name, value: "${{{{ inputs.key }}}}"}}
 runs:
   using: composite
   steps:
-    - shell: bash
-      run: "true"
+    - id: run
+      shell: bash
+      run: {run}
+      env:
+        STORE: {store}
+        KEY: ${{{{ inputs.key }}}}
+        HERE: ${{{{ inputs.path }}}}
 """
 # What the actions of clouds are given, what they do with it, and what they hand on. The login is that of a registry.
 CLOUD_VARIABLES = {
@@ -104,6 +109,13 @@ CLOUD_ACTIONS = {
 AZ = """#!/bin/bash -e
 test "$*" = "acr login --name corked" && test -f "$HOME/.azure/logged-in"
 """ + LOG_IN.replace("{user}", "alice")
+# Our keys depend on the folder of the action, which is a new one in each run of act: that part is left out.
+KNOWN_AS = 'file="$STORE/$(sed -E "s/-[0-9a-f]{40}-/-/" <<<"$KEY").tar"'
+# Without a store: as if no key was known, and nothing is kept.
+CACHE_COMMANDS = {
+    "restore": f'{KNOWN_AS}\ntest -f "$file" || exit 0\ntar -xf "$file" -C "$HOME"\necho hit=true >>"$GITHUB_OUTPUT"',
+    "save": f'{KNOWN_AS}\ncd "$HOME"; test ! -d "$STORE" || tar -cf "$file" $(ls -d ${{HERE//\\~\\//}} 2>/dev/null)',
+}
 COMMANDS = {
     "actions/upload-artifact": 'mkdir -p "$STORE" && cp -a "$HERE" "$STORE"',
     "actions/download-artifact": 'mkdir -p "$HERE" && cp -a "$STORE/." "$HERE"',
@@ -122,7 +134,11 @@ def pins() -> dict[str, str]:
 
 
 def stand_ins(folder: Path) -> tuple[str, ...]:
-    """Options of act with which it finds stand-ins; artifacts are in the folder `artifacts`."""
+    """
+    Options of act with which it finds stand-ins; artifacts are in the folder `artifacts`.
+
+    Caches are in the folder `caches`, an archive for each key, if a test creates it.
+    """
     options: list[str] = []
     for name, commit in pins().items():
         if name not in {*COMMANDS, "docker/login-action"}:
@@ -137,7 +153,8 @@ def stand_ins(folder: Path) -> tuple[str, ...]:
     place = folder / "actions-cache"
     for name in ("restore", "save"):
         (place / name).mkdir(parents=True)
-        (place / name / "action.yml").write_text(CACHING)
+        run = json.dumps(CACHE_COMMANDS[name])
+        (place / name / "action.yml").write_text(CACHING.format(run=run, store=folder / "caches"))
     checkout.repository(place)
     options += ["--local-repository", f"actions/cache@{pins()['actions/cache/restore']}={place}"]
     return tuple(options)
