@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +14,9 @@ from mlflow_uv.ops.image.composed_push import push_composed, require_push
 from mlflow_uv.ops.image.recomposed import from_parts
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from tests.endpoints import certified
-from tests.engines import engine_of_another_machine
 from tests.registries import own_address, registry
 
 from .composed import push_base, tiny_release
-from .images import BASE
-from .sample_project import SampleProject
-from .test_image_registry import ELSEWHERE
 
 # Without the proxy that leads to packages.
 DIRECT = {"NO_PROXY": "*", "no_proxy": "*"}
@@ -125,58 +120,3 @@ def test_a_registry_without_tls_is_refused_before_anything_is_sent(plain: str, t
     why = f"{address} does not answer: it speaks no TLS, as a server for plain HTTP"
     assert [why, why] == [unpushed.value.why, unread.value.why]
     assert str(unpushed.value.fix).startswith(f"reach {plain} from here by HTTPS")
-
-
-@pytest.mark.extended
-@pytest.mark.engine
-def test_a_release_goes_through_a_registry_with_an_own_ca(sample: SampleProject, with_tls: str, keys: Path) -> None:
-    """
-    Without an engine: the base is read there, the image is composed and pushed, and an audit computes it again.
-    """
-    variables = {**DIRECT, "SSL_CERT_FILE": str(bundle_with(keys / "ca.pem"))}
-    copied = (f"docker-daemon:{BASE}", f"docker://{with_tls}/base:1")
-    subprocess.run(("skopeo", "copy", "--quiet", f"--dest-cert-dir={_only(keys / 'ca.pem')}", *copied), check=True)
-    flags = ("--engine", "none", "--push", "--image", f"{with_tls}/wine", "--base-image", f"{with_tls}/base:1")
-
-    refused = sample.run("build-image", *flags, variables=DIRECT)
-    made = sample.run("release", *flags, variables=variables)
-    audited = sample.run("audit", "models:/wine@candidate", "--strict", variables=variables)
-    unsure = sample.run("audit", "models:/wine@candidate", variables=DIRECT)
-
-    assert 0 != refused.code, refused.stdout
-    assert "SSL_CERT_FILE" in refused.stderr
-    assert ([0, 0], "image") == ([made.code, audited.code], made.outputs["served-by"]), made.stderr + audited.stderr
-    assert ("image" in audited.outputs["holds"], []) == (True, audited.outputs["broken"])
-    assert (0, ["image"]) == (unsure.code, unsure.outputs["unverified"]), unsure.stderr
-    assert "with the certificate of its CA in SSL_CERT_FILE" in unsure.stderr
-
-
-@pytest.mark.extended
-@pytest.mark.engine
-def test_an_engine_that_is_set_up_for_a_registry_without_tls_builds_and_pushes(
-    sample: SampleProject, plain: str
-) -> None:
-    """
-    As `insecure-registries` in daemon.json; the program says why it composes nothing, and what it cannot verify.
-    """
-    with engine_of_another_machine(f"--insecure-registry={plain}") as address:
-        variables = {**DIRECT, "DOCKER_HOST": address}
-        image = subprocess.run(("docker", "save", BASE), check=True, capture_output=True).stdout
-        subprocess.run(("docker", "--host", address, "load"), input=image, check=True, capture_output=True)
-        made = sample.run("release", "--engine", "docker", "--push", "--image", f"{plain}/wine", variables=variables)
-        here = sample.run("audit", "models:/wine@candidate", variables=variables)
-    there = sample.run("audit", "models:/wine@candidate", variables={**DIRECT, **ELSEWHERE})
-
-    assert (0, True) == (made.code, "image-not-composed" in made.rules), made.stderr
-    assert "it speaks no TLS, as a server for plain HTTP" in made.stderr
-    assert made.outputs["image-digest"].startswith("sha256:")
-    assert ([0, 0], [], ["image"]) == ([here.code, there.code], here.outputs["unverified"], there.outputs["unverified"])
-    assert "it speaks no TLS, as a server for plain HTTP" in there.stderr
-
-
-def _only(certificate: Path) -> Path:
-    """A folder with a certificate, as skopeo takes it."""
-    folder = certificate.parent / "certificates"
-    folder.mkdir()
-    shutil.copyfile(certificate, folder / "ca.crt")
-    return folder
