@@ -48,6 +48,7 @@ class Client(ABC):
         self._runner = runner
         self._variables = for_engine(variables).variables
         self._on_line = on_line
+        self._architecture = ""
 
     @abstractmethod
     def build_platforms(self, build: Build, name: str) -> AbstractContextManager[Candidate]:
@@ -62,8 +63,13 @@ class Client(ABC):
         """See Engine."""
 
     @abstractmethod
+    def query_architecture(self) -> str:
+        """Ask the engine for the architecture of its machine. Raises NoEngine."""
+
     def architecture(self) -> str:
-        """The architecture of the engine's machine, as the engine writes it (`amd64`). Raises NoEngine."""
+        """See Engine. The engine is asked once."""
+        self._architecture = self._architecture or self.query_architecture()
+        return self._architecture
 
     @property
     def unwind(self) -> Callable[[int], None] | None:

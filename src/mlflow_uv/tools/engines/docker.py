@@ -26,7 +26,7 @@ class Docker(Client):
         """See Engine."""
         return self.query_version("version", "--format", "{{.Server.Version}}").stdout.strip()
 
-    def architecture(self) -> str:
+    def query_architecture(self) -> str:
         """See Client."""
         return self.query_version("version", "--format", "{{.Server.Arch}}").stdout.strip()
 

@@ -33,7 +33,7 @@ class Podman(Client):
         """See Engine."""
         return self.query_version("info", "--format", "{{.Version.Version}}").stdout.strip()
 
-    def architecture(self) -> str:
+    def query_architecture(self) -> str:
         """See Client."""
         return self.query_version("info", "--format", "{{.Host.Arch}}").stdout.strip()
 

@@ -49,6 +49,18 @@ def test_layers_are_listed_from_the_lowest() -> None:
     assert (ImageLayer(made_by="ADD model", size=7), ImageLayer(made_by="CMD", size=0)) == found
 
 
+def test_the_architecture_of_its_machine_is_asked_once() -> None:
+    """
+    It stays the same, and each question starts a program.
+    """
+    runner = FakeRunner({"docker version": completed("amd64\n")})
+    engine = docker(runner)
+
+    answers = [engine.architecture(), engine.architecture()]
+
+    assert (["amd64", "amd64"], 1) == (answers, len(runner.asked))
+
+
 def test_an_image_that_is_pushed_has_the_digest_that_docker_prints() -> None:
     """
     Among the lines of its progress.
