@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from mlflow_uv.command.host import Host
+from mlflow_uv.steps import deploy
 from tests.house.files import ROOT, ours, shown
 
 ACTIONS = r"(.*/)?action\.ya?ml"
@@ -194,6 +195,18 @@ def test_artifacts_of_a_matrix_have_names_of_their_own() -> None:
     constant = {(name, artifact) for name, artifact in uploads if "${{" not in artifact}
     comparison = {(f".github/workflows/{name}.yml", "mlflow-uv-comparison") for name in ("check", "comment")}
     assert (8, comparison) == (len(uploads), constant)
+
+
+def test_the_workflow_that_deploys_passes_on_what_its_step_alone_declares() -> None:
+    """
+    Both jobs do, since the plan is one of the same deployment; a file of the plan would be one of another machine.
+    """
+    own = {name.replace("_", "-") for name in deploy.Inputs.__annotations__} - {"plan-file"}
+    jobs = dict(documents(r"\.github/workflows/deploy\.yml"))[".github/workflows/deploy.yml"]["jobs"]
+
+    passed = [set(step["with"]) for step in steps(jobs) if step.get("uses") == "$/actions/deploy"]
+
+    assert [set(), set()] == [own - names for names in passed]
 
 
 def checked(*argv: str, folder: Path = ROOT) -> str:

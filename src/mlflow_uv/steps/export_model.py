@@ -24,7 +24,7 @@ from ..command.wording import Wording, option, step_call
 from ..core.conversion.bundle_files import CHECKSUMS, REQUESTS, checksums_text, requests_text
 from ..core.conversion.formats import FORMATS
 from ..core.conversion.parity import ParityBudget, parity_findings, parity_table
-from ..core.release.chain import LinkState, merge_checks, require_unbroken
+from ..core.release.chain import merge_checks, require_unbroken
 from ..core.release.digests import sha256
 from ..core.release.record import ExportedModel, Record
 from ..core.security.serve_env import require_recorded, serve_variables
@@ -32,6 +32,7 @@ from ..ops.conversion.conversion import Conversion, ConversionPlan, convert_and_
 from ..ops.conversion.exported_model import LoggedExport, ModelExport, log_export, record_export
 from ..ops.image.isolation import EvaluatedVersion
 from ..ops.lineage.audit import Audited, audited
+from ..ops.lineage.link_report import unverified_findings
 from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.recorded_files import recorded_in
@@ -179,15 +180,7 @@ def _required(audit: Audited) -> Iterator[Finding]:
         raise ChainBroken("record", why=f"{audit.name} version {audit.version} has no release record")
     # An export that was deleted or changed is replaced by this one.
     checks = require_unbroken(check for check in audit.checks if check.link != "exports")
-    for check in merge_checks(checks):
-        if check.state is LinkState.UNVERIFIED:
-            yield Finding(
-                rule="link-unverified",
-                severity=Severity.WARNING,
-                what=f"`{check.link}` is not verified here",
-                why=check.reason,
-                fix=check.fix,
-            )
+    yield from unverified_findings(merge_checks(checks), Severity.WARNING)
 
 
 def _subject(audit: Audited) -> EvaluatedVersion:

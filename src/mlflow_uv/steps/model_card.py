@@ -1,7 +1,6 @@
 """Writes the ML-BOM (CycloneDX) and the model card of a registered version, or compares such a file with it."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -14,10 +13,11 @@ from ..core.card.comparison import differences
 from ..core.card.description import ModelDescription
 from ..core.card.ml_bom import is_ml_bom_of_version, render_ml_bom
 from ..core.card.readme import is_readme_of_version, render_readme
-from ..core.release.chain import LinkState, merge_checks, require_unbroken
+from ..core.release.chain import merge_checks, require_unbroken
 from ..core.release.training_inputs import CARD_FOLDER
 from ..ops.card.described_version import describe_audited
 from ..ops.lineage.audit import Audited, audited
+from ..ops.lineage.link_report import unverified_findings
 from ..ops.lineage.publication import card_artifact
 from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
@@ -73,7 +73,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     with audited(registry, name=name, version=version) as audit:
         require_unbroken(audit.checks)
         described = describe_audited(audit, registry, champion=inputs.champion)
-    findings = tuple(_unverified(audit))
+    findings = tuple(unverified_findings(merge_checks(audit.checks), Severity.NOTICE))
     documents = {ML_BOM: render_ml_bom(described), README: render_readme(described)}
     if inputs.check_file is not None and given is not None:
         return _compared(inputs.check_file, given, documents, described, findings)
@@ -123,18 +123,6 @@ def _require_own_files(folder: Path) -> None:
                 what=f"`{file}` is not replaced",
                 why="this step did not write it",
                 fix=option("card-folder", str(folder / CARD_FOLDER)),
-            )
-
-
-def _unverified(audit: Audited) -> Iterator[Finding]:
-    for link in merge_checks(audit.checks):
-        if link.state is LinkState.UNVERIFIED:
-            yield Finding(
-                rule="link-unverified",
-                severity=Severity.NOTICE,
-                what=f"`{link.link}` is not verified here",
-                why=link.reason,
-                fix=link.fix,
             )
 
 

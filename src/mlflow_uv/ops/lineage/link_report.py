@@ -1,6 +1,6 @@
 """Reports the links of a version that were recomputed: findings, a table and a line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ...command.report import Finding, Severity, Table, TableKind
 from ...core.release.chain import LinkCheck, LinkState
@@ -15,8 +15,15 @@ def link_findings(links: tuple[LinkCheck, ...], version: str, *, strict: bool) -
         if link.state is LinkState.BROKEN:
             what = f"`{link.link}` of {version} does not hold"
             yield Finding(rule="link-broken", what=what, why=link.reason, fix=link.fix)
-        elif link.state is LinkState.UNVERIFIED:
-            severity = Severity.ERROR if strict else Severity.WARNING
+        else:
+            yield from unverified_findings((link,), Severity.ERROR if strict else Severity.WARNING)
+    yield from names_reused(links, version)
+
+
+def unverified_findings(links: Iterable[LinkCheck], severity: Severity) -> Iterator[Finding]:
+    """Yield a finding of this severity for each link that is not verified."""
+    for link in links:
+        if link.state is LinkState.UNVERIFIED:
             yield Finding(
                 rule="link-unverified",
                 severity=severity,
@@ -24,7 +31,6 @@ def link_findings(links: tuple[LinkCheck, ...], version: str, *, strict: bool) -
                 why=link.reason,
                 fix=link.fix,
             )
-    yield from names_reused(links, version)
 
 
 def links_summary(states: Mapping[LinkState, tuple[str, ...]]) -> str:

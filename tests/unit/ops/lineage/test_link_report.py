@@ -1,8 +1,10 @@
 """Tests how recomputed links are reported."""
 
+import pytest
+
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.release.chain import LinkCheck, LinkState
-from mlflow_uv.ops.lineage.link_report import link_findings, link_table, links_summary
+from mlflow_uv.ops.lineage.link_report import link_findings, link_table, links_summary, unverified_findings
 
 LINKS = (
     LinkCheck(link="lock", state=LinkState.HOLDS),
@@ -30,3 +32,15 @@ def test_the_summary_names_what_is_broken_first() -> None:
     assert "broken at signature" == links_summary(states)
     assert "1 links hold, not verified here: commit" == links_summary({**states, LinkState.BROKEN: ()})
     assert ("signature", "✗ broken", "nobody signed it") == link_table(LINKS).rows[1]
+
+
+@pytest.mark.parametrize("severity", list(Severity))
+def test_a_step_that_goes_on_reports_only_what_is_not_verified(severity: Severity) -> None:
+    """
+    With the severity that the step gives it.
+    """
+    found = tuple(unverified_findings(LINKS, severity))
+
+    assert [(severity, "link-unverified", "`commit` is not verified here", "git does not have it")] == [
+        (one.severity, one.rule, one.what, one.why) for one in found
+    ]
