@@ -26,6 +26,8 @@ from ...payloads.messages.registry import Author, RegisteredName
 from ..lineage.registry_client import RegistryClient, author
 from .target import REGISTERED, DeployedVersion, DeploymentOptions
 
+_TOKENS = 16  # of runs that were killed, with claims in as many registries
+_TOKEN_LENGTH = 24
 SLACK_S = 180.0  # beside the deadline of the server: to ask it, to move the traffic and to return
 
 
@@ -41,14 +43,14 @@ class DeploymentClaimHolder:
         self._registry = registry
         self._model = model
         self._valid_s = valid_s
-        self._abandoned: str | None = None
+        self._abandoned: tuple[str, ...] = ()
         self.entry = entry
         self.interrupted: DeploymentEntry | None = None
         self.earlier: DeploymentEntry | None = None
         self.proven: DeploymentEntry | None = None
 
-    def take(self, abandoned: str | None) -> None:
-        """Claim the deployment; a run that was killed on this machine, whose token is given, has lost it."""
+    def take(self, abandoned: tuple[str, ...]) -> None:
+        """Claim the deployment; the runs that were killed on this machine, whose tokens are given, have lost it."""
         self._abandoned = abandoned
         self.earlier = self._claimed()
         if self.earlier is not None and self.earlier.state == CHANGING:
@@ -101,8 +103,11 @@ class DeploymentClaimHolder:
 
     def _claimed(self) -> DeploymentEntry | None:
         entry = replace(self.entry, state=CHANGING, expires=self._registry.tools.clock.date_s() + self._valid_s)
-        request = ClaimDeployment(name=self._model, entry=entry, abandoned=self._abandoned)
+        abandoned = self._abandoned[-1] if self._abandoned else None
+        request = ClaimDeployment(name=self._model, entry=entry, abandoned=abandoned)
         response = self._registry.client.claim_deployment(request)
+        if not response.claimed and response.entry is not None and response.entry.token in self._abandoned:
+            response = self._registry.client.claim_deployment(replace(request, abandoned=response.entry.token))
         if response.claimed:
             return response.entry
         other = response.entry
@@ -124,7 +129,8 @@ def claimed(
     Hold the lock and the claim while the block runs.
 
     The file of the lock has the token of the run, so that the next run on this machine knows the claim of a dead one.
-    Raises DeploymentBusy.
+    A target is shared by the registries that have a model of this name, so the lock is too; the token of a dead run
+    stays until a run finds its claim, which may be in another registry. Raises DeploymentBusy.
     """
     path = registry.tools.host.state / "deployments" / sha256(f"{model}\0{entry.deployment}".encode())[:16]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,15 +138,16 @@ def claimed(
     with path.open("a+", encoding="utf-8") as lock:
         _lock(lock, path, entry)
         lock.seek(0)
-        abandoned = lock.read(64) or None
-        lock.seek(0)
-        lock.truncate()
-        lock.write(entry.token)
-        lock.flush()
-        holder.take(abandoned)
+        abandoned = tuple(lock.read(_TOKENS * (_TOKEN_LENGTH + 1)).split())
+        _write_tokens(lock, (*abandoned, entry.token))
+        try:
+            holder.take(abandoned)
+        except DeploymentBusy:
+            _write_tokens(lock, abandoned)
+            raise
+        ended = holder.earlier.token if holder.earlier is not None else ""
         yield holder
-        lock.seek(0)
-        lock.truncate()
+        _write_tokens(lock, tuple(token for token in abandoned if token != ended))
 
 
 def registered_at(described: RegisteredName) -> str:
@@ -185,6 +192,13 @@ def _lock(lock: IO[str], path: Path, entry: DeploymentEntry) -> None:
         ) from error
 
 
+def _write_tokens(lock: IO[str], tokens: tuple[str, ...]) -> None:
+    lock.seek(0)
+    lock.truncate()
+    lock.write(" ".join(tokens[-_TOKENS:]))
+    lock.flush()
+
+
 def new_entry(registry: RegistryClient, *, deployment: str, target: str, version: str) -> DeploymentEntry:
     """The entry of a run that begins."""
     begun: Author = author(registry.tools)
@@ -196,5 +210,5 @@ def new_entry(registry: RegistryClient, *, deployment: str, target: str, version
         who=begun.who,
         when=begun.when,
         run=begun.run or None,
-        token=secrets.token_hex(12),
+        token=secrets.token_hex(_TOKEN_LENGTH // 2),
     )

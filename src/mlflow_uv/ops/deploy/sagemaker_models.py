@@ -76,13 +76,13 @@ class SagemakerModels:
         environment = {**wanted.serve_env.variables, "REQUEST_TIMEOUT": f"{self._answer_s:g}"}
         kept = {name: value for name, value in facts.items() if name != STATE}
         name = self.named([image, kept, self.settings.role, sorted(environment.items()), *sorted(marks.items())])
-        self.call_unless_there(
-            "create_model",
-            ModelName=name,
-            PrimaryContainer={"Image": image, "Environment": environment},
-            ExecutionRoleArn=self.settings.role,
-            Tags=self.tags(kept, marks),
-        )
+        content = {
+            "PrimaryContainer": {"Image": image, "Environment": environment},
+            "ExecutionRoleArn": self.settings.role,
+        }
+        tags = self.tags(kept, marks)
+        if not self.call_unless_there("create_model", ModelName=name, **content, Tags=tags):
+            self._use_again(name, content, tags)
         return name
 
     def all(self) -> Iterator[tuple[Parts, dict[str, str]]]:
@@ -106,6 +106,29 @@ class SagemakerModels:
                 facts[IMAGE] = str(found.get("PrimaryContainer", {}).get("Image", ""))
             self._facts[model] = facts, tags.get(OWNER) == self.name
         return self._facts[model]
+
+    def _use_again(self, name: str, content: Parts, tags: list[dict[str, str]]) -> None:
+        """
+        Give a model of the same content the tags of a new one, which no run has chosen.
+
+        A model that was replaced is kept while a job uses it. Raises ToolFailed for one of another content.
+        """
+        found = self.call("describe_model", ModelName=name)
+        container = found.get("PrimaryContainer", {})
+        there = (container.get("Image"), container.get("Environment") or {}, found.get("ExecutionRoleArn"))
+        wanted = content["PrimaryContainer"]
+        if there != (wanted["Image"], wanted["Environment"], content["ExecutionRoleArn"]):
+            raise ToolFailed(
+                what=f"the model `{name}` is there with another image, role or environment",
+                why="its name is that of the content that this deployment needs, so this program did not create it",
+                fix="delete that model when no job uses it, or give this deployment another name",
+            )
+        there_tags = self.tags_of(found["ModelArn"])
+        unchosen = [{"Key": CHOSEN, "Value": "0"}] if CHOSEN in there_tags else []
+        changed = [tag for tag in (*tags, *unchosen) if there_tags.get(tag["Key"]) != tag["Value"]]
+        if changed:
+            self.call("add_tags", ResourceArn=found["ModelArn"], Tags=changed)
+        self._facts.pop(name, None)
 
     def _image(self, wanted: WantedVersion) -> str:
         """The reference of the image by its digest. Raises BadInput if SageMaker cannot pull it."""
@@ -165,13 +188,15 @@ class SagemakerModels:
         """What an operation returns. Raises AwsRefused, PlanOutdated."""
         return call(self._aws, _SERVICE, operation, **parameters)
 
-    def call_unless_there(self, operation: str, **parameters: Any) -> None:
-        """Create something that is named after its content."""
+    def call_unless_there(self, operation: str, **parameters: Any) -> bool:
+        """Create something that is named after its content; False if it is there."""
         try:
             self.call(operation, **parameters)
         except AwsRefused as error:
             if _EXISTS.search(error.message) is None:
                 raise
+            return False
+        return True
 
     def found(self, operation: str, **parameters: Any) -> Parts | None:
         """What is described, None without it."""

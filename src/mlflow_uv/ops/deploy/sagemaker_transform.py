@@ -48,14 +48,13 @@ class SagemakerTransform:
         models = self._models()
         if not models:
             return None
-        newest = max(map(_number, models.values()))
-        variants, active = {}, ""
-        for slot, (part, tags) in models.items():
+        chosen = _chosen(models)
+        variants = {}
+        for slot, (part, _) in models.items():
             facts = {**self._account.facts_of(part["ModelName"])[0], STATE: RUNNING}
-            chosen = 0 < _number((part, tags)) == newest
-            variants[slot] = EndpointVariant(facts=facts, share=_WHOLE if chosen else 0)
-            active = part["ModelName"] if chosen else active
-        return PlatformEndpoint(variants=variants, address=f"sagemaker:model/{active}" if active else "")
+            variants[slot] = EndpointVariant(facts=facts, share=_WHOLE if slot == chosen else 0)
+        address = f"sagemaker:model/{models[chosen][0]['ModelName']}" if chosen else ""
+        return PlatformEndpoint(variants=variants, address=address)
 
     def facts(self, wanted: WantedVersion) -> dict[str, str]:
         """See ServingPlatform."""
@@ -85,17 +84,21 @@ class SagemakerTransform:
         assert percent == _WHOLE  # noqa: S101  # see `divides`
         models = self._models()
         newest = max(map(_number, models.values()), default=0)
-        if slot in models and not 0 < _number(models[slot]) == newest:
+        if slot in models and slot != _chosen(models):
             arn = models[slot][0]["ModelArn"]
             self._account.call("add_tags", ResourceArn=arn, Tags=[{"Key": CHOSEN, "Value": str(newest + 1)}])
         return True
 
     def keep(self, slot: str) -> bool:
         """See ServingPlatform; a model that a job of others still uses is deleted by a later run."""
-        if slot not in self._models():
+        models = self._models()
+        if slot not in models:
             raise ToolFailed(what=f"the model `{slot}` of `{self.name}` is gone", why="somebody deleted it")
         self.route(slot, int(_WHOLE))
-        self._drop(part["ModelName"] for part, tags in self._account.all() if tags.get(SLOT, slot) != slot)
+        kept = models[slot][0]["ModelName"]
+        self._drop(
+            part["ModelName"] for part, tags in self._account.all() if SLOT in tags and part["ModelName"] != kept
+        )
         return True
 
     def replaced(self, version: str) -> str | None:
@@ -121,7 +124,7 @@ class SagemakerTransform:
     def server(self, slot: str | None) -> Endpoint:
         """See ServingPlatform."""
         models = self._models()
-        chosen = slot or max(models, key=lambda other: _number(models[other]), default="")
+        chosen = slot or _chosen(models)
         if chosen not in models:
             raise ToolFailed(what=f"the model `{chosen}` of `{self.name}` is gone", why="somebody deleted it")
         model = models[chosen][0]["ModelName"]
@@ -130,7 +133,10 @@ class SagemakerTransform:
         return self._tried[model]
 
     def _models(self) -> dict[str, tuple[Parts, Mapping[str, str]]]:
-        return {tags[SLOT]: (part, tags) for part, tags in self._account.all() if tags.get(SLOT) in SLOTS}
+        """The models by their slots; of two that runs made in one slot at the same time, that of the higher number."""
+        models = [(part, tags) for part, tags in self._account.all() if tags.get(SLOT) in SLOTS]
+        models.sort(key=lambda model: (_number(model), str(model[0]["ModelName"])))
+        return {tags[SLOT]: (part, tags) for part, tags in models}
 
     def _drop(self, names: Iterable[str]) -> None:
         """Delete models; one that a job of others uses is kept for it."""
@@ -158,6 +164,16 @@ class SagemakerTransform:
                 self._account.call("stop_transform_job", TransformJobName=job)
             else:
                 yield job, str(model)
+
+
+def _chosen(models: Mapping[str, tuple[Parts, Mapping[str, str]]]) -> str:
+    """
+    The slot of the model to use, empty if no run chose one.
+
+    Runs that choose at the same time may write the same number; then the name of the slot decides, everywhere.
+    """
+    slot = max(models, key=lambda other: (_number(models[other]), other), default="")
+    return slot if slot and _number(models[slot]) else ""
 
 
 def _number(model: tuple[Parts, Mapping[str, str]]) -> int:

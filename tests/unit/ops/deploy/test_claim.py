@@ -122,6 +122,33 @@ def test_a_killed_run_is_known_here_at_once_and_elsewhere_when_its_claim_expires
             claim.record(replace(claim.entry, state=DEPLOYED))
 
 
+def test_a_killed_run_is_known_here_after_runs_with_another_registry(tmp_path: Path) -> None:
+    """
+    They have the same lock, since both change the same target, also while one of them is refused.
+    """
+    first, second, theirs = Registry(), Registry(), Registry()
+    killed = []
+    for registry in (first, second):
+        client = machine(registry, tmp_path / "here")
+        killed.append(entry_of(client))
+        with pytest.raises(RuntimeError), claimed(client, "wine", killed[-1], 60):
+            raise RuntimeError
+    with claimed(machine(theirs, tmp_path / "there"), "wine", entry_of(machine(theirs, tmp_path)), 60):
+        for _ in range(20):
+            refused = machine(theirs, tmp_path / "here")
+            with pytest.raises(DeploymentBusy), claimed(refused, "wine", entry_of(refused), 60):
+                pass
+
+    for registry, before in zip((first, second), killed, strict=True):
+        client = machine(registry, tmp_path / "here")
+        with claimed(client, "wine", entry_of(client), 60) as claim:
+            assert before == (claim.interrupted and replace(claim.interrupted, state=CHANGING, expires=before.expires))
+            claim.record(replace(claim.entry, state=DEPLOYED))
+
+    (lock,) = (tmp_path / "here").rglob("deployments/*")
+    assert "" == lock.read_text()
+
+
 def test_a_claim_that_expired_and_was_taken_cannot_be_renewed(tmp_path: Path) -> None:
     """
     The run that took it is not disturbed.

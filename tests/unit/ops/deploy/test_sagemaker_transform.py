@@ -107,6 +107,112 @@ def test_a_model_that_a_job_of_others_uses_is_deleted_by_a_later_run() -> None:
     assert ("4", RUNNING, ()) == runs(world)
 
 
+def test_a_version_whose_model_a_job_of_others_uses_is_deployed_again() -> None:
+    """
+    It was replaced, and is tried and chosen as a new one; the one that replaced it is deleted.
+    """
+    world = batch_world()
+    deploy(world, "1")
+    (used,) = models(world)
+    start_job(world, "nightly", used)
+    deploy(world, "2")
+
+    deploy(world, "1")
+
+    assert [used] == models(world)
+    assert ("1", RUNNING, ()) == runs(world)
+    assert f"sagemaker:model/{used}" == world.target().observe().endpoint
+
+
+def test_a_model_that_is_used_again_is_not_chosen_before_it_was_tried() -> None:
+    """
+    A run that was killed chose it, and its number is higher than that of the version that runs.
+    """
+    world = batch_world()
+    deploy(world, "1")
+    before = set(models(world))
+    begin(world.target(), wanted_version("2"), up_to="apply")
+    (used,) = set(models(world)) - before
+    start_job(world, "theirs", used)
+    arn = world.account.models[used]["ModelArn"]
+    marks = {"mlflow-uv:slot": "replaced", "mlflow-uv:chosen": "9"}
+    world.account.call("add_tags", {"ResourceArn": arn, "Tags": [{"Key": k, "Value": v} for k, v in marks.items()]})
+
+    target = begin(world.target(), wanted_version("2"), up_to="apply")
+    tried = world.target().observe().version
+    begin(target, wanted_version("2")).settle()
+
+    assert ("1", "2") == (tried, world.target().observe().version)
+
+
+@pytest.mark.parametrize("fact", ["Image", "Environment", "ExecutionRoleArn"])
+def test_a_model_of_the_same_name_and_another_content_is_refused(fact: str) -> None:
+    """
+    Somebody created it again by hand; the version that runs goes on.
+    """
+    world = batch_world()
+    deploy(world, "1")
+    (used,) = models(world)
+    start_job(world, "nightly", used)
+    deploy(world, "2")
+    model = world.account.models[used]
+    part = model if fact == "ExecutionRoleArn" else model["PrimaryContainer"]
+    part[fact] = {"OTHER": "1"} if fact == "Environment" else f"{part[fact]}0"
+
+    with pytest.raises(ToolFailed, match="is there with another image, role or environment"):
+        deploy(world, "1")
+
+    assert ("2", RUNNING) == runs(world)[:2]
+
+
+@pytest.mark.parametrize("newer", ["first", "second"])
+def test_of_two_models_with_the_same_number_one_is_taken_everywhere(newer: str) -> None:
+    """
+    Runs that chose at the same time wrote it; the next run chooses one of them, and deletes the other.
+    """
+    world = batch_world()
+    deploy(world, "1")
+    if newer == "second":
+        deploy(world, "3")
+    begin(world.target(), wanted_version("2"), up_to="apply")
+    for model in list(world.account.models.values()):
+        tag = {"Key": "mlflow-uv:chosen", "Value": "7"}
+        world.account.call("add_tags", {"ResourceArn": model["ModelArn"], "Tags": [tag]})
+
+    deployed = world.target().observe()
+    assert deployed.endpoint is not None
+    tags = {tag["Key"]: tag["Value"] for tag in world.account.tags[_arn_of(world, deployed.endpoint)]}
+    assert deployed.version == tags["mlflow-uv:version"]
+
+    for version in ("1", "2"):
+        deploy(world, version)
+        assert (1, version) == (len(models(world)), world.target().observe().version)
+
+
+def test_a_model_that_another_run_made_in_the_same_slot_is_deleted() -> None:
+    """
+    Both runs saw the same slot free; the one with the higher number is the one to use.
+    """
+    world = batch_world()
+    deploy(world, "1")
+    (first,) = models(world)
+    twin = {**world.account.models[first], "ModelName": f"{first}0", "ModelArn": "arn:twin"}
+    world.account.models[f"{first}0"] = twin
+    world.account.tags["arn:twin"] = [
+        tag for tag in world.account.tags[world.account.models[first]["ModelArn"]] if tag["Key"] != "mlflow-uv:chosen"
+    ]
+
+    assert ("1", RUNNING, ()) == runs(world)
+    assert f"sagemaker:model/{first}" == world.target().observe().endpoint
+    deploy(world, "1")
+
+    assert [first] == models(world)
+
+
+def _arn_of(world: SagemakerWorld, address: str) -> str:
+    return str(world.account.models[address.rpartition("/")[2]]["ModelArn"])
+
+
 def test_a_deployment_whose_model_a_job_of_others_uses_is_not_removed() -> None:
     """
     Nothing is deleted before the job has ended.
