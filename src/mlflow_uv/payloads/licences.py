@@ -50,7 +50,8 @@ def _texts(distribution: metadata.Distribution, headers: Message) -> Iterator[st
     """The digests of the texts of licences that a package has; empty for a file that cannot be read."""
     if headers.get("License-Expression"):
         return
-    yield from (licence_text_digest(text) for text in headers.get_all("License") or () if len(text) > _LONGEST)
+    if _field(headers, "License").endswith(CUT):
+        yield from (licence_text_digest(text) for text in headers.get_all("License") or ())
     for name in headers.get_all("License-File") or ():
         text = _licence_file(distribution, name)
         yield licence_text_digest(text) if text else ""
@@ -63,7 +64,7 @@ def _licence_file(distribution: metadata.Distribution, name: str) -> str | None:
         return None
     try:
         return next(filter(None, (distribution.read_text(f"{folder}{path}") for folder in _FOLDERS)), None)
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):  # not UTF-8, and a name with a null byte
         return None
 
 

@@ -19,6 +19,7 @@ def installed(folder: Path, name: str, headers: str) -> None:
 
 
 MIT, GPL = dict(LICENSES)["MIT"], dict(LICENSES)["GPL-3.0"]
+SENTENCE = "GNU General Public License version 3 or any later version as published by the Free Software Foundation"
 
 
 def test_each_package_says_its_own_licence(tmp_path: Path) -> None:
@@ -123,6 +124,10 @@ def test_the_packages_of_the_interpreter_are_described() -> None:
         ("License-File: ../../LICENSE", {"../LICENSE": MIT}, ""),
         ("License-Expression: GPL-3.0-only\nLicense-File: LICENSE", {"licenses/LICENSE": MIT}, "GPL-3.0-only"),
         ("License-Expression: mine\nLicense-File: LICENSE", {"licenses/LICENSE": MIT}, ""),
+        (f"License: {SENTENCE}\nLicense-File: LICENSE", {"licenses/LICENSE": MIT}, SENTENCE),
+        (f"License: {SENTENCE}\nLicense: 2, {SENTENCE}\nLicense-File: LICENSE", {"licenses/LICENSE": MIT}, ""),
+        ("License: UNKNOWN\nLicense-File: LICENSE", {"licenses/LICENSE": MIT}, "MIT"),
+        ("License-File: LIC\0ENSE", {"licenses/LICENSE": MIT}, ""),
         ("Classifier: License :: Other\nLicense-File: LICENSE", {"licenses/LICENSE": MIT}, "Other"),
     ],
 )

@@ -8,7 +8,6 @@ from ...payloads.messages.request import CUT, DeclaredLicence
 from ..security.documents import parse_json
 from ..security.toml_documents import Unparsable
 
-_LONGEST = 80  # characters of a name; a longer `License` is the text of one
 # Classifiers that mean one licence of SPDX. Others, such as `BSD License`, stay names.
 _BY_CLASSIFIER = {
     "MIT License": "MIT",
@@ -91,9 +90,9 @@ def _named_by_texts(digests: Iterable[str]) -> str:
 
 
 def _short_name(text: str) -> str:
-    """A `License` on one line; empty for the text of a licence and for a value that names none."""
+    """A `License` on one line; empty for a value that names none, and for one that was cut, which `texts` has."""
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST and line.upper() != "UNKNOWN" else ""
+    return "" if line.endswith(CUT) or line.upper() == "UNKNOWN" else line
 
 
 def _agree(one: str, other: str) -> bool:

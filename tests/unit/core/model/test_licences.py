@@ -5,6 +5,8 @@ import pytest
 from mlflow_uv.core.model.licences import licence_of, licences_file, read_licences
 from mlflow_uv.payloads.messages.request import DeclaredLicence
 
+LONG = "GNU General Public License version 3 or any later version of the Free Software Foundation"
+
 
 def declared(*, name: str = "grape", expression: str = "", text: str = "", classifiers: str = "") -> DeclaredLicence:
     """What the metadata of a package says."""
@@ -26,7 +28,7 @@ def declared(*, name: str = "grape", expression: str = "", text: str = "", class
         ("Proprietary", "MIT", "", ""),
         ("MIT", "GPL-3.0-only", "", ""),
         ("MIT", "", "Other/Proprietary License", ""),
-        ("MIT", "Copyright " * 20, "", "MIT"),
+        ("MIT", "Copyright " * 20 + "…", "", "MIT"),
         ("", "MIT", "Other/Proprietary License", ""),
         ("", "MIT", "MIT License|Other/Proprietary License", ""),
         ("", "GPL-3.0-only", "GNU Lesser General Public License v3 (LGPLv3)", ""),
@@ -41,7 +43,10 @@ def declared(*, name: str = "grape", expression: str = "", text: str = "", class
         ("", "MIT License\n\nPermission is hereby granted", "MIT License", "MIT"),
         ("", "", "OSI Approved|MIT License|BSD License", "MIT, BSD License"),
         ("", "Apache 2.0", "", "Apache 2.0"),
-        ("", "Copyright " * 20, "", ""),
+        ("", "Copyright " * 20 + "…", "", ""),
+        ("", f"{LONG}, as published", "", f"{LONG}, as published"),
+        ("", LONG, "MIT License", ""),
+        ("MIT", LONG, "", ""),
         ("", "UNKNOWN", "OSI Approved", ""),
         ("not an expression", "", "", ""),
         ("", "", "", ""),
@@ -49,7 +54,7 @@ def declared(*, name: str = "grape", expression: str = "", text: str = "", class
 )
 def test_a_licence_is_what_the_package_declares(expression: str, text: str, classifiers: str, licence: str) -> None:
     """
-    An expression of SPDX in its canonical form, else a name; a text of a licence and a guess are none.
+    An expression of SPDX in its canonical form, else a name, also a long one; a text that was cut and a guess are none.
     """
     assert licence == licence_of(declared(expression=expression, text=text, classifiers=classifiers))
 
