@@ -19,9 +19,10 @@ _TERMS = re.compile(
     r"shall|sspl|subject|subscri\w*|terms?|trade\w*|trial|unless|us(?:e|es|ed|ing|age)|version|void|will|without|wtfpl)\b"
     r"|\w*gpl"
 )
-_LINKING = frozenset({"&", "and", "by", "da", "de", "del", "della", "der", "di", "do", "dos", "du", "el", "la", "le"}) | {
-    *("of", "the", "van", "von", "individual", "other", "others", "contributors"),
-}
+_LINKING = frozenset({
+    *("&", "and", "by", "da", "de", "del", "della", "der", "di", "do", "dos", "du", "el", "la", "le", "of", "the"),
+    *("van", "von", "individual", "other", "others"),
+})  # fmt: skip
 _GROUPS = frozenset({"authors", "contributors", "developers", "development", "maintainers", "project", "team"})
 _COMPANIES = frozenset({"co", "corp", "gmbh", "inc", "jr", "limited", "llc", "ltd", "sr"})
 _NAME = re.compile(r"(?:[^\W\d_]|['-](?=[^\W\d_]))+")
