@@ -10,7 +10,7 @@ _NOTICE_LENGTH = 120  # characters; a longer line says more than who holds the r
 _HOLDER_LENGTH = 4  # words, without linking ones
 # A line with one of these words, or one that begins so, may say more than who holds the rights.
 _TERMS = re.compile(
-    r"\b(?:acad\w*|access|affero|agree\w*|ai|all(?! rights reserved)|any|appl(?:y|ies|ied)|ban\w*|bound|bus[il]l?|buy\w*|"
+    r"\b(?:acad\w*|access|affero|agree\w*|ai|all(?! rights reserved)|any|appl(?:y|ies|ied)|ban\w*|bound|busl|buy\w*|"
     r"cc|cddl|clause\w*|commercial\w*|commons|condition\w*|confidential\w*|consent\w*|copy|copies|cecill|distribut\w*|"
     r"den(?:y|ied)|educat\w*|epl|eupl|eula|evaluat\w*|evil|except\w*|exclu\w*|expir\w*|fee|fees|for|forbid\w*|gnu|good|"
     r"govern\w*|internal\w*|law\w*|licen[cs]\w*|may|military|modif\w*|mpl|must|never|no|non\w*|not|only|osl|owe\w*|"
