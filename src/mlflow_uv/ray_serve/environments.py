@@ -16,6 +16,8 @@ from pathlib import Path
 
 from .node import INSTALL_S, POLL_S, Unusable, require_uv, run, sha256
 
+MARK = "complete"  # the file that has the state of an environment from when it was made
+IGNORED = frozenset({"__pycache__", "bytecode"})  # bytecode, of which a server reads what is in a folder of its own
 UNUSED = 3  # environments that stay although no replica uses them: a version may be returned to
 NAME = re.compile(r"[0-9a-f]{32}")
 _CLOSED = -1
@@ -72,7 +74,7 @@ def environment(model: Path, requirements: str, python: str, cache: Path) -> Nod
     It is made once on a node; the replicas that start meanwhile wait. Raises Unusable.
     """
     wheels = [sha256(path) for path in sorted((model / "mlflow-uv" / "wheels").glob("*"))]
-    parts = [sha256(model / requirements), *wheels, python, platform.machine(), platform.libc_ver()[1]]
+    parts = [MARK, sha256(model / requirements), *wheels, python, platform.machine(), platform.libc_ver()[1]]
     folder = cache / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     cache.mkdir(parents=True, exist_ok=True)
     while True:
@@ -91,8 +93,33 @@ def environment(model: Path, requirements: str, python: str, cache: Path) -> Nod
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether an environment was made to its end."""
-    return (folder / "complete").is_file() and (folder / "bin" / "python").exists()
+    """Whether an environment was made to its end, and has the files from then."""
+    try:
+        made = (folder / MARK).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    return (folder / "bin" / "python").exists() and made == state(folder)
+
+
+def state(folder: Path) -> str:
+    """
+    A digest of the paths, sizes and times of all files of an environment without bytecode.
+
+    Their content is not read: a replica starts at once, also with ten thousand files.
+    """
+    found = []
+    for parent, folders, files in os.walk(folder):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        folders[:] = [name for name in folders if name not in IGNORED]
+        for name in (*links, *files):
+            path = Path(parent, name)
+            shown = path.relative_to(folder).as_posix()
+            if shown != MARK:
+                target = str(path.readlink()) if path.is_symlink() else ""
+                # A file of a package may be a link into the cache of uv; the interpreter is one of the node.
+                facts = path.stat() if path.is_file() and not shown.startswith("bin/") else path.lstat()
+                found.append([shown, target, facts.st_mode, facts.st_size, facts.st_mtime_ns])
+    return hashlib.sha256(json.dumps(sorted(found)).encode()).hexdigest()
 
 
 def make(folder: Path, model: Path, requirements: str, python: str) -> None:
@@ -102,7 +129,7 @@ def make(folder: Path, model: Path, requirements: str, python: str) -> None:
     target = ("--python", str(folder / "bin" / "python"))
     listed = ("--no-deps", "--require-hashes", "--requirements", requirements)
     run(uv, "pip", "install", "--no-progress", *target, *listed, within=model)
-    (folder / "complete").write_text("")
+    (folder / MARK).write_text(state(folder), encoding="utf-8")
 
 
 def locked(folder: Path, kind: int, within_s: float = LOCK_S) -> EnvironmentLock:
@@ -114,7 +141,9 @@ def locked(folder: Path, kind: int, within_s: float = LOCK_S) -> EnvironmentLock
             return lock
         lock.close()
         if time.monotonic() >= until:
-            raise Unusable(f"{folder} is in use, and not complete: remove it, and {folder.name}.lock beside it")
+            raise Unusable(
+                f"{folder} is in use, and not complete or changed: remove it, and {folder.name}.lock beside it"
+            )
         time.sleep(POLL_S)
 
 
@@ -137,7 +166,7 @@ def remove_unused(cache: Path) -> None:
     for number, ((complete, _), folder, lock) in enumerate(found):
         if number >= UNUSED or not complete:
             # Without this file, what is left of a removal that is killed is no environment.
-            (folder / "complete").unlink(missing_ok=True)
+            (folder / MARK).unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
             lock.remove()
         lock.close()

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     uv = programs / "uv"
     uv.write_text(
         f'#!/bin/sh\necho "$@" >> "{tmp_path}/log"\nif [ -e "{tmp_path}/broken" ]; then echo "no wheel"; exit 2; fi\n'
-        'if [ "$1" = venv ]; then for last; do :; done; mkdir -p "$last/bin"; touch "$last/bin/python"; fi\n'
+        'if [ "$1" = venv ]; then for last; do :; done; rm -rf "$last"; mkdir -p "$last/bin" "$last/lib/__pycache__"\n'
+        'touch "$last/bin/python"; echo 1 > "$last/lib/six.py"; ln -s lib "$last/lib64"\n'
+        f'cached="{tmp_path}/cached-$(basename "$last").py"; echo 1 > "$cached"; ln -s "$cached" "$last/lib/linked.py"; fi\n'
     )
     uv.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
@@ -86,6 +89,56 @@ def test_what_is_left_of_a_removal_is_no_environment(node: Path) -> None:
 
     assert (folder, 2) == (made.python.parents[1], len(calls(node)) - asked)
     assert (folder / "complete").is_file()
+
+
+def edit(library: Path) -> None:
+    """Replace a file by another one of the same size."""
+    library.joinpath("six.py").unlink()
+    library.joinpath("six.py").write_text("2\n")
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "edited": edit,
+    "longer": lambda library: library.joinpath("six.py").write_text("1\n2\n"),
+    "through a link": lambda library: library.joinpath("linked.py").write_text("1\n2\n"),
+    "added": lambda library: library.joinpath("sitecustomize.py").write_text("\n"),
+    "compiled": lambda library: library.joinpath("sitecustomize.pyc").write_bytes(b""),
+    "removed": lambda library: library.joinpath("six.py").unlink(),
+    "link": lambda library: library.joinpath("six.pth").symlink_to("/tmp"),
+    "folder": lambda library: library.joinpath("six").symlink_to(library.parent / "bin"),
+    "mark": lambda library: library.with_name("complete").write_text(""),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_environment_that_was_changed_is_made_again(node: Path, change: str) -> None:
+    """
+    A replica runs the files that uv installed, and nothing that came later.
+    """
+    library = of(node, 1).python.parents[1] / "lib"
+    CHANGES[change](library)
+    asked = len(calls(node))
+
+    made = of(node, 1)
+
+    assert (library, 2) == (made.python.parents[1] / "lib", len(calls(node)) - asked)
+    assert ["__pycache__", "linked.py", "six.py"] == sorted(path.name for path in library.iterdir())
+    assert "1\n" == library.joinpath("six.py").read_text() == library.joinpath("linked.py").read_text()
+
+
+def test_bytecode_is_no_change(node: Path) -> None:
+    """
+    A server reads it in a folder of its own, and who writes it elsewhere does not keep the next replica waiting.
+    """
+    made = of(node, 1)
+    asked = len(calls(node))
+    made.bytecode.mkdir()
+    for folder in (made.bytecode, made.python.parents[1] / "lib" / "__pycache__"):
+        folder.joinpath("six.pyc").write_bytes(b"")
+
+    of(node, 1)
+
+    assert asked == len(calls(node))
 
 
 def test_an_environment_that_is_damaged_while_it_is_used_is_not_waited_for_without_end(node: Path) -> None:
