@@ -49,6 +49,11 @@ class DatabricksSettings(PlatformSettings):
         Matching(r"[A-Za-z0-9_.@-]{1,128}", "the name of a secret scope"),
     ] = None
 
+    @property
+    def runs_image(self) -> bool:
+        """No: the platform has a server of its own."""
+        return False
+
 
 class SagemakerMode(Enum):
     """How a version is used on SageMaker."""
@@ -148,3 +153,8 @@ class RaySettings(PlatformSettings):
     plain_variables: Annotated[
         bool, Doc("Give the model its variables (`serve-env`) in the clear: whoever reaches the cluster reads them.")
     ] = False
+
+    @property
+    def runs_image(self) -> bool:
+        """No: the nodes install the packages of the lock."""
+        return False

@@ -27,3 +27,8 @@ class PluginSettings(TargetSettings):
     variables: Annotated[
         tuple[str, ...], Doc("Names of variables of the job that the plugin gets, such as those with its login.")
     ] = ()
+
+    @property
+    def runs_image(self) -> bool:
+        """No: a plugin gets the address of the model."""
+        return False

@@ -97,6 +97,11 @@ class InferenceSettings(ClusterSettings, CanarySettings):
         Matching(r"https?://[^\s@]+", "an HTTP address"),
     ] = None
 
+    @property
+    def runs_image(self) -> bool:
+        """Without the address of the files for another server."""
+        return self.storage_uri is None
+
 
 @lazy_dataclass
 class Seldon2Settings(CanarySettings):
@@ -130,6 +135,11 @@ class Seldon2Settings(CanarySettings):
         Doc("URL at which this machine reaches the mesh of Seldon; without it, it is reached by the API server."),
         Matching(r"https?://[^\s@]+", "an HTTP address"),
     ] = None
+
+    @property
+    def runs_image(self) -> bool:
+        """No: a server of Seldon loads the files."""
+        return False
 
 
 # The kinds of targets; each has a module of its name in ops/deploy.

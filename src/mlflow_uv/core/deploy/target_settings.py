@@ -12,13 +12,19 @@ class TargetSettings:
     """
     The settings that every kind of target has; a kind whose servers start slowly has a longer deadline at least.
 
-    `starts_unattested` says that it starts images whose servers cannot get the attestations of their model.
+    `starts_unattested` says that it starts images whose servers cannot get the attestations of their model, and
+    `runs_image` that it runs the image of a version, rather than serve the files of the model in another way.
     """
 
     least_deadline_s: ClassVar[float] = 0
     starts_unattested: ClassVar[bool] = False
 
     target: Annotated[str, Doc("Kind of the target.")]
+
+    @property
+    def runs_image(self) -> bool:
+        """Whether the servers of the target are those of the image."""
+        return True
 
 
 @lazy_dataclass

@@ -14,10 +14,11 @@ def start_attestations(audit: Audited, registry: RegistryClient, settings: Targe
     """
     Return the attestations of the chain of a version, one a line, if the server of its image verifies its model.
 
-    Raises BadInput if there are none, or the target does not give any to its servers; StoreUnreachable, ToolFailed.
+    A target that does not run the image needs none. Raises BadInput if there are none, or the target does not give
+    any to its servers; StoreUnreachable, ToolFailed.
     """
     record = audit.record
-    if record is None or record.image is None or not record.image.verify:
+    if not settings.runs_image or record is None or record.image is None or not record.image.verify:
         return ""
     if settings.starts_unattested:
         fix = step_call("release", verify_at_start=False)

@@ -10,7 +10,8 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.core.deploy.platform_settings import AzureSettings, SagemakerSettings
-from mlflow_uv.core.deploy.settings import HostSettings, KubernetesSettings
+from mlflow_uv.core.deploy.repository_settings import RepositorySettings
+from mlflow_uv.core.deploy.settings import KINDS, HostSettings, InferenceSettings, KubernetesSettings
 from mlflow_uv.core.deploy.target_settings import TargetSettings
 from mlflow_uv.core.release.record import ImageLink, Record
 from mlflow_uv.core.signing.statement import CHAIN, SBOM, STATEMENT
@@ -66,16 +67,39 @@ def test_a_server_that_does_not_look_gets_nothing(image: ImageLink | None) -> No
     assert "" == start_attestations(audit(image), store(bundle(CHAIN)), AzureSettings(target="azureml"))
 
 
+@pytest.mark.parametrize("kind", ["ray", "databricks", "mlflow", "seldon2"])
+def test_a_target_that_does_not_run_the_image_needs_none(kind: str) -> None:
+    """
+    It serves the files of the model, signed or not.
+    """
+    settings = KINDS[kind](target=kind)
+
+    assert ["", ""] == [start_attestations(audit(VERIFYING), store(*each), settings) for each in ((), (bundle(CHAIN),))]
+
+
+@pytest.mark.parametrize("kind", ["kserve", "seldon"])
+def test_a_platform_that_gets_the_files_needs_none(kind: str) -> None:
+    """
+    With the image it does.
+    """
+    files = InferenceSettings(target=kind, storage_uri="s3://wine/{model-id}/artifacts")
+
+    assert "" == start_attestations(audit(VERIFYING), store(), files)
+    with pytest.raises(BadInput, match="is not deployed"):
+        start_attestations(audit(VERIFYING), store(), replace(files, storage_uri=None))
+
+
 @pytest.mark.parametrize(
     ("bundles", "settings", "why"),
     [
         ((bundle(CHAIN),), SagemakerSettings(target="sagemaker"), "the target sagemaker has no place for them"),
         ((bundle(CHAIN),), AzureSettings(target="azureml"), "the target azureml has no place for them"),
         ((), HOST, "the store has none"),
+        ((), RepositorySettings(target="gitops"), "the store has none"),
         ((bundle(SBOM),), HOST, "the store has none"),
         ((bundle(CHAIN, "x" * 90_000),), HOST, "a variable of a container at most 120000"),
     ],
-    ids=["sagemaker", "azureml", "unsigned", "without chain", "long"],
+    ids=["sagemaker", "azureml", "unsigned", "gitops", "without chain", "long"],
 )
 def test_a_server_that_would_not_start_is_not_deployed(
     bundles: tuple[str, ...], settings: TargetSettings, why: str
