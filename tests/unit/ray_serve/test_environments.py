@@ -21,7 +21,8 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f'#!/bin/sh\necho "$@" >> "{tmp_path}/log"\nif [ -e "{tmp_path}/broken" ]; then echo "no wheel"; exit 2; fi\n'
         'if [ "$1" = venv ]; then for last; do :; done; rm -rf "$last"; mkdir -p "$last/bin" "$last/lib/__pycache__"\n'
         'touch "$last/bin/python"; echo 1 > "$last/lib/six.py"; ln -s lib "$last/lib64"\n'
-        f'cached="{tmp_path}/cached-$(basename "$last").py"; echo 1 > "$cached"; ln -s "$cached" "$last/lib/linked.py"; fi\n'
+        f'cached="{tmp_path}/cached-$(basename "$last").py"; echo 1 > "$cached"\n'
+        'ln -s "$cached" "$last/lib/linked.py"; fi\n'
     )
     uv.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
