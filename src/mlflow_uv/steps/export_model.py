@@ -236,7 +236,7 @@ def _logged(
     logged = log_export(export, _subject(audit), registry, scratch)
     exported = logged.exported
     findings = (_at_once(logged, exported.uri),) if logged.instead_of else ()
-    return exported, (*findings, *record_export(exported, audit.record, registry, scratch))
+    return exported, (*findings, *record_export(exported, _subject(audit), inputs.project, registry))
 
 
 def _at_once(logged: LoggedExport, uri: str) -> Finding:

@@ -111,7 +111,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         count = len(version_statements(audit, registry)) if signer is None else 0
         if signer is not None and all(finding.severity is not Severity.ERROR for finding in findings):
             with tools.console.group(f"sign {shown}"):
-                signed = sign_version(audit, signer, registry)
+                signed = sign_version(audit, signer, inputs.project, registry)
             count = len(signed.bundles)
     return Report(
         outputs=Outputs(

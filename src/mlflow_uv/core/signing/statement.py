@@ -145,6 +145,12 @@ def differing_resources(statement: str, stored: Iterable[tuple[PurePosixPath, st
     return differing_files(signed, ((path, digest) for path, digest in stored if path.parts[0] not in NOT_IN_RESOURCES))
 
 
+def attested_links(record: Record) -> dict[str, Any]:
+    """The links of a record that its signature covers, as JSON: without those that later steps change or add."""
+    attested = LINKS.keys() - UNSIGNED
+    return {name: value for name, value in record.to_json().items() if name in attested}
+
+
 def _subjects(record: Record) -> list[dict[str, Any]]:
     version, image = record.version, record.image
     name = f"models:/{version.name}/{version.version}" if version else record.model.uri

@@ -16,7 +16,7 @@ from ...payloads.messages.tags import ATTEMPT, EXPORT_FORMAT, EXPORT_KEY, EXPORT
 from ...tools.system.content import digests_in
 from ..image.isolation import EvaluatedVersion
 from ..lineage.open_attempts import close_abandoned, give_up_attempt
-from ..lineage.publication import publish_again
+from ..lineage.record_update import update_beside_releases
 from ..lineage.registry_client import RegistryClient
 
 READY_S = 300.0
@@ -129,17 +129,19 @@ def _tags(key: str, export: ModelExport, subject: EvaluatedVersion) -> dict[str,
 
 
 def record_export(
-    exported: ExportedModel, record: Record, registry: RegistryClient, scratch: Path
+    exported: ExportedModel, subject: EvaluatedVersion, project: Path, registry: RegistryClient
 ) -> Iterator[Finding]:
     """Add an exported model to the release record of the version; yield a warning if that is not possible."""
-    try:
+
+    def extended(record: Record) -> Record:
         earlier = record.exports.models if record.exports else ()
+        if exported in earlier:
+            return record
         others = tuple(model for model in earlier if model.format != exported.format)
-        if exported not in earlier:
-            link = ExportsLink(models=(*others, exported))
-            publish_again(
-                replace(record, exports=link), scratch / "record-to-write.json", registry.client, registry.tools
-            )
+        return replace(record, exports=ExportsLink(models=(*others, exported)))
+
+    try:
+        update_beside_releases((subject.name, subject.version), extended, project, registry)
     except StepError as error:
         yield Finding(
             rule="export-not-recorded",

@@ -3,17 +3,16 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from ...command.errors import BadInput, StepError, ToolFailed
-from ...command.wording import local, option
+from ...command.errors import BadInput, ChainBroken, StepError, ToolFailed
+from ...command.wording import local, option, step_call
 from ...core.image.reference import image_reference, reach_fix
 from ...core.release.digests import ADDED_ON_DOWNLOAD, sha256
 from ...core.release.record import Record, SignatureLink
 from ...core.security.child_environment import IDENTITY_TOKEN, SIGNING_KEY
 from ...core.security.documents import parse_json
-from ...core.signing.statement import MODEL_CARD, SBOM, statements
+from ...core.signing.statement import MODEL_CARD, SBOM, attested_links, statements
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.signing.signer import PUBLIC_SIGSTORE, ExternalKey, KeptSignatures, SigningKey, WorkflowIdentity
@@ -22,7 +21,8 @@ from ...tools.system.named_file import read_named
 from ...tools.toolbox import Tools
 from ..image.sbom import locked_sbom
 from ..lineage.audit import Audited
-from ..lineage.publication import publish_again
+from ..lineage.exports import record_uri
+from ..lineage.record_update import update_beside_releases
 from ..lineage.registry_client import RegistryClient, project_here
 from .attestations import add_to_store, attach_to_image, in_store, require_kept, with_image
 from .trust import PEM_LIMIT, require_json, require_pem, trust_of
@@ -174,7 +174,7 @@ def _documents(audit: Audited, record: Record, registry: RegistryClient) -> Iter
     yield MODEL_CARD, {"mediaType": "text/markdown", "content": render_readme(described)}
 
 
-def sign_version(audit: Audited, signer: VersionSigner, registry: RegistryClient) -> Signed:
+def sign_version(audit: Audited, signer: VersionSigner, project: Path, registry: RegistryClient) -> Signed:
     """
     Sign the statements about a version, and keep them with its pushed image, beside its record and in it.
 
@@ -203,9 +203,9 @@ def sign_version(audit: Audited, signer: VersionSigner, registry: RegistryClient
     keeping = KeptSignatures(bundles=signed.bundles, model_signature=signed.model_signature)
     stored = add_to_store(registry, audit.description, keeping)
     link = SignatureLink(signer=signed.signer, statement=sha256(about[0].encode()))
-    if record.signature != link:
-        with TemporaryDirectory(prefix="mlflow-uv-signature-") as scratch:
-            publish_again(replace(record, signature=link), Path(scratch) / "record.json", registry.client, tools)
+    update_beside_releases(
+        (audit.name, audit.version), lambda current: with_signature(current, record, link), project, registry
+    )
     if stored or sent:
         _answered(lambda: require_kept(registry, audit.description, image, keeping), image.tag if image else "")
     return Signed(
@@ -216,6 +216,18 @@ def sign_version(audit: Audited, signer: VersionSigner, registry: RegistryClient
         sent=sent,
         model_signed=bool(signed.model_signature),
     )
+
+
+def with_signature(current: Record, signed: Record, link: SignatureLink) -> Record:
+    """
+    Return the published record with the link of a signature; `signed` is the record that the statements are about.
+
+    Raises ChainBroken if another step changed what was signed.
+    """
+    if attested_links(current) != attested_links(signed):
+        why = "another step changed the record while the version was signed"
+        raise ChainBroken("record", why=why, fix=step_call("sign", version_uri=record_uri(current)))
+    return replace(current, signature=link)
 
 
 def _answered(request: Callable[[], T], name: str) -> T:

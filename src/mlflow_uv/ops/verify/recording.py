@@ -9,11 +9,9 @@ from ...command.report import Finding, Severity
 from ...command.wording import step_call
 from ...core.release.record import IMAGE_WAYS, Record, VerificationLink
 from ...core.verify.results import WayResult, merged_ways
-from ...payloads.messages.registry import RegisteredVersion
 from ...payloads.messages.tags import RECORD_DIGEST
 from ..image.isolation import EvaluatedVersion
-from ..lineage.audit import record_of
-from ..lineage.publication import publish_again
+from ..lineage.record_update import NotPublished, update_published
 from ..lineage.registry_client import RegistryClient
 
 
@@ -41,35 +39,21 @@ def record_results(
     Each of `files` that is the record of this version is replaced. Yields a warning if there is no record to add the
     results to, or if it cannot be written, and leaves out results of an image that is not the record's any more.
     """
-    tools = registry.tools
-    scratch = subject.model.parent / "record-to-write.json"
+    left_out: list[str] = []
+
+    def extended(record: Record) -> Record:
+        about_it = tuple(result for result in results if result.image in ("", _image_id(record)))
+        left_out.extend(f"`{result.way}`" for result in results if result not in about_it)
+        return replace(record, verification=_link(about_it, record))
+
     try:
-        description = registry.client.describe_version(subject.name, subject.version)
-        local = [file for file in dict.fromkeys(files) if _is_published(file, description, registry)]
-        record = tools.records.load(local[0]) if local else record_of(registry, description, scratch)
-        if record is None or record.sha256 != description.tags.get(RECORD_DIGEST):
-            why = "its run has no release record" if record is None else "its release record is not the published one"
-            yield _unrecorded(subject, why)
-        elif not record.model.run_id:
-            yield _unrecorded(subject, "its model has no run")
-        else:
-            about_it = tuple(result for result in results if result.image in ("", _image_id(record)))
-            if others := [f"`{result.way}`" for result in results if result not in about_it]:
-                yield _unrecorded(subject, f"its image changed while it was tested by {', '.join(others)}")
-            extended = replace(record, verification=_link(about_it, record))
-            publish_again(extended, local[0] if local else scratch, registry.client, tools)
-            for file in local[1:]:
-                tools.records.save(file, extended)
+        update_published((subject.name, subject.version), extended, files, registry)
+    except NotPublished as error:
+        yield _unrecorded(subject, error.why)
     except StepError as error:
         yield _unrecorded(subject, f"{error.what}: {error.why}" if error.why else error.what)
-
-
-def _is_published(file: Path, description: RegisteredVersion, registry: RegistryClient) -> bool:
-    """Whether a file has the record whose digest the registry has."""
-    try:
-        return registry.tools.records.load(file).sha256 == description.tags.get(RECORD_DIGEST)
-    except BadInput:
-        return False
+    if left_out:
+        yield _unrecorded(subject, f"its image changed while it was tested by {', '.join(left_out)}")
 
 
 def _link(results: tuple[WayResult, ...], record: Record) -> VerificationLink:

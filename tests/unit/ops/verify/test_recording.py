@@ -37,12 +37,15 @@ class Store:
 
     def __post_init__(self) -> None:
         host = Host.of({"MLFLOW_UV_HOME": str(self.folder / "home")}, folder=self.folder, python=Path(sys.executable))
-        self.records = Records(host)
+        self.host, self.records = host, Records(host)
+        self.store = SimpleNamespace(uri="http://127.0.0.1:9")
 
     @property
     def registry(self) -> RegistryClient:
         """A client of it."""
-        return cast("RegistryClient", SimpleNamespace(client=self, tools=SimpleNamespace(records=self.records)))
+        return cast(
+            "RegistryClient", SimpleNamespace(client=self, tools=SimpleNamespace(records=self.records, host=self.host))
+        )
 
     @property
     def artifact(self) -> str:

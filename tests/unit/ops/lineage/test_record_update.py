@@ -1,0 +1,140 @@
+"""Tests that a step changes its own link of a release record, in the run and in the file of this machine."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mlflow_uv.command.errors import ChainBroken
+from mlflow_uv.core.release.record import ExportedModel, ExportsLink, Record, SignatureLink
+from mlflow_uv.ops.conversion.exported_model import record_export
+from mlflow_uv.ops.lineage.record_update import NotPublished, update_beside_releases, update_published
+from mlflow_uv.ops.signing.signing import with_signature
+from tests.unit.core.release.test_record import OTHER_IMAGE, WHOLE
+from tests.unit.ops.verify.test_recording import Store
+
+LINK = SignatureLink(signer="a key", statement="8" * 64)
+EXPORTED = ExportedModel(
+    format="onnx", model_id="m-2", sha256="6" * 64, file_sha256="7" * 64, original="4" * 64, name="", version=""
+)
+WINE = ("wine", "7")
+# What another step published after the one that is tested had read the record.
+NEWER = replace(WHOLE, verification=None, alias=None, exports=None, signature=None)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A registry with a newer record, which is in its run and in the file of the project in `tmp_path`."""
+    store = Store(folder=tmp_path, tag=NEWER.sha256)
+    store.add(NEWER)
+    store.records.save(store.records.path(None, tmp_path), NEWER)
+    return store
+
+
+def everywhere(store: Store) -> tuple[Record, Record]:
+    """The record in the run, which the registry has the digest of, and that in the file of the project."""
+    copy = store.folder / "copy.json"
+    copy.write_text(store.artifacts[store.artifact])
+    record = store.records.load(copy)
+    assert record.sha256 == store.tag
+    return record, store.records.load(store.records.path(None, store.folder))
+
+
+def sign(current: Record) -> Record:
+    """Add the link of a signature of the record as it was before."""
+    return with_signature(current, WHOLE, LINK)
+
+
+def test_a_signature_is_added_to_the_newest_record_in_the_run_and_on_this_machine(store: Store) -> None:
+    """
+    Both are equal then, and have what another step changed since the signer read the record.
+    """
+    signed = update_beside_releases(WINE, sign, store.folder, store.registry)
+
+    assert replace(NEWER, signature=LINK) == signed
+    assert (signed, signed) == everywhere(store)
+
+
+def test_a_record_that_was_changed_on_this_machine_is_not_taken_for_the_published_one(store: Store) -> None:
+    """
+    The file stays as it is, so that the step that reads it refuses it; the run gets the signature without the change.
+    """
+    forged = replace(NEWER, image=OTHER_IMAGE)
+    store.records.save(store.records.path(None, store.folder), forged)
+
+    update_beside_releases(WINE, sign, store.folder, store.registry)
+
+    assert (replace(NEWER, signature=LINK), forged) == everywhere(store)
+
+
+def test_a_file_whose_publication_was_interrupted_is_replaced_too(store: Store) -> None:
+    """
+    It has the record from before, and the published one is staged for it.
+    """
+    file = store.records.path(None, store.folder)
+    store.records.save(file, WHOLE)
+    store.records.stage(file, NEWER)
+
+    signed = update_beside_releases(WINE, sign, store.folder, store.registry)
+
+    assert (signed, signed, None) == (*everywhere(store), store.records.staged(file))
+
+
+def test_what_was_signed_must_not_have_changed(store: Store) -> None:
+    """
+    Another image is one that nobody signed; links that no signature covers may differ.
+    """
+    with pytest.raises(ChainBroken, match="record") as raised:
+        update_beside_releases(
+            WINE, lambda current: with_signature(current, replace(WHOLE, image=OTHER_IMAGE), LINK), store.folder,
+            store.registry,
+        )  # fmt: skip
+
+    assert "while the version was signed" in raised.value.why
+    assert (NEWER, NEWER) == everywhere(store)
+
+
+def test_an_export_keeps_what_another_step_added_meanwhile(store: Store) -> None:
+    """
+    A signature and the export in another format stay; one in the same format is replaced, and a second run adds none.
+    """
+    other, old = replace(EXPORTED, format="tflite"), replace(EXPORTED, model_id="m-old")
+    subject = cast("Any", SimpleNamespace(name="wine", version="7"))
+    update_published(
+        WINE, lambda record: replace(record, signature=LINK, exports=ExportsLink(models=(old, other))),
+        [store.records.path(None, store.folder)], store.registry,
+    )  # fmt: skip
+
+    found = [*record_export(EXPORTED, subject, store.folder, store.registry)]
+    tag = store.tag
+    found += record_export(EXPORTED, subject, store.folder, store.registry)
+
+    expected = replace(NEWER, signature=LINK, exports=ExportsLink(models=(other, EXPORTED)))
+    assert ([], tag, expected, expected) == (found, store.tag, *everywhere(store))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda store: store.artifacts.clear(), "has no release record"),
+        (lambda store: store.add(WHOLE), "is not the published one"),
+    ],
+)
+def test_a_record_that_is_not_the_published_one_gets_no_link(
+    store: Store, spoil: Callable[[Store], None], why: str
+) -> None:
+    """
+    The digest in the registry stays; an export says so in a warning.
+    """
+    store.records.path(None, store.folder).unlink()
+    spoil(store)
+    subject = cast("Any", SimpleNamespace(name="wine", version="7"))
+
+    with pytest.raises(NotPublished, match="record") as raised:
+        update_beside_releases(WINE, sign, store.folder, store.registry)
+    (finding,) = record_export(EXPORTED, subject, store.folder, store.registry)
+
+    assert (True, True, NEWER.sha256) == (why in raised.value.why, why in finding.why, store.tag)
