@@ -23,6 +23,27 @@ def models_of(world: SagemakerWorld, copy: Any) -> SagemakerModels:
     return SagemakerModels(options_of(world.settings), KeptAws(world.account), tools)
 
 
+def test_a_model_that_is_there_gets_the_tags_that_it_lacks_alone() -> None:
+    """
+    Nothing is written to one that has them all.
+    """
+    world = sagemaker_world()
+    models, wanted = models_of(world, lambda *_: 0), wanted_version("1")
+    facts = models.facts(wanted, "1")
+    name = models.create(wanted, facts, {"mlflow-uv:slot": "blue"})
+    arn = world.account.models[name]["ModelArn"]
+    tags = list(world.account.tags[arn])
+
+    models.create(wanted, facts, {"mlflow-uv:slot": "blue"})
+    added = [operation for operation, _ in world.account.calls if operation == "add_tags"]
+    world.account.tags[arn] = [tag for tag in tags if tag["Key"] != "mlflow-uv:version"]
+    models.create(wanted, facts, {"mlflow-uv:slot": "blue"})
+    changes = [parameters["Tags"] for operation, parameters in world.account.calls if operation == "add_tags"]
+
+    assert ([], [["mlflow-uv:version"]]) == (added, [[tag["Key"] for tag in change] for change in changes])
+    assert sorted(map(str, tags)) == sorted(map(str, world.account.tags[arn]))
+
+
 def test_a_name_says_what_the_model_is() -> None:
     """
     Another image, variable or mark is another model; the same again is the one that is there.
