@@ -17,7 +17,7 @@ _TERMS = re.compile(
     r"patent\w*|paid|pay\w*|pending|permi\w*|person\w*|polyform|private|prohibit\w*|propriet\w*|provided|purchas\w*|"
     r"refus\w*|research|reserv(?!ed\b)\w*|restrict\w*|revenue|revoc\w*|revok\w*|royalt\w*|rpl|sale|sell\w*|secret\w*|see|"
     r"shall|sspl|subject|subscri\w*|terms?|trade\w*|trial|unless|us(?:e|es|ed|ing|age)|version|void|will|without|wtfpl)\b"
-    r"|\w*gpl"
+    r"|\b(?:beerware|embargo\w*|fair|isc|or|sanction\w*|source)\b|\w*gpl"
 )
 _LINKING = frozenset({
     *("&", "and", "by", "da", "de", "del", "della", "der", "di", "do", "dos", "du", "el", "la", "le", "of", "the"),

@@ -99,6 +99,8 @@ def test_the_holder_of_the_rights_does_not_matter(notice: str) -> None:
         "Copyright by Acme Corp. You owe Acme 5% of revenue",
         "Copyright 2024 Acme. Commons Clause applies",
         "Copyright 2024 Acme. Good, never Evil.",
+        "Copyright 2024 MIT OR ISC",
+        "Copyright 2024 Acme Fair Source",
         "Copyright 2024 Acme. Wine",
         "Copyright 2024 Acme Inc. Wine",
         "Copyright 2024 Acme, wine",
