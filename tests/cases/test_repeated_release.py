@@ -217,7 +217,7 @@ if not os.path.exists("edited.mark"):
 @pytest.mark.extended
 def test_a_package_that_is_edited_while_training_runs_stops_the_release(sample: SampleProject) -> None:
     """
-    The next release says that it installs the package again, and trains with that of the lock.
+    The next release says that it makes the environment again, and trains with the package of the lock.
     """
     ignored(sample, "/edited.mark")
     sample.train_with(EDITS_PACKAGE + training())
@@ -228,8 +228,8 @@ def test_a_package_that_is_edited_while_training_runs_stops_the_release(sample: 
 
     code, kind, sentence, _ = error(stopped)
     assert (INPUTS_CHANGED, "InputsChanged") == (code, kind), stopped.stderr
-    assert "cloudpickle/__init__.py` of `cloudpickle` changed in the environment of training while training" in sentence
-    assert "files of cloudpickle are not those of the lock: installed again" in again.stderr
+    assert "cloudpickle/__init__.py` changed in the environment of training while training" in sentence
+    assert "the environment is made again: its files were not recorded" in again.stderr
     assert (0, False) == (again.code, again.outputs["reused"]), again.stderr
 
 

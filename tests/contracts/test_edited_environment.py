@@ -1,5 +1,6 @@
 """A training environment of a real uv in which somebody edits files."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from mlflow_uv.command.errors import BadProject, ToolFailed
 from mlflow_uv.command.host import Host
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.uv.environment_folder import file_states
 from mlflow_uv.tools.toolbox import Tools, toolbox
 from tests import projects
 from tests.console import KeptConsole
@@ -66,7 +68,7 @@ class Synced:
     def edited(self, python: Path) -> str:
         """What a comparison after training finds."""
         found = self.tools.environments.edited_file(python)
-        return f"{found[0]}: {found[1].rpartition('/')[2]}" if found else ""
+        return found.name.rpartition("/")[2] if found else ""
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def uninstall(python: Path) -> None:
     shutil.rmtree(site(python) / "grape_code")
 
 
-@pytest.mark.parametrize("change", [edit, remove, uninstall, add])
+@pytest.mark.parametrize("change", [edit, remove, uninstall])
 def test_a_package_that_was_edited_is_installed_again(trained: Trained, change: Callable[[Path], None]) -> None:
     """
     Also if the file is as long as before; the other packages stay as they are.
@@ -169,7 +171,7 @@ def test_an_edit_in_place_is_an_edit_of_uvs_cache_and_refused(trained: Trained) 
     assert (RIGHT, "") == (code(again).read_text(), third.edited(again))
 
 
-@pytest.mark.parametrize("name", ["sitecustomize.py", "../../../pyvenv.cfg", "../../../bin/stray"])
+@pytest.mark.parametrize("name", ["sitecustomize.py", "sitecustomize.pyc", "../../../pyvenv.cfg", "../../../bin/stray"])
 def test_a_file_of_no_package_makes_the_environment_again(trained: Trained, name: str) -> None:
     """
     A module that nobody installed would be imported all the same.
@@ -189,7 +191,7 @@ def test_a_file_of_no_package_makes_the_environment_again(trained: Trained, name
 
 def test_what_changes_while_training_runs_is_found_by_its_content(trained: Trained) -> None:
     """
-    Also with the size and the time of before; the next sync reads all files, and installs it again.
+    Also with the size and the time of before; the next sync makes the environment again.
     """
     with trained.environments() as first:
         python = first.python()
@@ -202,8 +204,8 @@ def test_what_changes_while_training_runs_is_found_by_its_content(trained: Train
     with trained.environments() as second:
         again = second.python()
 
-    assert ("", "grape: __init__.py", RIGHT) == (unedited, edited, code(again).read_text())
-    assert "files of grape are not those of the lock: installed again" in trained.console.lines
+    assert ("", "__init__.py", RIGHT) == (unedited, edited, code(again).read_text())
+    assert "the environment is made again: its files were not recorded" in trained.console.lines
 
 
 def test_an_environment_of_an_earlier_release_is_compared_by_its_content(trained: Trained) -> None:
@@ -240,3 +242,118 @@ def test_the_projects_own_environment_is_refused_and_not_changed(trained: Traine
 
     assert "`.venv` does not match uv.lock: `lib/" in refused.value.what
     assert (WRONG, RIGHT) == (kept, code(again).read_text())
+
+
+def shadow(python: Path) -> None:
+    (site(python) / "grape_code" / "taste").mkdir()
+    (site(python) / "grape_code" / "taste" / "__init__.py").write_text(WRONG)
+
+
+@pytest.mark.parametrize("change", [add, shadow])
+def test_a_file_added_to_a_package_does_not_stay(trained: Trained, change: Callable[[Path], None]) -> None:
+    """
+    uv removes only what the RECORD lists, so that installing the package again would keep a module that shadows another.
+    """
+    with trained.environments() as first:
+        python = first.python()
+    change(python)
+
+    with trained.environments() as second:
+        again = second.python()
+        edited = second.edited(again)
+
+    assert ([code(again)], "") == (sorted(code(again).parent.rglob("*.py")), edited)
+    assert any(line.startswith("the environment is made again: no package has lib/") for line in trained.console.lines)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_environment_whose_files_were_not_recorded_is_made_again(trained: Trained, *, known: bool) -> None:
+    """
+    That of an earlier release may have a stray module, and one whose sync was killed a package without its RECORD.
+    """
+    with trained.environments() as first:
+        python = first.python()
+    folder = python.parent.parent
+    state = folder.with_name(f"{folder.name}.files.json")
+    (site(python) / "stray.pth").write_text("import os\n")
+    next(site(python).glob("grape-*/RECORD")).unlink()
+    if known:
+        state.write_text(json.dumps(file_states(folder)))
+    else:
+        state.unlink()
+
+    with trained.environments() as second:
+        again = second.python()
+
+    assert (False, 1) == ((site(again) / "stray.pth").exists(), len(list(site(again).glob("grape-*/RECORD"))))
+
+
+def install_another(trained: Trained, python: Path) -> None:
+    other = projects.wheel(trained.folder.parent / "others", "grape", "2.0", grape_code=WRONG)
+    trained.uv("pip", "install", "--no-deps", "--python", str(python), str(other))
+
+
+def install_other_content(trained: Trained, python: Path) -> None:
+    other = projects.wheel(trained.folder.parent / "others", "grape", "1.0", grape_code=WRONG)
+    trained.uv("pip", "install", "--no-deps", "--reinstall", "--python", str(python), str(other))
+
+
+def leave_a_module(_trained: Trained, python: Path) -> None:
+    (site(python) / "sitecustomize.py").write_text(WRONG)
+
+
+def leave_bytecode(_trained: Trained, python: Path) -> None:
+    (site(python) / "grape_code" / "taste.pyc").write_bytes(b"")
+
+
+def change_what_uv_wrote(_trained: Trained, python: Path) -> None:
+    (python.parent.parent / "pyvenv.cfg").write_text("home = /tmp\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (install_another, "grape-1.0.dist-info"),
+        (install_other_content, "grape-1.0.dist-info"),
+        (leave_a_module, "sitecustomize.py"),
+        (leave_bytecode, "taste.pyc"),
+        (change_what_uv_wrote, "pyvenv.cfg"),
+    ],
+)
+def test_what_a_training_installs_or_leaves_behind_is_found(
+    trained: Trained, change: Callable[[Trained, Path], None], found: str
+) -> None:
+    """
+    Another version agrees with its own RECORD; the next sync makes the environment again.
+    """
+    with trained.environments() as first:
+        python = first.python()
+        subprocess.run((python, "-c", "import grape_code"), check=True)
+        before = first.edited(python)
+        change(trained, python)
+        after = first.edited(python)
+
+    with trained.environments() as second:
+        again = second.python()
+
+    assert ("", found, RIGHT, "") == (before, after, code(again).read_text(), second.edited(again))
+
+
+def test_the_projects_own_environment_has_no_module_of_nobody(trained: Trained) -> None:
+    """
+    The command that is printed makes it again.
+    """
+    trained.uv("sync", "--locked")
+    with trained.environments() as first:
+        python = first.own()
+    (site(python) / "sitecustomize.py").write_text(WRONG)
+
+    with trained.environments() as second, pytest.raises(BadProject) as refused:
+        second.own()
+    for command in refused.value.fix.split(" && "):
+        trained.uv(*command.split()[1:])
+    with trained.environments() as third:
+        again = third.own()
+
+    assert "sitecustomize.py" in refused.value.what
+    assert not (site(again) / "sitecustomize.py").exists()

@@ -56,11 +56,10 @@ def require_unchanged(job: Job, key: Key | None, tools: Tools) -> None:
             path=job.project.folder / MANIFEST,
         )
     if edited := tools.environments.edited_file(job.python):
-        package, file = edited
         raise _error(
-            f"`{file}` of `{package}` changed in the environment of training",
-            why="its content is not what the RECORD of the package promises",
-            fix=Wording(step_call("release"), ", which installs the package again"),
+            f"`{edited.name}` changed in the environment of training",
+            why=edited.why,
+            fix=Wording(step_call("release"), ", which makes the environment again"),
             path=job.project.lock,
         )
 

@@ -16,7 +16,7 @@ from ..system.partial_folders import new_folder, replace_folder
 
 COMPLETE = "mlflow-uv-complete"
 _KIND = "files "
-_BYTECODE, _COMPILED = "__pycache__", ".pyc"  # Python may write them anew
+_BYTECODE = "__pycache__"  # Python may write it anew; it imports a module without source from any other place
 # Gets the folder of a new environment, which it creates.
 Maker = Callable[[Path], object]
 
@@ -156,13 +156,9 @@ def _entries(folder: str) -> "list[os.DirEntry[str]]":
     """What is in a folder, sorted, without bytecode; nothing if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            return sorted((entry for entry in entries if not _is_bytecode(entry.name)), key=lambda entry: entry.name)
+            return sorted((entry for entry in entries if entry.name != _BYTECODE), key=lambda entry: entry.name)
     except OSError:
         return []
-
-
-def _is_bytecode(name: str) -> bool:
-    return name == _BYTECODE or name.endswith(_COMPILED)
 
 
 def _add_states(entry: "os.DirEntry[str]", name: str, states: list[str]) -> None:

@@ -1,21 +1,27 @@
 """Finds packages of an environment whose files are not those that uv installed."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ...command.errors import ToolFailed
-from ...core.release.digests import canonical
+from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..layers.laid_out import LaidOutPackage, has_recorded_content, packages_in, unfit
+from ..layers.laid_out import LaidOutPackage, has_recorded_content, packages_in, unfit, unowned
 from ..project.files import write_atomically
 from ..system.threads import side_by_side
 from .environment_folder import file_states
 
-_COMPILED = ".pyc"
+_BYTECODE = "__pycache__"
+_VERSION, _FORMAT, _FILES = "format", 2, "files"  # of the kept state; an earlier one may include files of nobody
+# What `uv venv` writes, beside pyvenv.cfg; no package lists it.
+_OWN_MODULES = frozenset({"_virtualenv.py", "_virtualenv.pth"})
+_OWN_PROGRAMS = re.compile(r"activate(_this)?(\.\w+)?|deactivate\.bat|pydoc\.bat|(python|pypy|graalpy)[\d.]*")
 _NAMED = 5
+_CACHED = b"/uv_cache.json,"
 _AT_ONCE = 500  # files that a thread compares before it takes the next ones
 
 
@@ -61,35 +67,35 @@ class EnvironmentState:
         """
         Sync the environment in its place, and install again what changed since the last time; return its interpreter.
 
-        uv compares names and versions alone. `sync` gets the names of packages to install again. Raises ToolFailed if
-        what is installed again is not what a RECORD promises: files of an environment may be those of uv's cache, so
-        that whoever edits one edits both.
+        uv compares names and versions alone. `sync` gets the names of packages to install again. An environment with a
+        file of nobody is made again, and one of which no state was kept, since nothing says which files it had. Raises
+        ToolFailed if what is installed again is not what a RECORD promises: files of an environment may be those of
+        uv's cache, so that whoever edits one edits both.
         """
         existed = self.folder.is_dir()
         differences = self.differences() if existed else Differences(known=False)
         suspects: tuple[str, ...] | None = differences.packages
-        if differences.beyond:
-            say(f"the environment is made again: {_named(differences.beyond)} changed")
-            shutil.rmtree(self.folder)
+        if existed and (differences.beyond or not differences.known):
+            reason = f"{_named(differences.beyond)} changed" if differences.known else "its files were not recorded"
+            self._remove(reason, say)
             suspects = None
         elif differences.packages:
             say(f"files of {_named(differences.packages)} changed in the environment: installed again")
-        elif existed and not differences.known:
-            suspects = None
         times = self._folder_times()
-        python = sync(differences.packages)
+        python = sync(differences.packages if suspects else ())
         if differences == Differences(known=True) and times == self._folder_times():
             return python  # nothing was installed or removed, which adds or removes a folder with metadata
-        foreign = () if suspects == () else foreign_content(self.folder, suspects)
-        if foreign and suspects is None:
-            suspects = tuple(dict.fromkeys(file.package for file in foreign))
-            say(f"files of {_named(suspects)} are not those of the lock: installed again")
-            sync(suspects)
-            foreign = foreign_content(self.folder, suspects)
-        if foreign:
+        if strays := unlisted_files(self.folder):
+            self._remove(f"no package has {_named(strays)}", say)
+            suspects, python = None, sync(())
+        if foreign := () if suspects == () else foreign_content(self.folder, suspects):
             raise unfit(foreign[0].package, foreign[0].path, "its content is not what its RECORD promises")
         self.keep()
         return python
+
+    def _remove(self, reason: str, say: Callable[[str], None]) -> None:
+        say(f"the environment is made again: {reason}")
+        shutil.rmtree(self.folder)
 
     def _folder_times(self) -> tuple[int, ...]:
         folders = (*self.folder.glob("lib/python*/site-packages"), self.folder / "bin", self.folder / "pyvenv.cfg")
@@ -97,18 +103,19 @@ class EnvironmentState:
 
     def keep(self) -> None:
         """Keep the state of now. Raises ToolFailed."""
-        write_atomically(self.file, canonical(file_states(self.folder)))
+        write_atomically(self.file, canonical({_VERSION: _FORMAT, _FILES: file_states(self.folder)}))
 
     def forget(self) -> None:
-        """Let the next comparison read all files: they are known to differ."""
+        """Let the next sync make the environment again: its files are known to differ."""
         self.file.unlink(missing_ok=True)
 
     def differences(self) -> Differences:
         """Compare the environment, which exists, with the kept state."""
         try:
-            before = parse_json(self.file.read_text(encoding="utf-8"))
+            kept = parse_json(self.file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            before = None
+            kept = None
+        before = kept.get(_FILES) if isinstance(kept, dict) and kept.get(_VERSION) == _FORMAT else None
         if not isinstance(before, dict):
             return Differences(known=False)
         now = file_states(self.folder)
@@ -123,6 +130,37 @@ class EnvironmentState:
         )
 
 
+def unlisted_files(environment: Path) -> tuple[str, ...]:
+    """
+    The files of `site-packages` and `bin` that no RECORD lists and `uv venv` does not write, such as a stray module.
+
+    Bytecode in `__pycache__` is left out, which Python writes. Raises ToolFailed for a RECORD that cannot be read.
+    """
+    paths = unowned(environment, packages_in(environment))
+    return tuple(sorted(str(path) for path in paths if _is_unlisted(path)))
+
+
+def _is_unlisted(path: PurePosixPath) -> bool:
+    parts = path.parts
+    if parts[0] == "bin":
+        return len(parts) > 2 or not _OWN_PROGRAMS.fullmatch(path.name)  # noqa: PLR2004  # below bin
+    if parts[0] != "lib" or "site-packages" not in parts or _BYTECODE in parts:
+        return False
+    return not (path.parent.name == "site-packages" and path.name in _OWN_MODULES)
+
+
+def installed_records(environment: Path) -> dict[str, str]:
+    """
+    A digest of each RECORD by the name of its folder, which has name and version of the package.
+
+    What uv writes about its cache is left out: it differs between two installations of one folder.
+    """
+    return {
+        record.parent.name: sha256(b"".join(line for line in record.read_bytes().splitlines() if _CACHED not in line))
+        for record in sorted(environment.glob("lib/python*/site-packages/*.dist-info/RECORD"))
+    }
+
+
 def foreign_content(environment: Path, names: Collection[str] | None = None) -> tuple[ForeignContent, ...]:
     """
     Compare the files of some packages, or of all, with the digests in their RECORDs, on all processors.
@@ -132,7 +170,7 @@ def foreign_content(environment: Path, names: Collection[str] | None = None) -> 
     promised: dict[str, list[tuple[str, str]]] = {}
     for package in packages_in(environment):
         for file in package.files if names is None or package.name in names else ():
-            if file.digest and file.path.suffix != _COMPILED:
+            if file.digest and _BYTECODE not in file.path.parts:
                 promised.setdefault(str(file.path), []).append((package.name, file.digest))
     files = list(promised.items())
     batches = [files[first : first + _AT_ONCE] for first in range(0, len(files), _AT_ONCE)]

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,14 @@ class LocalSource:
     source: Path
 
 
+@lazy_dataclass
+class EditedFile:
+    """A file or package in an environment, relative to it, that is not as uv installed it, and why."""
+
+    name: str
+    why: str
+
+
 class Environments:
     """Creates environments in our cache, each once; the checkout's `.venv` is neither created nor changed."""
 
@@ -44,6 +52,7 @@ class Environments:
         self._host = host
         self._console = console
         self._interpreters: dict[Path, Path] = {}
+        self._installed: dict[Path, dict[str, str]] = {}  # digests of RECORDs, before a training runs
         self._rebuilt: set[Path] = set()  # those whose local packages were rebuilt
 
     def project(self, project: Project, selection: Selection, *, local: tuple[LocalSource, ...] = ()) -> Path:
@@ -57,10 +66,11 @@ class Environments:
         folder = self.place(project, selection)
         if folder not in self._interpreters or (local and folder not in self._rebuilt):
             with self._console.group(f"environment of {project.name}"):
-                from .environment_state import EnvironmentState  # noqa: PLC0415  # few steps need it
+                from .environment_state import EnvironmentState, installed_records  # noqa: PLC0415  # few steps need it
 
                 sync = partial(self._sync, project, selection, folder, local)
                 self._interpreters[folder] = EnvironmentState(folder=folder).synced(sync, say=self._console.say)
+                self._installed[folder] = installed_records(folder)
             if local:
                 self._rebuilt.add(folder)
         return self._interpreters[folder]
@@ -79,20 +89,40 @@ class Environments:
         with restored_sources(tuple(package.source for package in local)):
             return self._uv.sync(project, selection, folder, flags, on_line=self._console.foreign)
 
-    def edited_file(self, python: Path) -> tuple[str, str] | None:
+    def edited_file(self, python: Path) -> EditedFile | None:
         """
-        A package in a project's environment, and its file that is not what its RECORD promises; reads all files.
+        A file in a project's environment that is not as uv installed it; compares packages and reads all files.
 
-        The next sync installs the package again. Raises ToolFailed for a RECORD that cannot be read.
+        The next sync makes the environment again. Raises ToolFailed for a RECORD that cannot be read.
         """
-        from .environment_state import EnvironmentState, foreign_content  # noqa: PLC0415  # few steps need it
+        from .environment_state import EnvironmentState  # noqa: PLC0415  # few steps need it
 
         folder = python.parent.parent
-        foreign = foreign_content(folder)
-        if not foreign:
-            return None
-        EnvironmentState(folder=folder).forget()
-        return foreign[0].package, foreign[0].path
+        edited = next(self._edited(folder), None)
+        if edited:
+            EnvironmentState(folder=folder).forget()
+        return edited
+
+    def _edited(self, folder: Path) -> Iterator[EditedFile]:
+        """Everything in an environment that is not as uv installed it."""
+        from .environment_state import (  # noqa: PLC0415  # few steps need it
+            EnvironmentState,
+            foreign_content,
+            installed_records,
+            unlisted_files,
+        )
+
+        now = installed_records(folder)
+        before = self._installed.get(folder, now)
+        for name in sorted(name for name in {*before, *now} if before.get(name) != now.get(name)):
+            yield EditedFile(name=name, why="packages were installed or removed, so that they are not those of uv.lock")
+        for file in foreign_content(folder):
+            why = f"its content is not what the RECORD of `{file.package}` promises"
+            yield EditedFile(name=file.path, why=why)
+        for path in unlisted_files(folder):
+            yield EditedFile(name=path, why="no package has this file")
+        for path in EnvironmentState(folder=folder).differences().beyond:
+            yield EditedFile(name=path, why="it belongs to no package, and is not what uv wrote")
 
     def place(self, project: Project, selection: Selection) -> Path:
         """Folder of the project's private environment, which may not exist."""
@@ -114,7 +144,7 @@ class Environments:
                 why=drift,
                 fix=self._uv.sync_command(project, selection),
             )
-        from .environment_state import foreign_content  # noqa: PLC0415  # few steps need it
+        from .environment_state import foreign_content, installed_records, unlisted_files  # noqa: PLC0415  # as above
 
         if foreign := foreign_content(folder):
             name = foreign[0].package
@@ -123,6 +153,13 @@ class Environments:
                 why=f"its content is not what the RECORD of `{name}` promises",
                 fix=f"uv cache clean {name} && {self._uv.sync_command(project, selection)} --reinstall-package {name}",
             )
+        if strays := [path for path in unlisted_files(folder) if path.startswith("lib/")]:
+            raise BadProject(
+                what=f"`{path_from(project.folder, folder)}` does not match uv.lock: no package has `{strays[0]}`",
+                why="Python would import it in training, and the image does not have it",
+                fix=f"uv venv --clear && {self._uv.sync_command(project, selection)}",
+            )
+        self._installed[folder] = installed_records(folder)
         return folder / "bin" / "python"
 
     def registry_client(self, store: Store, project: Project | None, selection: Selection) -> Path:

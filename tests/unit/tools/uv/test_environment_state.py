@@ -30,6 +30,7 @@ def differences(environment: Path) -> Differences:
         ("cellar/grape.py", ("grape", "plum"), ()),  # which of the two is not known
         ("grape-1.0.dist-info/METADATA", ("grape",), ()),
         ("../../../bin/grape", ("grape",), ()),
+        ("cellar/grape.pyc", ("grape", "plum"), ()),  # imported without a source
         ("stray.pth", (), (f"{SITE}/stray.pth",)),
         ("../../../pyvenv.cfg", (), ("pyvenv.cfg",)),
         ("../../../bin/python", (), ("bin/python",)),
@@ -58,7 +59,7 @@ def test_bytecode_is_no_difference(environment: Path) -> None:
     """
     Python writes it anew.
     """
-    for name in ("__pycache__/a.pyc", "cellar/__pycache__/grape.cpython-311.pyc", "cellar/grape.pyc"):
+    for name in ("__pycache__/a.pyc", "cellar/__pycache__/grape.cpython-311.pyc"):
         (environment / SITE / name).parent.mkdir(exist_ok=True)
         (environment / SITE / name).write_text("new")
 
@@ -94,11 +95,12 @@ def test_packages_with_a_record_that_cannot_be_read_are_beyond_repair(environmen
         (signed("missing.py", b""), ["grape"]),
         ("grape.py,,\n", []),
         ("grape.py,md5=abc,3\n", ["grape"]),
-        (signed("grape.pyc", b"blue"), []),
+        (signed("__pycache__/grape.pyc", b"blue"), []),
+        (signed("grape.pyc", b"blue"), ["grape"]),
         (signed("shared.py", b"of grape"), []),
         (signed("grape.py", b"red") + signed("grape.py", b"red"), []),
     ],
-    ids=["none", "right", "wrong", "missing", "unsigned", "unknown digest", "bytecode", "of another", "twice"],
+    ids=["none", "right", "wrong", "missing", "unsigned", "unknown digest", "bytecode", "module without source", "of another", "twice"],
 )
 def test_content_is_compared_with_every_record_that_lists_a_file(tmp_path: Path, rows: str, found: list[str]) -> None:
     """
