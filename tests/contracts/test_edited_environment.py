@@ -16,8 +16,8 @@ from mlflow_uv.command.errors import BadProject, ToolFailed
 from mlflow_uv.command.host import Host
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.tools.project.files import read_project
-from mlflow_uv.tools.uv.environment_folder import file_states
 from mlflow_uv.tools.toolbox import Tools, toolbox
+from mlflow_uv.tools.uv.environment_folder import file_states
 from tests import projects
 from tests.console import KeptConsole
 
@@ -252,7 +252,7 @@ def shadow(python: Path) -> None:
 @pytest.mark.parametrize("change", [add, shadow])
 def test_a_file_added_to_a_package_does_not_stay(trained: Trained, change: Callable[[Path], None]) -> None:
     """
-    uv removes only what the RECORD lists, so that installing the package again would keep a module that shadows another.
+    uv removes only what the RECORD lists, so that installing the package again would keep a module that shadows one.
     """
     with trained.environments() as first:
         python = first.python()

@@ -242,6 +242,6 @@ def unfit(name: str, path: str, why: str) -> ToolFailed:
     """The error for a package that is not used because of one of its files."""
     return ToolFailed(
         what=f"`{name}` cannot be used: `{path}`",
-        why=f"{why}; if that stays so after the fix, the wheel is broken, and another version of `{name}` must be locked",
+        why=f"{why}; if that stays so after the fix, the wheel is broken: lock another version of `{name}`",
         fix=f"uv cache clean {name}",
     )

@@ -100,7 +100,18 @@ def test_packages_with_a_record_that_cannot_be_read_are_beyond_repair(environmen
         (signed("shared.py", b"of grape"), []),
         (signed("grape.py", b"red") + signed("grape.py", b"red"), []),
     ],
-    ids=["none", "right", "wrong", "missing", "unsigned", "unknown digest", "bytecode", "module without source", "of another", "twice"],
+    ids=[
+        "none",
+        "right",
+        "wrong",
+        "missing",
+        "unsigned",
+        "unknown digest",
+        "bytecode",
+        "no source",
+        "of another",
+        "twice",
+    ],
 )
 def test_content_is_compared_with_every_record_that_lists_a_file(tmp_path: Path, rows: str, found: list[str]) -> None:
     """
