@@ -76,7 +76,7 @@ def test_inputs_that_a_device_cannot_get_are_refused(converting: Path) -> None:
     converter = importlib.import_module("payloads.conversion.network_converter")
     def inputs(*specs):
         try:
-            layout, ports = converter.inputs_of(Schema(list(specs)), Part(operator="Sequential"))
+            layout, ports = converter.inputs_of(Schema(list(specs)) if specs else None, Part(operator="Sequential"))
         except converter.Inconvertible as error:
             return error.reason
         return [layout, [[port.name, port.type, list(port.shape)] for port in ports]]
