@@ -192,7 +192,7 @@ def test_layers_are_the_same_on_every_machine(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_hostile_wheel_is_refused(machine: Machine, tmp_path: Path, files, more) -> None:
     """
-    By uv, or by what its RECORD promises; no layer is kept, and nothing of it was executed.
+    By uv, or by the digests in its RECORD; no layer is kept, and nothing of it was executed.
     """
     with pytest.raises(ToolFailed) as raised:
         machine.layers(wheel(tmp_path / "wheels", "grape", files, **more))

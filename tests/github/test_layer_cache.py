@@ -75,4 +75,5 @@ def test_a_changed_layer_in_the_cache_is_found_and_a_pull_request_saves_none(
     assert [True] * 3 == [each.ok for each in runs], "".join(each.log[-4000:] for each in runs if not each.ok)
     assert ({}, 2, before) == (saved_by_stranger, len(saved), digests(caches))
     assert [0, 0, 42] == [layers_cached(each) for each in runs]
-    assert [[], [], ["a layer in the cache of this program had changed and was not used"]] == list(map(changed, runs))
+    notice = "a changed layer was found in the cache of this program, and not used"
+    assert [[], [], [notice]] == list(map(changed, runs))

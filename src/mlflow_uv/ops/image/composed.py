@@ -109,12 +109,12 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
 def changed_layers(composed: Sequence[ComposedServingImage]) -> Iterator[Finding]:
     """Yield a notice if layers in the cache had been changed, which were made again."""
     if remade := sum(image.remade for image in composed):
-        count = "a layer" if remade == 1 else f"{remade} layers"
+        changed = "a changed layer was" if remade == 1 else f"{remade} changed layers were"
         yield Finding(
             rule="image-layers-changed",
             severity=Severity.NOTICE,
-            what=f"{count} in the cache of this program had changed and was not used",
-            why="the content is not that of the digest with which it was kept; the image has newly made layers instead",
+            what=f"{changed} found in the cache of this program, and not used",
+            why="content and recorded digest differ; the image has newly made layers instead",
         )
 
 

@@ -66,12 +66,12 @@ def packages_in(environment: Path) -> tuple[LaidOutPackage, ...]:
 
 def has_recorded_content(file: Path, digest: str) -> bool:
     """Whether a file has the content of a digest in a RECORD; not if that is of no accepted kind. Raises OSError."""
-    algorithm, _, promised = digest.partition("=")
+    algorithm, _, recorded = digest.partition("=")
     if algorithm not in _ALGORITHMS:
         return False
     with file.open("rb") as content:
         computed = hashlib.file_digest(content, algorithm).digest()
-    return base64.urlsafe_b64encode(computed).rstrip(b"=").decode() == promised.rstrip("=")
+    return base64.urlsafe_b64encode(computed).rstrip(b"=").decode() == recorded.rstrip("=")
 
 
 def is_comparable(digest: str) -> bool:
@@ -111,7 +111,7 @@ def verified_files(
     environment: Path, package: LaidOutPackage, home: PurePosixPath, *, most: int = MOST_BYTES
 ) -> dict[PurePosixPath, LayerFile]:
     """
-    The files of a package for an environment at `home`, each with the content that its RECORD promises.
+    The files of a package for an environment at `home`, each with the content that its RECORD lists.
 
     Scripts start the interpreter there, and RECORD has the digests of these scripts. What differs between two
     installations of one wheel is left out. Raises ToolFailed that names a file which is missing, changed, or no file,
@@ -196,7 +196,7 @@ def _require_content(package: LaidOutPackage, file: RecordedFile, source: Path) 
     if not is_comparable(file.digest):
         raise unfit(package.name, str(file.path), "its RECORD has no digest of it")
     if not has_recorded_content(source, file.digest):
-        raise unfit(package.name, str(file.path), "its content is not what its RECORD promises")
+        raise unfit(package.name, str(file.path), "its content does not match its RECORD")
 
 
 def _rewritten(environment: Path, package: LaidOutPackage, path: PurePosixPath, home: PurePosixPath) -> bytes | None:

@@ -237,7 +237,7 @@ class _Package:
         return len(self.laid_out.files)
 
     def verified(self) -> Mapping[PurePosixPath, LayerFile]:
-        """Its files, each with the content that RECORD promises. Raises ToolFailed."""
+        """Its files, each with the content that RECORD lists. Raises ToolFailed."""
         return verified_files(self.environment, self.laid_out, _HOME)
 
 

@@ -27,7 +27,7 @@ _AT_ONCE = 500  # files that a thread compares before it takes the next ones
 
 @lazy_dataclass
 class ForeignContent:
-    """A file whose content is not what the RECORD of its package promises, by its path in the environment."""
+    """A file whose content does not match the RECORD of its package, by its path in the environment."""
 
     package: str
     path: str
@@ -69,7 +69,7 @@ class EnvironmentState:
 
         uv compares names and versions alone. `sync` gets the names of packages to install again. An environment with a
         file of nobody is made again, and one of which no state was kept, since nothing says which files it had. Raises
-        ToolFailed if what is installed again is not what a RECORD promises: files of an environment may be those of
+        ToolFailed if what is installed again does not match a RECORD: files of an environment may be those of
         uv's cache, so that whoever edits one edits both.
         """
         existed = self.folder.is_dir()
@@ -89,7 +89,7 @@ class EnvironmentState:
             self._remove(f"no package has {_named(strays)}", say)
             suspects, python = None, sync(())
         if foreign := () if suspects == () else foreign_content(self.folder, suspects):
-            raise unfit(foreign[0].package, foreign[0].path, "its content is not what its RECORD promises")
+            raise unfit(foreign[0].package, foreign[0].path, "its content does not match its RECORD")
         self.keep()
         return python
 
@@ -167,12 +167,12 @@ def foreign_content(environment: Path, names: Collection[str] | None = None) -> 
 
     A file that several packages list may be that of any of them. Raises ToolFailed for a RECORD that cannot be read.
     """
-    promised: dict[str, list[tuple[str, str]]] = {}
+    recorded: dict[str, list[tuple[str, str]]] = {}
     for package in packages_in(environment):
         for file in package.files if names is None or package.name in names else ():
             if file.digest and _BYTECODE not in file.path.parts:
-                promised.setdefault(str(file.path), []).append((package.name, file.digest))
-    files = list(promised.items())
+                recorded.setdefault(str(file.path), []).append((package.name, file.digest))
+    files = list(recorded.items())
     batches = [files[first : first + _AT_ONCE] for first in range(0, len(files), _AT_ONCE)]
     tasks = [lambda batch=batch: tuple(_unlike(environment, batch)) for batch in batches]
     found = side_by_side(tasks, at_once=os.cpu_count() or 1, cancel=lambda: None)
@@ -185,9 +185,9 @@ def _named(names: tuple[str, ...]) -> str:
 
 
 def _unlike(environment: Path, batch: list[tuple[str, list[tuple[str, str]]]]) -> Iterator[ForeignContent]:
-    for path, promises in batch:
-        if not any(_holds(environment / path, digest) for _, digest in promises):
-            yield ForeignContent(package=promises[0][0], path=path)
+    for path, digests in batch:
+        if not any(_holds(environment / path, digest) for _, digest in digests):
+            yield ForeignContent(package=digests[0][0], path=path)
 
 
 def _holds(file: Path, digest: str) -> bool:

@@ -61,7 +61,7 @@ class Environments:
 
         It includes the project's default groups, which training may need. `local` packages are rebuilt, because uv does
         not notice changes of their code. Packages whose files changed since the last sync are installed again. Raises
-        BadInput, ToolFailed: see `Uv.sync`; also for a file that is still not what its RECORD promises.
+        BadInput, ToolFailed: see `Uv.sync`; also for a file that still does not match its RECORD.
         """
         folder = self.place(project, selection)
         if folder not in self._interpreters or (local and folder not in self._rebuilt):
@@ -117,7 +117,7 @@ class Environments:
         for name in sorted(name for name in {*before, *now} if before.get(name) != now.get(name)):
             yield EditedFile(name=name, why="packages were installed or removed, so that they are not those of uv.lock")
         for file in foreign_content(folder):
-            why = f"its content is not what the RECORD of `{file.package}` promises"
+            why = f"its content does not match the RECORD of `{file.package}`"
             yield EditedFile(name=file.path, why=why)
         for path in unlisted_files(folder):
             yield EditedFile(name=path, why="no package has this file")
@@ -134,7 +134,7 @@ class Environments:
         The interpreter of the project's own environment, if it matches the lock; it is not changed.
 
         That is `.venv` beside the lock, or UV_PROJECT_ENVIRONMENT. Raises BadProject that lists the differences, or
-        names a file that is not what the RECORD of its package promises.
+        names a file that does not match the RECORD of its package.
         """
         folder = project.root / self._host.variables.get("UV_PROJECT_ENVIRONMENT", ".venv")
         drift = self._uv.drift(project, selection, folder)
@@ -150,7 +150,7 @@ class Environments:
             name = foreign[0].package
             raise BadProject(
                 what=f"`{path_from(project.folder, folder)}` does not match uv.lock: `{foreign[0].path}` was changed",
-                why=f"its content is not what the RECORD of `{name}` promises",
+                why=f"its content does not match the RECORD of `{name}`",
                 fix=f"uv cache clean {name} && {self._uv.sync_command(project, selection)} --reinstall-package {name}",
             )
         if strays := [path for path in unlisted_files(folder) if path.startswith("lib/")]:

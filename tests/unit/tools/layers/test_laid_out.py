@@ -1,4 +1,4 @@
-"""Packages in an environment, verified by what their wheels promise."""
+"""Packages in an environment, verified by their RECORD files."""
 
 import base64
 import hashlib
@@ -143,7 +143,7 @@ def link_to_the_same(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "reason"),
-    [(change, "promises"), (remove, "missing"), (link_out, "no file"), (link_to_the_same, "no file")],
+    [(change, "does not match"), (remove, "missing"), (link_out, "no file"), (link_to_the_same, "no file")],
 )
 def test_a_file_other_than_that_of_the_wheel_is_refused(tmp_path: Path, spoil, reason: str) -> None:
     """
