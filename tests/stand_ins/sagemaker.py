@@ -62,6 +62,7 @@ class SageMakerAccount:
     healthy: Callable[[str, dict[str, str]], bool] = lambda _image, _variables: True
     pulls_from: str = r"\d{12}\.dkr\.ecr\..+"
     login: str = "AWS:made-up"
+    token: str = ""  # of ECR, in place of the encoded login
     denied: bool = False
     most_instances: int = 4
     transforms: TransformJobs = field(init=False)
@@ -80,7 +81,7 @@ class SageMakerAccount:
         return dict(answer(**parameters))
 
     def _get_authorization_token(self) -> dict[str, Any]:
-        token = base64.b64encode(self.login.encode()).decode()
+        token = self.token or base64.b64encode(self.login.encode()).decode()
         return {"authorizationData": [{"authorizationToken": token, "expiresAt": 4e9}]}
 
     def _create_transform_job(self, *, Tags: list[dict[str, str]], **job: Any) -> dict[str, Any]:

@@ -152,7 +152,13 @@ class SagemakerModels:
     def _copy(self, source: str, target: str) -> None:
         self._tools.console.say(f"  copying the image to {target}")
         granted: Any = call(self._aws, "ecr", "get_authorization_token").get("authorizationData") or ({},)
-        user, _, password = base64.b64decode(granted[0].get("authorizationToken", "")).decode().partition(":")
+        try:
+            user, _, password = base64.b64decode(granted[0].get("authorizationToken", "")).decode().partition(":")
+        except ValueError:  # the text is a secret: not shown
+            raise ToolFailed(
+                what=f"the image cannot be copied to `{target.partition('@')[0]}`",
+                why="Amazon ECR returned an authorization token that cannot be decoded",
+            ) from None
         try:
             self._tools.registries.copy(source, target, Login(user=user, password=password))
         except RegistryUnanswered as error:

@@ -98,3 +98,18 @@ def test_a_copy_that_fails_leaves_no_model(denied: bool, fix: str) -> None:
         models_of(world, copy).create(wanted_version("1"), {}, {})
 
     assert {} == world.account.models
+
+
+@pytest.mark.parametrize("token", ["abc", "/w=="])
+def test_a_login_that_cannot_be_decoded_is_named_and_not_shown(token: str) -> None:
+    """
+    Neither what is no base64, nor what is no text.
+    """
+    world = sagemaker_world()
+    world.account.token = token
+
+    with pytest.raises(ToolFailed, match="authorization token that cannot be decoded") as refused:
+        models_of(world, lambda *_: 0).create(wanted_version("1"), {}, {})
+
+    assert token not in str(refused.value)
+    assert {} == world.account.models
