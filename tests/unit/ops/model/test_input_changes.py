@@ -47,7 +47,7 @@ def job(repository: Repository, source: ModelSource = TRAIN, *, uri: str = "http
         project=project,
         source=source,
         mlflow=repository.tools.mlflow,
-        python=Path("python"),
+        python=repository.top.parent / "environment" / "bin" / "python",
         store=Store(uri=uri, kind=StoreKind.SERVER, variables={}),
         experiment="wine",
         commit=Commit(sha="a" * 40, project="apps/wine", dirty=None),
