@@ -65,7 +65,7 @@ def test_layers_that_could_not_be_read_are_reported(image: ComposedServingImage)
     assert ("image-layers-not-taken", "it does not answer") == (finding.rule, finding.why)
 
 
-@pytest.mark.parametrize(("remade", "count"), [(1, "a layer"), (2, "2 layers")])
+@pytest.mark.parametrize(("remade", "count"), [(1, "a changed layer was"), (2, "2 changed layers were")])
 def test_layers_that_were_changed_in_the_cache_are_reported(
     image: ComposedServingImage, remade: int, count: str
 ) -> None:
@@ -77,7 +77,7 @@ def test_layers_that_were_changed_in_the_cache_are_reported(
     (finding,) = composed_findings(replace(image, remade=remade), base)
 
     assert ("image-layers-changed", Severity.NOTICE) == (finding.rule, finding.severity)
-    assert finding.what.startswith(f"{count} in the cache")
+    assert finding.what.startswith(f"{count} found in the cache")
 
 
 def test_the_sizes_of_layers_are_details(image: ComposedServingImage) -> None:
