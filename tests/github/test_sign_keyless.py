@@ -60,14 +60,14 @@ def test_a_version_is_signed_and_verified_by_the_jobs_of_the_workflow(
             return (200, {"value": token}) if authorization == f"Bearer {RIGHT}" else (401, {})
 
         root = json.dumps((folder / "trusted_root.json").read_text())
-        settings = f'sigstore = {root}\nrepositories = ["org/wine"]\nworkflows = ["{WORKFLOW}"]\nrefs = ["{{}}"]\n'
+        settings = f'sigstore = {root}\nrepositories = ["org/wine"]\nworkflows = ["{WORKFLOW}"]\n'
         with served(identity) as url:
             signed, other = (
                 wine.run(
                     CALL.format(
                         given=json.dumps({
                             "tracking-uri": server, "version-uri": "models:/wine@candidate", "registry": "",
-                            "sigstore": "sigstore.json", "trust": settings.format(ref),
+                            "sigstore": "sigstore.json", "trust": f'{settings}refs = ["{ref}"]\n',
                         })
                     ),
                     files={"sigstore.json": (folder / "config.json").read_text()},
