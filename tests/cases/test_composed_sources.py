@@ -210,6 +210,24 @@ def test_a_wheel_whose_tag_promises_less_than_its_library_needs_is_reported_wher
 
 
 @pytest.mark.extended
+def test_a_truncated_library_in_a_wheel_is_reported(tmp_path: Path, registry_program: str) -> None:
+    """
+    Its wheel lists the digest of the truncated file, so that nothing else differs; the whole file is no finding.
+    """
+    whole = compiled(tmp_path / "compiled", "pear.c")
+    with registry(tmp_path, registry_program) as host:
+        found = []
+        for name, content in (("cut", whole[:2000]), ("whole", whole)):
+            wheel = elf.wheel(tmp_path / f"{name} wheels", "pear", {"pear_c.so": content})
+            (tmp_path / name).mkdir()
+            with tiny_release(tmp_path / name) as tiny:
+                push_base(f"{host}/base:1", tmp_path / f"{name} base", tiny.tools)
+                found.append(unloadable(with_indexed_wheel(tiny, wheel).compose_all(f"{host}/base:1")))
+
+    assert [["`pear_c.so` is truncated: it ends before its content does"], []] == found
+
+
+@pytest.mark.extended
 def test_another_build_of_a_source_distribution_is_no_proof_and_no_contradiction(
     tmp_path: Path, registry_program: str
 ) -> None:

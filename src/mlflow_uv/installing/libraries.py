@@ -13,9 +13,9 @@ input, `python -I -B libraries.py --compare FOLDER [--elsewhere]` prints {lackin
 the packages in a folder; `copy` is the file that `--link` would link, empty without one. With `--elsewhere` the names
 are those of another system: no file of this one outside of the folder counts.
 
-`python -I -B libraries.py --symbols FOLDER` prints {needed: [[package, file, machine, symbols, version]]}: for each
-package and architecture the newest version of the symbols `GLIBC`, `GLIBCXX` and `CXXABI` that a file of it needs, each
-`GLIBC_ABI_*`, without a version, and a row without symbols.
+`python -I -B libraries.py --symbols FOLDER` prints {needed: [[package, file, machine, symbols, version]], truncated:
+[[package, file]]}. `needed` are for each package and architecture the newest version of the symbols `GLIBC`, `GLIBCXX`
+and `CXXABI` that a file of it needs, each `GLIBC_ABI_*`, without a version, and a row without symbols.
 """
 
 import csv
@@ -29,6 +29,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 FILE_DATE_S = 315532800  # 1980, as for all installed files
 LOAD_S = 240
@@ -45,7 +46,7 @@ OF_DRIVERS = ("libcuda.", "libnvidia-", "libnvcuvid.", "libamdhip")
 # The error messages of the loaders of glibc and musl.
 ABSENT = re.compile(r"([\w.+-]+\.so[\w.]*)(?=: cannot open shared object file|: No such file or directory \(needed by)")
 LOAD = "import sys, mlflow.pyfunc; mlflow.pyfunc.load_model(sys.argv[1])"
-HEAD, WIDE, DEEPEST = 52, 2, 5
+HEAD, DEEPEST = 52, 5
 LOADED, DYNAMIC, NEEDED, STRINGS, SIZE, NAME, PATHS = 1, 2, 1, 5, 10, 14, (15, 29)
 # The list of needed versions: its address, the number of libraries in it, and the flag of a version that may be absent.
 VERSIONS_AT, VERSIONS_NUMBER, WEAK, MOST_VERSIONS = 0x6FFFFFFE, 0x6FFFFFFF, 2, 4096
@@ -71,26 +72,27 @@ class Library:
 
 
 def main(arguments: "list[str]") -> None:
-    """Links missing libraries (`--link`), or prints which ones are missing."""
+    """Links missing libraries (`--link`), or prints what was asked for."""
     if arguments[0] == "--link":
         folder, layer, machine = [*arguments[1:], "/", ""][:3]
         link_copies(Path(folder), layer, machine)
         return
-    if arguments[0] == "--names":
-        json.dump(sorted(system_names()), sys.stdout)
-        return
-    if arguments[0] == "--compare":
-        within = Path(arguments[1] if "--elsewhere" in arguments[2:] else "/")
-        json.dump({"lacking": compared(Path(arguments[1]), set(json.load(sys.stdin)), within)}, sys.stdout)
-        return
-    if arguments[0] == "--symbols":
-        json.dump({"needed": needed_symbols(Path(arguments[1]))}, sys.stdout)
-        return
-    environment, *model = arguments
-    missing = lacking(Path(environment))
-    required = required_by(model[0]) if missing and model else ""
-    rows = [[owner(Path(environment), library.path), library.path.name, name] for library, name in missing]
-    json.dump({"lacking": sorted(rows), "linked": linked(Path(environment)), "required": required}, sys.stdout)
+    json.dump(answer(*arguments), sys.stdout)
+
+
+def answer(mode: str, *arguments: str) -> object:
+    """What is printed; `mode` is the environment if it is none of the options."""
+    if mode == "--names":
+        return sorted(system_names())
+    if mode == "--compare":
+        within = Path(arguments[0] if "--elsewhere" in arguments[1:] else "/")
+        return {"lacking": compared(Path(arguments[0]), set(json.load(sys.stdin)), within)}
+    if mode == "--symbols":
+        return {"needed": needed_symbols(Path(arguments[0])), "truncated": truncated_files(Path(arguments[0]))}
+    missing = lacking(Path(mode))
+    required = required_by(arguments[0]) if missing and arguments else ""
+    rows = [[owner(Path(mode), library.path), library.path.name, name] for library, name in missing]
+    return {"lacking": sorted(rows), "linked": linked(Path(mode)), "required": required}
 
 
 def lacking(environment: Path, here: "set[str] | None" = None, within: Path = Path("/")) -> "list[tuple[Library, str]]":
@@ -148,33 +150,46 @@ def needed_symbols(environment: Path) -> "list[list[str]]":
     )
 
 
+def truncated_files(environment: Path) -> "list[list[str]]":
+    """The package and the name of each file that ends too early: it can be mapped, and ends a process that uses it."""
+    files = [path for path in _named_as_libraries(environment) if _is_cut(path)]
+    owners = owners_in(environment) if files else {}
+    return [[owners.get(str(path), path.parent.name), path.name] for path in files]
+
+
 def libraries_in(environment: Path) -> "Iterator[Library]":
     """Every shared library below a folder."""
+    return filter(None, map(read, _named_as_libraries(environment)))
+
+
+def _named_as_libraries(environment: Path) -> "Iterator[Path]":
     for base, folders, names in os.walk(environment):
         folders.sort()
-        for name in sorted(names):
-            if ".so" in name and (library := read(Path(base, name))):
-                yield library
+        yield from (Path(base, name) for name in sorted(names) if ".so" in name)
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether an ELF file ends before its headers or its segments do; of section headers, no loader needs any."""
+    try:
+        with path.open("rb") as file:
+            *_, segments = _headers(file)
+            size = os.fstat(file.fileno()).st_size
+    except EOFError:
+        return True
+    except (OSError, ValueError, struct.error, OverflowError):
+        return False
+    mapped = (offset + length for kind, offset, _, length in segments if kind in {LOADED, DYNAMIC})
+    return not path.name.endswith(".debug") and max(mapped, default=0) > size  # whose segments are in another file
 
 
 def read(path: Path) -> "Library | None":
     """The dynamic section of a file; None for a file that is no ELF library, or a broken one."""
     try:
         with path.open("rb") as file:
-            head = file.read(64)
-            if head[:4] != b"\x7fELF" or len(head) < HEAD:
-                return None
-            order, wide = "<" if head[5] == 1 else ">", head[4] == WIDE
-            (machine,) = struct.unpack_from(f"{order}H", head, 18)
-            start, step, count = _segments(head, order, wide=wide)
-            file.seek(start)
-            table = file.read(step * count)
-            segments = [_segment(table[at * step : (at + 1) * step], order, wide=wide) for at in range(count)]
-            place = next(((offset, size) for kind, offset, _, size in segments if kind == DYNAMIC), None)
-            if place is None:
-                return None
-            file.seek(place[0])
-            entries = list(struct.iter_unpack(f"{order}{'qQ' if wide else 'iI'}", file.read(place[1])))
+            order, wide, machine, segments = _headers(file)
+            offset, length = next((offset, size) for kind, offset, _, size in segments if kind == DYNAMIC)
+            file.seek(offset)
+            entries = list(struct.iter_unpack(f"{order}{'qQ' if wide else 'iI'}", file.read(length)))
             values = dict(reversed(entries))
             file.seek(_offset(segments, values[STRINGS]))
             strings = file.read(values[SIZE])
@@ -182,39 +197,50 @@ def read(path: Path) -> "Library | None":
             if VERSIONS_AT in values:
                 file.seek(_offset(segments, values[VERSIONS_AT]))
                 versions = list(_versions(file.read(MOST_VERSIONS * 32), order, values.get(VERSIONS_NUMBER, 0)))
-    except (OSError, ValueError, struct.error, KeyError, StopIteration, OverflowError, MemoryError):
-        return None
-
-    def text(start: int) -> str:
-        return strings[start : strings.index(b"\0", start)].decode(errors="replace")
-
-    try:
+        folders = (part for tag, value in entries if tag in PATHS for part in _text(strings, value).split(":"))
         return Library(
             path=path,
             machine=MACHINES.get(machine, f"machine {machine}"),
-            name=text(values[NAME]) if NAME in values else path.name,
-            needed=tuple(text(value) for tag, value in entries if tag == NEEDED),
-            folders=tuple(part for tag, value in entries if tag in PATHS for part in text(value).split(":") if part),
+            name=_text(strings, values[NAME]) if NAME in values else path.name,
+            needed=tuple(_text(strings, value) for tag, value in entries if tag == NEEDED),
+            folders=tuple(filter(None, folders)),
             strings=strings,
-            versions=tuple((text(library), text(name)) for library, name in versions),
+            versions=tuple((_text(strings, library), _text(strings, name)) for library, name in versions),
         )
-    except ValueError:
+    except (OSError, ValueError, struct.error, KeyError, StopIteration, OverflowError, MemoryError, EOFError):
         return None
 
 
-def _segments(head: bytes, order: str, *, wide: bool) -> "tuple[int, int, int]":
-    """Offset, size in bytes and number of the program headers."""
+def _text(strings: bytes, start: int) -> str:
+    return strings[start : strings.index(b"\0", start)].decode(errors="replace")
+
+
+def _headers(file: BinaryIO) -> "tuple[str, bool, int, list[tuple[int, int, int, int]]]":
+    """
+    Byte order, width, number of the architecture and segments of an ELF file.
+
+    Raises EOFError for one that ends before its headers do, ValueError for another file.
+    """
+    head = file.read(64)
+    if head[:4] != b"\x7fELF":
+        raise ValueError(head)
+    order, wide = "<" if head[5:6] == b"\x01" else ">", head[4:5] == b"\x02"
+    if len(head) < (64 if wide else HEAD):
+        raise EOFError
+    (machine,) = struct.unpack_from(f"{order}H", head, 18)
     (start,) = struct.unpack_from(f"{order}{'Q' if wide else 'I'}", head, 32 if wide else 28)
     step, count = struct.unpack_from(f"{order}HH", head, 54 if wide else 42)
-    return start, step, count
+    file.seek(start)
+    if len(table := file.read(step * count)) < step * count:
+        raise EOFError
+    entries = (table[at * step : (at + 1) * step] for at in range(count))
+    return order, wide, machine, [_segment(entry, order, wide=wide) for entry in entries]
 
 
 def _segment(entry: bytes, order: str, *, wide: bool) -> "tuple[int, int, int, int]":
     """Type, file offset, address and file size of a segment."""
-    if wide:
-        kind, _, offset, address, _, size = struct.unpack_from(f"{order}IIQQQQ", entry)
-    else:
-        kind, offset, address, _, size = struct.unpack_from(f"{order}IIIII", entry)
+    kind, *fields = struct.unpack_from(f"{order}{'IIQQQQ' if wide else 'IIIII'}", entry)
+    offset, address, _, size = fields[1:] if wide else fields
     return kind, offset, address, size
 
 
@@ -274,9 +300,8 @@ def configured_in(file: Path, depth: int = 0) -> "Iterator[str]":
         if line.startswith("/"):
             yield line.partition("=")[0]
         elif (pattern := line.removeprefix("include ").strip()) != line and depth < DEEPEST:
-            for other in sorted(
-                file.parent.glob(os.path.relpath(pattern, file.parent) if pattern[0] == "/" else pattern)
-            ):
+            within = os.path.relpath(pattern, file.parent) if pattern[0] == "/" else pattern
+            for other in sorted(file.parent.glob(within)):
                 yield from configured_in(other, depth + 1)
 
 
@@ -302,11 +327,11 @@ def link_copies(environment: Path, layer: str = "/", machine: str = "", here: "s
         required.setdefault(name, set()).update(VERSIONS.findall(library.strings))
     for name in sorted(absent):
         source = next(sources_of(environment, name, required[name]), None) if name in LINKABLE else None
+        text = f"warning: {name} is missing, which {', '.join(sorted(absent[name]))} is linked with"
         if source is not None:
             link(folder / name, source)
-            sys.stderr.write(f"{name} is linked to the copy of {owner(environment, source)}: {source}\n")
-        else:
-            sys.stderr.write(f"warning: {name} is missing, which {', '.join(sorted(absent[name]))} is linked with\n")
+            text = f"{name} is linked to the copy of {owner(environment, source)}: {source}"
+        sys.stderr.write(f"{text}\n")
 
 
 def sources_of(environment: Path, name: str, versions: "set[bytes]") -> "Iterator[Path]":
@@ -346,12 +371,9 @@ def owner(environment: Path, path: Path) -> str:
 
 def owners_in(environment: Path) -> "dict[str, str]":
     """The distribution of each shared library that one lists, by its path."""
-    records = (
-        *environment.glob("lib/python*/site-packages/*.dist-info/RECORD"),
-        *environment.glob("*.dist-info/RECORD"),
-    )
+    places = ("lib/python*/site-packages/*.dist-info/RECORD", "*.dist-info/RECORD")
     owners: dict[str, str] = {}
-    for record in sorted(records):
+    for record in sorted(record for place in places for record in environment.glob(place)):
         package, top = re.sub(r"[-_.]+", "-", record.parent.name.partition("-")[0]).lower(), record.parents[1]
         with record.open(newline="", encoding="utf-8", errors="replace") as rows:
             for row in csv.reader(rows):

@@ -3,6 +3,7 @@
 import _ctypes
 import os
 import platform
+import struct
 from pathlib import Path
 
 import pytest
@@ -270,3 +271,32 @@ def test_a_real_library_names_the_c_library_that_it_needs(tmp_path: Path) -> Non
 
     assert ("ctypes", platform.machine(), "GLIBC", ["", ""]) == (package, machine, symbols, empty[2:])
     assert (2, 2) <= tuple(map(int, version.split("."))) <= tuple(map(int, platform.libc_ver()[1].split(".")))
+
+
+@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_file_that_ends_anywhere_before_its_content_does_is_truncated(
+    tmp_path: Path, order: str, *, wide: bool
+) -> None:
+    """
+    In its first bytes, in its list of segments or in the last of them; whole files and other ones are not.
+    """
+    whole = elf.library("libc.so.6", versions={"libc.so.6": ("GLIBC_2.4",)}, order=order, wide=wide)
+    files = {f"cut{size:04}.so": whole[:size] for size in range(4, len(whole))}
+    others = {"whole.so": whole, "longer.so": whole + b"x", "text.so": b"x" * 8, "empty.so": b"", "cut.txt": whole[:90]}
+    put(tmp_path, "pear", **files, **others, **{"pear.so.debug": whole[:-1]})
+
+    found = libraries.truncated_files(tmp_path)
+
+    assert [["pear", name] for name in sorted(files)] == found
+
+
+def test_a_real_library_is_truncated_without_its_last_segment_alone(tmp_path: Path) -> None:
+    """
+    No loader reads section headers, which are at its end.
+    """
+    data = Path(_ctypes.__file__).read_bytes()
+    (tables,) = struct.unpack_from("<Q", data, 40)
+    put(tmp_path, "ctypes", **{"whole.so": data, "sections.so": data[:tables], "start.so": data[:4096]})
+
+    assert [["ctypes", "start.so"]] == libraries.truncated_files(tmp_path)

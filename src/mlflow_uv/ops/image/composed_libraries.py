@@ -13,7 +13,7 @@ from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.reader import read
-from ...tools.engines.library_scanner import NeededSymbols
+from ...tools.engines.library_scanner import CompiledCode
 from ...tools.layers.archive import LayerFile
 from ...tools.layers.loader import Loader
 from ...tools.layers.package_layers import PackagesAsLayers
@@ -23,7 +23,7 @@ from ...tools.toolbox import Tools
 from .build import linked_library
 
 # Changes when the same packages give other results.
-FORMAT = 2
+FORMAT = 3
 
 
 @lazy_dataclass
@@ -40,7 +40,7 @@ class SharedLibraries:
     """The libraries that neither packages nor base have, and what those of the packages need of the base."""
 
     lacking: tuple[LackingLibrary, ...] = ()
-    needed: tuple[NeededSymbols, ...] = ()
+    code: CompiledCode = CompiledCode()
 
     @property
     def links(self) -> Mapping[str, str]:
@@ -111,11 +111,11 @@ def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> Share
             for _, _, _, copy in rows
             if copy
         }
-        needed = tools.libraries.needed_symbols(environment)
+        code = tools.libraries.compiled_code(environment)
     found = sorted({(package, library, paths.get(copy, "")) for package, _, library, copy in rows})
     return SharedLibraries(
         lacking=tuple(LackingLibrary(package=package, library=library, copy=copy) for package, library, copy in found),
-        needed=needed,
+        code=code,
     )
 
 

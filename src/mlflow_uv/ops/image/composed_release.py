@@ -169,10 +169,10 @@ def compose_release(
 
 def _loadable(image: ComposedServingImage, base: ComposableBase, examined: ExaminedPackages) -> ComposedServingImage:
     """The image with what is to be said of its compiled code. Raises BaseImageUnfit for code that was made here."""
-    needed = image.libraries.needed
-    unloadable = unloadable_libraries(needed, base)
+    code = image.libraries.code
+    unloadable = unloadable_libraries(code, base)
     require_loadable(unloadable, examined, base)
-    return replace(image, built=built_packages(needed, examined), unloadable=unloadable)
+    return replace(image, built=built_packages(code.needed, examined), unloadable=unloadable)
 
 
 def composition_of(

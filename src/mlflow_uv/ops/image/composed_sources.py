@@ -1,17 +1,18 @@
 """Examines compiled code in a composed image, and refuses or reports what its base cannot load."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
 from platform import libc_ver
 
 from ...command.errors import BaseImageUnfit
 from ...command.report import Finding, Severity
-from ...command.wording import Wording, joined, option
+from ...command.wording import Wording, joined, option, step_call
 from ...core.lock.installable import InstallMethod
 from ...core.lock.package_names import canonicalize_name
 from ...core.lock.placement import Placement
 from ...core.release.record import WheelLink
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...tools.engines.library_scanner import NeededSymbols
+from ...tools.engines.library_scanner import CompiledCode, NeededSymbols
 from ...tools.toolbox import Tools
 from .builders import BaseNotComposable
 from .composed_base import ComposableBase
@@ -34,13 +35,21 @@ class ExaminedPackages:
     wheels: frozenset[str]
 
 
+class LoadObstacle(Enum):
+    """What keeps a base from loading a library."""
+
+    ARCHITECTURE = "architecture"
+    OLDER_BASE = "older-base"
+    TRUNCATED = "truncated"
+
+
 @lazy_dataclass
 class UnloadableLibrary:
-    """The reason why a base cannot load a library of a package; `foreign` if it is the architecture."""
+    """The reason why a base cannot load a library of a package."""
 
     package: str
     why: str
-    foreign: bool
+    obstacle: LoadObstacle
 
 
 @lazy_dataclass
@@ -63,22 +72,21 @@ def examined_packages(sources: frozenset[str], wheels: Iterable[WheelLink]) -> E
     return ExaminedPackages(sources=sources, wheels=compiled)
 
 
-def unloadable_libraries(needed: Iterable[NeededSymbols], base: ComposableBase) -> tuple[UnloadableLibrary, ...]:
+def unloadable_libraries(code: CompiledCode, base: ComposableBase) -> tuple[UnloadableLibrary, ...]:
     """
     Return a shared library that the base cannot load for each package that has one.
 
     Nothing is loaded: architectures and needed versions are read from the files. A package may have libraries for
-    several architectures, of which one is enough.
+    several architectures, of which one is enough. No base loads a truncated one.
     """
     by_package: dict[str, list[NeededSymbols]] = {}
-    for row in needed:
+    for row in code.needed:
         by_package.setdefault(canonicalize_name(row.package), []).append(row)
-    found = ((package, rows, _unloadable(rows, base)) for package, rows in sorted(by_package.items()))
-    return tuple(
-        UnloadableLibrary(package=package, why=why, foreign=all(row.machine != base.machine for row in rows))
-        for package, rows, why in found
-        if why
-    )
+    found = {package: library for package, rows in by_package.items() if (library := _unloadable(package, rows, base))}
+    for file in code.truncated:
+        package, why = canonicalize_name(file.package), f"`{file.file}` is truncated: it ends before its content does"
+        found[package] = UnloadableLibrary(package=package, why=why, obstacle=LoadObstacle.TRUNCATED)
+    return tuple(library for _, library in sorted(found.items()))
 
 
 def require_loadable(found: Iterable[UnloadableLibrary], examined: ExaminedPackages, base: ComposableBase) -> None:
@@ -86,31 +94,41 @@ def require_loadable(found: Iterable[UnloadableLibrary], examined: ExaminedPacka
     Raise for a library that the base cannot load if it was made on a machine of this project, and not for an index.
 
     Raises BaseNotComposable for a newer C or C++ library than that of the base, and BaseImageUnfit for another
-    architecture, which no base image and no engine changes.
+    architecture and for a truncated file, which no base image and no engine changes.
     """
     for library in found:
         if library.package not in examined.sources | examined.wheels:
             continue
         made = "built from source on this machine" if library.package in examined.sources else "a wheel in the model"
         what = f"`{library.package}`, {made}, does not load on the base image `{base.described.name}`"
-        if library.foreign:
-            fix = f"log the model with a wheel of {library.package} for {base.machine}, or compose no image for it"
-            raise BaseImageUnfit(what=what, why=library.why, fix=fix)
-        fix = joined(", or ", (option("builder", "engine"), option("base-image", "NAME")))
-        raise BaseNotComposable(what=what, why=library.why, fix=fix)
+        match library.obstacle:
+            case LoadObstacle.ARCHITECTURE:
+                fix = f"log the model with a wheel of {library.package} for {base.machine}, or compose no image for it"
+                raise BaseImageUnfit(what=what, why=library.why, fix=fix)
+            case LoadObstacle.TRUNCATED:
+                again = Wording("build the package again, then ", step_call("log-model"))
+                fix = f"uv cache clean {library.package}" if library.package in examined.sources else again
+                raise BaseImageUnfit(what=what, why=library.why, fix=fix)
+            case LoadObstacle.OLDER_BASE:
+                fix = joined(", or ", (option("builder", "engine"), option("base-image", "NAME")))
+                raise BaseNotComposable(what=what, why=library.why, fix=fix)
 
 
 def unloadable_findings(found: Iterable[UnloadableLibrary], base: ComposableBase) -> Iterator[Finding]:
     """Yield a warning for each package of an index with a library that the base cannot load, whatever its tag says."""
     for library in found:
         upgrade = f"uv lock --upgrade-package {library.package}"
-        newer = Wording(option("base-image", "NAME"), f" with newer libraries, or {upgrade}")
+        fixes = {
+            LoadObstacle.ARCHITECTURE: f"{upgrade} to a release for {base.machine}",
+            LoadObstacle.OLDER_BASE: Wording(option("base-image", "NAME"), f" with newer libraries, or {upgrade}"),
+            LoadObstacle.TRUNCATED: f"{upgrade} to a release with the whole file",
+        }
         yield Finding(
             rule="image-library-unloadable",
             severity=Severity.WARNING,
             what=f"`{library.package}` has a shared library that the base image `{base.described.name}` cannot load",
             why=f"{library.why}; whether the model needs it shows when the image is tested there",
-            fix=f"{upgrade} to a release for {base.machine}" if library.foreign else newer,
+            fix=fixes[library.obstacle],
         )
 
 
@@ -141,13 +159,17 @@ def _limits_nothing(wheel: str) -> bool:
     return any(tag.startswith(_UNLIMITED) for tag in wheel.removesuffix(".whl").rpartition("-")[2].split("."))
 
 
-def _unloadable(rows: Sequence[NeededSymbols], base: ComposableBase) -> str:
-    """Say why the base cannot load a library of a package; empty if it can."""
+def _unloadable(package: str, rows: Sequence[NeededSymbols], base: ComposableBase) -> UnloadableLibrary | None:
+    """A library of a package that the base cannot load; None if it can load all."""
     own = [row for row in rows if row.machine == base.machine]
     if not own:
-        return f"`{rows[0].file}` is compiled for {rows[0].machine}, and the base is for {base.machine}"
+        why = f"`{rows[0].file}` is compiled for {rows[0].machine}, and the base is for {base.machine}"
+        return UnloadableLibrary(package=package, why=why, obstacle=LoadObstacle.ARCHITECTURE)
     lacking = next((row for row in own if row.symbols and _lacks(base, row)), None)
-    return f"`{lacking.file}` is linked against {_newer(lacking, base)}" if lacking else ""
+    if lacking is None:
+        return None
+    why = f"`{lacking.file}` is linked against {_newer(lacking, base)}"
+    return UnloadableLibrary(package=package, why=why, obstacle=LoadObstacle.OLDER_BASE)
 
 
 def _lacks(base: ComposableBase, row: NeededSymbols) -> bool:

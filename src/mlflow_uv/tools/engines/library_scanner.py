@@ -30,6 +30,22 @@ class NeededSymbols:
     version: tuple[int, ...]
 
 
+@lazy_dataclass
+class TruncatedFile:
+    """A shared library of a package that ends before its content does."""
+
+    package: str
+    file: str
+
+
+@lazy_dataclass
+class CompiledCode:
+    """What shared libraries of packages need of their system, and those that are truncated."""
+
+    needed: tuple[NeededSymbols, ...] = ()
+    truncated: tuple[TruncatedFile, ...] = ()
+
+
 class LibraryScanner:
     """Runs installing/libraries.py, which reads files and executes none of them."""
 
@@ -54,14 +70,14 @@ class LibraryScanner:
             (str(package), str(file), str(library), str(copy)) for package, file, library, copy in answer["lacking"]
         )
 
-    def needed_symbols(self, folder: Path) -> tuple[NeededSymbols, ...]:
+    def compiled_code(self, folder: Path) -> CompiledCode:
         """
         The architectures for which each package in a folder has shared libraries, and what they need of their system.
 
         Raises ToolFailed.
         """
         answer = parse_json(self._run("--symbols", str(folder)))
-        return tuple(
+        needed = tuple(
             NeededSymbols(
                 package=str(package),
                 file=str(file),
@@ -71,6 +87,8 @@ class LibraryScanner:
             )
             for package, file, machine, symbols, version in answer["needed"]
         )
+        truncated = tuple(TruncatedFile(package=str(package), file=str(file)) for package, file in answer["truncated"])
+        return CompiledCode(needed=needed, truncated=truncated)
 
     def _run(self, *arguments: str, stdin: str = "") -> str:
         argv = (str(self._host.python), "-I", "-B", str(PROGRAM), *arguments)

@@ -36,7 +36,7 @@ from mlflow_uv.ops.image.composed_base import ComposableBase
 from mlflow_uv.ops.image.composed_platforms import require_kept, wanted_bases
 from mlflow_uv.ops.image.composed_push import require_push
 from mlflow_uv.ops.image.composed_release import _made_here, _require_composable, _require_few_layers
-from mlflow_uv.ops.image.composed_sources import UnloadableLibrary, examined_packages, require_loadable
+from mlflow_uv.ops.image.composed_sources import LoadObstacle, UnloadableLibrary, examined_packages, require_loadable
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
 from mlflow_uv.tools.engines.engine import Engine
@@ -105,7 +105,7 @@ def for_another_machine() -> None:
 def linked_too_new() -> None:
     """A source distribution whose result needs a newer C library."""
     base = cast("ComposableBase", SimpleNamespace(described=SimpleNamespace(name="base:1")))
-    newer = UnloadableLibrary(package="plum", why="it needs a newer C library", foreign=False)
+    newer = UnloadableLibrary(package="plum", why="it needs a newer C library", obstacle=LoadObstacle.OLDER_BASE)
     require_loadable((newer,), examined_packages(frozenset({"plum"}), ()), base)
 
 

@@ -16,7 +16,7 @@ from mlflow_uv.ops.image.composed_libraries import (
     shared_libraries,
     unexamined_libraries,
 )
-from mlflow_uv.tools.engines.library_scanner import NeededSymbols
+from mlflow_uv.tools.engines.library_scanner import CompiledCode, NeededSymbols, TruncatedFile
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import CachedLayer
 from mlflow_uv.tools.layers.loader import Loader
@@ -27,9 +27,12 @@ LOADER = Loader(names=("libc.so.6",), folder=PurePosixPath("/usr/lib/x86_64-linu
 SITE = f"{VENV}/lib/python3.11/site-packages"
 Row = tuple[str, str, str, str]
 COPY = "libgomp-a34b3233.so.1.0.0"
-NEEDED = (
-    NeededSymbols(package="lightgbm", file="lib_lightgbm.so", machine="x86_64", symbols="", version=()),
-    NeededSymbols(package="lightgbm", file="lib_lightgbm.so", machine="x86_64", symbols="GLIBC", version=(2, 14)),
+CODE = CompiledCode(
+    needed=(
+        NeededSymbols(package="lightgbm", file="lib_lightgbm.so", machine="x86_64", symbols="", version=()),
+        NeededSymbols(package="lightgbm", file="lib_lightgbm.so", machine="x86_64", symbols="GLIBC", version=(2, 14)),
+    ),
+    truncated=(TruncatedFile(package="scikit-learn", file=COPY),),
 )
 
 
@@ -45,8 +48,8 @@ class FakeScanner:
         self.shown += sorted(path.name for path in folder.rglob("*") if path.is_file())
         return self.rows
 
-    def needed_symbols(self, _folder: Path) -> tuple[NeededSymbols, ...]:
-        return NEEDED
+    def compiled_code(self, _folder: Path) -> CompiledCode:
+        return CODE
 
 
 def packages_in(folder: Path) -> PackagesAsLayers:
@@ -79,7 +82,7 @@ def test_a_copy_of_another_package_is_linked_where_the_loader_looks_last(tmp_pat
         found
         == again
         == SharedLibraries(
-            lacking=(LackingLibrary(package="lightgbm", library="libgomp.so.1", copy=target),), needed=NEEDED
+            lacking=(LackingLibrary(package="lightgbm", library="libgomp.so.1", copy=target),), code=CODE
         )
     )
     assert ["RECORD", "lib_lightgbm.so", COPY] == scanner.shown
@@ -97,7 +100,7 @@ def test_what_is_kept_is_not_believed_if_it_was_changed(tmp_path: Path) -> None:
     planted = '"lacking": [{"package": "a", "library": "b", "copy": "/bin/sh"}]'
     kept.write_text(kept.read_text().replace('"lacking": []', planted))
 
-    assert SharedLibraries(needed=NEEDED) == examined(tmp_path, scanner)
+    assert SharedLibraries(code=CODE) == examined(tmp_path, scanner)
 
 
 @pytest.mark.parametrize("copies", [("/a", "/b"), ("/a", "")], ids=["two copies", "none for one"])

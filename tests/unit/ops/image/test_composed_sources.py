@@ -24,7 +24,7 @@ from mlflow_uv.ops.image.composed_sources import (
     unloadable_findings,
     unloadable_libraries,
 )
-from mlflow_uv.tools.engines.library_scanner import NeededSymbols
+from mlflow_uv.tools.engines.library_scanner import CompiledCode, NeededSymbols, TruncatedFile
 from mlflow_uv.tools.toolbox import Tools
 
 NOTHING = examined_packages(frozenset(), ())
@@ -52,9 +52,15 @@ def row(package: str, symbols: str = "", version: str = "", *, machine: str = "x
     )
 
 
+def code(*rows: NeededSymbols, truncated: tuple[str, ...] = ()) -> CompiledCode:
+    """What was read of packages, some of which have a file that is cut off."""
+    files = tuple(TruncatedFile(package=package, file=f"{package}_c.so") for package in truncated)
+    return CompiledCode(needed=rows, truncated=files)
+
+
 def why(base: ComposableBase, *rows: NeededSymbols) -> list[str]:
     """Why the base cannot load libraries."""
-    return [library.why for library in unloadable_libraries(rows, base)]
+    return [library.why for library in unloadable_libraries(code(*rows), base)]
 
 
 def wheel(tag: str) -> WheelLink:
@@ -130,7 +136,7 @@ def test_a_wheel_in_the_model_is_refused_if_its_tag_promises_no_c_library(tag: s
     """
     It was built where the model was logged; the packages beside it come from an index, and are only reported.
     """
-    found = unloadable_libraries((row("plum", "GLIBC", "2.38"), row("pear", "GLIBC", "2.99")), base_with())
+    found = unloadable_libraries(code(row("plum", "GLIBC", "2.38"), row("pear", "GLIBC", "2.99")), base_with())
     message = fix = ""
 
     try:
@@ -147,7 +153,7 @@ def test_an_own_package_for_another_architecture_is_refused_whatever_builds_the_
     """
     An engine would install the same file.
     """
-    found = unloadable_libraries((row("plum", machine="aarch64"),), base_with())
+    found = unloadable_libraries(code(row("plum", machine="aarch64")), base_with())
     examined = examined_packages(frozenset({"plum"} if built else ()), () if built else (wheel("any"),))
 
     with pytest.raises(BaseImageUnfit) as refused:
@@ -162,7 +168,7 @@ def test_a_package_of_an_index_is_a_warning_with_its_fix() -> None:
     Its tag promised something else; only the files say what it needs.
     """
     rows = (row("my_pear", "GLIBC", "2.38"), row("plum", machine="aarch64"), row("quince", "GLIBC", "2.17"))
-    found = unloadable_libraries(rows, base_with())
+    found = unloadable_libraries(code(*rows), base_with())
     require_loadable(found, NOTHING, base_with())
 
     newer, foreign = unloadable_findings(found, base_with())
@@ -174,6 +180,39 @@ def test_a_package_of_an_index_is_a_warning_with_its_fix() -> None:
         text for text in ("--base-image NAME", "uv lock --upgrade-package my-pear") if text in str(newer.fix)
     )
     assert "uv lock --upgrade-package plum to a release for x86_64" == foreign.fix
+
+
+def test_a_truncated_file_of_a_package_of_an_index_is_a_warning_whatever_else_the_package_has() -> None:
+    """
+    Another file of the package, and one that this base cannot load either, does not hide it.
+    """
+    found = unloadable_libraries(code(row("plum"), row("pear", "GLIBC", "2.99"), truncated=("pear",)), base_with())
+    require_loadable(found, NOTHING, base_with())
+
+    (finding,) = unloadable_findings(found, base_with())
+
+    assert ("image-library-unloadable", Severity.WARNING) == (finding.rule, finding.severity)
+    assert "`pear_c.so` is truncated: it ends before its content does" in finding.why
+    assert "uv lock --upgrade-package pear to a release with the whole file" == finding.fix
+
+
+@pytest.mark.parametrize(
+    ("built", "fix"), [(True, "uv cache clean plum"), (False, "build the package again, then mlflow-uv log-model")]
+)
+def test_an_own_package_with_a_truncated_file_is_refused_whatever_builds_the_image(*, built: bool, fix: str) -> None:
+    """
+    What uv built here is built again without its cache; a wheel in the model was logged with it.
+    """
+    found = unloadable_libraries(code(row("plum"), truncated=("plum",)), base_with())
+    examined = examined_packages(frozenset({"plum"} if built else ()), () if built else (wheel("any"),))
+
+    with pytest.raises(BaseImageUnfit) as refused:
+        require_loadable(found, examined, base_with())
+
+    assert not isinstance(refused.value, NotComposable)
+    assert ("`plum_c.so` is truncated: it ends before its content does", fix) == (
+        refused.value.why, str(refused.value.fix),
+    )  # fmt: skip
 
 
 def test_the_newest_version_that_a_package_needs_is_reported() -> None:

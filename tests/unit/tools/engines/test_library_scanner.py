@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlflow_uv.command.host import Host
-from mlflow_uv.tools.engines.library_scanner import LibraryScanner, NeededSymbols
+from mlflow_uv.tools.engines.library_scanner import CompiledCode, LibraryScanner, NeededSymbols, TruncatedFile
 from mlflow_uv.tools.system.process import SystemRunner
 from tests import elf
 
@@ -51,15 +51,17 @@ def test_files_of_this_machine_say_nothing_about_another_system(tmp_path: Path) 
 
 def test_needed_symbols_have_a_version_or_are_features(tmp_path: Path) -> None:
     """
-    As a library with packed relocations names both.
+    As a library with packed relocations names both; a file that is cut off is listed apart.
     """
     packages = tmp_path / "pear"
     packages.mkdir()
+    (packages / "short.so").write_bytes(elf.library()[:60])
     (packages / "pear.so").write_bytes(elf.library(versions={"libc.so.6": ("GLIBC_2.36", "GLIBC_ABI_DT_RELR")}))
     scanner = LibraryScanner(SystemRunner(), host=Host.of(os.environ, folder=tmp_path, python=Path(sys.executable)))
 
-    found = scanner.needed_symbols(packages)
+    found = scanner.compiled_code(packages)
 
     needed = {"": (), "GLIBC": (2, 36), "GLIBC_ABI_DT_RELR": ()}
     file = NeededSymbols(package="pear", file="pear.so", machine=platform.machine(), symbols="", version=())
-    assert tuple(replace(file, symbols=name, version=needed[name]) for name in needed) == found
+    rows = tuple(replace(file, symbols=name, version=needed[name]) for name in needed)
+    assert CompiledCode(needed=rows, truncated=(TruncatedFile(package="pear", file="short.so"),)) == found
