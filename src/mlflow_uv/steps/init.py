@@ -68,7 +68,8 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
             flavor=plan.scripts[0].flavor if plan.scripts else "",
             setup_files=tuple(file.path for file in plan.files),
         ),
-        summary=f"{counted(len(plan.files), 'file')} {verb}; the project trains with `{plan.train or '…'}`",
+        summary=f"{counted(len(plan.files), 'file')} {verb}; "
+        + (f"the project trains with `{plan.train}`" if plan.train else "the command that trains is not known"),
         result=("".join(_difference(file) for file in plan.files) or None) if inputs.dry_run else None,
         findings=tuple(_findings(plan, folder)),
         advice=(*(() if inputs.dry_run else (f"wrote {file.path}" for file in plan.files)), *plan.notes),

@@ -110,6 +110,7 @@ def test_a_project_whose_training_is_unknown_gets_a_warning(project: Path) -> No
     report = init(project)
 
     assert (["no script that logs a model was found"], True) == ([found.what for found in report.findings], report.ok)
+    assert report.summary.endswith("; the command that trains is not known")
 
 
 def test_a_file_in_the_place_of_a_folder_changes_nothing(project: Path) -> None:

@@ -2,7 +2,8 @@
 Detects the tracking store that training uses, and decides whether the release may use it too.
 
 A store that training chooses itself is used if a setting of the checkout could have named it (docs/threat-model.md).
-Otherwise training is stopped when it opens its first run, with the input that names the store as the fix.
+Otherwise training is stopped when it opens its first run, with the input that names the store as the fix. It is also
+stopped if it chooses a server on this machine at whose port nothing listens: MLflow repeats requests for minutes.
 """
 
 import os
@@ -25,8 +26,10 @@ from ...tools.mlflow.store import Store, StoreKind
 from ...tools.mlflow.tracking_uris import SQLITE, absolute_uri
 from ...tools.project.checkout import Checkout
 from ...tools.project.files import Project, line_of
+from ...tools.system.local_server import refuses_connections
 from ...tools.toolbox import Tools
 
+REFUSAL_S = 30.0  # a server that training itself starts listens earlier
 _REGISTRY = "MLFLOW_REGISTRY_URI"
 _PLUGIN = "mlflow_uv_tracking"
 _ENTRY_POINTS = f"[mlflow.run_context_provider]\nmlflow-uv = {_PLUGIN}:TrackingNote\n"
@@ -50,6 +53,8 @@ class StoreWatch:
     _read: int = 0
     _seen_uris: dict[str, None] = field(default_factory=dict)
     _given_store_used: bool = False
+    _newest_uri: str = ""
+    _refused_since_s: float | None = None
 
     def variables(self, caller: Mapping[str, str], *, registers: bool) -> dict[str, str]:
         """Return the variables that let MLflow find the plugin, after the caller's PYTHONPATH, and the registry."""
@@ -69,12 +74,16 @@ class StoreWatch:
     def must_stop(self) -> bool:
         """Read new notes of the plugin, and return whether training uses a store that the release may not use."""
         for event, uri in self._new():
+            if uri != self._newest_uri:
+                self._newest_uri, self._refused_since_s = uri, None
             if uri == absolute_uri(self.store.uri, Path("/")):
                 self._given_store_used |= event == "run"
                 continue
             self._note_uri(uri)
             if event == "run" and not self._given_store_used and self.own is None:
                 self._follow(uri)
+        if self.refusal is None and self._newest_uri in self._seen_uris:
+            self._stop_without_server(self._newest_uri)
         return self.refusal is not None
 
     def advice(self) -> str:
@@ -99,6 +108,17 @@ class StoreWatch:
                 urlsplit(uri)  # ValueError for one with a broken host
                 if uri.isprintable() and _shown(uri):  # else MLflow cannot open it
                     yield event, uri
+
+    def _stop_without_server(self, uri: str) -> None:
+        """Refuse a server on this machine that refused connections for REFUSAL_S."""
+        if not refuses_connections(uri):
+            self._refused_since_s = None
+            return
+        now_s = self.tools.clock.now_s()
+        if self._refused_since_s is None:
+            self._refused_since_s = now_s
+        elif now_s - self._refused_since_s >= REFUSAL_S:
+            self.refusal = _without_server(uri, self.store)
 
     def _note_uri(self, uri: str) -> None:
         if uri not in self._seen_uris:
@@ -191,6 +211,14 @@ def _refused(uri: str, store: Store, error: BadInput) -> TrainingFailed:
         what=f"training was stopped: it logs to `{_shown(uri)}`, and the release uses `{store.shown}`",
         why=mask(error.why or error.what, secrets_in({"MLFLOW_TRACKING_URI": uri})),
         fix=Wording(_tracking_input(uri), ", or remove the tracking URI from the training"),
+    )
+
+
+def _without_server(uri: str, store: Store) -> TrainingFailed:
+    return TrainingFailed(
+        what=f"training was stopped: it logs to `{_shown(uri)}`, where no server listens",
+        why=f"MLflow would repeat its requests for minutes; the release uses `{store.shown}`",
+        fix="remove the tracking URI from the training: it then logs to the store of the release",
     )
 
 

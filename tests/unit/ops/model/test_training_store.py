@@ -1,6 +1,7 @@
 """What a training notes of its tracking store, and whether the release may follow it there."""
 
 import json
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -11,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.command.host import Host
-from mlflow_uv.ops.model.training_store import StoreWatch, followed, watched
+from mlflow_uv.ops.model.training_store import REFUSAL_S, StoreWatch, followed, watched
 from mlflow_uv.tools.mlflow.mlflow import Mlflow
 from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.project.files import Project, read_project
@@ -25,6 +26,16 @@ class FakeTools:
 
     host: Host
     lines: list[str] = field(default_factory=list)
+    time_s: float = 0.0
+
+    @property
+    def clock(self) -> "FakeTools":
+        """Itself."""
+        return self
+
+    def now_s(self) -> float:
+        """See Clock."""
+        return self.time_s
 
     @property
     def console(self) -> "FakeTools":
@@ -153,6 +164,48 @@ def test_where_a_checkout_may_not_lead_the_training_is_stopped(
     assert why in text
     assert found.refusal.fix.startswith(fix)
     assert "canary" not in text + found.refusal.fix + "".join(tools.lines)
+
+
+def test_a_server_on_this_machine_that_is_not_started_stops_the_training(watch) -> None:
+    """
+    After half a minute, not after the minutes for which MLflow repeats its requests.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+    store_watch, tools = watch()
+
+    note(store_watch, ("set", uri))
+    at_first = store_watch.must_stop()
+    tools.time_s = REFUSAL_S - 1
+    shortly_before = store_watch.must_stop()
+    tools.time_s = REFUSAL_S
+    stopped = store_watch.must_stop()
+
+    assert (False, False, True) == (at_first, shortly_before, stopped)
+    assert f"training was stopped: it logs to `{uri}`, where no server listens" == store_watch.refusal.what
+    assert store_watch.refusal.fix.startswith("remove the tracking URI from the training")
+
+
+def test_a_server_that_training_starts_late_or_does_not_use_is_no_reason_to_stop(watch) -> None:
+    """
+    It listens before the time is over, or the code sets another URI after all.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    store_watch, tools = watch()
+
+    note(store_watch, ("set", f"http://127.0.0.1:{port}"))
+    stopped = [store_watch.must_stop()]
+    with socket.create_server(("127.0.0.1", port)):
+        tools.time_s = REFUSAL_S
+        stopped.append(store_watch.must_stop())
+    tools.time_s += REFUSAL_S - 1
+    stopped.append(store_watch.must_stop())
+    note(store_watch, ("set", "sqlite:///mlflow.db"))
+    tools.time_s += REFUSAL_S
+    stopped.append(store_watch.must_stop())
+
+    assert [False, False, False, False] == stopped
 
 
 def test_a_training_that_also_uses_what_it_was_handed_goes_on(watch) -> None:
