@@ -149,7 +149,7 @@ class Bench:
         """Remove layers and what is known of bases; also what is unpacked of packages, as on a fresh machine."""
         cache = self.project.home / "cache"
         folders = ["layers", "layers-of-registries", "base-layers", "base-facts", "shared-libraries"]
-        for name in (*folders, *(["serving"] if serving else [])):
+        for name in (*folders, *(["serving", "unpacked-layers"] if serving else [])):
             shutil.rmtree(cache / name, ignore_errors=True)
 
 

@@ -104,7 +104,7 @@ def compose_and_keep(
         image_id, size = composed.image.id, sum(blob.size for blob in composed.image.blobs)
         inventory = require_layers(images, release.record, needs, loaded=engine is not None)
         if engine is None and images.native is not None:
-            unpack_packages(composed, composition.python, tools)
+            findings += unpack_packages(composed, composition.python, tools)
         if engine is not None:
             loaded = stack.enter_context(handed_over(composed, engine, scratch))
             image_id, size = loaded.id, loaded.size

@@ -1,44 +1,58 @@
 """Unpacks the packages of a composed image into an environment of this machine, where no engine can start the image."""
 
 import tarfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ...command.errors import ChainBroken, NoEngine, ToolFailed
 from ...command.inputs import EngineChoice
+from ...command.report import Finding, Severity
 from ...command.wording import step_call
 from ...core.image.dockerfile import VENV
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import ImageLink
-from ...tools.layers.cache import CachedLayer
+from ...tools.layers.unpacked_layers import UnpackedLayerCache
 from ...tools.project.files import write_atomically
-from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
 from .composed import ComposedServingImage
 from .environment import stamp_in, stamp_of, write_stamp
 from .platforms import require_native
 
 
-def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -> None:
+def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -> tuple[Finding, ...]:
     """
     Unpack the layers of packages into an environment of an interpreter, which all images with these layers share.
 
-    A file by the id of the image names the environment. Raises ToolFailed.
+    A file by the id of the image names the environment. Its files are those of layers that were unpacked before, if
+    they are unchanged; a notice names the layers that were not. Raises ToolFailed.
     """
     digests = [layer.layer.blob.digest for layer in composed.packages.layers]
     key = sha256(canonical([python, composed.packages.python, digests]))
     environment = tools.environments.serving(key)
     write_atomically(_pointer(composed.image.id, tools), key.encode())
 
+    unpacked = UnpackedLayerCache(tools.host.cache / "unpacked-layers", environment_path, tools.runner)
+
     def make(folder: Path) -> None:
         tools.uv.create_relocatable(folder, python=python, on_line=tools.console.foreign)
         try:
-            for layer in composed.packages.layers:
-                _unpack(layer, folder)
+            unpacked.link(composed.packages.layers, folder)
             write_stamp(folder, tools)
         except (OSError, tarfile.TarError) as error:
             raise ToolFailed(what="the layers of the image cannot be unpacked", why=str(error)) from error
 
     environment.make_once(make, lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools))
+    return tuple(_changed(unpacked.changed))
+
+
+def _changed(names: Sequence[str]) -> Iterator[Finding]:
+    if names:
+        yield Finding(
+            rule="unpacked-layers-changed",
+            severity=Severity.NOTICE,
+            what=f"files of unpacked layers were changed, and unpacked again: {', '.join(sorted(names))}",
+            why="a model that was served from them may have written into its packages",
+        )
 
 
 def serving_place(image: ImageLink, tools: Tools) -> ImageLink:
@@ -76,11 +90,7 @@ def _pointer(image_id: str, tools: Tools) -> Path:
     return tools.environments.serving(image_id.rpartition(":")[2]).folder.with_suffix(".packages")
 
 
-def _unpack(layer: CachedLayer, folder: Path) -> None:
-    """Unpack what a layer has in the environment of an image."""
-
-    def place(name: str) -> PurePosixPath | None:
-        path = PurePosixPath("/", name)
-        return path.relative_to(VENV) if PurePosixPath(VENV) in path.parents else None
-
-    extract(layer.archive, folder, place)
+def environment_path(name: str) -> PurePosixPath | None:
+    """Return where a member of a layer is in the environment of an image; None if it is elsewhere."""
+    path = PurePosixPath("/", name)
+    return path.relative_to(VENV) if PurePosixPath(VENV) in path.parents else None

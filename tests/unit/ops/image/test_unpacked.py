@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import ChainBroken, NoEngine
+from mlflow_uv.command.errors import ChainBroken, NoEngine, ToolFailed
 from mlflow_uv.core.image.composition import BaseLayers, composed
 from mlflow_uv.core.release.record import CompositionLink, ImageLink
 from mlflow_uv.ops.image.composed import ComposedServingImage
@@ -16,6 +16,7 @@ from mlflow_uv.ops.image.unpacked import serving_place, unpack_packages
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import CachedLayer
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
+from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
 from tests.console import KeptConsole
 from tests.environment_folders import folders_in
@@ -49,7 +50,8 @@ def tools_in(folder: Path, *, engine: bool) -> Tools:
         "Tools",
         SimpleNamespace(
             uv=FakeUv(),
-            host=SimpleNamespace(machine="x86_64"),
+            host=SimpleNamespace(machine="x86_64", cache=folder / "cache"),
+            runner=SystemRunner(),
             console=KeptConsole(),
             engines=SimpleNamespace(available=available),
             environments=SimpleNamespace(serving=folders_in(folder)),
@@ -114,6 +116,33 @@ def test_images_that_differ_in_their_model_alone_share_an_environment(tmp_path: 
     assert 2 == cast("FakeUv", tools.uv).created
     unpack_packages(image, "3.13", tools)
     assert 3 == cast("FakeUv", tools.uv).created
+
+
+def test_files_that_a_model_changed_are_named_and_not_served_again(tmp_path: Path) -> None:
+    """
+    Another image with the same layer gets the file of the layer.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    assert () == unpack_packages(image, "3.12", tools)
+    served = Path(serving_place(link(image), tools).tag) / "lib" / "grape.py"
+    served.chmod(0o644)
+    served.write_bytes(b"blu")  # through the hard link, into the unpacked layer
+
+    (finding,) = unpack_packages(image, "3.13", tools)
+
+    assert ("unpacked-layers-changed", True) == (finding.rule, "grape" in finding.what)
+    assert b"red" == (Path(serving_place(link(image), tools).tag) / "lib" / "grape.py").read_bytes()
+
+
+def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """
+    It names the file, and nothing of an environment stays.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    (tmp_path / "cache").write_text("")
+
+    with pytest.raises(ToolFailed, match="cannot be unpacked"):
+        unpack_packages(image, "3.12", tools)
 
 
 def test_layers_of_another_machine_are_not_served(tmp_path: Path) -> None:

@@ -1,0 +1,232 @@
+"""Keeps layers unpacked, each once, and gives environments their files as hard links that were verified before."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from ...core.release.digests import canonical, sha256
+from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..system.archives import extract
+from ..system.partial_folders import new_folder, replace_folder
+from ..system.process import Runner
+from .cache import CachedLayer
+
+MOST_BYTES = 8 << 30  # of all unpacked layers; those that an environment has take no space of their own
+_LIST = "list.json"
+_PLAIN, _EXECUTABLE = 0o444, 0o555
+_WHOLE = 1 << 20  # a file of at most so many bytes is read at once
+# The file system has no hard links, has no more of them for a file, or the two folders are in different ones.
+_NOT_LINKED = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
+Place = Callable[[str], PurePosixPath | None]
+Entries = Mapping[str, str]
+
+
+@lazy_dataclass
+class _Listed:
+    """
+    A layer that is unpacked in a folder: the files and links in it, by relative path, and the sum of their sizes.
+
+    Of a file it is the digest, with `x` before it if the file is executable; of a link `-> ` and its target.
+    """
+
+    folder: Path
+    entries: Entries
+    size: int
+
+
+class UnpackedLayerCache:
+    """
+    A folder with one folder for each layer, named by its digest.
+
+    A model that was served from an environment may have changed any of its files, which are the files here. So each
+    file is compared with its digest whenever it is linked; a layer with a changed, lost or new entry is unpacked again,
+    into new files. No file can be written, as those of an image by its user.
+
+    Several processes may use it at once: each folder is complete when it gets its name, and none is removed while a
+    process links its files.
+    """
+
+    def __init__(self, folder: Path, place: Place, runner: Runner, *, most_bytes: int = MOST_BYTES) -> None:
+        """`place` says which members of a layer are unpacked, and where; see `extract`."""
+        self.folder = folder
+        self._place = place
+        self._runner = runner
+        self._most_bytes = most_bytes
+        self.changed: list[str] = []  # names of layers whose files were not as they had been unpacked
+
+    def link(self, layers: Sequence[CachedLayer], environment: Path) -> None:
+        """
+        Add the files of layers to a folder, lowest layer first: a higher one covers what a lower one has.
+
+        Raises OSError, tarfile.TarError.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock(fcntl.LOCK_SH):
+            listed = self._runner.side_by_side([partial(self._verified, layer) for layer in layers])
+            for each in listed:
+                _link_all(each, environment)
+        self._remove_others(frozenset(each.folder.name for each in listed))
+
+    def _verified(self, layer: CachedLayer) -> _Listed:
+        """A layer whose files are as its list says, unpacked again if they are not."""
+        folder = self.folder / layer.layer.blob.digest.rpartition(":")[2]
+        listed = _read(folder)
+        if listed is None or _entries_of(folder / "files") != (listed.entries, listed.size):
+            if os.path.lexists(folder):
+                self.changed.append(layer.layer.name)
+            with new_folder(self.folder) as scratch:
+                listed = self._unpack(layer, scratch / "new", folder)
+                replace_folder(scratch / "new", folder, old=scratch / "old")
+        with suppress(OSError):
+            os.utime(folder / _LIST)  # when it was last used
+        return listed
+
+    def _unpack(self, layer: CachedLayer, new: Path, folder: Path) -> _Listed:
+        files = new / "files"
+        files.mkdir(parents=True)
+        extract(layer.archive, files, self._place)
+        for entry in _files_in(str(files)):
+            if not entry.is_symlink():
+                os.chmod(entry.path, _EXECUTABLE if entry.stat().st_mode & stat.S_IXUSR else _PLAIN)  # noqa: PTH101
+        entries, size = _entries_of(files)
+        digest = sha256(canonical([layer.layer.blob.digest, entries, size]))
+        content = {"layer": layer.layer.blob.digest, "entries": entries, "size": size, "sha256": digest}
+        (new / _LIST).write_text(json.dumps(content), encoding="utf-8")
+        return _Listed(folder=folder, entries=entries, size=size)
+
+    def _remove_others(self, kept: frozenset[str]) -> None:
+        """Remove the layers that were not used for the longest time, if all have too many bytes; never `kept` ones."""
+        found = [listed for folder in self.folder.iterdir() if (listed := _read(folder)) is not None]
+        excess = sum(listed.size for listed in found) - self._most_bytes
+        if excess <= 0:
+            return
+        with suppress(BlockingIOError), self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB):  # else the next process does it
+            for listed in sorted(found, key=_last_use):
+                if listed.folder.name not in kept and excess > 0:
+                    shutil.rmtree(listed.folder, ignore_errors=True)
+                    excess -= listed.size
+
+    @contextmanager
+    def _lock(self, kind: int) -> Iterator[None]:
+        """A shared lock for whoever links, and the only one for whoever removes; it ends with its process."""
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, kind)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _last_use(listed: _Listed) -> float:
+    try:
+        return (listed.folder / _LIST).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _read(folder: Path) -> _Listed | None:
+    """The list of a layer; None if there is none, or it was changed, or is that of another layer."""
+    try:
+        content = parse_json((folder / _LIST).read_bytes())
+        digest, entries, size = content["layer"], content["entries"], content["size"]
+        expected = sha256(canonical([digest, entries, size]))
+        if digest != f"sha256:{folder.name}" or content["sha256"] != expected:
+            return None
+        return _Listed(folder=folder, entries=entries, size=size)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _entries_of(folder: Path) -> tuple[dict[str, str], int]:
+    """What is in a folder, and the sum of the sizes: all files are read, and no link is followed."""
+    entries: dict[str, str] = {}
+    total, start = 0, len(str(folder)) + 1
+    for entry in _files_in(str(folder)):
+        text, size = _described(entry)
+        entries[entry.path[start:]] = text
+        total += size
+    return entries, total
+
+
+def _files_in(folder: str) -> "Iterator[os.DirEntry[str]]":
+    """Everything below a folder that is no folder; nothing if it is not there, or is itself a link."""
+    try:
+        if os.path.islink(folder):  # noqa: PTH114  # of thousands of folders
+            return
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_in(entry.path)
+        else:
+            yield entry
+
+
+def _described(entry: "os.DirEntry[str]") -> tuple[str, int]:
+    """A file or a link as `_Listed` has it, and its size; for anything else, what no list has."""
+    try:
+        if entry.is_symlink():
+            return f"-> {os.readlink(entry.path)}", 0  # noqa: PTH115  # of thousands of files
+        descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            state = os.fstat(descriptor)
+            mode = stat.S_IMODE(state.st_mode)
+            if not stat.S_ISREG(state.st_mode) or mode not in {_PLAIN, _EXECUTABLE}:
+                return "", 0
+            if state.st_size <= _WHOLE:
+                digest = hashlib.sha256(file.read()).hexdigest()
+            else:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return f"{'x' if mode == _EXECUTABLE else ''}{digest}", state.st_size
+    except OSError:
+        return "", 0
+
+
+def _link_all(listed: _Listed, environment: Path) -> None:
+    """Link the files of a layer into an environment, where they replace what is there."""
+    source, target = str(listed.folder / "files"), os.path.realpath(environment)
+    made: set[str] = set()
+    for path, text in listed.entries.items():
+        folder = path.rpartition("/")[0]
+        if folder not in made:
+            made.add(folder)
+            _make_folder(target, folder)
+        try:
+            _link(f"{source}/{path}", f"{target}/{path}", text)
+        except FileExistsError:
+            os.unlink(f"{target}/{path}")  # noqa: PTH108
+            _link(f"{source}/{path}", f"{target}/{path}", text)
+
+
+def _make_folder(top: str, folder: str) -> None:
+    """Make a folder, to which links of lower layers may lead, but not out of the environment."""
+    place = f"{top}/{folder}"
+    if not f"{os.path.realpath(place)}/".startswith(f"{top}/"):
+        raise tarfile.ExtractError(f"`{folder}` leads out of the folder")
+    os.makedirs(place, exist_ok=True)  # noqa: PTH103  # of thousands of files
+
+
+def _link(source: str, target: str, text: str) -> None:
+    if text.startswith("-> "):
+        os.symlink(text.removeprefix("-> "), target)  # noqa: PTH211
+        return
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NOT_LINKED:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(target) from error
+        shutil.copy2(source, target, follow_symlinks=False)
