@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from mlflow_uv.command.report import Report
 from mlflow_uv.command.settings import KEYS
 from mlflow_uv.command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
 from mlflow_uv.command.wording import CommandLine, suggestion
+from mlflow_uv.payloads.messages.lazy_dataclass import lazy_dataclass
 from mlflow_uv.steps.catalog import NAMES, step_of, steps
 from mlflow_uv.surfaces.collection import resume_collection
 from mlflow_uv.surfaces.hiding import hide_environment
@@ -27,7 +28,7 @@ from mlflow_uv.tools.project.files import Project, members, path_from, read_proj
 from mlflow_uv.tools.project.tree import projects_of
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Call:
     """A hook's command line: the step, the flags from the user's `args`, and the changed files."""
 

@@ -7,7 +7,7 @@ as a key of an action. Converted with `str`, a text is that of the command line.
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, Self
 
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
@@ -16,7 +16,7 @@ PROGRAM = "mlflow-uv"
 _SIMILAR = 0.65  # of difflib's ratio, which is 0.75 for two exchanged letters in a word of four
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(kw_only=False)
 class Parameter:
     """An input of a step by its kebab-case name, with a value, which is a bool for a switch."""
 
@@ -24,7 +24,7 @@ class Parameter:
     value: str | bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(kw_only=False)
 class StepCall:
     """
     A step to run, with inputs; without a name the program itself.
@@ -43,7 +43,7 @@ class StepCall:
         return replace(self, inputs=(Parameter("project", project), *self.inputs))
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(kw_only=False)
 class LocalFix:
     """A fix as a shell command, and the change of a workflow that replaces it in CI; empty if there is none."""
 

@@ -1,6 +1,6 @@
 """Evaluates candidate and champion on the same data, each in its own environment, for the store or for a file."""
 
-import secrets
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,7 +107,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             else tuple(measure(registry, subject, session, inputs.isolation) for subject in subjects)
         )
         metrics = tuple(measurement.metrics for measurement in measured)
-        evaluation = earlier_result or Evaluation(id=secrets.token_hex(16), metrics=metrics)
+        evaluation = earlier_result or Evaluation(id=os.urandom(16).hex(), metrics=metrics)
         if file:
             results = {
                 subject.id: ModelResult(sha256=subject.sha256, metrics=measurement.metrics)

@@ -43,7 +43,6 @@ from ..ops.model.training import Job
 from ..ops.model.training_programs import with_program
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.project.files import Project, read_project
-from ..tools.system.content import wheel_inputs
 from ..tools.toolbox import Tools
 from ..tools.uv.environments import Environment, LocalSource
 from ..tools.uv.wheels import build_wheels
@@ -257,6 +256,8 @@ def _settled_plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools)
 
 
 def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> ProofPlan:
+    from ..tools.system.archive_content import wheel_inputs  # noqa: PLC0415
+
     source = model_source(inputs, project, tools)
     model_variables = serve_variables(inputs.serve_env, tools.host.variables)
     ignored, commit = ignored_paths(inputs.ignore_answers), tools.git.commit(project.folder)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from ..command.errors import BadInput, BadProject, Cancelled, ChainBroken, StepError
 from ..command.inputs import ChampionInputs, RegistryInputs
 from ..command.outputs import output_values
+from ..command.release_inputs import LoggedReportInputs, WayInputs, WayOutputs
 from ..command.report import ChainLink, Finding, Report, Table, Timing, WebLink, render_chain
 from ..command.step import Doc, OneRun, Step, StepOutputs, fields_of
 from ..command.wording import local, near_name, option
@@ -19,14 +20,11 @@ from ..core.release.training_inputs import REPORT_FILE
 from ..ops.image.lookup import serve_line
 from ..ops.lineage.pages import pages_about
 from ..ops.lineage.registry_client import connect
-from ..ops.versions.comparison import compare_with_champion
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.mlflow.store import StoreKind
 from ..tools.project.files import read_project
 from ..tools.toolbox import Tools
 from . import build_image, check_lock, check_targets, log_model, register, smoke_test
-from . import report as report_step
-from . import verify as verify_step
 from .build_image import ImageInputs
 from .build_image import Outputs as ImageOutputs
 from .catalog import RELEASE_NAME, RELEASE_PARTS, step_of
@@ -38,7 +36,6 @@ from .log_model import Outputs as ModelOutputs
 from .preflight import Answer, as_finding, preflight
 from .preflight.context import PreflightContext, StepInputs
 from .register import Outputs as VersionOutputs
-from .report import LoggedReportInputs
 from .smoke_test import Outputs as TestOutputs
 from .smoke_test import ServerTestInputs
 
@@ -53,7 +50,7 @@ class Inputs(
     register.Inputs,
     ImageInputs,
     ServerTestInputs,
-    verify_step.WayInputs,
+    WayInputs,
     ChampionInputs,
     LoggedReportInputs,
 ):
@@ -81,7 +78,7 @@ class Outputs:
     register: Annotated[VersionOutputs | None, StepOutputs()] = None
     build_image: Annotated[ImageOutputs | None, StepOutputs()] = None
     smoke_test: Annotated[TestOutputs | None, StepOutputs()] = None
-    verify: Annotated[verify_step.Outputs | None, StepOutputs()] = None
+    verify: Annotated[WayOutputs | None, StepOutputs()] = None
 
     @property
     def record(self) -> Path | None:
@@ -227,6 +224,8 @@ def _since_champion(
     """
     if record.version is None:
         return progress, ()
+    from ..ops.versions.comparison import compare_with_champion  # noqa: PLC0415
+
     name, version = record.version.name, record.version.version
     try:
         registry = connect(_inputs_of(RegistryInputs, inputs), tools)
@@ -245,6 +244,9 @@ def _logged_report(inputs: Inputs, record: Record, tools: Tools) -> Iterator[str
     """Log the report on the version, if that is asked for; yield where it is, or why it is not, which is no error."""
     if not inputs.log_report or record.version is None:
         return
+    from .report import Inputs as ReportInputs  # noqa: PLC0415
+    from .report import run as write_report  # noqa: PLC0415
+
     version = f"models:/{record.version.name}/{record.version.version}"
     shared = {
         field.name: getattr(_inputs_of(RegistryInputs, inputs), field.name) for field in fields_of(RegistryInputs)
@@ -252,10 +254,10 @@ def _logged_report(inputs: Inputs, record: Record, tools: Tools) -> Iterator[str
     try:
         with TemporaryDirectory(prefix="mlflow-uv-report-") as scratch:
             file = Path(scratch) / REPORT_FILE
-            written = report_step.Inputs(
+            written = ReportInputs(
                 **shared, version_uri=version, champion=inputs.champion, report_file=file, log_report=True
             )
-            report_step.run(written, tools)
+            write_report(written, tools)
         yield f"report:      logged to run {record.model.run_id}"
     except StepError as error:
         yield f"report:      not logged: {error.what}"
@@ -291,8 +293,11 @@ def _chosen(names: tuple[str, ...]) -> tuple[Step[Any, Any, Any], ...]:
 
 def _checked(inputs: Inputs) -> Step[Any, Any, Any]:
     """Return the step verify. Raises BadInput before anything is trained, if it cannot run with its inputs."""
-    verify_step.chosen_ways(inputs)
-    return verify_step.STEP
+    from .verify import STEP as VERIFY  # noqa: PLC0415
+    from .verify import chosen_ways  # noqa: PLC0415
+
+    chosen_ways(inputs)
+    return VERIFY
 
 
 def _inputs_of(record: type[InputsT], inputs: Inputs) -> InputsT:

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from ..command.errors import BadInput
 from ..command.inputs import ChampionInputs, RegistryInputs, VersionInputs, VersionNumber
+from ..command.release_inputs import LoggedReportInputs
 from ..command.report import Report
-from ..command.step import Doc, OneRun, SettingReach, Step
+from ..command.step import Doc, SettingReach, Step
 from ..command.wording import option
 from ..core.release.chain import LinkState
 from ..core.release.training_inputs import REPORT_FILE
@@ -22,15 +23,6 @@ from ..ops.versions.comparison import compare_with_champion
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.project.files import absolute, bounds_of, write_atomically
 from ..tools.toolbox import Tools
-
-
-@lazy_dataclass
-class LoggedReportInputs:
-    """Whether the report is logged."""
-
-    log_report: Annotated[bool, OneRun(), Doc("Log the report on the version to its run, where MLflow shows it.")] = (
-        False
-    )
 
 
 @lazy_dataclass

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
 
 from ..command.errors import INTERRUPTED, BadInput, Cancelled
 from ..command.inputs import (
@@ -13,13 +12,11 @@ from ..command.inputs import (
     RecordInputs,
     RegistryInputs,
     ServeEnvInputs,
-    SparkMaster,
     VersionInputs,
-    VersionNumber,
 )
-from ..command.limits import Limits
+from ..command.release_inputs import WayInputs, WayOutputs
 from ..command.report import Finding, Report, Severity, counted
-from ..command.step import Doc, SettingReach, Step
+from ..command.step import Step
 from ..command.wording import Wording, option, step_call
 from ..core.model.ignored_answers import ignored_paths
 from ..core.model.recorded_requests import RecordedRequest, RequestOrigin
@@ -46,34 +43,6 @@ _LOCAL_SPARK = "local[2]"
 
 
 @lazy_dataclass
-class WayInputs:
-    """Inputs of verify that a release takes: the ways of serving, their limit, and what is written."""
-
-    ways: Annotated[
-        tuple[str, ...],
-        Doc(
-            "Ways of serving that verify tries, by name (uv-serve), environment (uv, virtualenv, conda, locked, spark)"
-            " or method (load, predict, serve, process, image, v2, batch, stream); by default all that this machine can"
-            " run, but not project, which trains again with mlflow run."
-        ),
-    ] = ()
-    time_limit: Annotated[
-        float,
-        Limits(below=1_000_000.0),
-        Doc(
-            "Seconds, at least 1, that verify waits for a server to become healthy, and for each command of MLflow,"
-            " loaded model or Spark query to respond."
-        ),
-    ] = 600.0
-    spark_master: SparkMaster = None
-    junit_file: Annotated[
-        Path | None,
-        SettingReach.WRITTEN,
-        Doc("Write the results of verify to this file as JUnit XML, a test case for each way."),
-    ] = None
-
-
-@lazy_dataclass
 class Inputs(RegistryInputs, RecordInputs, VersionInputs, ServeEnvInputs, WayInputs, DryRunInputs):
     """
     Inputs of verify: the version, the ways of serving, and what is written.
@@ -83,21 +52,8 @@ class Inputs(RegistryInputs, RecordInputs, VersionInputs, ServeEnvInputs, WayInp
 
 
 @lazy_dataclass
-class Outputs:
+class Outputs(WayOutputs):
     """Outputs of verify: the ways by result."""
-
-    model_name: Annotated[str, Doc("Name of the registered model.")]
-    version: VersionNumber
-    equal: Annotated[tuple[str, ...], Doc("Ways in which the predictions are those of training.")]
-    unequal: Annotated[
-        tuple[str, ...],
-        Doc("Ways in which the predictions differ, or that fail although this machine has what they need."),
-    ]
-    unavailable: Annotated[
-        tuple[str, ...],
-        Doc("Ways that cannot be tried: this machine lacks a program or the image, or no request suits the way."),
-    ]
-    junit_file: Annotated[Path | None, Doc("Path of the JUnit XML file; empty if none was requested.")]
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:

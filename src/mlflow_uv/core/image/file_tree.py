@@ -1,7 +1,7 @@
 """Merges the layers of an image into one tree of paths, and follows its links, without unpacking or executing it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import PurePosixPath
 
@@ -39,7 +39,7 @@ class TreeEntry:
     size: int = 0
 
 
-@dataclass(kw_only=True, slots=True)
+@lazy_dataclass(frozen=False)
 class FileTree:
     """The paths of an image."""
 

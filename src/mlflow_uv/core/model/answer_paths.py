@@ -6,10 +6,10 @@ A subset of JSONPath (RFC 9535): `$`, then members (`.name`, `['any name']`), it
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ...command.lazy_pattern import lazy_pattern
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 _ITEM = lazy_pattern(
     r"\.(?P<name>[^\W\d][\w-]*)|\[(?P<index>0|[1-9]\d{0,8})\]|(?P<all>\.\*|\[\*\])"
@@ -19,7 +19,7 @@ _PLAIN = lazy_pattern(r"[^\W\d][\w-]*")
 _FORMS = "supported are `$.name`, `$['any name']`, `$.list[0]` and `$.list[*].name`"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(kw_only=False)
 class AnswerPath:
     """A path; each of its `parts` is the name of a member, the position of an item (from 0), or None for a wildcard."""
 

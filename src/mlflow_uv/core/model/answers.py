@@ -3,9 +3,9 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ...command.lazy_pattern import lazy_pattern
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..release.digests import canonical, sha256
 from .answer_paths import member_path
 
@@ -19,7 +19,7 @@ _GENERATED = lazy_pattern(
 _DATE = lazy_pattern(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(kw_only=False)
 class AnswerDifference:
     """A difference between two answers: its path, a sentence, and both values where both exist."""
 

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from typing import Any
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .derived_formats import JSON_TYPE, other_formats
 from .derived_tensors import tensor_requests
 from .derived_values import LabelledValue, boundary_values, mistyped_value, type_of
@@ -23,7 +23,7 @@ _SAMPLED_PARAMS = 3
 _LONGEST_NAME = 60
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(kw_only=False)
 class DerivedRequest:
     """A request that is derived: its name, such as `derived: column 'age' missing`, its exact body and its type."""
 

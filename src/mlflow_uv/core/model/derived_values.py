@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 LONG_TEXT = 10_000  # characters
 # Accents that combine, right-to-left text, an astral character, a line separator and a NUL.
@@ -28,7 +29,7 @@ _TYPICAL: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(kw_only=False)
 class LabelledValue:
     """A JSON value, and what it is, for the name of a request ("the largest double")."""
 

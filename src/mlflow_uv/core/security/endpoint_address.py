@@ -1,7 +1,7 @@
 """Parses the URL of a running model server (`url`) and the headers for it (`url-headers`)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from urllib.parse import urlsplit, urlunsplit
 
@@ -25,7 +25,7 @@ _OWN = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True)  # no slots: `secrets` is cached
+@lazy_dataclass(kw_only=False)
 class EndpointHeaders:
     """Headers with values of environment variables; neither the values nor a `repr` of them is ever shown."""
 

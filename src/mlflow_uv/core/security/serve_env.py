@@ -3,13 +3,14 @@
 import json
 import mmap
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
 from ...command.errors import BadInput
 from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import Wording, option
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..image.dockerfile import SERVER_VARIABLES
 from .masking import is_secret_name, mask, secrets_in
 
@@ -23,7 +24,7 @@ _STEERING_PREFIXES = (
 _SHORTEST = 6  # characters of a value that is searched for in answers; shorter ones would match by chance
 
 
-@dataclass(frozen=True)  # no slots: `secrets` is cached
+@lazy_dataclass(kw_only=False)
 class ServeVariables:
     """The variables that a model gets; their values never appear in a `repr`."""
 

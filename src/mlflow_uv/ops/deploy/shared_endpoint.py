@@ -7,7 +7,6 @@ says which variant is active. While two of them share it, that is not the one th
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 from ...command.errors import BadInput, ChainBroken, NotServing, ToolFailed
@@ -17,6 +16,7 @@ from ...core.deploy.difference import DeploymentChange, Facts, changes_between
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
 from ...core.deploy.target_settings import CanarySettings
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
@@ -42,7 +42,7 @@ _MOST_STEPS = 8  # of one change, each after the one before has ended
 _IDENTITY = (MODEL, VERSION, IMAGE, MODEL_DIGEST)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class EndpointVariant:
     """
     A version on an endpoint: its facts with its state, and its share of the traffic in percent.
@@ -62,7 +62,7 @@ class EndpointVariant:
         return self.facts.get(STATE) == RUNNING
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class PlatformEndpoint:
     """
     An endpoint with its variants by the names in SLOTS.

@@ -31,7 +31,7 @@ from ...tools.layers.program import program_identity
 from ...tools.layers.registry_layers import RegistryLayers
 from ...tools.oci.image_layout import write_archive
 from ...tools.project.files import read_manifest, table_of
-from ...tools.system.content import digests_in_archive
+from ...tools.system.archive_content import digests_in_archive
 from ...tools.toolbox import Tools
 from ...tools.uv.messages import InterpreterMissing, SourceNotBuilt
 from ..lineage.recompute import RecomputedRelease

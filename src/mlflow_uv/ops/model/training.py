@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, field, replace
@@ -177,7 +176,7 @@ def _prepare_experiment(job: Job) -> None:
     MLflow up to 3.8 would put the artifacts of a new experiment in a database into the checkout.
     """
     artifacts = job.store.artifacts
-    location = None if artifacts is None else f"{artifacts}/{secrets.token_hex(8)}"
+    location = None if artifacts is None else f"{artifacts}/{os.urandom(8).hex()}"
     job.client.prepare_experiment(job.experiment, artifact_location=location)
 
 

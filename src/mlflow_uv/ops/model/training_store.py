@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
@@ -21,6 +21,7 @@ from ...command.wording import Wording, option
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
 from ...core.security.url_credentials import carries_user
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.mlflow.mlflow import PAYLOADS
 from ...tools.mlflow.store import Store, StoreKind
 from ...tools.mlflow.tracking_uris import SQLITE, absolute_uri
@@ -36,7 +37,7 @@ _ENTRY_POINTS = f"[mlflow.run_context_provider]\nmlflow-uv = {_PLUGIN}:TrackingN
 _METADATA = "Metadata-Version: 2.1\nName: mlflow-uv-tracking\nVersion: 1\n"
 
 
-@dataclass(kw_only=True, slots=True)
+@lazy_dataclass(frozen=False)
 class StoreWatch:
     """
     The store of a running training; `folder` holds the MLflow plugin and its notes.

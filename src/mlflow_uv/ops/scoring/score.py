@@ -18,7 +18,6 @@ from ...core.scoring.pace import Pace, duration
 from ...core.security.serve_env import ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.scoring import ScoreTables, ScoreTablesBySpark, ScoringResult, TableFile
-from ...tools.engines.sandbox import model_container
 from ...tools.mlflow.model_commands import ModelCommands
 from ...tools.system.commands import Conversation
 from ..image.environment import needs_in
@@ -138,6 +137,8 @@ def score_table(registry: RegistryClient, plan: ScoringPlan, output: Output) -> 
 
 def _run(registry: RegistryClient, plan: ScoringPlan, session: ScoringSession) -> tuple[str, tuple[Finding, ...]]:
     """Score in the place for the version; return it and findings about it."""
+    from ...tools.engines.sandbox import model_container  # noqa: PLC0415
+
     subject = plan.subject
     if plan.spark_master is not None:
         return "spark", _run_on_spark(registry, plan, session)

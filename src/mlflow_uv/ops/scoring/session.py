@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class SessionFiles:
     total_bytes: int
 
 
-@dataclass
+@lazy_dataclass(kw_only=False, frozen=False)
 class _OpenPart:
     """A part that is being staged."""
 

@@ -1,7 +1,7 @@
 """Creates the environments in which a model is verified, each from the model's own files."""
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class ModelEnvironment:
     unavailable: bool = False
 
 
-@dataclass(kw_only=True)
+@lazy_dataclass(frozen=False)
 class ModelEnvironments:
     """Creates each environment of a model once, below `scratch`."""
 

@@ -1,6 +1,5 @@
 """Trains the commit of a version again with `mlflow run`, and compares the predictions of the new model."""
 
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from ...core.verify.results import Verdict, WayResult
 from ...tools.mlflow.store import Store
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.project.files import Project, read_project
-from ...tools.system.archives import extract
 from ..model.choice import choose
 from ..model.source import ModelSource, ModelSourceKind
 from ..model.training import Job, train
@@ -84,9 +82,13 @@ def _source(verification: Verification) -> tuple[Project, Record] | str:
 
 def _extract(archive: Path, folder: Path) -> None:
     """Extract an archive of git. Raises ToolFailed for files and links that would be outside of the folder."""
+    from tarfile import TarError  # noqa: PLC0415
+
+    from ...tools.system.archives import extract  # noqa: PLC0415
+
     try:
         extract(archive, folder)
-    except (tarfile.TarError, OSError) as error:
+    except (TarError, OSError) as error:
         raise ToolFailed(what="the files of the version's commit cannot be extracted", why=str(error)) from error
 
 

@@ -26,7 +26,6 @@ from ...payloads.messages.tags import (
     MODEL_DIGEST,
 )
 from ...tools.engines.engine import Engine
-from ...tools.engines.sandbox import WORK_FOLDER, SandboxRequest, run_payload
 from ...tools.mlflow.store import Store
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.system.content import digests_in
@@ -121,6 +120,8 @@ def measure(
 def _in_image(
     registry: RegistryClient, subject: EvaluatedVersion, session: EvaluationSession, engine: Engine, image: str
 ) -> Measurement:
+    from ...tools.engines.sandbox import WORK_FOLDER, SandboxRequest, run_payload  # noqa: PLC0415
+
     answer = session.scratch / f"answer-{subject.version}.json"
     artifacts = session.scratch / f"artifacts-{subject.version}"
     request = EvaluateModel(

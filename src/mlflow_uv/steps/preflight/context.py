@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -42,7 +42,7 @@ class StepInputs:
     smoke_test: TestInputs
 
 
-@dataclass(kw_only=True)
+@lazy_dataclass(frozen=False)
 class PreflightContext:
     """
     One release that is about to begin.

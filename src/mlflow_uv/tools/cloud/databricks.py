@@ -1,11 +1,11 @@
 """Connects to a Databricks workspace with the login of the environment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ...command.errors import BadInput
 from ...core.security.endpoint_address import EndpointHeaders, endpoint_address
 from ...core.security.origins import is_loopback, is_plain_web_address
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..mlflow.endpoint import Endpoint
 from ..system.clock import Clock
 from ..system.web import Web
@@ -19,7 +19,7 @@ _LOGIN = f"set {_TOKEN}, or {_CLIENT} and {_SECRET}, from a secret"
 TITLE = "Databricks"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class DatabricksConnection:
     """A workspace: its address, and its API."""
 

@@ -1,19 +1,20 @@
 """Exchanges the identity of a workflow, or a client's secret, for an access token of a platform (OAuth 2.0)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote, urlencode
 
 from ...command.errors import ToolFailed
 from ...core.security.documents import parse_json
 from ...core.security.toml_documents import Unparsable
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.web import Web, WebReply, WebRequest, WebUnreachable
 
 _URL, _REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # names
 _OK = 200
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class TokenRequest:
     """A request for an access token: the address of the platform's token service, and the form with the proof."""
 

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ...command.errors import PlanOutdated, ToolFailed
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
 from ...core.security.toml_documents import Unparsable
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.web import Web, WebReply, WebRequest, WebUnreachable
 
@@ -32,7 +33,7 @@ class PlatformRefused(ToolFailed):
         self.code = code
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class RestAccount:
     """
     What is contacted, below the address `root`; `title` names it in messages, `login` is what to do without access.

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -187,6 +186,8 @@ def _date_by_content(path: Path) -> None:
 
 def pack(archive: Path, folder: Path, top: PurePosixPath) -> None:
     """Write a folder as a tar archive that unpacks at `top`: sorted, with one date, owned by root, readable by all."""
+    import tarfile  # noqa: PLC0415
+
     entries = dict.fromkeys((top, *top.parents[:-1])) | dict(_below(folder, top))
     with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
         for path, file in sorted(entries.items()):

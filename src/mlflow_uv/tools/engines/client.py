@@ -1,6 +1,6 @@
 """Implements what the command lines of Docker and Podman have in common."""
 
-import secrets
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -267,7 +267,7 @@ class Client(ABC):
     @contextmanager
     def _container_flags(self) -> Iterator[tuple[str, ...]]:
         """Flags that name a container, which is removed on an exception: the engine would keep it running."""
-        name = f"mlflow-uv-{secrets.token_hex(6)}"
+        name = f"mlflow-uv-{os.urandom(6).hex()}"
         try:
             yield ("--name", name, "--label", OURS)
         except BaseException:

@@ -1,6 +1,6 @@
 """Runs Podman, which builds with Buildah."""
 
-import secrets
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -46,7 +46,7 @@ class Podman(Client):
     @contextmanager
     def build_platforms(self, build: Build, name: str) -> Iterator[Candidate]:
         """Build a manifest list in Podman's local store, which is deleted after it was pushed."""
-        manifest = f"localhost/mlflow-uv-{secrets.token_hex(6)}"
+        manifest = f"localhost/mlflow-uv-{os.urandom(6).hex()}"
         try:
             done = self.run_build(build, "--manifest", manifest)
             if done.code != 0:

@@ -1,7 +1,7 @@
 """Records running trainings, so that runs of a killed training can be marked as failed later."""
 
 import fcntl
-import secrets
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +38,7 @@ class Attempts:
         """Hold the lock of a new training while the block runs; `Attempt.mark_closed` deletes its file."""
         folder = self._folder(store)
         folder.mkdir(parents=True, exist_ok=True)
-        attempt = Attempt(id=secrets.token_hex(16), file=folder / secrets.token_hex(16))
+        attempt = Attempt(id=os.urandom(16).hex(), file=folder / os.urandom(16).hex())
         # Other processes see it only after it is locked.
         hidden = folder.parent / f".{attempt.file.name}"
         with hidden.open("w") as lock:

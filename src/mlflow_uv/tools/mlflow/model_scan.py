@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -21,6 +21,7 @@ from ...core.security.documents import parse_json
 from ...core.security.pickle_imports import PickleImport
 from ...core.security.pickle_opcodes import Incomplete, Unscannable
 from ...core.security.pickle_reader import PickleReader
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 SCAN, IMPORTS = "MLFLOW_UV_MODEL_SCAN", "MLFLOW_UV_MODEL_IMPORTS"
 _SUFFIXES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".p")
@@ -44,7 +45,7 @@ class ScanPolicy(Enum):
     NO_PICKLES = "no-pickles"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class ScanLimits:
     """The bytes that are unpacked of a model, the opcodes of a pickle, and the files of an archive, at most."""
 
@@ -53,7 +54,7 @@ class ScanLimits:
     members: int = 100_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@lazy_dataclass
 class Suspicion:
     """What is wrong with a file of a model; `found` is the import, None if the file could not be read to its end."""
 
@@ -68,7 +69,7 @@ class Suspicion:
         return visible(f"{self.place}{at}: {self.why}")
 
 
-@dataclass(kw_only=True)
+@lazy_dataclass(frozen=False)
 class _Scan:
     """One scan of a folder: what is allowed, and what is left of the limits."""
 

@@ -1,7 +1,6 @@
 """Finds the processes that descend from a program, and ends those that it leaves running."""
 
 import os
-import secrets
 import signal
 import threading
 import time
@@ -40,7 +39,7 @@ class Orphans:
                 self._adopting = adopt_orphans()
             if not self._foreign:
                 self._spared |= set(self._unknown())
-            mark = secrets.token_hex(16)
+            mark = os.urandom(16).hex()
             self._foreign.add(mark)
         return mark
 

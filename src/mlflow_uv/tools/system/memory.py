@@ -4,15 +4,15 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .descendants import descendants_of
 
 INTERVAL_S = 0.25
 
 
-@dataclass(kw_only=True, slots=True)
+@lazy_dataclass(frozen=False)
 class MemoryPeak:
     """The largest sum of the memory of all processes at one time, in bytes; 0 if nothing was measured."""
 

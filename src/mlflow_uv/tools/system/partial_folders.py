@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import secrets
 import shutil
 import sys
 import time
@@ -113,7 +112,7 @@ def replace_folder(new: Path, folder: Path, *, old: Path) -> None:
         new.rename(folder)
     if replaced.is_dir() and not replaced.is_symlink():
         os.utime(replaced)  # its age counts from now
-        replaced.rename(folder.with_name(f"{PREFIX}{secrets.token_hex(8)}"))
+        replaced.rename(folder.with_name(f"{PREFIX}{os.urandom(8).hex()}"))
 
 
 def replace_file(new: Path, file: Path) -> None:

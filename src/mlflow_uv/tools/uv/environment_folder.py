@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,7 +87,7 @@ class EnvironmentFolder:
         with new_folder(self.folder.parent) as scratch:
             new = scratch / "new"
             make(new)
-            (new / COMPLETE).write_text(f"{secrets.token_hex(16)}\n{_state_of(new)}", encoding="utf-8")
+            (new / COMPLETE).write_text(f"{os.urandom(16).hex()}\n{_state_of(new)}", encoding="utf-8")
             replace_folder(new, self.folder, old=scratch / "old")
 
     def _made(self) -> str:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from zipfile import BadZipFile
 
 from ...command.errors import ToolFailed
 from ...command.report import Console
@@ -12,7 +11,7 @@ from ...core.release.record import WheelLink
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..engines.source_snapshot import restored_sources
 from ..project.files import Project
-from ..system.content import digests_in, wheel_content
+from ..system.content import digests_in
 from .uv import Uv
 
 
@@ -61,6 +60,10 @@ def source_of(project: Project, local: LocalRequirement) -> Path:
 
 def same_content(existing: Path, built: Path) -> bool:
     """Whether two wheels install the same files; not every build backend writes the same bytes twice."""
+    from zipfile import BadZipFile  # noqa: PLC0415
+
+    from ..system.archive_content import wheel_content  # noqa: PLC0415
+
     try:
         return existing.is_file() and wheel_content(existing) == wheel_content(built)
     except (OSError, BadZipFile):

@@ -159,6 +159,68 @@ def test_a_wrong_argument_is_named() -> None:
         kind(name="a", colour="red")
 
 
+def position(decorator: Callable[[type[Any]], type[Any]]) -> type[Any]:
+    """A class whose instances are written with positional values."""
+
+    @decorator
+    class Position:
+        """A place in a file."""
+
+        file: str
+        line: int = 1
+        notes: list[str] = field(default_factory=list, compare=False)
+
+    return Position
+
+
+def uses(kind: type[Any]) -> list[object]:
+    """What positional values make of a class, and which of its calls are refused."""
+    one, other = kind("a", 2), kind("a", line=3)
+    wrong: list[tuple[tuple[object, ...], dict[str, object]]] = [
+        ((), {}),
+        (("a", 1, [], 2), {}),
+        (("a",), {"file": "b"}),
+    ]
+    return [
+        [asdict(one), repr(other), kind.__match_args__, one == kind("a", 2, ["x"]), asdict(replace(one, line=4))],
+        [refused_call(kind, *given, **named) for given, named in wrong],
+    ]
+
+
+def refused_call(kind: type[Any], *given: object, **named: object) -> bool:
+    """Whether a call is an error."""
+    with pytest.raises(TypeError):
+        kind(*given, **named)
+    return True
+
+
+def test_fields_may_be_positional_and_may_change() -> None:
+    """
+    As those of the standard library: what can change has no hash.
+    """
+    frozen, plain = position(lazy_dataclass(kw_only=False)), position(lazy_dataclass(kw_only=False, frozen=False))
+    changed = plain("a")
+    changed.line = 7
+    changed.notes.append("x")
+
+    assert uses(position(dataclass(frozen=True))) == uses(frozen)
+    assert uses(position(dataclass)) == uses(plain)
+    assert [7, ["x"], []] == [changed.line, changed.notes, plain("a").notes]
+    assert hash(frozen("a", 2)) == hash(frozen("a", line=2))
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(changed)
+    with pytest.raises(FrozenInstanceError):
+        frozen("a").line = 7
+
+
+def test_a_keyword_only_class_takes_no_position() -> None:
+    """
+    The order of its fields means nothing.
+    """
+    with pytest.raises(TypeError, match="has 0 positional fields"):
+        package(lazy_dataclass)("a")
+
+
 def test_threads_may_make_the_first_instances_together() -> None:
     """
     No thread gets an instance of a class that is half made.
