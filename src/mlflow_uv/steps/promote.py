@@ -17,6 +17,7 @@ from ..core.promotion.promote_policy import Promotion, read_promotion
 from ..core.release.chain import merge_checks
 from ..ops.image.lookup import names_reused
 from ..ops.lineage.audit import audited, require_distinct
+from ..ops.lineage.loading import load_line
 from ..ops.lineage.registry_client import RegistryClient, author, connect
 from ..ops.lineage.version_lookup import CANDIDATE, version_number
 from ..ops.versions.evaluation import keep_file
@@ -109,7 +110,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         else _summary(inputs.champion, shown_version, previous_version, moved=moved is not None, failing=len(findings)),
         findings=(*findings, *reused),
         tables=(decision.table, *decision.tables),
-        advice=() if moved is None or unchanged else tuple(_advice(inputs, registry, name, moved.before)),
+        advice=() if moved is None or unchanged else tuple(_advice(inputs, registry, name, moved.before, tools)),
     )
 
 
@@ -151,8 +152,10 @@ def _summary(alias: str, version: str, previous_version: str | None, *, moved: b
     return f"{alias} {'is' if moved else 'would become'} {version}{instead}"
 
 
-def _advice(inputs: Inputs, registry: RegistryClient, name: str, previous_version: str | None) -> Iterator[str]:
-    yield f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")'
+def _advice(
+    inputs: Inputs, registry: RegistryClient, name: str, previous_version: str | None, tools: Tools
+) -> Iterator[str]:
+    yield load_line(name, inputs.champion, registry.client.store, tools.host.variables)
     if previous_version is not None:
         inputs_given = {"model-name": name, "champion": inputs.champion, "previous": inputs.previous}
         usual = {"model-name": registry.model_name(None), "champion": "champion", "previous": "previous"}

@@ -18,6 +18,7 @@ from ..core.release.chain import chain_links
 from ..core.release.record import Record
 from ..core.release.training_inputs import REPORT_FILE
 from ..ops.image.lookup import serve_line
+from ..ops.lineage.loading import load_line
 from ..ops.lineage.pages import pages_about
 from ..ops.lineage.registry_client import connect
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
@@ -348,8 +349,7 @@ def _where(inputs: Inputs, record: Record, tools: Tools) -> Iterator[str]:
     elif record.image is not None:
         yield f"served by a process, no image: {record.image.reason}"
     if record.alias is not None and record.version is not None:
-        load = f'load it:     mlflow.pyfunc.load_model("models:/{record.version.name}@{record.alias.name}")'
-        yield load if store.kind is not StoreKind.EMBEDDED else local(load)
+        yield load_line(record.version.name, record.alias.name, store, tools.host.variables)
 
 
 def _stopped(

@@ -10,6 +10,7 @@ from ..command.wording import step_call
 from ..core.release.chain import merge_checks, require_unbroken
 from ..ops.image.lookup import address_of, names_reused, serve_line
 from ..ops.lineage.audit import audited, require_distinct
+from ..ops.lineage.loading import load_line
 from ..ops.lineage.registry_client import author, connect
 from ..ops.lineage.version_lookup import CHAMPION, version_of_alias
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
@@ -91,7 +92,10 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         ),
         summary=f"{inputs.champion} {verb} {name} version {after} again, instead of version {before}",
         findings=names_reused(links, f"{name} version {after}"),
-        advice=(f'load it:     mlflow.pyfunc.load_model("models:/{name}@{inputs.champion}")', *serve_line(record)),
+        advice=(
+            load_line(name, inputs.champion, registry.client.store, tools.host.variables),
+            *serve_line(record),
+        ),
     )
 
 
