@@ -148,7 +148,8 @@ class Bench:
     def forget(self, *, serving: bool) -> None:
         """Remove layers and what is known of bases; also what is unpacked of packages, as on a fresh machine."""
         cache = self.project.home / "cache"
-        folders = ["layers", "layers-of-registries", "base-layers", "base-facts", "shared-libraries"]
+        folders = ["layers", "layers-of-registries", "base-layers", "base-facts"]
+        folders += ["shared-libraries", "unpacked-libraries"]
         for name in (*folders, *(["serving", "unpacked-layers"] if serving else [])):
             shutil.rmtree(cache / name, ignore_errors=True)
 

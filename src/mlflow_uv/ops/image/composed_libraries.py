@@ -17,8 +17,8 @@ from ...tools.engines.library_scanner import CompiledCode
 from ...tools.layers.archive import LayerFile
 from ...tools.layers.loader import Loader
 from ...tools.layers.package_layers import PackagesAsLayers
+from ...tools.layers.unpacked_layers import UnpackedLayerCache
 from ...tools.project.files import write_atomically
-from ...tools.system.archives import extract
 from ...tools.toolbox import Tools
 from .build import linked_library
 
@@ -55,7 +55,7 @@ def shared_libraries(packages: PackagesAsLayers, loader: Loader, tools: Tools) -
     """
     Return what is lacking, a function of the layers and the base, which is kept.
 
-    Only shared libraries are unpacked, and read; none is loaded. Raises ToolFailed, OSError.
+    Only shared libraries are unpacked, those of each layer once, and read; none is loaded. Raises ToolFailed, OSError.
     """
     digests = [layer.layer.blob.digest for layer in packages.layers]
     key = sha256(canonical([FORMAT, digests, loader.names, str(loader.folder), tools.contexts.libraries]))
@@ -102,9 +102,8 @@ def unexamined_libraries(found: SharedLibraries, base: str) -> Iterator[Finding]
 def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> SharedLibraries:
     with TemporaryDirectory(prefix="mlflow-uv-libraries-") as folder:
         environment = Path(folder)
-        for layer in packages.layers:
-            if any(_is_library(PurePosixPath(path)) for path in layer.files):
-                extract(layer.archive, environment, environment_place)
+        unpacked = UnpackedLayerCache(tools.host.cache / "unpacked-libraries", environment_place, tools.runner)
+        unpacked.link([layer for layer in packages.layers if any(map(_is_library, layer.files))], environment)
         rows = tools.libraries.compare(environment, loader.names, elsewhere=True)
         paths = {
             copy: str(PurePosixPath(VENV) / min(environment.rglob(copy)).relative_to(environment))
@@ -119,12 +118,12 @@ def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> Share
     )
 
 
-def _is_library(path: PurePosixPath) -> bool:
-    return ".so" in path.name
+def _is_library(path: str) -> bool:
+    return ".so" in path.rpartition("/")[2]
 
 
 def environment_place(name: str) -> PurePosixPath | None:
     """Return where a member of a layer goes: shared libraries, and the lists of files that name their packages."""
     path = PurePosixPath("/", name)
-    kept = PurePosixPath(VENV) in path.parents and (_is_library(path) or path.name == "RECORD")
+    kept = PurePosixPath(VENV) in path.parents and (_is_library(name) or path.name == "RECORD")
     return path.relative_to(VENV) if kept else None

@@ -22,7 +22,7 @@ from ..system.process import Runner
 from .cache import CachedLayer
 
 MOST_BYTES = 8 << 30  # of all unpacked layers; those that an environment has take no space of their own
-_LIST = "list.json"
+_LIST, _FILES = "list.json", "files"
 _PLAIN, _EXECUTABLE = 0o444, 0o555
 _WHOLE = 1 << 20  # a file of at most so many bytes is read at once
 # The file system has no hard links, has no more of them for a file, or the two folders are in different ones.
@@ -73,15 +73,16 @@ class UnpackedLayerCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock(fcntl.LOCK_SH):
             listed = self._runner.side_by_side([partial(self._verified, layer) for layer in layers])
+            linking = _Linking(environment)
             for each in listed:
-                _link_all(each, environment)
+                linking.add(each)
         self._remove_others(frozenset(each.folder.name for each in listed))
 
     def _verified(self, layer: CachedLayer) -> _Listed:
         """A layer whose files are as its list says, unpacked again if they are not."""
         folder = self.folder / layer.layer.blob.digest.rpartition(":")[2]
         listed = _read(folder)
-        if listed is None or _entries_of(folder / "files") != (listed.entries, listed.size):
+        if listed is None or _entries_of(folder / _FILES) != (listed.entries, listed.size):
             if os.path.lexists(folder):
                 self.changed.append(layer.layer.name)
             with new_folder(self.folder) as scratch:
@@ -92,7 +93,7 @@ class UnpackedLayerCache:
         return listed
 
     def _unpack(self, layer: CachedLayer, new: Path, folder: Path) -> _Listed:
-        files = new / "files"
+        files = new / _FILES
         files.mkdir(parents=True)
         extract(layer.archive, files, self._place)
         for entry in _files_in(str(files)):
@@ -194,28 +195,38 @@ def _described(entry: "os.DirEntry[str]") -> tuple[str, int]:
         return "", 0
 
 
-def _link_all(listed: _Listed, environment: Path) -> None:
-    """Link the files of a layer into an environment, where they replace what is there."""
-    source, target = str(listed.folder / "files"), os.path.realpath(environment)
-    made: set[str] = set()
-    for path, text in listed.entries.items():
-        folder = path.rpartition("/")[0]
-        if folder not in made:
-            made.add(folder)
-            _make_folder(target, folder)
+class _Linking:
+    """Links files into an environment, and remembers which folders are there."""
+
+    def __init__(self, environment: Path) -> None:
+        self._top = os.path.realpath(environment)
+        self._made = {""}  # folders of the environment, by relative path
+
+    def add(self, listed: _Listed) -> None:
+        """Link the files of a layer, which replace what is there."""
+        source = str(listed.folder / _FILES)
+        for path, text in listed.entries.items():
+            self._make(path.rpartition("/")[0])
+            target = f"{self._top}/{path}"
+            try:
+                _link(f"{source}/{path}", target, text)
+            except FileExistsError:
+                os.unlink(target)  # noqa: PTH108  # of thousands of files
+                self._made = {""}  # it may have been a link to a folder
+                _link(f"{source}/{path}", target, text)
+
+    def _make(self, folder: str) -> None:
+        """Make a folder, to which links of lower layers may lead, but not out of the environment."""
+        if folder in self._made:
+            return
+        self._make(folder.rpartition("/")[0])
+        place = f"{self._top}/{folder}"
         try:
-            _link(f"{source}/{path}", f"{target}/{path}", text)
+            os.mkdir(place)  # noqa: PTH102  # of thousands of folders
         except FileExistsError:
-            os.unlink(f"{target}/{path}")  # noqa: PTH108
-            _link(f"{source}/{path}", f"{target}/{path}", text)
-
-
-def _make_folder(top: str, folder: str) -> None:
-    """Make a folder, to which links of lower layers may lead, but not out of the environment."""
-    place = f"{top}/{folder}"
-    if not f"{os.path.realpath(place)}/".startswith(f"{top}/"):
-        raise tarfile.ExtractError(f"`{folder}` leads out of the folder")
-    os.makedirs(place, exist_ok=True)  # noqa: PTH103  # of thousands of files
+            if not f"{os.path.realpath(place)}/".startswith(f"{self._top}/"):
+                raise tarfile.ExtractError(f"`{folder}` leads out of the folder") from None
+        self._made.add(folder)
 
 
 def _link(source: str, target: str, text: str) -> None:

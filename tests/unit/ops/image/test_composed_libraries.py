@@ -1,5 +1,6 @@
 """Shared libraries that packages lack on a base, and the copies that are linked in their place."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import CachedLayer
 from mlflow_uv.tools.layers.loader import Loader
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
+from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
 
 LOADER = Loader(names=("libc.so.6",), folder=PurePosixPath("/usr/lib/x86_64-linux-gnu"))
@@ -38,14 +40,16 @@ CODE = CompiledCode(
 
 @dataclass
 class FakeScanner:
-    """Says what is lacking, and keeps which files it was shown."""
+    """Says what is lacking, and keeps which files it was shown, and their content."""
 
     rows: tuple[Row, ...]
     shown: list[str] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
 
     def compare(self, folder: Path, _names: tuple[str, ...], *, elsewhere: bool) -> tuple[Row, ...]:
         assert elsewhere
         self.shown += sorted(path.name for path in folder.rglob("*") if path.is_file())
+        self.contents += [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
         return self.rows
 
     def compiled_code(self, _folder: Path) -> CompiledCode:
@@ -64,7 +68,7 @@ def packages_in(folder: Path) -> PackagesAsLayers:
 
 def examined(folder: Path, scanner: FakeScanner) -> SharedLibraries:
     host, contexts = SimpleNamespace(cache=folder / "cache"), SimpleNamespace(libraries="the program")
-    tools = cast("Tools", SimpleNamespace(host=host, contexts=contexts, libraries=scanner))
+    tools = cast("Tools", SimpleNamespace(host=host, contexts=contexts, libraries=scanner, runner=SystemRunner()))
     return shared_libraries(packages_in(folder), LOADER, tools)
 
 
@@ -88,6 +92,26 @@ def test_a_copy_of_another_package_is_linked_where_the_loader_looks_last(tmp_pat
     assert ["RECORD", "lib_lightgbm.so", COPY] == scanner.shown
     assert {place: LayerFile(target=target)} == library_links(found, LOADER)
     assert {} == library_links(found, Loader(names=(), folder=None))
+
+
+def test_libraries_that_stay_unpacked_are_compared_before_they_are_examined_again(tmp_path: Path) -> None:
+    """
+    One that was changed, with its size and time as before, is unpacked again.
+    """
+    scanner = FakeScanner(())
+    examined(tmp_path, scanner)
+    (kept,) = (tmp_path / "cache" / "shared-libraries").iterdir()
+    kept.unlink()
+    (library,) = (tmp_path / "cache" / "unpacked-libraries").rglob("lib_lightgbm.so")
+    before = library.stat()
+    library.chmod(0o644)
+    library.write_bytes(b"y")
+    library.chmod(0o444)
+    os.utime(library, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    examined(tmp_path, scanner)
+
+    assert [b"x"] * 6 == scanner.contents
 
 
 def test_what_is_kept_is_not_believed_if_it_was_changed(tmp_path: Path) -> None:

@@ -256,6 +256,23 @@ def test_a_layer_that_is_listed_as_another_is_not_taken(tmp_path: Path) -> None:
     assert expected(GRAPE) == content_of(second)
 
 
+def test_a_link_to_a_folder_that_a_higher_layer_replaces_is_not_followed_any_more(tmp_path: Path) -> None:
+    """
+    What comes after that is in the folder of the new link.
+    """
+    layers = (
+        layer_in(tmp_path, {"red/a.py": b"a", "white/a.py": b"a"}, {"wine": "red"}),
+        layer_in(tmp_path, {"wine/b.py": b"b"}),
+        layer_in(tmp_path, {}, {"wine": "white"}),
+        layer_in(tmp_path, {"wine/c.py": b"c"}),
+    )
+
+    environment = linked(unpacked_in(tmp_path), tmp_path / "first", *layers)
+
+    files = {"red/a.py": b"a", "white/a.py": b"a", "red/b.py": b"b", "white/c.py": b"c"}
+    assert expected(files) | {"wine": Path("white")} == content_of(environment)
+
+
 def test_no_link_of_a_lower_layer_leads_out_of_the_environment(tmp_path: Path) -> None:
     """
     Two links that are harmless in their own layers lead out together.
