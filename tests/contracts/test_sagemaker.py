@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,23 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.core.deploy.platform_settings import SagemakerMode, SagemakerSettings
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.ops.deploy.sagemaker import open_target
+from mlflow_uv.ops.deploy.sagemaker_models import SagemakerModels
 from mlflow_uv.ops.deploy.target import DeploymentTarget, WantedVersion
-from mlflow_uv.tools.cloud.aws import InvokedEndpoint
+from mlflow_uv.tools.cloud.aws import BotoAws, InvokedEndpoint
+from mlflow_uv.tools.cloud.s3_folder import S3Folder
 from mlflow_uv.tools.mlflow.model_requests import ModelRequest
 from mlflow_uv.tools.toolbox import Tools, toolbox
 from tests.console import KeptConsole
 from tests.stand_ins.aws_service import aws_service
 from tests.stand_ins.sagemaker import SageMakerAccount
+from tests.stand_ins.web import listening
 from tests.unit.ops.deploy.platforms import REPOSITORY, options_of
 from tests.unit.ops.deploy.test_shared_endpoint import roll_out
 from tests.unit.ops.deploy.worlds import QuickClock, digest_of, wanted_version
 
 pytestmark = pytest.mark.installs
 
+PAGE = b"<html><p>Log in to the network of the company<br></html>"
 SECRET = "wJalrXUtnFEMI-made-up-secret"
 # Prints what in each response is not as botocore describes it; `ParamValidator` looks at types, names and limits.
 SHAPES = """
@@ -198,6 +203,46 @@ def test_a_version_for_transform_jobs_is_tried_by_boto3(tmp_path: Path) -> None:
     assert (models, {}, {"cellar": {}}) == (kept, account.models, account.transforms.storage.objects)
     assert 3 == len(account.transforms.jobs)
     assert "" == misshapen(python, exchanges)
+
+
+@pytest.mark.core_variants(2)
+@pytest.mark.parametrize("operation", ["get_object", "get_authorization_token", "list_objects_v2"])
+def test_a_response_that_is_not_one_of_aws_is_an_error_and_no_traceback(operation: str, tmp_path: Path) -> None:
+    """
+    A page of a proxy in place of a list or a token, and an object whose connection ends in the middle.
+    """
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", "4096" if operation == "get_object" else str(len(PAGE)))
+            self.end_headers()
+            self.wfile.write(PAGE)
+
+        do_POST = do_GET  # as the base class calls it
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with listening(Proxy) as url, tools_at(url, tmp_path) as tools:
+        aws = BotoAws(tools.mlflow, tools.environments.ours(), "eu-west-1")
+        folder = S3Folder(aws, "s3://cellar/a")
+        options = options_of(SagemakerSettings(target="sagemaker", role="arn:aws:iam::1:role/r", repository=REPOSITORY))
+        models = SagemakerModels(options, aws, tools)
+        calls = {
+            "list_objects_v2": folder.clear,
+            "get_object": lambda: folder.read("x"),
+            "get_authorization_token": lambda: models.create(wanted_version("1"), {}, {}),
+        }
+        reasons = {
+            "list_objects_v2": "AWS refuses `list_objects_v2`: ",
+            "get_object": "AWS refuses `get_object`: .*(Incomplete|Streaming)",
+            "get_authorization_token": "authorization token that cannot be decoded",
+        }
+        with pytest.raises(ToolFailed, match=reasons[operation]):
+            calls[operation]()
 
 
 def test_without_credentials_the_error_says_what_to_do(tmp_path: Path) -> None:

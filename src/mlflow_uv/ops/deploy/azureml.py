@@ -1,5 +1,6 @@
 """Deploys to Azure Machine Learning: the image as one of two deployments of a managed online endpoint."""
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from ...tools.cloud.rest import RestApi, child
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from .shared_endpoint import EndpointVariant, PlatformEndpoint, SharedEndpoint
-from .target import IMAGE, STATE, DeploymentOptions, WantedVersion, wanted_facts
+from .target import IMAGE, MODEL, STATE, DeploymentOptions, WantedVersion, wanted_facts
 
 _VERSION = "?api-version=2024-10-01"
 _TAG, _OWNER, _OURS = "mlflow-uv.", "managed-by", "mlflow-uv"
@@ -27,6 +28,7 @@ _SUCCEEDED = "Succeeded"
 _LONGEST_NAME = 32
 _LONGEST_REQUEST_S = 180  # that Azure allows
 _WHOLE = 100
+_HASH = 16
 
 Document = Mapping[str, Any]
 
@@ -69,7 +71,9 @@ class OnlineEndpoint:
             address=str(child(found, "properties", "scoringUri") or f"azureml:{self.name}"),
             changing=", ".join(sorted(states - _SETTLED)),
             failed=own if own in _SETTLED - {_SUCCEEDED} and not deployments else "",
-            ours=child(found, "tags", _OWNER) == _OURS and deployments.keys() <= set(SLOTS),
+            ours=child(found, "tags", _OWNER) == _OURS
+            and deployments.keys() <= set(SLOTS)
+            and all(f"{_TAG}{MODEL}" in child(part, "tags") for part in deployments.values()),
         )
 
     def facts(self, wanted: WantedVersion) -> dict[str, str]:
@@ -180,16 +184,17 @@ class OnlineEndpoint:
         self._put(self._path, {**kept, "identity": identity, "properties": properties})
 
     def _environment(self, image: str) -> str:
-        """The id of the environment that names an image and where its server is asked."""
-        path = f"{self._workspace}/environments/{_OURS}-{self.name}/versions/{sha256(image.encode())[:16]}"
-        if self._get(path) is None:
-            ping = {"path": "/ping", "port": PORT}
-            routes = {
-                "livenessRoute": ping,
-                "readinessRoute": ping,
-                "scoringRoute": {"path": "/invocations", "port": PORT},
-            }
-            self._put(path, {"properties": {"image": image, "inferenceConfig": routes, "osType": "Linux"}})
+        """The id of an environment that names an image and where its server is asked; versions do not change."""
+        ping, scored = ({"path": path, "port": PORT} for path in ("/ping", "/invocations"))
+        routes = {"livenessRoute": ping, "readinessRoute": ping, "scoringRoute": scored}
+        wanted = {"image": image, "inferenceConfig": routes, "osType": "Linux"}
+        versions = f"{self._workspace}/environments/{_OURS}-{self.name}/versions"
+        path = f"{versions}/{sha256(image.encode())[:_HASH]}"
+        found = self._get(path)
+        if found is not None and not _has(child(found, "properties"), wanted):  # somebody else made it
+            path, found = f"{versions}/{secrets.token_hex(_HASH // 2)}", None
+        if found is None:
+            self._put(path, {"properties": wanted})
         return path
 
     def _variant(self, slot: str, deployment: Document, share: float) -> EndpointVariant:
@@ -258,6 +263,13 @@ class MirroredEndpoint(SharedEndpoint):
             return 0
         self._require_ready(self._change(lambda: self._online.mirror(slot, percent)))
         return self._seconds
+
+
+def _has(found: Any, wanted: Any) -> bool:
+    """Whether a document has all that is wanted of it; Azure adds parts of its own."""
+    if not isinstance(wanted, Mapping):
+        return bool(found == wanted)
+    return isinstance(found, Mapping) and all(_has(found.get(name), part) for name, part in wanted.items())
 
 
 def _mirrored(found: Document) -> bool:

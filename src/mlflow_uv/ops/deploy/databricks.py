@@ -53,13 +53,14 @@ class ServingEndpoint:
                 # The first configuration of an endpoint is pending until it is ready.
                 variants[slot] = _variant(entity, 0 if variants else _share(pending, slot))
         tags = {tag.get("key"): tag.get("value") for tag in child(found, "tags") or ()}
+        names = {entity["name"] for config in (active, pending) for entity in child(config, "served_entities") or ()}
         broken = update in ("UPDATE_FAILED", "UPDATE_CANCELED") and not child(active, "served_entities")
         return PlatformEndpoint(
             variants=variants,
             address=f"{self._workspace.root}/serving-endpoints/{quote(self.name)}/invocations",
             changing=update if update == _IN_PROGRESS else "",
             failed=update if broken else "",
-            ours=tags.get(_MANAGED) == _OURS,
+            ours=tags.get(_MANAGED) == _OURS and names <= set(SLOTS),
         )
 
     def facts(self, wanted: WantedVersion) -> dict[str, str]:

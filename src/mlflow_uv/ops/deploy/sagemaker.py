@@ -14,7 +14,7 @@ from ...core.deploy.served_containers import SLOTS
 from ...tools.cloud.aws import Aws, BotoAws, InvokedEndpoint
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
-from .sagemaker_models import OWNER, Parts, SagemakerModels
+from .sagemaker_models import OWNER, SERVERS, Parts, SagemakerModels
 from .sagemaker_transform import SagemakerTransform
 from .shared_endpoint import EndpointVariant, PlatformEndpoint, SharedEndpoint
 from .target import IMAGE, STATE, VERSION, DeploymentOptions, WantedVersion
@@ -62,7 +62,7 @@ class SagemakerEndpoint:
             images = running.get(slot, {}).get("DeployedImages") or ()
             if images:
                 facts = {**facts, IMAGE: str(images[0].get("SpecifiedImage", facts.get(IMAGE, "")))}
-            facts = {**facts, STATE: RUNNING if status in _SERVING else status}
+            facts = {**facts, SERVERS: _servers(part), STATE: RUNNING if status in _SERVING else status}
             variants[slot] = EndpointVariant(facts=facts, share=weights[slot] / whole * _PERCENT)
         if len(defined) == 1:
             self._configs.update(dict.fromkeys(defined, str(found.get("EndpointConfigName"))))
@@ -80,15 +80,13 @@ class SagemakerEndpoint:
         """See ServingPlatform."""
         self._require_same_servers()
         memory = self._settings.serverless_memory
-        if memory is None:
-            return self._account.facts(wanted, f"{self._settings.instances} {self._settings.instance_type}")
-        if memory % _MEMORY_STEP:
+        if memory is not None and memory % _MEMORY_STEP:
             raise BadInput(
                 what=f"`serverless-memory` is {memory}",
                 why=f"SageMaker has multiples of {_MEMORY_STEP} MiB alone",
                 fix=f"serverless-memory = {-(-memory // _MEMORY_STEP) * _MEMORY_STEP}",
             )
-        return self._account.facts(wanted, f"none, {memory} MiB, {self._settings.serverless_concurrency} at once")
+        return self._account.facts(wanted, _servers(self._definition("", "")))
 
     def create(self, slot: str, wanted: WantedVersion) -> bool:
         """See ServingPlatform."""
@@ -200,14 +198,8 @@ class SagemakerEndpoint:
         return {**shared, "InstanceType": settings.instance_type, "InitialInstanceCount": settings.instances}
 
     def _create_config(self, variants: tuple[Parts, ...]) -> str:
-        name = self._account.named(variants)
-        self._account.call_unless_there(
-            "create_endpoint_config",
-            EndpointConfigName=name,
-            ProductionVariants=list(variants),
-            Tags=self._account.tags({}, {}),
-        )
-        return name
+        content = {"ProductionVariants": list(variants)}
+        return self._account.created("endpoint_config", variants, content, self._account.tags({}, {}))[0]
 
     def _update(self, config: str) -> None:
         self._account.call("update_endpoint", EndpointName=self.name, EndpointConfigName=config)
@@ -220,6 +212,14 @@ class SagemakerEndpoint:
         weights = {part["VariantName"]: part.get("CurrentWeight", 1.0) for part in running}
         parts = list((config or {}).get("ProductionVariants") or ())
         return sorted(parts, key=lambda part: -float(weights.get(part["VariantName"], 0.0)))
+
+
+def _servers(variant: Parts) -> str:
+    """What a variant of a configuration runs on."""
+    limits = variant.get("ServerlessConfig")
+    if limits:
+        return f"none, {limits['MemorySizeInMB']} MiB, {limits['MaxConcurrency']} at once"
+    return f"{variant.get('InitialInstanceCount', 0)} {variant.get('InstanceType', '')}"
 
 
 def open_target(options: DeploymentOptions, tools: Tools) -> SharedEndpoint:

@@ -3,7 +3,8 @@
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -30,6 +31,23 @@ _ABSENT = re.compile(r"could not find|does not exist|not found", re.IGNORECASE)
 _EXISTS = re.compile(r"already exist", re.IGNORECASE)
 _ECR = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/.+")
 _TAG_SAFE = " :/=+-_."
+_TIMEOUT = "REQUEST_TIMEOUT"
+SERVERS = "servers"  # facts
+_ROLE, _REQUEST_TIMEOUT, _VARIABLES = "role", "request timeout", "variables"
+# Of what is created, how its name and address are called, and the parts that decide what it is.
+_CREATED = {
+    "model": (
+        "Model",
+        ("PrimaryContainer", "Containers", "InferenceExecutionConfig", "ExecutionRoleArn", "VpcConfig",
+         "EnableNetworkIsolation"),
+    ),
+    "endpoint_config": (
+        "EndpointConfig",
+        ("ProductionVariants", "ShadowProductionVariants", "DataCaptureConfig", "AsyncInferenceConfig",
+         "ExplainerConfig", "KmsKeyId", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation"),
+    ),
+}  # fmt: skip
+_DEFAULTS = {"Mode": "SingleModel"}  # what the service adds to a container
 
 Parts = Mapping[str, Any]
 
@@ -61,10 +79,10 @@ class SagemakerModels:
                 fix="plain-variables = true in the table of the deployment, if none of them is a secret",
             )
         more = {
-            "servers": servers,
-            "role": self.settings.role.rpartition("/")[2],
-            "request timeout": f"{self._answer_s:g} s",
-            "variables": ", ".join(wanted.serve_env.names) or "none",
+            SERVERS: servers,
+            _ROLE: self.settings.role.rpartition("/")[2],
+            _REQUEST_TIMEOUT: f"{self._answer_s:g} s",
+            _VARIABLES: ", ".join(wanted.serve_env.names) or "none",
         }
         return wanted_facts(wanted, self._image(wanted), more)
 
@@ -73,16 +91,17 @@ class SagemakerModels:
         image = self._image(wanted)
         if image != wanted.address:
             self._copy(wanted.address, image)
-        environment = {**wanted.serve_env.variables, "REQUEST_TIMEOUT": f"{self._answer_s:g}"}
+        environment = {**wanted.serve_env.variables, _TIMEOUT: f"{self._answer_s:g}"}
         kept = {name: value for name, value in facts.items() if name != STATE}
-        name = self.named([image, kept, self.settings.role, sorted(environment.items()), *sorted(marks.items())])
+        named = [image, kept, self.settings.role, sorted(environment.items()), *sorted(marks.items())]
         content = {
             "PrimaryContainer": {"Image": image, "Environment": environment},
             "ExecutionRoleArn": self.settings.role,
         }
         tags = self.tags(kept, marks)
-        if not self.call_unless_there("create_model", ModelName=name, **content, Tags=tags):
-            self._use_again(name, content, tags)
+        name, there = self.created("model", named, content, tags)
+        if there is not None:
+            self._use_again(name, there["ModelArn"], tags)
         return name
 
     def all(self) -> Iterator[tuple[Parts, dict[str, str]]]:
@@ -102,32 +121,22 @@ class SagemakerModels:
                 for name, value in tags.items()
                 if name.startswith(_TAG) and name not in _MARKS
             }
-            if found is not None:
-                facts[IMAGE] = str(found.get("PrimaryContainer", {}).get("Image", ""))
+            if found is not None:  # tags may be changed, and a model is not
+                facts |= _facts_in(found)
             self._facts[model] = facts, tags.get(OWNER) == self.name
         return self._facts[model]
 
-    def _use_again(self, name: str, content: Parts, tags: list[dict[str, str]]) -> None:
+    def _use_again(self, name: str, arn: str, tags: list[dict[str, str]]) -> None:
         """
         Give a model of the same content the tags of a new one, which no run has chosen.
 
-        A model that was replaced is kept while a job uses it. Raises ToolFailed for one of another content.
+        A model that was replaced is kept while a job uses it.
         """
-        found = self.call("describe_model", ModelName=name)
-        container = found.get("PrimaryContainer", {})
-        there = (container.get("Image"), container.get("Environment") or {}, found.get("ExecutionRoleArn"))
-        wanted = content["PrimaryContainer"]
-        if there != (wanted["Image"], wanted["Environment"], content["ExecutionRoleArn"]):
-            raise ToolFailed(
-                what=f"the model `{name}` is there with another image, role or environment",
-                why="its name is that of the content that this deployment needs, so this program did not create it",
-                fix="delete that model when no job uses it, or give this deployment another name",
-            )
-        there_tags = self.tags_of(found["ModelArn"])
-        unchosen = [{"Key": CHOSEN, "Value": "0"}] if CHOSEN in there_tags else []
-        changed = [tag for tag in (*tags, *unchosen) if there_tags.get(tag["Key"]) != tag["Value"]]
+        there = self.tags_of(arn)
+        unchosen = [{"Key": CHOSEN, "Value": "0"}] if CHOSEN in there else []
+        changed = [tag for tag in (*tags, *unchosen) if there.get(tag["Key"]) != tag["Value"]]
         if changed:
-            self.call("add_tags", ResourceArn=found["ModelArn"], Tags=changed)
+            self.call("add_tags", ResourceArn=arn, Tags=changed)
         self._facts.pop(name, None)
 
     def _image(self, wanted: WantedVersion) -> str:
@@ -153,12 +162,14 @@ class SagemakerModels:
         self._tools.console.say(f"  copying the image to {target}")
         granted: Any = call(self._aws, "ecr", "get_authorization_token").get("authorizationData") or ({},)
         try:
-            user, _, password = base64.b64decode(granted[0].get("authorizationToken", "")).decode().partition(":")
-        except ValueError:  # the text is a secret: not shown
+            user, colon, password = base64.b64decode(granted[0].get("authorizationToken", "")).decode().partition(":")
+        except ValueError:
+            colon = ""
+        if not colon:  # the text is a secret: not shown
             raise ToolFailed(
                 what=f"the image cannot be copied to `{target.partition('@')[0]}`",
                 why="Amazon ECR returned an authorization token that cannot be decoded",
-            ) from None
+            )
         try:
             self._tools.registries.copy(source, target, Login(user=user, password=password))
         except RegistryUnanswered as error:
@@ -175,9 +186,29 @@ class SagemakerModels:
         """What the names of everything that belongs to the deployment begin with."""
         return self.name[: _LONGEST_NAME - _HASH - 1].rstrip("-")
 
-    def named(self, content: object) -> str:
-        """A name that says what the content is; it fits into the limit of all names."""
-        return f"{self.base}-{sha256(json.dumps(content, sort_keys=True).encode())[:_HASH]}"
+    def created(self, kind: str, named: object, content: Parts, tags: list[dict[str, str]]) -> tuple[str, Parts | None]:
+        """
+        Create a model or an endpoint configuration that is named after its content; its name, and what was there.
+
+        What has the name and is another content, or belongs to no run of this deployment, is left alone: then the name
+        is one that nothing has.
+        """
+        key, parts = _CREATED[kind]
+        name = self._named(named)
+        if self._call_unless_there(f"create_{kind}", **{f"{key}Name": name}, **content, Tags=tags):
+            return name, None
+        there = self.call(f"describe_{kind}", **{f"{key}Name": name})
+        same = _given(there, parts) == _given(content, parts)
+        if same and self.tags_of(there[f"{key}Arn"]).get(OWNER) == self.name:
+            return name, there
+        self._tools.console.say(f"  {name} is there, and not what this run would create: it is left alone")
+        name = self._named([named, secrets.token_hex(_HASH)])
+        self.call(f"create_{kind}", **{f"{key}Name": name}, **content, Tags=tags)
+        return name, None
+
+    def _named(self, content: object) -> str:
+        """A name that says to what deployment and content something belongs; it fits into the limit of all names."""
+        return f"{self.base}-{sha256(json.dumps([self.name, content], sort_keys=True).encode())[:_HASH]}"
 
     def tags(self, facts: Mapping[str, str], marks: Mapping[str, str]) -> list[dict[str, str]]:
         """Tags that say to which deployment something belongs, and what it is."""
@@ -194,7 +225,7 @@ class SagemakerModels:
         """What an operation returns. Raises AwsRefused, PlanOutdated."""
         return call(self._aws, _SERVICE, operation, **parameters)
 
-    def call_unless_there(self, operation: str, **parameters: Any) -> bool:
+    def _call_unless_there(self, operation: str, **parameters: Any) -> bool:
         """Create something that is named after its content; False if it is there."""
         try:
             self.call(operation, **parameters)
@@ -222,3 +253,28 @@ class SagemakerModels:
             if not page.get("NextToken"):
                 return
             token = {"NextToken": page["NextToken"]}
+
+
+def _facts_in(model: Parts) -> dict[str, str]:
+    """The facts that a model itself says."""
+    container = model.get("PrimaryContainer") or {}
+    variables = dict(container.get("Environment") or {})
+    timeout = variables.pop(_TIMEOUT, None)
+    return {
+        IMAGE: str(container.get("Image", "")),
+        _ROLE: str(model.get("ExecutionRoleArn", "")).rpartition("/")[2],
+        _REQUEST_TIMEOUT: "none" if timeout is None else f"{timeout} s",
+        _VARIABLES: ", ".join(sorted(variables)) or "none",
+    }
+
+
+def _given(content: Parts, names: Iterable[str]) -> Any:
+    """The parts of what was or is to be created, without those that say nothing and what the service adds."""
+    return _without_empty({name: content.get(name) for name in names})
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        parts = {name: _without_empty(part) for name, part in value.items() if _DEFAULTS.get(name) != part}
+        return {name: part for name, part in parts.items() if not (part is None or part is False or part in ("", {}))}
+    return [_without_empty(part) for part in value] or None if isinstance(value, (list, tuple)) else value

@@ -185,10 +185,11 @@ def _wrongly_accepted(request: RecordedRequest, reply: ModelReply, expected: Exp
 def _differing(request: RecordedRequest, reply: ModelReply, expected: Expected) -> Iterator[Finding]:
     try:
         answer = parse_json(reply.body)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
         yield Finding(
             rule="case-refused",
             what=f"the response to {request.name} is not JSON",
+            why=expected.serve_env.masked(str(error)),
             fix=expected.sending(request),
         )
         return

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from ..messages.platforms import AwsResult, CallAws
 from ..problems import mask, shortened
@@ -27,15 +28,19 @@ def call(request: CallAws) -> AwsResult:
     try:
         client = _client(request.service, request.region, request.timeout_s)
         response = getattr(client, request.operation)(**parameters)
+        content = response.pop("Body", None)
+        raw = None if content is None else content.read(_LONGEST_BODY)
+        # botocore compares the length with the announced one at the end alone.
+        if content is not None and content.read(1):
+            return AwsResult(parts={}, code="BodyTooLarge", message=f"it has more than {_LONGEST_BODY} bytes")
     except ClientError as error:
         parts = {name: part for name, part in error.response.items() if name not in {"Error", "ResponseMetadata"}}
         details = error.response.get("Error", {})
         code, message = str(details.get("Code", "Unknown")), str(details.get("Message", ""))
         return AwsResult(parts=_plain(parts), code=code, message=_shown(message))
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:  # the latter is none of the former
         return AwsResult(parts={}, code=type(error).__name__, message=_shown(str(error)))
-    content = response.pop("Body", None)
-    body = None if content is None else base64.b64encode(content.read(_LONGEST_BODY)).decode()
+    body = None if raw is None else base64.b64encode(raw).decode()
     response.pop("ResponseMetadata", None)
     return AwsResult(parts=_plain(response), body=body)
 

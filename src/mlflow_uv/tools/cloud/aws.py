@@ -63,9 +63,35 @@ class BotoAws:
         return self._mlflow.ask(self._python, _NO_STORE, request, AwsResult)
 
 
+class AwsPart(dict[str, Any]):
+    """A part of what an operation returned. A member that it lacks is an error of the service, not a KeyError."""
+
+    def __missing__(self, name: str) -> Any:
+        raise ToolFailed(
+            what=f"AWS returned a response without `{name}`", why="it is not as the operation is documented"
+        )
+
+
+def _strict(value: Any) -> Any:
+    """A part of a response whose objects are AwsPart, on all levels."""
+    if isinstance(value, Mapping):
+        return AwsPart({name: _strict(part) for name, part in value.items()})
+    return [_strict(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def content_of(operation: str, result: AwsResult) -> bytes:
+    """The body of a result. Raises ToolFailed for one that is not as CallAws returns it."""
+    try:
+        return base64.b64decode(result.body or "", validate=True)
+    except ValueError:
+        why = "its body cannot be decoded"
+        raise ToolFailed(what=f"the response to `{operation}` is malformed", why=why) from None
+
+
 def call(aws: Aws, service: str, operation: str, **parameters: Any) -> Mapping[str, Any]:
     """What an operation returns. Raises AwsRefused, and PlanOutdated for a change of somebody else."""
-    return returned(operation, aws.try_call(service, operation, parameters)).parts
+    parts: AwsPart = _strict(returned(operation, aws.try_call(service, operation, parameters)).parts)
+    return parts
 
 
 def returned(operation: str, result: AwsResult) -> AwsResult:
@@ -100,7 +126,7 @@ class InvokedEndpoint(Endpoint):
             "sagemaker-runtime", "invoke_endpoint", parameters, body=body, timeout_s=request.timeout_s
         )
         if not result.code:
-            return ModelReply(status=200, body=base64.b64decode(result.body or "").decode(errors="replace"))
+            return ModelReply(status=200, body=content_of("invoke_endpoint", result).decode(errors="replace"))
         if result.code == _MODEL_ERROR:
             status = result.parts.get("OriginalStatusCode")
             message = str(result.parts.get("OriginalMessage", ""))

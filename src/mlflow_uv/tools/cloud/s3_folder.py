@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from .aws import Aws, returned
+from .aws import Aws, call, content_of, returned
 
 _SERVICE = "s3"
 
@@ -20,29 +20,28 @@ class S3Folder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write an object. Raises AwsRefused."""
-        self._call("put_object", Key=f"{self._prefix}{name}", body=base64.b64encode(content).decode())
+        body = base64.b64encode(content).decode()
+        returned("put_object", self._aws.try_call(_SERVICE, "put_object", self._object(name), body=body))
 
     def read(self, name: str) -> bytes:
-        """The content of an object. Raises AwsRefused."""
-        return base64.b64decode(self._call("get_object", Key=f"{self._prefix}{name}").body or "")
+        """The content of an object. Raises AwsRefused, and ToolFailed for a response that cannot be read."""
+        result = returned("get_object", self._aws.try_call(_SERVICE, "get_object", self._object(name)))
+        return content_of("get_object", result)
 
     def names(self) -> Iterator[str]:
-        """The names of all objects. Raises AwsRefused."""
+        """The names of all objects. Raises as `read`."""
         token: dict[str, Any] = {}
         while True:
-            page = self._call("list_objects_v2", Prefix=self._prefix, **token).parts
+            page = call(self._aws, _SERVICE, "list_objects_v2", Bucket=self._bucket, Prefix=self._prefix, **token)
             yield from (str(part["Key"]).removeprefix(self._prefix) for part in page.get("Contents") or ())
             if not page.get("NextContinuationToken"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def clear(self) -> None:
-        """Delete all objects. Raises AwsRefused."""
+        """Delete all objects. Raises as `read`."""
         for name in list(self.names()):
-            self._call("delete_object", Key=f"{self._prefix}{name}")
+            call(self._aws, _SERVICE, "delete_object", **self._object(name))
 
-    def _call(self, operation: str, *, body: str | None = None, **parameters: Any) -> Any:
-        more = {} if body is None else {"body": body}
-        return returned(
-            operation, self._aws.try_call(_SERVICE, operation, {"Bucket": self._bucket, **parameters}, **more)
-        )
+    def _object(self, name: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": f"{self._prefix}{name}"}

@@ -35,3 +35,14 @@ def test_invalid_json_has_the_line_of_its_error(text: str | bytes, line: int) ->
         parse_json(text)
 
     assert line == caught.value.line
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', b'[{"a": 1, "a": 1}]', '{"b": {"a": [], "a": []}}'])
+def test_an_object_with_a_name_twice_is_unparsable(text: str | bytes) -> None:
+    """
+    Some parsers take the first value and others the last one.
+    """
+    with pytest.raises(Unparsable, match="has the name 'a' twice"):
+        parse_json(text)
+
+    assert [{"a": 1}, {"a": 2}] == parse_json('[{"a": 1}, {"a": 2}]')

@@ -194,3 +194,41 @@ def test_a_version_that_differs_while_it_gets_copies_gets_no_traffic() -> None:
 
     assert (["answers-differ"], True) == ([finding.rule for finding in rollout.findings], rollout.returned)
     assert ("1", RUNNING, ()) == runs(world)
+
+
+@pytest.mark.parametrize("part", ["image", "inferenceConfig"])
+def test_an_environment_of_the_same_name_and_another_content_is_left_alone(part: str) -> None:
+    """
+    Somebody made it; the version gets one of another name, with its image and routes.
+    """
+    world, other = azure_world(), azure_world()
+    deploy(world, "1")
+    ((place, environment),) = world.workspace.environments.items()
+    theirs = {**environment["properties"], part: "theirs" if part == "image" else {"scoringRoute": {"path": "/score"}}}
+    other.workspace.environments[place] = {"properties": theirs}
+
+    deploy(other, "1")
+
+    used = other.workspace.deployments["prod/blue"]["properties"]["environmentId"]
+    assert ("1", RUNNING, ()) == runs(other)
+    assert environment == next(part for name, part in other.workspace.environments.items() if used.endswith(name))
+    assert theirs == other.workspace.environments[place]["properties"]
+
+
+def test_a_deployment_that_somebody_made_on_our_endpoint_is_neither_replaced_nor_removed() -> None:
+    """
+    It has one of our names, and no tag of a version.
+    """
+    world = azure_world()
+    deploy(world, "1")
+    world.workspace.deployments["prod/green"] = {
+        **world.workspace.deployments["prod/blue"],
+        "name": "green",
+        "tags": {},
+    }
+
+    for call in (lambda: world.target().plan(wanted_version("2")), world.target().remove):
+        with pytest.raises(BadInput, match="was not made by `deploy`"):
+            call()
+
+    assert {"prod/blue", "prod/green"} == set(world.workspace.deployments)

@@ -73,13 +73,18 @@ def test_wrong_credentials_a_quota_and_an_unknown_version_are_the_platforms_word
         assert {} == world.workspace.endpoints
 
 
-def test_an_endpoint_that_somebody_else_made_is_neither_changed_nor_removed() -> None:
+@pytest.mark.parametrize("theirs", ["endpoint", "entity"])
+def test_what_somebody_else_made_is_neither_changed_nor_removed(theirs: str) -> None:
     """
-    It may serve anything.
+    An endpoint may serve anything, and so may an entity that was added to ours.
     """
     world = databricks_world()
     deploy(world, "1")
-    world.workspace.endpoints["prod"].tags.clear()
+    if theirs == "endpoint":
+        world.workspace.endpoints["prod"].tags.clear()
+    else:
+        entities = world.workspace.endpoints["prod"].config["served_entities"]
+        entities.append({**entities[0], "name": "theirs"})
 
     for call in (lambda: world.target().plan(wanted_version("2")), world.target().remove):
         with pytest.raises(BadInput, match="was not made by `deploy`"):

@@ -1,5 +1,6 @@
 """SageMaker: names, the way back, serverless endpoints, and what is refused before anything is made."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -257,3 +258,70 @@ def test_a_serverless_endpoint_returns_to_the_proven_version_after_a_killed_run(
     assert ("1", version) == next((change.now, change.then) for change in changes if change.part == "version")
     assert ("1", RUNNING, ()) == runs(world)
     assert "none, 2048 MiB" in world.target().observe().facts["servers"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"DataCaptureConfig": {"EnableCapture": True, "DestinationS3Uri": "s3://theirs/requests"}},
+        {"ProductionVariants": {"InstanceType": "ml.t2.medium"}},
+        {"ProductionVariants": {"CoreDumpConfig": {"DestinationS3Uri": "s3://theirs/dumps"}}},
+        {},
+    ],
+    ids=["capture", "servers", "dumps", "owner"],
+)
+def test_a_configuration_of_the_same_name_and_another_content_is_left_alone(other: dict[str, Any]) -> None:
+    """
+    Somebody created it, with something else or for another endpoint: another one is created.
+    """
+    world = sagemaker_world()
+    deploy(world, "1")
+    taken = world.account.endpoints["prod"].config
+    deploy(world, "2")
+    config = world.account.configs[taken]
+    (variant,) = config["ProductionVariants"]
+    config.update({**other, "ProductionVariants": [{**variant, **other.get("ProductionVariants", {})}]})
+    if not other:
+        world.account.tags[config["EndpointConfigArn"]] = [{"Key": "mlflow-uv:endpoint", "Value": "other"}]
+    before = json.dumps(config)
+
+    deploy(world, "1")
+
+    used = world.account.configs[world.account.endpoints["prod"].config]
+    assert ("1", RUNNING, ()) == runs(world)
+    assert [variant] == used["ProductionVariants"]
+    assert taken != used["EndpointConfigName"]
+    assert before == json.dumps(world.account.configs[taken])
+
+
+def test_two_deployments_whose_long_names_begin_alike_share_nothing() -> None:
+    """
+    The names of what belongs to them begin with the same part.
+    """
+    long = "a-very-long-prefix-of-a-team-that-has-many-more-words-"
+    world, other = sagemaker_world(prefix=f"{long}a-"), sagemaker_world(prefix=f"{long}b-")
+    other.account = world.account
+    deploy(world, "1")
+    deploy(other, "1")
+
+    world.target().remove()
+
+    assert ("1", RUNNING, ()) == runs(other)
+    assert (1, 1, 1) == (len(world.account.endpoints), len(world.account.models), len(world.account.configs))
+
+
+def test_what_the_plan_compares_is_what_the_servers_and_the_model_are_not_what_tags_say() -> None:
+    """
+    Somebody led the endpoint to other servers, or wrote other tags.
+    """
+    world = sagemaker_world()
+    deploy(world, "1")
+    config = world.account.configs[world.account.endpoints["prod"].config]
+    config["ProductionVariants"][0]["InstanceType"] = "ml.t2.medium"
+    (arn,) = [model["ModelArn"] for model in world.account.models.values()]
+    tags = {"mlflow-uv:servers": "9 ml.c5.large", "mlflow-uv:role": "admin", "mlflow-uv:request timeout": "1 s"}
+    world.account.call("add_tags", {"ResourceArn": arn, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]})
+
+    changes = [(change.part, change.now) for change in world.target().plan(wanted_version("1"))]
+
+    assert [("servers", "1 ml.t2.medium")] == changes

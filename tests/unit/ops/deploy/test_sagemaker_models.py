@@ -100,10 +100,10 @@ def test_a_copy_that_fails_leaves_no_model(denied: bool, fix: str) -> None:
     assert {} == world.account.models
 
 
-@pytest.mark.parametrize("token", ["abc", "/w=="])
+@pytest.mark.parametrize("token", ["abc", "/w==", "bm8tY29sb24=", "\u00e9"])
 def test_a_login_that_cannot_be_decoded_is_named_and_not_shown(token: str) -> None:
     """
-    Neither what is no base64, nor what is no text.
+    Neither what is no base64, nor what is no text or no login.
     """
     world = sagemaker_world()
     world.account.token = token

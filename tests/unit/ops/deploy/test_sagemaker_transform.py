@@ -1,5 +1,6 @@
 """SageMaker for transform jobs: which model is the one to use, what is deleted when, and what is refused."""
 
+import json
 from typing import Any
 
 import pytest
@@ -145,10 +146,10 @@ def test_a_model_that_is_used_again_is_not_chosen_before_it_was_tried() -> None:
     assert ("1", "2") == (tried, world.target().observe().version)
 
 
-@pytest.mark.parametrize("fact", ["Image", "Environment", "ExecutionRoleArn"])
-def test_a_model_of_the_same_name_and_another_content_is_refused(fact: str) -> None:
+@pytest.mark.parametrize("fact", ["Image", "Environment", "ModelDataUrl", "ExecutionRoleArn", "VpcConfig", "owner"])
+def test_a_model_of_the_same_name_and_another_content_is_left_alone(fact: str) -> None:
     """
-    Somebody created it again by hand; the version that runs goes on.
+    Somebody created it again by hand: the version gets a model of another name.
     """
     world = batch_world()
     deploy(world, "1")
@@ -156,13 +157,19 @@ def test_a_model_of_the_same_name_and_another_content_is_refused(fact: str) -> N
     start_job(world, "nightly", used)
     deploy(world, "2")
     model = world.account.models[used]
-    part = model if fact == "ExecutionRoleArn" else model["PrimaryContainer"]
-    part[fact] = {"OTHER": "1"} if fact == "Environment" else f"{part[fact]}0"
+    part = model if fact in ("ExecutionRoleArn", "VpcConfig") else model["PrimaryContainer"]
+    if fact == "owner":
+        world.account.tags[model["ModelArn"]] = []
+    else:
+        part[fact] = {"OTHER": "1"} if fact in ("Environment", "VpcConfig") else f"{part.get(fact, 's3://a/b')}0"
+    before = json.dumps([model, world.account.tags[model["ModelArn"]]])
 
-    with pytest.raises(ToolFailed, match="is there with another image, role or environment"):
-        deploy(world, "1")
+    deploy(world, "1")
 
-    assert ("2", RUNNING) == runs(world)[:2]
+    (chosen,) = set(models(world)) - {used}
+    assert ("1", RUNNING) == runs(world)[:2]
+    assert before == json.dumps([world.account.models[used], world.account.tags[model["ModelArn"]]])
+    assert f"sagemaker:model/{chosen}" == world.target().observe().endpoint
 
 
 @pytest.mark.parametrize("newer", ["first", "second"])

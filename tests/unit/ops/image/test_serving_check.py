@@ -210,6 +210,12 @@ def test_derived_requests_that_are_answered_and_refused_as_in_training_are_fine(
     [
         (derived(answer=[1]), (200, "[2]"), "answers-differ", "the prediction for derived: empty batch is not that of"),
         (derived(answer=[1]), (400, "{}"), "case-refused", "derived: empty batch got no prediction"),
+        (
+            derived(answer={"a": 1}),
+            (200, '{"a": 2, "a": 1}'),
+            "case-refused",
+            "the response to derived: empty batch is",
+        ),
         (derived(answer=[1]), (200, "x"), "case-refused", "the response to derived: empty batch is not JSON"),
         (derived(status=400), (200, "[1]"), "malformed-accepted", "derived: empty batch was not refused"),
         (derived(status=400), (500, "no"), "malformed-accepted", "derived: empty batch was not refused: the server"),

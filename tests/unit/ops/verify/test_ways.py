@@ -304,9 +304,10 @@ def test_only_the_first_requests_are_predicted_by_the_command(fakes: Fakes) -> N
         ([b"[NaN]", b"[2.0]"], Verdict.DIFFERENT, "request 1: $[0] is nan, expected is 1.0", COMPARE),
         ([b'["%s"]' % SECRET.encode()] * 2, Verdict.DIFFERENT, "request 1: $[0] is '***', expected is 1.0", BY_HAND),
         ([b"{", b"[2.0]"], Verdict.FAILED, "the response to request 1 is not JSON: ", ""),
+        ([b'{"a": 2, "a": 1}', b"[2.0]"], Verdict.FAILED, "the response to request 1 is not JSON: an object has", ""),
         ([b"[1.0]", None], Verdict.FAILED, "request 2: ValueError: not with ***", ""),
     ],
-    ids=["other", "NaN", "a secret", "no JSON", "failed"],
+    ids=["other", "NaN", "a secret", "no JSON", "a name twice", "failed"],
 )  # fmt: skip
 def test_what_the_command_predicts_otherwise_is_named(
     fakes: Fakes, predicted: list[bytes | None], verdict: Verdict, why: str, fix: str

@@ -24,6 +24,30 @@ class _NoRegionError(Exception):
     pass
 
 
+class _ResponseParserError(Exception):
+    pass
+
+
+class _CutOff:
+    """A response whose connection ends; botocore says so where nothing more can be read."""
+
+    def __init__(self) -> None:
+        self._left = b"part"
+
+    def read(self, _: int) -> bytes:
+        """The part that was sent."""
+        if not self._left:
+            raise _NoRegionError("4 read, but total bytes expected is 10.")
+        left, self._left = self._left, b""
+        return left
+
+
+class _Endless:
+    def read(self, _: int) -> bytes:
+        """There is always more."""
+        return b"x"
+
+
 class Account:
     """A client of boto3 that returns or raises what it is given."""
 
@@ -43,10 +67,12 @@ class Account:
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     """An account behind modules of the names of boto3 and botocore."""
     found = Account()
-    modules = {name: ModuleType(name) for name in ("boto3", "botocore", "botocore.config", "botocore.exceptions")}
+    modules = {name: ModuleType(name) for name in ("boto3", "botocore", "botocore.config", "botocore.exceptions",
+                                                   "botocore.parsers")}  # fmt: skip
     vars(modules["boto3"])["client"] = lambda *_args, **_named: found
     vars(modules["botocore.config"])["Config"] = dict
     vars(modules["botocore.exceptions"]).update(BotoCoreError=_NoRegionError, ClientError=_ClientError)
+    vars(modules["botocore.parsers"])["ResponseParserError"] = _ResponseParserError
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     name = "mlflow_uv.payloads.platforms.aws"
@@ -86,3 +112,21 @@ def test_an_error_has_its_code_and_its_parts_and_no_secret(account: Account, mon
 
     assert ({"Status": 400}, "ModelError", "of ***") == (refused.parts, refused.code, refused.message)
     assert ("_NoRegionError", "You must specify a region.") == (lost.code, lost.message)
+
+
+def test_a_response_that_is_cut_off_or_cannot_be_parsed_is_an_error(account: Account) -> None:
+    """
+    Also while its body is read.
+    """
+    account.answer = {"Body": _CutOff()}
+    cut_off = call()
+    account.answer = {"Body": _Endless()}
+    endless = call()
+    account.answer = _ResponseParserError("Unable to parse response (not well-formed)")
+    unparsable = call()
+
+    assert ("BodyTooLarge", None) == (endless.code, endless.body)
+    assert ({}, None, "_NoRegionError") == (cut_off.parts, cut_off.body, cut_off.code)
+    assert ("_ResponseParserError", "Unable to parse response (not well-formed)") == (
+        unparsable.code, unparsable.message,
+    )  # fmt: skip

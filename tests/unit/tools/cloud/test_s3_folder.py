@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.payloads.messages.platforms import AwsResult
 from mlflow_uv.tools.cloud.aws import AwsRefused
 from mlflow_uv.tools.cloud.s3_folder import S3Folder
@@ -56,3 +57,37 @@ def test_what_is_refused_is_an_error(url: str) -> None:
 
     with pytest.raises(AwsRefused, match=r"`put_object`: (AccessDenied|NoSuchBucket)"):
         S3Folder(StoredObjects(buckets), url).write("x", b"")
+
+
+class Malformed:
+    """See Aws; every response is this one."""
+
+    def __init__(self, result: AwsResult) -> None:
+        self._result = result
+
+    def try_call(self, *_: Any, **_body: Any) -> AwsResult:
+        """See Aws."""
+        return self._result
+
+
+@pytest.mark.parametrize("body", ["abc", "ab\u00e9=", "{}{}"])
+def test_a_body_that_cannot_be_decoded_is_an_error(body: str) -> None:
+    """
+    The message has nothing of it.
+    """
+    folder = S3Folder(Malformed(AwsResult(parts={}, body=body)), "s3://cellar/a")
+
+    with pytest.raises(ToolFailed, match="the response to `get_object` is malformed") as caught:
+        folder.read("x")
+
+    assert body not in str(caught.value)
+
+
+def test_a_list_of_objects_without_their_names_is_an_error() -> None:
+    """
+    What is missing is named.
+    """
+    folder = S3Folder(Malformed(AwsResult(parts={"Contents": [{"Size": 1}]})), "s3://cellar/a")
+
+    with pytest.raises(ToolFailed, match="AWS returned a response without `Key`"):
+        folder.clear()
