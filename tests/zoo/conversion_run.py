@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,18 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionRun:
-    """The folder of a saved model, a part of its data and all of it as requests, and what converts and asks."""
+    """
+    The folder of a saved model, a part of its data and all of it as requests, and what converts and asks.
+
+    `programs` are modules of the payloads by their names, `request` makes that of a conversion, and `logged` is where
+    the converted model is in what was saved.
+    """
 
     folder: Path
     example: str
     recorded: str
     request: Any
-    convert: Any
-    measure: Any
-    measure_request: Any
-    as_dict: Any
+    programs: Any
     edge: Path
     logged: str
     runtime: str
@@ -32,7 +36,7 @@ class ConversionRun:
         request = self.request(
             model=str(original), destination=str(converted), requests=(self.example,), sample_rows=600, packages=()
         )
-        result = self.as_dict(self.convert(request))
+        result = self.programs["asdict"](self.programs["converter"].convert(request))
         if result["refusal"]:
             return {"refusal": result["refusal"]}
         listed = [{"name": "recorded request 1", "origin": "recorded", "body": self.recorded}]
@@ -40,8 +44,9 @@ class ConversionRun:
         listed += [{**item, "body": json.dumps(item["body"])} for item in generated]
         requests, answered = self.folder / "requests.json", self.folder / "original.json"
         requests.write_text(json.dumps(listed))
-        self.measure(
-            self.measure_request(model=str(original), requests=str(requests), destination=str(answered), repeats=3)
+        measure = self.programs["messages"].MeasureOriginal
+        self.programs["measure"].measure(
+            measure(model=str(original), requests=str(requests), destination=str(answered), repeats=3)
         )
         answers = json.loads(answered.read_text())
         (self.folder / "rows.json").write_text(json.dumps([item["rows"] for item in answers if "rows" in item]))
@@ -57,3 +62,12 @@ class ConversionRun:
         scored = json.loads((self.folder / "out.json").read_text())["answers"]
         origins = [item["origin"] for item in generated]
         return {"signature": result["signature"], "original": answers, "converted": scored, "origins": origins}
+
+
+def write_seen(names: "list[str]", seen: "Callable[[str, Path], dict[str, Any]]", out: Path) -> None:
+    """Write what is seen of each model, in a folder of its own."""
+    found = {}
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            found[name] = seen(name, Path(folder))
+    out.write_text(json.dumps(found))

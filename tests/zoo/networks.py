@@ -1,7 +1,6 @@
 """Makes, converts and measures networks of many kinds, and prints what was seen of each; see tests/parity.py."""
 
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import keras
 import mlflow
 import numpy as np
 import tensorflow as tf
-from conversion_run import ConversionRun
+from conversion_run import ConversionRun, write_seen
 from keras import layers
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import Schema, TensorSpec
@@ -174,10 +173,7 @@ def seen(name: str, folder: Path, programs: Any, edge: Path) -> "dict[str, Any]"
         example=body(first(inputs)),
         recorded=body(inputs),
         request=lambda **parts: programs["messages"].ConvertToTflite(**parts, edge=str(edge)),
-        convert=programs["converter"].convert,
-        measure=programs["measure"].measure,
-        measure_request=programs["messages"].MeasureOriginal,
-        as_dict=programs["asdict"],
+        programs=programs,
         edge=edge,
         logged="data/tflite/model.tflite",
         runtime="ai-edge-litert",
@@ -186,8 +182,4 @@ def seen(name: str, folder: Path, programs: Any, edge: Path) -> "dict[str, Any]"
 
 def main(programs: Any, edge: Path, names: "list[str]", out: Path) -> None:
     """Write what is seen of each network."""
-    found = {}
-    for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            found[name] = seen(name, Path(folder), programs, edge)
-    out.write_text(json.dumps(found))
+    write_seen(names, lambda name, folder: seen(name, folder, programs, edge), out)

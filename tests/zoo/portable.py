@@ -1,7 +1,6 @@
 """Makes, converts and measures models of many kinds, and prints what was seen of each as JSON; see tests/parity.py."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import xgboost
-from conversion_run import ConversionRun
+from conversion_run import ConversionRun, write_seen
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.calibration import CalibratedClassifierCV
@@ -214,10 +213,7 @@ def seen(name: str, folder: Path, programs: Any, edge: Path) -> "dict[str, Any]"
         example=body(inputs[:5]),
         recorded=body(inputs),
         request=programs["messages"].ConvertModel,
-        convert=programs["converter"].convert,
-        measure=programs["measure"].measure,
-        measure_request=programs["messages"].MeasureOriginal,
-        as_dict=programs["asdict"],
+        programs=programs,
         edge=edge,
         logged="model.onnx",
         runtime="onnxruntime",
@@ -226,8 +222,4 @@ def seen(name: str, folder: Path, programs: Any, edge: Path) -> "dict[str, Any]"
 
 def main(programs: Any, edge: Path, names: "list[str]", out: Path) -> None:
     """Write what is seen of each model."""
-    found = {}
-    for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            found[name] = seen(name, Path(folder), programs, edge)
-    out.write_text(json.dumps(found))
+    write_seen(names, lambda name, folder: seen(name, folder, programs, edge), out)

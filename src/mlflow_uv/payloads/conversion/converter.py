@@ -19,11 +19,12 @@ from skl2onnx.common import data_types
 from ..distributions import version_of
 from ..messages.conversion import ConversionResult, ConvertModel, ModelPort, PortableSignature
 from ..problems import last_line
+from .conversion_source import answered_frames, require_signature, write_sample
 from .installed_closure import closure_pins
 from .native_models import Inconvertible, NativeModel, load_native, ports
 from .onnx_graph import TENSOR_TYPES, GraphOutputs, exact_thresholds, operators, wrapped
 from .refusing import converted_or_refused, refusing
-from .request_frames import frames_of, required_inputs
+from .request_frames import required_inputs
 from .threshold_samples import sample_requests, thresholds_of
 
 _MATRICES = {"float64": "double", "float32": "float", "int64": "long", "int32": "integer"}
@@ -48,9 +49,7 @@ def _converted(request: ConvertModel) -> ConversionResult:
     native = load_native(request.model)
     schema = Model.load(request.model).get_input_schema()
     layout, inputs = _inputs(schema, native)
-    frames = frames_of(request.model, request.requests)
-    if not frames:
-        raise Inconvertible(native.operator, "none of the recorded requests is answered by the model")
+    frames = answered_frames(request.model, request.requests, native.operator)
     with refusing(native.operator):
         outputs = native.outputs(frames[0])
     inner, sources = _inner(native, inputs, layout, frames[0])
@@ -72,9 +71,7 @@ def _converted(request: ConvertModel) -> ConversionResult:
     )
     destination = Path(request.destination)
     found = thresholds_of(native.model)
-    with refusing(native.operator):
-        requests = sample_requests(native, frames, found, rows=request.sample_rows)
-    (destination / "sample.json").write_text(json.dumps(requests), encoding="utf-8")
+    write_sample(destination, native.operator, lambda: sample_requests(native, frames, found, rows=request.sample_rows))
     _save(graph, destination / "model", schema, names, request.packages)
     return ConversionResult(
         signature=signature,
@@ -86,8 +83,7 @@ def _converted(request: ConvertModel) -> ConversionResult:
 
 def _inputs(schema: Any, native: NativeModel) -> "tuple[str, tuple[ModelPort, ...]]":
     """The layout of the inputs, and the inputs. Raises Inconvertible for types that ONNX or its converters lack."""
-    if schema is None or not schema.inputs:
-        raise Inconvertible(native.operator, "the model has no signature, which names and types its inputs")
+    require_signature(schema, native.operator)
     first = schema.inputs[0]
     if isinstance(first, TensorSpec):
         kind = _MATRICES.get(first.type.name)

@@ -16,12 +16,13 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from ..messages.conversion import ConversionResult, ConvertToTflite, ModelPort, PortableSignature
+from .conversion_source import answered_frames, require_signature, write_sample
 from .installed_closure import closure_pins
 from .native_models import Inconvertible, type_of
 from .network_samples import network_requests
 from .networks import OUTPUT, Network, load_network
 from .refusing import converted_or_refused, refusing
-from .request_frames import frames_of, required_inputs
+from .request_frames import required_inputs
 
 # Types of inputs by those of NumPy: TensorFlow Lite computes with numbers of 32 bits.
 _TENSOR_TYPES = {
@@ -45,18 +46,14 @@ def _converted(request: ConvertToTflite) -> ConversionResult:
     network = load_network(request.model)
     schema = Model.load(request.model).get_input_schema()
     layout, inputs = inputs_of(schema, network)
-    frames = frames_of(request.model, request.requests)
-    if not frames:
-        raise Inconvertible(network.operator, "none of the recorded requests is answered by the model")
+    frames = answered_frames(request.model, request.requests, network.operator)
     with refusing(network.operator):
         output = network.outputs(frames[0])[OUTPUT]
     port = ModelPort(name=OUTPUT, type=type_of(output), shape=output.shape[1:], activation=network.activation)
     signature = PortableSignature(layout=layout, inputs=inputs, outputs=(port,), served=(OUTPUT,))
     content = _tflite(network, signature)
     destination = Path(request.destination)
-    with refusing(network.operator):
-        requests = network_requests(network, frames, rows=request.sample_rows)
-    (destination / "sample.json").write_text(json.dumps(requests), encoding="utf-8")
+    write_sample(destination, network.operator, lambda: network_requests(network, frames, rows=request.sample_rows))
     _save(content, destination, signature, schema, request)
     return ConversionResult(
         signature=signature,
@@ -67,8 +64,7 @@ def _converted(request: ConvertToTflite) -> ConversionResult:
 
 def inputs_of(schema: Any, network: Network) -> "tuple[str, tuple[ModelPort, ...]]":
     """The layout of the inputs, and the inputs. Raises Inconvertible for types that TensorFlow Lite lacks."""
-    if schema is None or not schema.inputs:
-        raise Inconvertible(network.operator, "the model has no signature, which names and types its inputs")
+    require_signature(schema, network.operator)
     if not all(isinstance(spec, TensorSpec) for spec in schema.inputs):
         raise Inconvertible(network.operator, "its inputs are columns, and tensors are converted")
     ports = tuple(_tensor(network, spec, number) for number, spec in enumerate(schema.inputs))
