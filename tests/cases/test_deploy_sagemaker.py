@@ -20,7 +20,7 @@ from tests.contracts.test_sagemaker import LoopbackAccount, misshapen, tools_at
 from tests.registries import PASSWORD, USER, registry
 from tests.stand_ins.aws_service import aws_service
 from tests.stand_ins.sagemaker import SageMakerAccount
-from tests.unit.ops.deploy.test_shared_endpoint import roll_out
+from tests.unit.ops.deploy.test_target import roll_out
 from tests.unit.ops.deploy.worlds import wanted_version
 from tests.waiting import CEILING_S
 

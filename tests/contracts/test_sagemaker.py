@@ -29,7 +29,7 @@ from tests.stand_ins.aws_service import aws_service
 from tests.stand_ins.sagemaker import SageMakerAccount
 from tests.stand_ins.web import listening
 from tests.unit.ops.deploy.platforms import REPOSITORY, options_of
-from tests.unit.ops.deploy.test_shared_endpoint import roll_out
+from tests.unit.ops.deploy.test_target import roll_out
 from tests.unit.ops.deploy.worlds import QuickClock, digest_of, wanted_version
 
 pytestmark = pytest.mark.installs

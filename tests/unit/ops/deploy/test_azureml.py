@@ -14,8 +14,7 @@ from mlflow_uv.ops.deploy.target import MirroredTraffic
 from tests.stand_ins.azure import KEY, TOKEN
 
 from .platforms import AZURE_LOGIN, azure_world
-from .test_shared_endpoint import roll_out
-from .test_target import begin, deploy, runs
+from .test_target import begin, deploy, roll_out, runs
 from .worlds import digest_of, wanted_version
 
 

@@ -17,8 +17,7 @@ from mlflow_uv.payloads.messages.registry import SetTags
 from mlflow_uv.tools.toolbox import Tools
 
 from .platforms import KeptPlugin, options_of, plugin_world
-from .test_shared_endpoint import roll_out
-from .test_target import begin, deploy, runs
+from .test_target import begin, deploy, roll_out, runs
 from .worlds import QuickClock, tools_of_tests, wanted_version
 
 

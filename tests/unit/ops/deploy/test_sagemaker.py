@@ -14,8 +14,7 @@ from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.deploy.rollout import plan_changes
 
 from .platforms import REPOSITORY, SagemakerWorld, sagemaker_world
-from .test_shared_endpoint import roll_out
-from .test_target import KILLED, begin, deploy, runs
+from .test_target import KILLED, begin, deploy, roll_out, runs
 from .worlds import digest_of, tools_of_tests, wanted_version
 
 

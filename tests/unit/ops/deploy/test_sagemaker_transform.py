@@ -10,8 +10,7 @@ from mlflow_uv.core.deploy.platform_settings import SagemakerMode
 from mlflow_uv.core.deploy.running import RUNNING
 
 from .platforms import SagemakerWorld, batch_world, sagemaker_world
-from .test_shared_endpoint import roll_out
-from .test_target import begin, deploy, runs
+from .test_target import begin, deploy, roll_out, runs
 from .worlds import wanted_version
 
 

@@ -1,25 +1,20 @@
 """One endpoint with two variants: returns, platforms that change or fail, and endpoints of somebody else."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, Cancelled, NotReturned, NotServing, ToolFailed
+from mlflow_uv.command.errors import BadInput, NotReturned, NotServing, ToolFailed
 from mlflow_uv.core.deploy.canary import NO_TRAFFIC
 from mlflow_uv.core.deploy.running import RUNNING
-from mlflow_uv.core.deploy.target_settings import CanarySettings
 from mlflow_uv.core.security.serve_env import ServeVariables
-from mlflow_uv.ops.deploy.rollout import RolloutChecks, RolloutPlan, carry_out
-from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.shared_endpoint import EndpointVariant, PlatformEndpoint
-from mlflow_uv.ops.deploy.target import DeploymentTarget, TrafficSplit, WantedVersion
-from mlflow_uv.ops.image.serving_check import Expected
+from mlflow_uv.ops.deploy.target import TrafficSplit
 
 from .platforms import DIVIDED, LOGINS, PLATFORMS
-from .test_target import begin, deploy, runs
-from .worlds import EXPECTED, World, tools_of_tests, wanted_version
+from .test_target import begin, deploy, roll_out, runs
+from .worlds import World, wanted_version
 
 
 @pytest.fixture(params=PLATFORMS)
@@ -32,26 +27,6 @@ def world(request: pytest.FixtureRequest) -> World:
 def divided(request: pytest.FixtureRequest) -> World:
     """A platform that divides the traffic."""
     return DIVIDED[request.param]()
-
-
-def nothing() -> None:
-    """A check that finds nothing."""
-
-
-def roll_out(
-    target: DeploymentTarget,
-    version: str | WantedVersion,
-    renew: Callable[[], None] = nothing,
-    *,
-    expected: Expected = EXPECTED,
-    **more: Any,
-) -> Any:
-    """Deploy a version with everything that is asked and undone."""
-    wanted = wanted_version(version) if isinstance(version, str) else version
-    changes = target.plan(wanted)
-    name = DeploymentName(table="prod")
-    plan = RolloutPlan(name=name, target=target, wanted=wanted, before=target.observe(), changes=changes, **more)
-    return carry_out(plan, expected, RolloutChecks(unchanged=nothing, renew=renew), tools_of_tests())
 
 
 def test_a_right_version_is_asked_and_stays(world: World) -> None:
@@ -82,25 +57,6 @@ def test_a_wrong_version_is_taken_back_and_a_first_one_removed(world: World) -> 
     assert [["answers-differ"], ["answers-differ"]] == [[f.rule for f in done.findings] for done in (first, second)]
     assert (True, True) == (first.returned, second.returned)
     assert (None, None, ()) == nothing_runs
-    assert ("1", RUNNING, ()) == runs(world)
-
-
-@pytest.mark.parametrize("call", [1, 2, 3])
-def test_a_cancelled_run_returns(world: World, call: int) -> None:
-    """
-    Whichever of its checks is reached, and while the platform changes something.
-    """
-    deploy(world, "1")
-    calls: list[None] = []
-
-    def cancelled() -> None:
-        calls.append(None)
-        if len(calls) == call:
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        roll_out(world.target(), "2", cancelled)
-
     assert ("1", RUNNING, ()) == runs(world)
 
 
@@ -207,44 +163,6 @@ def test_a_canary_gets_its_share_and_then_everything(divided: World) -> None:
     assert [(("1", "90 % of the traffic"), NO_TRAFFIC)] * 2 == states
 
 
-def test_a_canary_is_stopped_by_its_gate(divided: World) -> None:
-    """
-    The version turns wrong once it has a share of the traffic, and answered right before.
-    """
-    deploy(divided, "1")
-    target = divided.target()
-    shares: list[int] = []
-    share = target.share  # type: ignore[attr-defined]  # it divides
-
-    def turning(percent: int) -> None:
-        share(percent)
-        shares.append(percent)
-        if percent > 10:
-            divided.plant("2", "wrong")
-
-    target.share = turning  # type: ignore[attr-defined]  # as above
-    canary = CanarySettings(target="x", canary="10, 50, 90", canary_seconds=2)
-
-    done = roll_out(target, "2", canary=canary)
-
-    assert ([10, 50], ["answers-differ"], True) == (shares, [f.rule for f in done.findings], done.returned)
-    assert ("1", RUNNING, ()) == runs(divided)
-
-
-def test_a_change_that_takes_too_long_is_returned_from(world: World) -> None:
-    """
-    The run ends after its deadline; the change of the platform ends later, and nothing of the version is left.
-    """
-    deploy(world, "1")
-    before = world.target().observe()
-    world.plant("2", "silent")
-
-    with pytest.raises(NotServing, match=r"not ready|still changes|still runs"):
-        roll_out(world.target(), "2")
-
-    assert before == world.target().observe()
-
-
 def test_a_canary_that_is_stopped_is_undone(divided: World) -> None:
     """
     The version before has all the traffic again.
@@ -270,18 +188,6 @@ def test_the_active_variant_is_the_one_with_the_traffic() -> None:
 
     assert ("green", None, None) == (active(blue=some, green=most), active(blue=idle), active())
     assert not idle.ready
-
-
-def test_two_runs_at_once_do_not_change_an_endpoint_twice(world: World) -> None:
-    """
-    The platform refuses a change during a change, and the run that comes second waits for the first.
-    """
-    deploy(world, "1")
-    begin(world.target(), wanted_version("2"), up_to="apply")
-
-    begin(world.target(), wanted_version("3")).settle()
-
-    assert ("3", RUNNING, ()) == runs(world)
 
 
 def test_an_endpoint_that_another_model_made_at_the_last_moment_is_not_deleted(world: World) -> None:

@@ -6,11 +6,13 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, ChainBroken, NotServing, PlanOutdated, ToolFailed
+from mlflow_uv.command.errors import BadInput, Cancelled, ChainBroken, NotServing, PlanOutdated, ToolFailed
 from mlflow_uv.core.deploy.running import RUNNING
+from mlflow_uv.core.deploy.target_settings import CanarySettings
 from mlflow_uv.ops.deploy.rollout import RecordedRuns, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.target import DeploymentTarget, TrafficSplit, WantedVersion
+from mlflow_uv.ops.image.serving_check import Expected
 from tests.console import KeptConsole
 
 from .inference_platforms import INFERENCE_PLATFORMS
@@ -22,6 +24,7 @@ PHASES = ("apply", "wait", "ask", "shift")
 BESIDE = {**WORLDS, **INFERENCE_PLATFORMS, **PLATFORMS}
 REMOVABLE = {**BESIDE, **IN_PLACE}
 PLACES = {**REMOVABLE, "gitops": repository_world}
+SHARED = {kind: PLACES[kind] for kind in PLACES if kind not in ("kubernetes", "sagemaker batch", "mlflow", "gitops")}
 KILLED = RecordedRuns(proven="1", interrupted="2")
 # What a version is recognised by: its image, or the model where a platform has servers of its own.
 # Whose parts say when their model was registered; of the others the record of the registry decides.
@@ -34,6 +37,12 @@ IDENTITIES: Mapping[str, Callable[[str], str]] = {"image": digest_of, "model dig
 def world(request: pytest.FixtureRequest) -> World:
     """Where a kind of target deploys to."""
     return PLACES[request.param]()
+
+
+@pytest.fixture(params=SHARED)
+def divided(request: pytest.FixtureRequest) -> World:
+    """The same, where a part of the traffic can be led to a new version."""
+    return SHARED[request.param]()
 
 
 @pytest.fixture(params=BESIDE)
@@ -60,6 +69,26 @@ def begin(target: DeploymentTarget, wanted: WantedVersion, *, up_to: str = "shif
     for phase in PHASES[: PHASES.index(up_to) + 1]:
         calls[phase]()
     return target
+
+
+def nothing() -> None:
+    """A check that finds nothing."""
+
+
+def roll_out(
+    target: DeploymentTarget,
+    version: str | WantedVersion,
+    renew: Callable[[], None] = nothing,
+    *,
+    expected: Expected = EXPECTED,
+    **more: Any,
+) -> Any:
+    """Deploy a version with everything that is asked and undone."""
+    wanted = wanted_version(version) if isinstance(version, str) else version
+    changes = target.plan(wanted)
+    name = DeploymentName(table="prod")
+    plan = RolloutPlan(name=name, target=target, wanted=wanted, before=target.observe(), changes=changes, **more)
+    return carry_out(plan, expected, RolloutChecks(unchanged=nothing, renew=renew), tools_of_tests())
 
 
 def deploy(world: World, version: str) -> None:
@@ -140,10 +169,6 @@ def test_the_next_run_goes_on_after_one_that_was_killed(world: World, phase: str
     target.settle()
 
     assert (version, RUNNING, ()) == runs(world)
-
-
-def nothing() -> None:
-    """A check that finds nothing."""
 
 
 def leave(world: World, where: str) -> None:
@@ -446,3 +471,72 @@ def test_a_deployment_that_does_not_say_when_its_model_was_registered_is_updated
 
     assert ["registered"] == planned
     assert () == marked.target(registered=HERE).plan(wanted)
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_cancelled_run_returns(world: World, call: int) -> None:
+    """
+    Whichever of its checks is reached, and while the platform changes something.
+    """
+    deploy(world, "1")
+    calls: list[None] = []
+
+    def cancelled() -> None:
+        calls.append(None)
+        if len(calls) == call:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        roll_out(world.target(), "2", cancelled)
+
+    assert ("1", RUNNING, ()) == runs(world)
+
+
+def test_a_canary_is_stopped_by_its_gate(divided: World) -> None:
+    """
+    The version turns wrong once it has a share of the traffic, and answered right before.
+    """
+    deploy(divided, "1")
+    target = divided.target()
+    shares: list[int] = []
+    share = target.share  # type: ignore[attr-defined]  # it divides
+
+    def turning(percent: int) -> None:
+        share(percent)
+        shares.append(percent)
+        if percent > 10:
+            divided.plant("2", "wrong")
+
+    target.share = turning  # type: ignore[attr-defined]  # as above
+    canary = CanarySettings(target="x", canary="10, 50, 90", canary_seconds=2)
+
+    done = roll_out(target, "2", canary=canary)
+
+    assert ([10, 50], ["answers-differ"], True) == (shares, [f.rule for f in done.findings], done.returned)
+    assert ("1", RUNNING, ()) == runs(divided)
+
+
+def test_a_change_that_takes_too_long_is_returned_from(beside: World) -> None:
+    """
+    The run ends after its deadline; the change of the platform ends later, and nothing of the version is left.
+    """
+    deploy(beside, "1")
+    before = beside.target().observe()
+    beside.plant("2", "silent")
+
+    with pytest.raises(NotServing, match=r"not ready|still changes|still runs|not healthy within|not run within"):
+        roll_out(beside.target(), "2")
+
+    assert before == beside.target().observe()
+
+
+def test_two_runs_at_once_end_with_the_version_of_the_second(world: World) -> None:
+    """
+    The platform refuses a change during a change, and the run that comes second waits for the first.
+    """
+    deploy(world, "1")
+    begin(world.target(), wanted_version("2"), up_to="apply")
+
+    begin(world.target(), wanted_version("3")).settle()
+
+    assert ("3", RUNNING, ()) == runs(world)
