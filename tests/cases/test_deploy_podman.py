@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.waiting import happens
+
 from .deployments import PROXY_IMAGE, Clients, Deployment, Versions, new_name, released_versions
 from .podman_storage import podman_storage_in
 from .sample_project import SampleProject
 from .test_deploy_faults import (  # noqa: F401  # the same tests, with the fixtures of this module
+    ENOUGH,
     test_a_run_that_ends_in_the_middle_is_undone_or_finished_by_the_next,
     test_an_audit_finds_what_somebody_else_did_to_a_deployment,
     test_two_runs_do_not_change_a_deployment_at_once,
@@ -60,15 +63,15 @@ def deployment(versions: Versions, podman: dict[str, str]) -> Iterator[Deploymen
 
 def test_no_request_fails_while_versions_are_replaced(deployment: Deployment, versions: Versions) -> None:
     """
-    A version that is wrong, or silent, where it is deployed gets no request, and the one before runs on.
+    Thousands of requests; a version that is wrong, or silent, where it is deployed gets none of them.
     """
     with Clients(deployment, 4) as clients:
         second = deployment.run(versions.numbers["second"])
         wrong = deployment.run(versions.numbers["wrong"])
         silent = deployment.run(versions.numbers["silent"], "--deadline", "15")
+        assert happens(lambda: clients.answered >= ENOUGH)
     again = deployment.run(versions.numbers["second"], "--dry-run")
 
     assert (0, FINDINGS, NOT_SERVING, 0) == (second.code, wrong.code, silent.code, again.code), silent.stderr
-    assert ([], False) == (clients.failures, again.outputs["deployment-changed"])
-    assert clients.answered
+    assert ([], False) == (clients.failures, again.outputs["deployment-changed"]), clients.answered
     assert 2 == len(deployment.containers())
