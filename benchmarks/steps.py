@@ -23,9 +23,17 @@ import page
 import setups
 import store_calls
 from race import PYTHON, VARIABLES, WINE
-from steps_results import ALONE, section, setup_section, store_section
+from steps_results import ALONE, REFUSED, section, setup_section, store_section
 
 from mlflow_uv.steps.catalog import NAMES, RELEASE_NAME
+
+COUNT = """
+import sys
+import mlflow_uv.surfaces.cli
+from mlflow_uv.steps.catalog import step_of
+step_of(sys.argv[1])
+print(sum(name.startswith("mlflow_uv") for name in sys.modules))
+"""
 
 
 def main() -> None:
@@ -36,9 +44,13 @@ def main() -> None:
     parser.add_argument("--setup-rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
+    if options.write and not (options.store_rounds and options.setup_rounds):
+        parser.error("--write replaces the whole section, so it needs every part of it")
     commands = {ALONE: (sys.executable, "-I", "-c", "pass")}
     commands |= {name: (*PYTHON, "mlflow_uv", name, "--help") for name in (*NAMES, RELEASE_NAME)}
-    text = section(medians(commands, options.rounds), options.rounds)
+    commands |= {REFUSED: (*PYTHON, "mlflow_uv", RELEASE_NAME, "--format", "none")}
+    modules = {name: imported(name) for name in (*NAMES, RELEASE_NAME)}
+    text = section(medians(commands, options.rounds), modules, options.rounds)
     if options.store_rounds:
         with tempfile.TemporaryDirectory() as scratch:
             measured = list(store_calls.measured(Path(scratch), options.store_rounds))
@@ -65,11 +77,19 @@ def medians(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, flo
 
 
 def processor_ms(argv: Sequence[str]) -> float:
-    """Milliseconds of processor time of one command."""
+    """Milliseconds of processor time of one command, which ends with 0, or 2 for wrong arguments."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(argv, cwd=WINE, env=VARIABLES, check=True, capture_output=True)
+    done = subprocess.run(argv, cwd=WINE, env=VARIABLES, check=False, capture_output=True, text=True)
+    if done.returncode not in (0, 2):
+        sys.exit(f"{' '.join(argv)} failed:\n{done.stderr}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+
+
+def imported(name: str) -> int:
+    """How many of our modules the start of a step imports."""
+    done = subprocess.run((sys.executable, "-I", "-c", COUNT, name), env=VARIABLES, check=True, capture_output=True)
+    return int(done.stdout)
 
 
 if __name__ == "__main__":

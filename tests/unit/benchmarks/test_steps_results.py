@@ -1,5 +1,7 @@
 """The benchmark of steps subtracts what no program can avoid, and says which steps miss the aim."""
 
+import pytest
+
 from benchmarks import steps_results as steps
 
 
@@ -7,10 +9,14 @@ def test_a_step_that_misses_the_aim_is_bold_and_counted() -> None:
     """
     What Python alone takes is no part of a step's number.
     """
-    text = steps.section({steps.ALONE: 10.0, "audit": 110.0, "release": 111.0}, rounds=30)
+    taken = {steps.ALONE: 10.0, "audit": 110.0, "release": 111.0, steps.REFUSED: 100.0}
+
+    text = steps.section(taken, {"audit": 210, "release": 290}, rounds=30)
 
     assert "| `audit` | 100 |\n| `release` | **101** |" in text
     assert "**bold numbers miss it**: 1 of 2." in text
+    assert "What is left are 210 to 290 of our modules" in text
+    assert "the help, it takes 90 ms." in text
 
 
 def test_a_step_is_compared_with_its_own_requests() -> None:
@@ -42,3 +48,13 @@ def test_a_set_up_that_misses_its_aim_is_bold() -> None:
     assert "| the same, with what uv downloaded before | 9.00 | 1.50 |  |" in text
     assert "| the environment was made before | 0.30 | 0.20 | 0.3 |" in text
     assert "Medians of 3 rounds at a load of 20.5" in text
+
+
+@pytest.mark.parametrize(("load", "said"), [(2.0, False), (2.1, True)])
+def test_a_load_that_disturbs_is_said(load: float, *, said: bool) -> None:
+    """
+    More programs than processors make wall-clock times useless; the sentence is written with the numbers.
+    """
+    text = " ".join(steps.disturbed(load, 2))
+
+    assert said == ("neither that the aims are reached" in text)
