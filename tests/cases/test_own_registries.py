@@ -106,6 +106,54 @@ def test_certificates_where_podman_and_docker_look_are_for_that_registry_alone(
     assert pushed is not None
 
 
+@pytest.mark.parametrize("named_by", ["certs.d", "SSL_CERT_FILE"])
+def test_a_registry_with_tls_on_loopback_is_used(registry_program: str, tmp_path: Path, named_by: str) -> None:
+    """
+    Certificates for it say that it has TLS, or its response to plain HTTP does; an unknown CA is refused.
+    """
+    _, authority = certified(tmp_path / "keys")
+    home = tmp_path / "home"
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with registry(tmp_path, registry_program, keys=authority.parent) as host:
+        trusting = {**DIRECT, "HOME": str(home)}
+        if named_by == "SSL_CERT_FILE":
+            trusting["SSL_CERT_FILE"] = str(bundle_with(authority))
+        with (
+            tiny_release(tmp_path / "one", variables={**DIRECT, "HOME": str(home)}) as stranger,
+            pytest.raises(RegistryUnanswered, match="CERTIFICATE_VERIFY_FAILED") as refused,
+        ):
+            stranger.tools.registries.require_push(f"{host}/wine:1")
+        if named_by == "certs.d":
+            folder = home / ".config" / "containers" / "certs.d" / host
+            folder.mkdir(parents=True)
+            shutil.copyfile(authority, folder / "ca.crt")
+        with tiny_release(tmp_path / "two", variables=trusting) as tiny:
+            push_base(f"{host}/base:1", tmp_path / "base", tiny.tools)
+            image, _ = tiny.compose(f"{host}/base:1")
+            digest = push_composed(f"{host}/wine:1", image.image, image.archives, tiny.tools)
+            pushed = tiny.tools.registries.digest_of_tag(f"{host}/wine:1")
+
+    assert refused.value.untrusted
+    assert (image.image.digest, image.image.digest) == (digest, pushed)
+
+
+def test_a_registry_that_is_down_is_not_a_question_of_certificates(registry_program: str, tmp_path: Path) -> None:
+    """
+    The fix names none.
+    """
+    with registry(tmp_path, registry_program, address=own_address()) as host:
+        pass
+    with tiny_release(tmp_path, variables=DIRECT) as tiny:
+        with pytest.raises(ToolFailed) as unpushed:
+            require_push(f"{host}/wine:7", tiny.tools, engine=None)
+        with pytest.raises(BaseImageMissing) as unread:
+            tiny.compose(f"{host}/base:1")
+
+    assert f"reach {host} from here" == unpushed.value.fix
+    assert (True, False) == (str(unread.value.fix).startswith(f"reach {host} from here, or"), "CA" in unread.value.fix)
+
+
 def test_a_registry_without_tls_is_refused_before_anything_is_sent(plain: str, tmp_path: Path) -> None:
     """
     The reason says that it speaks no TLS; a login would cross the network as it is.

@@ -1,10 +1,8 @@
 """Parses the name of a container image into registry, repository and tag, as Docker does."""
 
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..security.origins import is_loopback
 
 DOCKER_HUB = "docker.io"
 _LATEST = "latest"
@@ -43,10 +41,10 @@ def image_reference(name: str) -> ImageReference:
     return ImageReference(host=host, repository=repository, tag=tag)
 
 
-def reach_fix(name: str) -> str:
-    """Return the fix for a registry that gives no response to this program."""
+def reach_fix(name: str, *, untrusted: bool) -> str:
+    """Return the fix for a registry that gives no response to this program; `untrusted` as in RegistryUnanswered."""
     host = image_reference(name).host
-    if is_loopback(urlsplit(f"//{host}").hostname or ""):
+    if not untrusted:
         return f"reach {host} from here"
     return f"reach {host} from here by HTTPS, with the certificate of its CA in SSL_CERT_FILE"
 

@@ -126,8 +126,9 @@ def without_wheel(placement: Placement) -> PackageNotComposable:
     )
 
 
-def unreadable_base(name: str, why: str) -> BaseUnread:
-    """Return the error for a base image that its registry does not return, where no engine has it."""
+def unreadable_base(name: str, why: str, *, untrusted: bool = False) -> BaseUnread:
+    """Return the error for a base image that its registry does not return, where no engine has it; see `reach_fix`."""
     what = f"the base image `{name}` cannot be read from its registry"
-    fix = Wording(f"{reach_fix(name.partition('@')[0])}, or ", option("base-image", "NAME"), " of another registry")
+    reached = reach_fix(name.partition("@")[0], untrusted=untrusted)
+    fix = Wording(f"{reached}, or ", option("base-image", "NAME"), " of another registry")
     return BaseUnread(what=what, why=why, fix=fix)

@@ -128,7 +128,7 @@ def read_recorded_base(
         try:
             read = _pulled(name, architecture, scratch, tools)
         except (RegistryUnanswered, ToolFailed) as error:
-            raise unreadable_base(image.base, _reason(error)) from error
+            raise unreadable_base(image.base, _reason(error), untrusted=_is_untrusted(error)) from error
         if read is None:
             raise unreadable_base(image.base, f"its registry does not have {image.base_digest} for {architecture}")
         return _composable(image.base, needs, read)
@@ -190,15 +190,15 @@ def _read(wanted: WantedBase, scratch: Path, tools: Tools) -> _ReadBase:
             raise unreadable_base(name, f"only {engine.name} has it, and for its own platform alone")
         return _saved(engine.fetch(name), engine, scratch, tools)
     place = name.partition("@")[0]
-    reason = f"its registry has no such image for {architecture}"
+    reason, untrusted = f"its registry has no such image for {architecture}", False
     try:
         pulled = _pulled(name if local_image is None else f"{place}@{local_image.digest}", architecture, scratch, tools)
     except (RegistryUnanswered, ToolFailed) as error:
-        pulled, reason = None, _reason(error)
+        pulled, reason, untrusted = None, _reason(error), _is_untrusted(error)
     if pulled is not None:
         return pulled
     if engine is None or not usable:
-        raise unreadable_base(name, reason)
+        raise unreadable_base(name, reason, untrusted=untrusted)
     finding = Finding(
         rule="base-from-engine",
         severity=Severity.NOTICE,
@@ -232,6 +232,10 @@ def _compressed(pulled: RegistryImage, architecture: str, scratch: Path, tools: 
 
 def _reason(error: RegistryUnanswered | ToolFailed) -> str:
     return error.why if isinstance(error, ToolFailed) else str(error)
+
+
+def _is_untrusted(error: RegistryUnanswered | ToolFailed) -> bool:
+    return isinstance(error, RegistryUnanswered) and error.untrusted
 
 
 def _saved(local_image: BuiltImage, engine: Engine, scratch: Path, tools: Tools) -> _ReadBase:

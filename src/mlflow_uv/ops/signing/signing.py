@@ -238,7 +238,8 @@ def _answered(request: Callable[[], T], name: str) -> T:
         host = image_reference(name).host
         fix = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
         what = f"the attestations cannot be kept with `{name}`"
-        raise ToolFailed(what=what, why=str(error), fix=fix if error.denied else reach_fix(name)) from error
+        fix = fix if error.denied else reach_fix(name, untrusted=error.untrusted)
+        raise ToolFailed(what=what, why=str(error), fix=fix) from error
 
 
 def _sbom(record: Record, model: Path, tools: Tools) -> str:

@@ -28,6 +28,12 @@ class Login:
     password: str = field(default="", repr=False)
     identity: str = field(default="", repr=False)
 
+    @property
+    def header(self) -> Mapping[str, str]:
+        """The header of user and password (RFC 7617)."""
+        pair = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+
 
 class Logins:
     """The registry credentials of the current user or job."""

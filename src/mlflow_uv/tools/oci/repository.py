@@ -1,6 +1,5 @@
 """Reads and writes one repository of a container registry (OCI distribution specification)."""
 
-import base64
 import hashlib
 import re
 import threading
@@ -9,17 +8,17 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from ...core.image.composition import Blob, digest_of
 from ...core.image.oci_manifest import TYPES, member_for, read_labels, read_layer_keys, read_layers, read_manifest
-from ...core.image.reference import DOCKER_HUB, ImageReference
-from ...core.security.origins import is_loopback
+from ...core.image.reference import ImageReference
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.partial_folders import new_folder
 from ..system.web import Web, WebReply, WebRequest, WebUnreachable
 from .logins import Login
+from .registry_address import repository_address, requires_tls, with_tls
 from .registry_replies import codes_of, object_of, pause_s
 
 # Statuses of a busy registry, and the wait before each further attempt.
@@ -41,11 +40,15 @@ T = TypeVar("T")
 
 
 class RegistryUnanswered(Exception):
-    """A registry gave no usable response: it is unreachable, or denies access with the current login (`denied`)."""
+    """
+    A registry gave no usable response: it is unreachable, or denies access with the current login (`denied`).
 
-    def __init__(self, reason: str, *, denied: bool = False) -> None:
+    `untrusted` says that there was no encrypted connection, because of a certificate or a registry without TLS.
+    """
+
+    def __init__(self, reason: str, *, denied: bool = False, untrusted: bool = False) -> None:
         super().__init__(reason)
-        self.denied = denied
+        self.denied, self.untrusted = denied, untrusted
 
 
 @lazy_dataclass
@@ -98,10 +101,8 @@ class Repository:
         self._clock = clock
         self._reference = reference
         self._login = login
-        host = f"registry-1.{DOCKER_HUB}" if reference.host == DOCKER_HUB else reference.host
-        scheme = "http" if is_loopback(urlsplit(f"//{host}").hostname or "") else "https"
         self._host = reference.host
-        self._base = f"{scheme}://{host}/v2/{quote(reference.repository)}"
+        self._base = repository_address(reference, web)
         self._authorization: Mapping[str, str] = {}
         self._renewal = threading.Lock()
 
@@ -204,6 +205,9 @@ class Repository:
         while True:
             used = self._authorization
             reply = self._send_with_retries(replace(request, secret=used))
+            if requires_tls(request.url, reply):
+                self._base, request = with_tls(self._base), replace(request, url=with_tls(request.url))
+                continue
             if reply.status != _CHALLENGE or renewals == _MOST_RENEWALS:
                 return reply
             with self._renewal:
@@ -346,7 +350,7 @@ class Repository:
                 reply = self._web.send(request)
             except WebUnreachable as error:
                 if wait_s is None or error.permanent:
-                    raise RegistryUnanswered(str(error)) from error
+                    raise RegistryUnanswered(str(error), untrusted=error.untrusted) from error
             else:
                 if wait_s is None or reply.status not in _BUSY:
                     return reply
@@ -358,7 +362,7 @@ class Repository:
         """The header for a challenge (RFC 7235 and the token protocol of the distribution specification)."""
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() == "basic" and self._login is not None and self._login.user:
-            return _basic(self._login)
+            return self._login.header
         if scheme.lower() != "bearer":
             return {}
         parts = dict(re.findall(r'(\w+)="([^"]*)"', rest))
@@ -389,10 +393,5 @@ class Repository:
             form |= {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": self._login.identity}
             return WebRequest(url=realm, form=urlencode(form).encode())
         sign = "&" if urlsplit(realm).query else "?"
-        secret = _basic(self._login) if self._login is not None else {}
+        secret = self._login.header if self._login is not None else {}
         return WebRequest(url=f"{realm}{sign}{urlencode(scope)}", secret=secret)
-
-
-def _basic(login: Login) -> Mapping[str, str]:
-    pair = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
-    return {"Authorization": f"Basic {pair}"}

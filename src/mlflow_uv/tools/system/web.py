@@ -21,13 +21,15 @@ class WebUnreachable(Exception):
     """
     No usable response from a server; the message is the reason, in one line.
 
-    `slow` says that the time was over, `permanent` that a later attempt would fail too (name, certificate, size).
+    `slow` says that the time was over, `permanent` that a later attempt would fail too (name, certificate, size), and
+    `untrusted` that no encrypted connection was established.
     """
 
-    def __init__(self, reason: str, *, slow: bool = False, permanent: bool = False) -> None:
+    def __init__(self, reason: str, *, slow: bool = False, permanent: bool = False, untrusted: bool = False) -> None:
         super().__init__(reason)
         self.slow = slow
         self.permanent = permanent
+        self.untrusted = untrusted
 
 
 @lazy_dataclass
@@ -69,6 +71,12 @@ class Web:
         """`send` takes at most `whole_s` seconds for a response that is not written to a file."""
         self._variables = variables
         self._whole_s = whole_s
+
+    def has_certificates(self, netloc: str) -> bool:
+        """Whether there are certificates for a registry (`HOST:PORT`) where Docker and Podman look for them."""
+        from .web_exchange import certificates_of  # noqa: PLC0415  # as in `_once`
+
+        return bool(certificates_of(netloc, self._variables))
 
     def send(self, request: WebRequest) -> WebReply:
         """

@@ -21,6 +21,7 @@ _OK = 200
 # Where Docker and Podman look for the certificates of registries: for everybody, and in the home of a user.
 _OF_ENGINES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 _OF_USERS = (".config/containers/certs.d", ".config/docker/certs.d")
+_AUTHORITY, _CLIENT = ".crt", ".cert"
 
 
 class WebExchange:
@@ -62,6 +63,7 @@ class WebExchange:
                 slow=isinstance(error.reason, TimeoutError),
                 permanent=isinstance(error.reason, (socket.gaierror, ssl.SSLCertVerificationError))
                 or _is_plain(error.reason),
+                untrusted=isinstance(error.reason, ssl.SSLError),
             ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             slow = isinstance(error, TimeoutError)
@@ -85,7 +87,8 @@ class WebExchange:
                     context.load_verify_locations(cafile=bundle)
                 except OSError as error:  # `ssl.SSLError`, too
                     reason = f"no certificate can be read from {bundle}: {_line(error.strerror or error)}"
-                    raise WebUnreachable(reason, permanent=True) from error
+                    raise WebUnreachable(reason, permanent=True, untrusted=True) from error
+            self._identify(context, netloc)
             handlers.append(urllib.request.HTTPSHandler(context=context))
         return urllib.request.build_opener(*handlers)
 
@@ -107,12 +110,38 @@ class WebExchange:
         another whose name begins with the same letters.
         """
         named = [Path(self._variables[name]) for name in TRUSTED if self._variables.get(name)]
-        folders = [Path(folder) for folder in _OF_ENGINES]
-        if home := self._variables.get("HOME"):
-            folders += [Path(home, folder) for folder in _OF_USERS]
-        if Path(netloc).name == netloc:
-            named += [path for folder in folders for path in sorted((folder / netloc).glob("*.crt"))]
+        named += [path for path in certificates_of(netloc, self._variables) if path.suffix == _AUTHORITY]
         return [str(path) for path in named if path.is_file()]
+
+    def _identify(self, context: ssl.SSLContext, netloc: str) -> None:
+        """Use the client certificate that engines have for a registry: `NAME.cert`, with its key in `NAME.key`."""
+        certificate = next((p for p in certificates_of(netloc, self._variables) if p.suffix == _CLIENT), None)
+        if certificate is None:
+            return
+        key = certificate.with_suffix(".key")
+        problem: object = "there is no such file"
+        if key.is_file():
+            try:
+                context.load_cert_chain(certificate, key, password=lambda: "")  # asks nobody for a password
+                return
+            except (OSError, ValueError) as error:  # `ssl.SSLError`, too
+                problem = error.strerror if isinstance(error, OSError) and error.strerror else error
+        reason = f"the client certificate {certificate} cannot be used with its key {key}: {_line(problem)}"
+        raise WebUnreachable(reason, permanent=True)
+
+
+def certificates_of(netloc: str, variables: Mapping[str, str]) -> list[Path]:
+    """
+    The files of authorities (`*.crt`) and of clients (`*.cert`) for a registry, in the folders of engines.
+
+    The folders are called as the registry, with its port.
+    """
+    folders = [Path(folder) for folder in _OF_ENGINES]
+    if home := variables.get("HOME"):
+        folders += [Path(home, folder) for folder in _OF_USERS]
+    if Path(netloc).name != netloc:
+        return []
+    return [p for folder in folders for p in sorted((folder / netloc).glob("*")) if p.suffix in {_AUTHORITY, _CLIENT}]
 
 
 class _FilePart:

@@ -31,7 +31,10 @@ def tools_of(folder: Path, *, denied: bool) -> Tools:
     )
 
 
-@pytest.mark.parametrize(("denied", "fix"), [(True, "docker login r.example"), (False, reach_fix("r.example/wine"))])
+@pytest.mark.parametrize(
+    ("denied", "fix"),
+    [(True, "docker login r.example"), (False, reach_fix("r.example/wine", untrusted=False))],
+)
 def test_a_refused_push_names_the_fix(tmp_path: Path, denied: bool, fix: str) -> None:
     """
     A login, or the way to the registry.

@@ -1,6 +1,8 @@
 """One exchange with a server, where the body comes from a file or goes to one."""
 
 import shutil
+import ssl
+import subprocess
 import time
 from pathlib import Path
 
@@ -60,6 +62,82 @@ def test_a_certificate_in_the_folder_of_a_registry_is_for_that_one_alone(tmp_pat
         (tmp_path / place / "127.0.0.1").rename(tmp_path / place / f"127.0.0.1:{endpoint.port}")
 
         assert 200 == trusted(endpoint.url, tmp_path)
+
+
+def place_of(url: str, home: Path) -> Path:
+    """The folder with the certificates for a registry."""
+    folder = home / ".config" / "containers" / "certs.d" / url.rpartition("/")[2]
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_client_certificate_of_a_registry_is_used(tmp_path: Path) -> None:
+    """
+    A server that requires one answers nobody else, and no certificate that its authority did not sign.
+    """
+    context, authority = certified(tmp_path / "keys")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority)
+    certified(tmp_path / "others")
+    with fake_endpoint(lambda _: EndpointReply(), context=context) as endpoint:
+        folder = place_of(endpoint.url, tmp_path)
+        shutil.copyfile(authority, folder / "ca.crt")
+        refused = []
+        for keys in ("", "others"):
+            if keys:
+                shutil.copyfile(tmp_path / keys / "host.pem", folder / "client.cert")
+                shutil.copyfile(tmp_path / keys / "host.key", folder / "client.key")
+            with pytest.raises(WebUnreachable) as caught:
+                trusted(endpoint.url, tmp_path)
+            refused.append(caught.value)
+        shutil.copyfile(tmp_path / "keys" / "host.pem", folder / "client.cert")
+        shutil.copyfile(tmp_path / "keys" / "host.key", folder / "client.key")
+
+        assert 200 == trusted(endpoint.url, tmp_path)
+    assert 2 == len(refused)
+
+
+@pytest.mark.parametrize("harm", ["no key", "another key", "no certificate", "encrypted key"])
+def test_a_client_certificate_that_cannot_be_used_is_named(tmp_path: Path, harm: str) -> None:
+    """
+    With its key, and without asking for a password.
+    """
+    context, authority = certified(tmp_path / "keys")
+    certified(tmp_path / "others")
+    with fake_endpoint(lambda _: EndpointReply(), context=context) as endpoint:
+        folder = place_of(endpoint.url, tmp_path)
+        shutil.copyfile(authority, folder / "ca.crt")
+        shutil.copyfile(tmp_path / "keys" / "host.pem", folder / "client.cert")
+        shutil.copyfile(tmp_path / ("others" if harm == "another key" else "keys") / "host.key", folder / "client.key")
+        if harm == "no key":
+            (folder / "client.key").unlink()
+        elif harm == "no certificate":
+            (folder / "client.cert").write_text("none")
+        elif harm == "encrypted key":
+            encrypt = ("openssl", "pkey", "-in", "client.key", "-out", "new", "-aes256", "-passout", "pass:corked")
+            subprocess.run(encrypt, cwd=folder, check=True, capture_output=True)
+            (folder / "new").rename(folder / "client.key")
+
+        with pytest.raises(WebUnreachable, match=r"the client certificate .* cannot be used with its key") as caught:
+            trusted(endpoint.url, tmp_path)
+
+    assert (True, True) == (str(folder / "client.cert") in str(caught.value), caught.value.permanent)
+
+
+def test_what_is_not_trusted_is_told_from_what_does_not_answer(tmp_path: Path) -> None:
+    """
+    A certificate helps with the first alone.
+    """
+    context, _ = certified(tmp_path / "keys")
+    with (
+        fake_endpoint(lambda _: EndpointReply(), context=context) as endpoint,
+        pytest.raises(WebUnreachable) as untrusted,
+    ):
+        trusted(endpoint.url, tmp_path)
+    with pytest.raises(WebUnreachable) as down:
+        trusted(endpoint.url, tmp_path)
+
+    assert (True, False) == (untrusted.value.untrusted, down.value.untrusted)
 
 
 def test_a_server_without_tls_is_named_as_one(tmp_path: Path) -> None:
