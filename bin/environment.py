@@ -1,7 +1,9 @@
 """Makes the program's own environment from its own lock; bin/launcher.py imports it only where there is none yet."""
 
 import fcntl
+import hashlib
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -29,14 +31,62 @@ STEERING = ("PYTHON", "VIRTUAL_ENV", "UV_PROJECT", "UV_PYTHON", "UV_NO_", "UV_FR
 OURS = {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
 
 
-def make_once(place, lock, flags, whole):
-    """Make the environment in a folder, unless another process has made it meanwhile. Raises OSError."""
+def make_once(place, lock, flags, whole, stamp):
+    """
+    Make the environment in a folder, unless another process has made it meanwhile. Raises OSError.
+
+    `stamp` says in a word when its files were touched, and is None where nobody compares it. Files that were touched
+    and have the content of before are left as they are: a cache was unpacked, or uv linked them once more.
+    """
     folder = Path(place)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{folder}.lock", "w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        if not whole(place):
-            make(folder, tomllib.loads(lock.decode()), flags)
+        if whole(place):
+            return
+        if stamp is not None and is_as_made(folder, stamp):
+            return
+        make(folder, tomllib.loads(lock.decode()), flags)
+        if stamp is None:
+            (folder / "made").touch()
+        else:
+            keep(folder, stamp(place), contents(folder))
+
+
+def is_as_made(folder, stamp):
+    """Whether all files of a complete environment have the content of before; if so, their new times are kept."""
+    made = folder / "made"
+    if not made.exists() or not (folder / "bin" / "python").exists():
+        return False
+    _, _, kept = made.read_text().partition("\n")
+    before = json.loads(kept) if kept else {}
+    touched, now = stamp(str(folder)), contents(folder)  # in this order: what changes meanwhile is found the next time
+    changed = sorted(path for path in {*before, *now} if before.get(path) != now.get(path))
+    if not changed:
+        keep(folder, touched, now)
+        return True
+    if before:
+        print(f"mlflow-uv: {harmless(changed[0])} changed in its environment", file=sys.stderr, flush=True)
+    return False
+
+
+def contents(folder):
+    """A digest of each file, or where a link leads, by its path."""
+    found = {}
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(place, name)
+            if path.is_symlink() or (path.is_file() and path != folder / "made"):
+                content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+                found[str(path.relative_to(folder))] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def keep(folder, touched, content):
+    """Write down how an environment was made; it is complete from then on."""
+    scratch = folder.with_name(f"{folder.name}.made")
+    scratch.write_text(f"{touched.decode()}\n{json.dumps(content)}\n")
+    scratch.replace(folder / "made")
 
 
 def end_without(error):
@@ -61,22 +111,33 @@ def make(folder, lock, flags):
         install(uv, folder, Path(scratch) / "ours.txt", flags)
     packages = next(folder.glob("lib/python*/site-packages"))
     (packages / "mlflow_uv.pth").write_text(f"{ROOT / 'src'}\n{ROOT / 'hooks'}\n")
-    (folder / "made").touch()
 
 
 def install(uv, folder, pins, flags):
     """Sync the packages; what pip is told about the network holds for uv too."""
+    # Compiled now, so that no file is added later.
+    compiled = () if "dev" in flags or "docs" in flags else ("--compile-bytecode",)
     pip = PipSettings.read(OURS, prefix=Path(sys.base_prefix))
     mirror = pip.mirror(OURS)
     variables = {**OURS, **pip.network(OURS), **mirror, "UV_PROJECT_ENVIRONMENT": str(folder)}
     python = ("--python", sys.executable)
     if not mirror:
-        commands = [("sync", "--frozen", "--no-install-project", *python, *flags)]
+        commands = [("sync", "--frozen", "--no-install-project", *compiled, *python, *flags)]
     else:  # the lock's own addresses are those of the public index: here the same files come from another, by hash
         commands = [
             ("export", "--frozen", "--no-emit-project", "--output-file", pins, *flags),
             ("venv", "--no-project", "--allow-existing", *python, folder),
-            ("pip", "install", "--require-hashes", "--no-deps", "--python", folder / "bin" / "python", "-r", pins),
+            (
+                "pip",
+                "install",
+                "--require-hashes",
+                "--no-deps",
+                *compiled,
+                "--python",
+                folder / "bin/python",
+                "-r",
+                pins,
+            ),
         ]
     machine = {name: value for name, value in variables.items() if name not in TRUST} | MACHINE_STORE
     instead = None if any(OURS.get(name) for name in TRUST) else machine

@@ -48,14 +48,17 @@ def parallel():
 
 
 def interpreter(flags):
-    """The interpreter of an environment made from uv.lock; made only where it does not exist."""
+    """The interpreter of an environment made from uv.lock; made only where it does not exist as it was made."""
+    # That of developers has thirty times as many files, and gets no credentials.
+    compared = "--no-dev" in flags
+    check = whole if compared else usable
     with open(os.path.join(ROOT, "uv.lock"), "rb") as file:
         lock = file.read()
     words = (lock, os.fsencode(ROOT), sys.version.encode(), sys.executable.encode(), *map(str.encode, flags))
     key = hashlib.sha256(b"\0".join(words)).hexdigest()
     folder = os.path.join(private(), f"ours-{key[:16]}")
-    if not whole(folder):
-        maker().make_once(folder, lock, flags, whole)
+    if not check(folder):
+        maker().make_once(folder, lock, flags, check, stamp if compared else None)
     return python_in(folder)
 
 
@@ -64,9 +67,32 @@ def python_in(folder):
     return os.path.join(folder, "bin", "python")
 
 
-def whole(folder):
+def usable(folder):
     """Whether it was made to the end and its interpreter, a link to somebody else's, is still there."""
     return os.path.exists(os.path.join(folder, "made")) and os.path.exists(python_in(folder))
+
+
+def whole(folder):
+    """Whether it is usable, and no file was touched since: sizes and times of about two hundred take a millisecond."""
+    if not usable(folder):
+        return False
+    with open(os.path.join(folder, "made"), "rb") as file:
+        kept = file.readline().strip()
+    return kept == stamp(folder)
+
+
+def stamp(folder):
+    """One word for the sizes and times of all files, but for that which it is kept in."""
+    made, states, folders = os.path.join(folder, "made"), [], [folder]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.path != made:
+                    state = entry.stat(follow_symlinks=False)
+                    states.append(f"{entry.path}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}")
+    return hashlib.sha256("\n".join(sorted(states)).encode(errors="surrogateescape")).hexdigest().encode()
 
 
 def private():

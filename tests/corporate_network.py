@@ -1,9 +1,12 @@
 """A corporate network: its proxy needs a password and re-encrypts HTTPS with the company's own certificates."""
 
 import base64
+import shutil
 import ssl
 import subprocess
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -46,9 +49,21 @@ class CorporateNetwork:
         return f"https://{HOST}/simple"
 
 
+# Of the public index, as the company's own one shows it: pages, whose links lead to the files below `/files/`.
+PAGES, FILES = "https://pypi.org/simple/", "https://files.pythonhosted.org/"
+FORWARDED = ("Accept", "Range")
+RETURNED = ("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified")
+
+
 @contextmanager
-def corporate_network_at(address: str, scratch: Path, *, name: str, password: str) -> Iterator[CorporateNetwork]:
-    """A network with an index that has no pages yet, while the block runs; its certificates' authority has a name."""
+def corporate_network_at(
+    address: str, scratch: Path, *, name: str, password: str, mirrors: bool = False
+) -> Iterator[CorporateNetwork]:
+    """
+    A network with an index that has no pages yet, while the block runs; its certificates' authority has a name.
+
+    With `mirrors` the index also has what the public one has.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     bundle = _certified(scratch / "keys", name, context)
     pages = scratch / "pages"
@@ -58,7 +73,10 @@ def corporate_network_at(address: str, scratch: Path, *, name: str, password: st
     class Host(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
             corporate_network.paths.append(self.path)
-            super().do_GET()
+            if mirrors and not Path(self.translate_path(self.path)).exists():
+                _forward(self)
+            else:
+                super().do_GET()
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""
@@ -91,6 +109,30 @@ def corporate_network_at(address: str, scratch: Path, *, name: str, password: st
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _forward(request: BaseHTTPRequestHandler) -> None:
+    """Answer with what the public index has."""
+    is_page = request.path.startswith("/simple/")
+    url = request.path.replace("/simple/", PAGES, 1) if is_page else request.path.replace("/files/", FILES, 1)
+    headers = {name: value for name in FORWARDED if (value := request.headers.get(name))}
+    try:
+        reply = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60)
+    except urllib.error.HTTPError as error:
+        request.send_error(error.code)
+        return
+    with reply:
+        page = reply.read().replace(FILES.encode(), f"https://{HOST}/files/".encode()) if is_page else None
+        request.send_response(reply.status)
+        for name in RETURNED:
+            if value := reply.headers.get(name):
+                request.send_header(name, value)
+        request.send_header("Content-Length", str(len(page)) if page is not None else reply.headers["Content-Length"])
+        request.end_headers()
+        if page is not None:
+            request.wfile.write(page)
+        else:
+            shutil.copyfileobj(reply, request.wfile)
 
 
 def _certified(scratch: Path, name: str, context: ssl.SSLContext) -> Path:

@@ -14,7 +14,7 @@ from tests.proxy import Held, Proxy, proxy_of
 from tests.stores import Stores
 from tests.waiting import happens
 
-from .sample_project import SampleProject, is_below, training
+from .sample_project import ONCE, SampleProject, is_below, training
 
 LATER = pytest.mark.extended
 MOMENTS = [
@@ -143,3 +143,53 @@ def below(process: int) -> list[int]:
         found += children
         queue += children
     return found
+
+
+UNTIL_THE_END = """
+    with open({note!r} + ".new", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename({note!r} + ".new", {note!r})
+    time.sleep(600)
+"""
+
+
+def test_the_training_of_a_release_that_was_killed_ends_with_it(sample: SampleProject, tmp_path: Path) -> None:
+    """
+    The kernel ends one process; the next release trains alone, and closes the run of the first.
+    """
+    note = tmp_path / "training"
+    sample.train_with(training("with mlflow.start_run():" + UNTIL_THE_END.format(note=str(note))))
+    flags = ("--engine", "none", "--steps", "log-model")
+
+    killed = sample.start("release", *flags)
+    reached = happens(lambda: note.exists() or killed.poll() is not None)
+    killed.kill()
+    code = sample.ended(killed).code
+    alone = happens(lambda: not sample.processes(), within_s=60)
+    sample.train_with(training("print('again')\n" + ONCE))
+    for path in sample.temporary.glob("mlflow-uv*"):  # nobody was left to remove them
+        shutil.rmtree(path, ignore_errors=True)
+    again = sample.run("release", *flags)
+
+    assert (True, -signal.SIGKILL, True, 0) == (reached, code, alone, again.code), again.stderr
+    assert ["KILLED", "FINISHED"] == sample.store.runs[-2:]
+
+
+@pytest.mark.extended
+@pytest.mark.engine
+def test_the_container_of_a_smoke_test_that_was_killed_is_removed(sample: SampleProject) -> None:
+    """
+    The engine runs it, which is not killed.
+    """
+    waiting = "if in_serving():\n            time.sleep(600)\n        return [2.0 * x for x in model_input['x']]"
+    sample.train_with(training(predict=waiting))
+    built = sample.run("release", "--engine", "docker", "--steps", "log-model register build-image")
+
+    killed = sample.start("smoke-test")
+    reached = happens(lambda: sample.containers() or killed.poll() is not None)
+    before = sample.containers()
+    killed.kill()
+    code = sample.ended(killed).code
+
+    assert (0, True, 1, -signal.SIGKILL) == (built.code, reached, len(before), code), built.stderr
+    assert happens(lambda: not sample.containers(), within_s=90)

@@ -7,13 +7,15 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 import yaml
 
 from tests import checkout, indexes, projects
-from tests.cases.images import BASE
+from tests.cases.images import BASE, address_of_this_machine
 from tests.cases.sample_project import training
+from tests.corporate_network import corporate_network_at
 from tests.github.act import Consumer
 from tests.github.other_actions import cloud_logins
 from tests.house.files import ROOT
@@ -239,3 +241,51 @@ def test_the_recipe_of_a_private_index_releases_a_model_that_needs_its_package(
     assert any("127.0.0.1" in found.message for found in refused.of("error")), refused.log[-3000:]
     assert ("1", True) == (candidate(server), bool(digest_in_private(registry_host, "team/private-index")))
     assert indexes.PASSWORD not in run.log + run.summary
+
+
+@pytest.mark.engine
+def test_the_recipe_behind_a_company_proxy_gets_all_packages_through_it(
+    small: Consumer, tmp_path: Path, server: str, registry_host: str, base: str, actions: tuple[str, ...]
+) -> None:
+    """
+    The program's own environment, the lock, training and the image; without the company's authority there is none.
+    """
+    wheel = projects.wheel(tmp_path / "wheels", "cork", "1.0", corked="FACTOR = 3.0\n")
+    (small.folder / "train.py").write_text(
+        training(load="import corked", predict='import corked; return [corked.FACTOR * x for x in model_input["x"]]')
+    )
+    manifest = small.folder / "pyproject.toml"
+    manifest.write_text(manifest.read_text().replace('"scikit-learn>=1.7"', '"scikit-learn>=1.7", "cork"'))
+    small.home = tmp_path / "home"
+    address, password = address_of_this_machine(), f"pr0xy/{token_hex(8)}"
+    with corporate_network_at(address, tmp_path, name="Company", password=password, mirrors=True) as network:
+        indexes.index_of(network.pages, wheel)
+        company = {"HTTPS_PROXY": network.proxy, "SSL_CERT_FILE": str(network.bundle)}
+        machine = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "elsewhere"), "UV_DEFAULT_INDEX": network.index}
+        (small.folder / "uv.lock").unlink()
+        subprocess.run((small.programs[0], "lock"), cwd=small.folder, env={**machine, **company}, check=True)
+        recipe = workflow("proxy.yml", registry_host)
+        for written, here in (
+            ("http://proxy.corp.example:3128", network.proxy),
+            ("https://pypi.corp.example/simple", network.index),
+            ("/etc/ssl/certs/ca-certificates.crt", str(network.bundle)),
+            ("mlflow.corp.example", "127.0.0.1"),
+        ):
+            assert written in recipe
+            recipe = recipe.replace(written, here)
+        login = {"REGISTRY_USERNAME": USER, "REGISTRY_PASSWORD": PASSWORD}
+        options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions)
+        another = "/etc/ssl/certs/ca-certificates.crt"
+
+        refused = small.run(recipe.replace(str(network.bundle), another), options=options, secrets=login)
+        before = list(network.paths)
+        run = small.run(recipe, options=options, secrets=login)
+
+    image = f"{registry_host}/python:3.11-slim"
+    assert (False, True, image) == (refused.ok, run.ok, base), refused.log[-3000:] + run.log[-8000:]
+    assert any("SSL_CERT_FILE" in found.message for found in refused.of("error")), refused.log[-3000:]
+    assert ("1", True) == (candidate(server), bool(digest_in_private(registry_host, "models/wine")))
+    through = {path.rpartition("/")[2] for path in network.paths[len(before) :]}
+    assert {"cork-1.0-py3-none-any.whl"} <= through
+    assert any(name.startswith("packaging-") for name in through), "the program's own packages"
+    assert password not in run.summary

@@ -1,5 +1,6 @@
 """The launcher makes its environment from a bare clone; the real launcher runs in a private folder."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -76,6 +77,91 @@ def test_an_environment_that_is_broken_is_made_anew(tmp_path: Path, harm: str) -
     done = launch(tmp_path)
 
     assert (0, MAKING) == (done.returncode, done.stderr)
+
+
+def edit_in_place(site: Path) -> None:
+    """As long as before, and as old."""
+    file = site / "packaging" / "version.py"
+    state, content = file.stat(), file.read_bytes()
+    file.unlink()  # it may be a file of uv's cache
+    file.write_bytes(content.replace(b"import", b"Import", 1))
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def edit_bytecode(site: Path) -> None:
+    file = next((site / "packaging" / "__pycache__").glob("version.*.pyc"))
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def add_module(site: Path) -> None:
+    (site / "sitecustomize.py").write_text("")
+
+
+def link_package(site: Path) -> None:
+    (site / "yaml").symlink_to(site / "packaging")
+
+
+def remove_file(site: Path) -> None:
+    (site / "packaging" / "py.typed").unlink()
+
+
+@pytest.mark.installs
+def test_an_environment_in_which_a_file_changed_is_made_again(tmp_path: Path) -> None:
+    """
+    It runs with every credential of a release; a path that changed is named, and nothing of it is run.
+    """
+    assert 0 == launch(tmp_path).returncode
+    (site,) = made(tmp_path).glob("lib/python*/site-packages")
+    whole = contents_of(site)
+
+    found = {}
+    for change in (edit_in_place, edit_bytecode, add_module, link_package, remove_file):
+        change(site)
+        done = launch(tmp_path)
+        found[change.__name__] = (done.returncode, done.stderr.removesuffix(MAKING), contents_of(site) == whole)
+
+    words = "mlflow-uv: {} changed in its environment\n"
+    place = site.relative_to(made(tmp_path))
+    assert {
+        "edit_in_place": (0, words.format(place / "packaging" / "version.py"), True),
+        "edit_bytecode": (0, words.format(place / "packaging" / "__pycache__" / bytecode_of("version")), True),
+        "add_module": (0, words.format(place / "sitecustomize.py"), True),
+        "link_package": (0, words.format(place / "yaml"), True),
+        "remove_file": (0, words.format(place / "packaging" / "py.typed"), True),
+    } == found
+
+
+def bytecode_of(module: str) -> str:
+    """The name of the bytecode of a module."""
+    return Path(importlib.util.cache_from_source(f"{module}.py")).name
+
+
+def contents_of(site: Path) -> dict[str, bytes]:
+    """All files but bytecode, which has the times of its source."""
+    return {
+        str(path.relative_to(site)): path.read_bytes()
+        for path in site.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+
+@pytest.mark.installs
+def test_an_environment_whose_files_were_only_touched_is_kept(tmp_path: Path) -> None:
+    """
+    As from a cache of GitHub's that was unpacked, or if uv linked them once more; their new times are kept.
+    """
+    assert 0 == launch(tmp_path).returncode
+    folder = made(tmp_path)
+    shutil.copytree(folder, tmp_path / "copy", symlinks=True)
+    shutil.rmtree(folder)
+    (tmp_path / "copy").rename(folder)
+    before = (folder / "made").read_text().partition("\n")
+
+    done = launch(tmp_path)
+
+    after = (folder / "made").read_text().partition("\n")
+    assert (0, "", True, False) == (done.returncode, done.stderr, before[2] == after[2], before[0] == after[0])
 
 
 @pytest.mark.installs

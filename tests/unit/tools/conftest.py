@@ -22,6 +22,7 @@ class FakeRunner:
 
     answers: Mapping[str, Completed | None] = field(default_factory=dict)
     asked: list[Command] = field(default_factory=list)
+    if_killed_asked: list[Command] = field(default_factory=list)
 
     def run(self, command: Command) -> Completed:
         """See Runner."""
@@ -40,6 +41,11 @@ class FakeRunner:
     def converse(self, command: Command) -> Conversation:
         """See Runner."""
         raise NotImplementedError(command)
+
+    def if_killed(self, command: Command) -> Callable[[], None]:
+        """See Runner; nobody kills this process."""
+        self.if_killed_asked.append(command)
+        return lambda: self.if_killed_asked.remove(command)
 
     def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
         """See Runner; one after the other."""

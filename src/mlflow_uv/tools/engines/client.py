@@ -258,7 +258,8 @@ class Client(ABC):
             done = self._runner.run(self._with_variables(self.command("run", *container, *flags), given.serve_env))
             if done.code != 0:
                 raise ToolFailed(what="the container cannot be started", why=done.last_line)
-        return Container(self.run, container[1], hide=given.serve_env.masked)
+            name = container[1]
+            return Container(self.run, name, hide=given.serve_env.masked, stopped=self._removed_if_killed(name))
 
     def _with_variables(self, command: Command, serve_env: ServeVariables) -> Command:
         """The command with the variables in the client's environment; a command line is visible to other users."""
@@ -266,13 +267,24 @@ class Client(ABC):
 
     @contextmanager
     def _container_flags(self) -> Iterator[tuple[str, ...]]:
-        """Flags that name a container, which is removed on an exception: the engine would keep it running."""
+        """
+        Flags that name a container, which is removed on an exception: the engine would keep it running.
+
+        It is also removed if this process is killed in the block.
+        """
         name = f"mlflow-uv-{os.urandom(6).hex()}"
+        over = self._removed_if_killed(name)
         try:
             yield ("--name", name, "--label", OURS)
         except BaseException:
             self.run("rm", "--force", "--volumes", name)
             raise
+        finally:
+            over()
+
+    def _removed_if_killed(self, name: str) -> Callable[[], None]:
+        """Let a container be removed if this process is killed before the function that is returned is called."""
+        return self._runner.if_killed(self.command("rm", "--force", "--volumes", name))
 
     def query_version(self, *argv: str) -> Completed:
         """Run a command that prints the version or the platform of the engine. Raises NoEngine if it fails."""

@@ -25,11 +25,20 @@ class Container:
     """
     A running container; see engine.ServingContainer.
 
-    `command` runs a command of the engine's client, `hide` masks the values of the model's variables in its log.
+    `command` runs a command of the engine's client, `hide` masks the values of the model's variables in its log, and
+    `stopped` is called once it is removed.
     """
 
-    def __init__(self, command: Callable[..., Completed], name: str, *, hide: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        command: Callable[..., Completed],
+        name: str,
+        *,
+        hide: Callable[[str], str],
+        stopped: Callable[[], None],
+    ) -> None:
         self._command = command
+        self._stopped = stopped
         self._hide = hide
         self._name = name
         self._final: str | None = None
@@ -92,6 +101,7 @@ class Container:
         if self._final is None:
             self._final = self.log()
             self._command("rm", "--force", "--volumes", self._name)
+            self._stopped()
 
 
 def _message(request: ModelRequest) -> dict[str, object]:

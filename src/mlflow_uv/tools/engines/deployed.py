@@ -167,7 +167,7 @@ class DeployedContainers(ABC):
 
     def server(self, name: str, serve_env: ServeVariables) -> Container:
         """The model server in a container, asked from inside of it."""
-        return Container(self._client.run, name, hide=serve_env.masked)
+        return Container(self._client.run, name, hide=serve_env.masked, stopped=lambda: None)
 
     def log(self, name: str) -> str:
         """The last lines of a container's output."""

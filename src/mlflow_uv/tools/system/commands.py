@@ -110,5 +110,8 @@ class Runner(Protocol):
     def converse(self, command: Command) -> Conversation:
         """Start a program that reads requests line by line. Raises ToolMissing."""
 
+    def if_killed(self, command: Command) -> Callable[[], None]:
+        """Run a command if this process is killed (SIGKILL) before the function that is returned is called."""
+
     def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
         """Run tasks that run programs concurrently; return their results in order. See `threads.side_by_side`."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from .marks import all_pids, mark_of
 from .prctl import adopt_orphans
 
-MARK = "MLFLOW_UV_CHILD"
 POLL_S = 0.02
 _QUIET_LISTS = 2  # one list may miss children that start meanwhile
 
@@ -48,7 +48,7 @@ class Orphans:
         with self.mutex:
             self.started.discard(pid)
             if self._adopting:
-                self._spared |= {orphan for orphan in self._unknown() if _mark_of(orphan) not in self._foreign}
+                self._spared |= {orphan for orphan in self._unknown() if mark_of(orphan) not in self._foreign}
 
     def end(self, pid: int | None, mark: str, *, grace_s: float) -> tuple[str, ...]:
         """End the processes that a foreign program left, with SIGTERM, after `grace_s` SIGKILL; return their names."""
@@ -76,11 +76,11 @@ class Orphans:
     def _candidates(self, mark: str) -> list[int]:
         if self._adopting:
             return self._unknown()
-        return [pid for pid in _all_pids() if pid != os.getpid() and _mark_of(pid) == mark]
+        return [pid for pid in all_pids() if pid != os.getpid() and mark_of(pid) == mark]
 
     def _is_left(self, pid: int, mark: str) -> bool:
         """Whether an orphan of this program, or of an ended one, still runs; ended orphans are reaped."""
-        if _mark_of(pid) != mark and self._foreign:
+        if mark_of(pid) != mark and self._foreign:
             return False
         with suppress(ChildProcessError):
             return os.waitpid(pid, os.WNOHANG)[0] == 0
@@ -109,7 +109,7 @@ def _children(pid: int) -> list[int]:
     """The children of a process; searched in /proc if the kernel does not list them."""
     lists = list(Path(f"/proc/{pid}/task").glob("*/children"))
     if not lists:
-        return [child for child in _all_pids() if _parent_of(child) == pid]
+        return [child for child in all_pids() if _parent_of(child) == pid]
     pids = []
     for path in lists:
         with suppress(OSError):  # the process ended meanwhile
@@ -117,25 +117,9 @@ def _children(pid: int) -> list[int]:
     return pids
 
 
-def _all_pids() -> list[int]:
-    with suppress(OSError):
-        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208  # half of the time
-    return []
-
-
 def _parent_of(pid: int) -> int | None:
     with suppress(OSError):
         return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
-    return None
-
-
-def _mark_of(pid: int) -> str | None:
-    """The mark in the environment of a process; None without one, or if it is not readable."""
-    with suppress(OSError):
-        for variable in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-            name, _, value = variable.partition(b"=")
-            if name == MARK.encode():
-                return value.decode(errors="replace")
     return None
 
 

@@ -16,10 +16,12 @@ from typing import IO
 from ...command.errors import ToolFailed, ToolMissing
 from ...core.security.masking import mask, secrets_in
 from .commands import Command, Completed, Conversation, Runner, Running, TooSlow
-from .descendants import MARK, Orphans
+from .descendants import Orphans
+from .marks import MARK
 from .spawned import AT_ONCE
 from .streams import drain_masked, drain_verbatim
 from .threads import T, serialized, side_by_side
+from .watchdog import Watchdog
 
 __all__ = ("Command", "Completed", "Conversation", "Runner", "Running", "SystemRunner", "TooSlow", "end_group")
 
@@ -44,6 +46,7 @@ class SystemRunner:
     """
 
     _orphans = Orphans()  # shared by all runners of this process
+    _watchdog = Watchdog(_orphans)
 
     def __init__(self, caller: Mapping[str, str] | None = None) -> None:
         self._caller = caller or {}
@@ -80,6 +83,7 @@ class SystemRunner:
         try:
             for thread in (*readers, feeder):
                 thread.start()
+            child.watch_later()
             if not self._cancelled:
                 _wait(process, command)
         except subprocess.TimeoutExpired as error:
@@ -108,6 +112,7 @@ class SystemRunner:
         log = _log()
         try:
             child = self._start(command, stdout=log, stderr=subprocess.STDOUT)
+            child.watch()
             _feed(child.process, command.stdin)
         except BaseException:
             log.close()
@@ -119,6 +124,7 @@ class SystemRunner:
         log = _log()
         try:
             child = self._start(command, stdout=subprocess.PIPE, stderr=log)
+            child.watch()
         except BaseException:
             log.close()
             raise
@@ -140,7 +146,11 @@ class SystemRunner:
             if temporary is not None:
                 temporary.cleanup()
             raise
-        return _Child(process, self._orphans, mark, temporary)
+        return _Child(process, self._orphans, self._watchdog, mark, temporary)
+
+    def if_killed(self, command: Command) -> Callable[[], None]:
+        """See Runner."""
+        return self._watchdog.if_killed(command)
 
     def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
         """See Runner. When cancelled, it ends all running programs."""
@@ -159,13 +169,24 @@ class _Child:
         self,
         process: "subprocess.Popen[bytes]",
         orphans: Orphans,
+        watchdog: Watchdog,
         mark: str | None,
         temporary: "tempfile.TemporaryDirectory[str] | None",
     ) -> None:
         self.process = process
         self._orphans = orphans
+        self._watchdog = watchdog
         self._mark = mark
         self._temporary = temporary
+        self._unwatch: Callable[[], None] = lambda: None
+
+    def watch(self) -> None:
+        """Let it end with this process, also if that is killed."""
+        self._unwatch = self._watchdog.watch(self.process.pid, self._mark)
+
+    def watch_later(self) -> None:
+        """The same if it runs for more than a moment."""
+        self._unwatch = self._watchdog.watch_later(self.process.pid, self._mark)
 
     @property
     def pipes(self) -> tuple[IO[bytes] | None, IO[bytes] | None]:
@@ -175,6 +196,7 @@ class _Child:
         """End it, its group, and the orphans of a foreign one; return the names of these."""
         end_group(self.process)
         try:
+            self._unwatch()
             if self._mark is not None:
                 return self._orphans.end(self.process.pid, self._mark, grace_s=ORPHAN_GRACE_S)
             self._orphans.forget(self.process.pid)

@@ -1,0 +1,46 @@
+"""The process that outlives a killed one, with the messages that it gets."""
+
+import marshal
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow_uv
+
+SOURCES = str(Path(mlflow_uv.__file__).parents[1])
+PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from mlflow_uv.tools.system.watchdog_program import main; main()"
+)
+SLEEPING = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)")
+
+
+def test_what_is_watched_when_the_pipe_ends_is_ended() -> None:
+    """
+    A program that was taken back goes on, and so does the watchdog after a program that is gone.
+    """
+    sleeping = [subprocess.Popen(SLEEPING, start_new_session=True) for _ in range(2)]
+    gone = subprocess.Popen((sys.executable, "-I", "-S", "-c", ""), start_new_session=True)
+    gone.wait()
+    messages = [("watch", process.pid, None) for process in (gone, *sleeping)]
+    data = b"".join(marshal.dumps(message) for message in (*messages, ("forget", sleeping[0].pid, None)))
+
+    done = subprocess.run((sys.executable, "-I", "-S", "-c", PROGRAM, SOURCES), input=data, env={}, check=False)
+
+    assert (0, None, -15) == (done.returncode, sleeping[0].poll(), sleeping[1].wait())
+    sleeping[0].kill()
+    sleeping[0].wait()
+
+
+def test_a_command_that_cannot_be_started_does_not_keep_the_next_from_running(tmp_path: Path) -> None:
+    """
+    An engine may be gone as well.
+    """
+    note = tmp_path / "note"
+    code = (sys.executable, "-I", "-S", "-c", f"open({str(note)!r}, 'w').close()")
+    commands = {"a": ((str(tmp_path / "missing"),), {}, "/"), "b": (code, {}, "/"), "c": (SLEEPING, {}, "/")}
+    data = b"".join(marshal.dumps(("run", key, what)) for key, what in commands.items())
+    data += marshal.dumps(("drop", "c", None))
+
+    done = subprocess.run((sys.executable, "-I", "-S", "-c", PROGRAM, SOURCES), input=data, env={}, check=False)
+
+    assert (0, True) == (done.returncode, note.is_file())
