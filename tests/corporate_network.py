@@ -1,6 +1,7 @@
 """A corporate network: its proxy needs a password and re-encrypts HTTPS with the company's own certificates."""
 
 import base64
+import re
 import shutil
 import ssl
 import subprocess
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
+
+from tests.house.files import ROOT
 
 HOST, USER = "packages.example", "clerk"
 CERTIFICATES = f"""\
@@ -49,8 +52,10 @@ class CorporateNetwork:
         return f"https://{HOST}/simple"
 
 
-# Of the public index, as the company's own one shows it: pages, whose links lead to the files below `/files/`.
-PAGES, FILES = "https://pypi.org/simple/", "https://files.pythonhosted.org/"
+# The public index, whose address a lock of ours has; the company's own shows its pages, with links to `/files/`.
+LOCK = (ROOT / "examples" / "wine" / "uv.lock").read_text()
+PAGES = re.findall(r'registry = "(https://[^"]+)"', LOCK)[0] + "/"
+FILES = re.findall(r'url = "(https://[^/"]+/)[^"]*\.whl"', LOCK)[0]
 FORWARDED = ("Accept", "Range")
 RETURNED = ("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified")
 

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from .commands import Command
 from .descendants import Orphans
@@ -70,14 +71,14 @@ class Watchdog:
         what = ((program, *rest), dict(command.variables), str(command.folder))
         return self._tell(("run", key, what), ("drop", key, None))
 
-    def _tell(self, message: tuple[object, ...], opposite: tuple[object, ...]) -> Callable[[], None]:
+    def _tell(self, message: tuple[Any, ...], opposite: tuple[Any, ...]) -> Callable[[], None]:
         with self._mutex:
             if self._pipe is None:
                 self._pipe = self._started()
         self._send(message)
         return lambda: self._send(opposite)
 
-    def _send(self, message: tuple[object, ...]) -> None:
+    def _send(self, message: tuple[Any, ...]) -> None:
         if self._pipe is None:
             return
         data = marshal.dumps(message)

@@ -37,8 +37,8 @@ def test_a_command_that_cannot_be_started_does_not_keep_the_next_from_running(tm
     """
     note = tmp_path / "note"
     code = (sys.executable, "-I", "-S", "-c", f"open({str(note)!r}, 'w').close()")
-    commands = {"a": ((str(tmp_path / "missing"),), {}, "/"), "b": (code, {}, "/"), "c": (SLEEPING, {}, "/")}
-    data = b"".join(marshal.dumps(("run", key, what)) for key, what in commands.items())
+    commands = {"a": (str(tmp_path / "missing"),), "b": code, "c": SLEEPING}
+    data = b"".join(marshal.dumps(("run", key, (argv, {}, "/"))) for key, argv in commands.items())
     data += marshal.dumps(("drop", "c", None))
 
     done = subprocess.run((sys.executable, "-I", "-S", "-c", PROGRAM, SOURCES), input=data, env={}, check=False)
