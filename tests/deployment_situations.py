@@ -194,6 +194,7 @@ MORE: Mapping[str, Mapping[Situation, tuple[tuple[str, str], ...]]] = {
     },
     "mlflow": {
         **dict.fromkeys((CREATED, UPDATED, REMOVED), ((BY_PLUGIN, REAL),)),
+        LATE: (("test_a_plugin_that_hangs_is_stopped_and_returned_from", REAL),),
         UNDONE: (("test_a_plugin_that_fails_returns_to_the_version_before", MEMORY),),
         ENDED: (("test_a_run_that_was_killed_inside_the_plugin_is_seen", MEMORY),),
         FOREIGN: (
@@ -241,7 +242,6 @@ NOT_SHOWN: Mapping[str, Mapping[Situation, str]] = {
         STOPPED: "MLflow's interface has no shares: `canary` is refused",
         DENIED: "a plugin has a login of its own, and its error is shown as any other",
         FULL: "as with wrong credentials",
-        LATE: "a plugin returns when it is done, and MLflow's interface has no limit for it",
         LOSSLESS: "the plugin decides how a version is replaced",
     },
 }

@@ -1,15 +1,27 @@
 """Contract: a plugin of `mlflow.deployments` that MLflow itself finds and calls."""
 
 import json
+import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlflow_uv.command.errors import NotServing
+from mlflow_uv.command.host import Host
+from mlflow_uv.core.deploy.plugin_settings import PluginSettings
+from mlflow_uv.core.deploy.running import RUNNING
+from mlflow_uv.ops.deploy.mlflow import MlflowDeployment
+from mlflow_uv.tools.cloud.plugin import MlflowPlugin
+from mlflow_uv.tools.toolbox import toolbox
+from tests.console import KeptConsole
 from tests.contracts.mlflow_interpreter import MlflowInterpreter
 from tests.contracts.payload_worker import working
+from tests.unit.ops.deploy.platforms import KeptNotes, options_of
+from tests.unit.ops.deploy.test_target import roll_out
 
 PLUGIN = Path(__file__).parents[1] / "stand_ins/mlflow_plugin.py"
 REQUESTS: tuple[tuple[dict[str, Any], Any], ...] = (
@@ -69,3 +81,37 @@ def test_a_plugin_creates_updates_finds_and_removes_a_deployment(plugged: Mlflow
     assert (None, True) == (unanswered["prediction"], "prod.deployment" in unanswered["reason"])
     assert ("invalid", "unexpected") == (unknown["error"]["kind"], failed["error"]["kind"])
     assert "nobody" in unknown["error"]["message"]
+
+
+@pytest.mark.extended
+def test_a_plugin_that_hangs_is_stopped_and_returned_from(plugged: MlflowInterpreter, tmp_path: Path) -> None:
+    """
+    The time limit is for each of its calls; the version before is deployed again.
+    """
+    cellar = tmp_path / "cellar"
+    cellar.mkdir()
+    host = Host.of({**os.environ, "MLFLOW_UV_HOME": str(tmp_path / "home")}, folder=tmp_path, python=plugged.python)
+    settings, notes = PluginSettings(target="mlflow", plugin="cellar"), KeptNotes()
+    options = replace(options_of(settings), deadline_s=90)
+    with toolbox(host, console=KeptConsole()) as tools:
+        plugin = MlflowPlugin(
+            mlflow=tools.mlflow,
+            python=plugged.python,
+            store=tools.mlflow.store(f"sqlite:///{tmp_path / 'store.db'}", embedded=False),
+            target=f"cellar:{cellar}",
+            name=options.name,
+            deadline_s=options.deadline_s,
+        )
+
+        def target() -> MlflowDeployment:
+            return MlflowDeployment(options, plugin, notes, tools)
+
+        first = roll_out(target(), "1")
+        (cellar / "faults.json").write_text('{"2": "hangs"}')
+        with pytest.raises(NotServing, match=r"the plugin `cellar:.*` does not update `prod` within 90 s") as late:
+            roll_out(target(), "2")
+        deployed = target().observe()
+
+    assert ([], ("1", RUNNING)) == ([*first.findings], (deployed.version, deployed.facts["state"]))
+    assert "--deadline SECONDS" in str(late.value.fix)
+    assert "1" == json.loads((cellar / "prod.deployment").read_text())["version"]

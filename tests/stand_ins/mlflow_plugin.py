@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import threading
 
 from mlflow.deployments import BaseDeploymentClient
 
@@ -22,8 +23,11 @@ class CellarClient(BaseDeploymentClient):
 
     def _write(self, name, model_uri, config):
         version = model_uri.rpartition("/")[2]
-        if self._faults().get(version) == "ends":
+        fault = self._faults().get(version)
+        if fault == "ends":
             raise RuntimeError("the machine ran out of memory")
+        if fault == "hangs":
+            threading.Event().wait()
         self._file(name).write_text(json.dumps({"name": name, "version": version, "config": config}))
         return {"name": name}
 

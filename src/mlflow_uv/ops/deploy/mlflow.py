@@ -286,6 +286,7 @@ def open_target(options: DeploymentOptions, tools: Tools) -> MlflowDeployment:
         store=replace(store, handed=named),
         target=str(settings.plugin),
         name=options.name,
+        deadline_s=options.deadline_s,
     )
     return MlflowDeployment(options, plugin, RegistryNotes(registry, options.model, options.name), tools)
 

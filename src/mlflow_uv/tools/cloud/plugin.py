@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from ...command.errors import NotServing
+from ...command.wording import Wording, option
 from ...core.security.documents import parse_json
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
 from ...core.security.toml_documents import Unparsable
@@ -14,6 +16,7 @@ from ..mlflow.endpoint import Endpoint
 from ..mlflow.mlflow import Mlflow
 from ..mlflow.model_requests import ModelReply, ModelRequest
 from ..mlflow.store import Store
+from ..system.commands import TooSlow
 from ..system.web import Web, WebUnreachable
 
 
@@ -21,23 +24,39 @@ class Plugin(Protocol):
     """A plugin, and one deployment of it."""
 
     def do(self, action: PluginAction, **more: Any) -> PluginResult:
-        """What the plugin answers; `more` are parts of CallPlugin. Raises ToolFailed, ToolMissing, BadInput."""
+        """
+        What the plugin answers; `more` are parts of CallPlugin.
+
+        Raises ToolFailed, ToolMissing and BadInput, and NotServing for a call that takes too long.
+        """
 
 
 @lazy_dataclass
 class MlflowPlugin:
-    """See Plugin; `target` is that of `mlflow deployments`, `store.handed` are variables for the plugin."""
+    """
+    See Plugin; `target` is that of `mlflow deployments`, `store.handed` are variables for the plugin.
+
+    A call that takes longer than `deadline_s` is ended with the process of the plugin.
+    """
 
     mlflow: Mlflow
     python: Path
     store: Store
     target: str
     name: str
+    deadline_s: float
 
     def do(self, action: PluginAction, **more: Any) -> PluginResult:
         """See Plugin."""
         request = CallPlugin(target=self.target, action=action, name=self.name, **more)
-        result = self.mlflow.ask(self.python, self.store, request, PluginResult)
+        try:
+            result = self.mlflow.ask(self.python, self.store, request, PluginResult, timeout_s=self.deadline_s)
+        except TooSlow as error:
+            raise NotServing(
+                what=f"the plugin `{self.target}` does not {action.value} `{self.name}` within {self.deadline_s:.0f} s",
+                why="its process is stopped, whatever it had begun",
+                fix=Wording(option("deadline", "SECONDS"), " if it only needs longer"),
+            ) from error
         return replace(result, reason=self.store.handed.masked(result.reason))
 
 

@@ -82,7 +82,7 @@ class Mlflow:
         self._host = host
         self._on_line = on_line
         self._embedded_stores = EmbeddedStores(host.state, say=say)
-        self._workers: dict[tuple[Path, tuple[tuple[str, str], ...]], Conversation] = {}
+        self._workers: dict[tuple[Path, tuple[tuple[str, str], ...], float | None], Conversation] = {}
         self._responded: set[str] = set()
 
     def store(self, tracking_uri: str | None, *, embedded: bool) -> Store:
@@ -141,11 +141,14 @@ class Mlflow:
         variables = {"MLFLOW_TRACKING_URI": uri, ARTIFACT_ROOT: file.with_name("artifacts").as_uri()}
         return replace(store, uri=uri, variables=variables)
 
-    def ask(self, python: Path, store: Store, request: Request, response: type[T]) -> T:
+    def ask(
+        self, python: Path, store: Store, request: Request, response: type[T], *, timeout_s: float | None = None
+    ) -> T:
         """
         The response to a request; secrets in its tags are masked, and a model that is downloaded is scanned.
 
-        Raises the StepError for the kind of an error (see ERRORS), and ValueError for a malformed response.
+        Raises the StepError for the kind of an error (see ERRORS), ValueError for a malformed response, and TooSlow for
+        none within `timeout_s`, which ends the process.
         """
         parts = asdict(request)
         match parts.get("tags"):
@@ -153,7 +156,7 @@ class Mlflow:
                 secrets = secrets_in(self._host.variables)
                 parts["tags"] = {name: mask(str(value), secrets) for name, value in tags.items()}
         try:
-            answer = self._exchange(self._worker(python, store), request.verb, parts, store)
+            answer = self._exchange(self._worker(python, store, timeout_s), request.verb, parts, store)
         except StoreUnreachable:
             # Cleanup after this error must not retry for another minute.
             self._responded.discard(store.uri)
@@ -276,14 +279,14 @@ class Mlflow:
                 return value
         raise ValueError(f"the response to `{verb}` has neither a value nor an error")
 
-    def _worker(self, python: Path, store: Store | None) -> Conversation:
-        """The interpreter for all requests about a store; importing MLflow takes seconds."""
+    def _worker(self, python: Path, store: Store | None, timeout_s: float | None = None) -> Conversation:
+        """The interpreter for all requests about a store with this limit; importing MLflow takes seconds."""
         handed = NO_VARIABLES if store is None else store.handed
         variables = {**({} if store is None else store.variables), **_handed(handed)}
-        key = (python, tuple(sorted(variables.items())))
+        key = (python, tuple(sorted(variables.items())), timeout_s)
         if key not in self._workers:
             kept = {**for_payload(self._host.variables).variables, **variables}
-            command = replace(self._command(python, kept), secrets=handed.secrets)
+            command = replace(self._command(python, kept), secrets=handed.secrets, timeout_s=timeout_s)
             self._workers[key] = self._runner.converse(command)
         return self._workers[key]
 

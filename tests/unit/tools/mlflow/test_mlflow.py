@@ -190,7 +190,7 @@ def test_values_of_variables_for_a_plugin_are_masked(tmp_path: Path, capsys: pyt
     host = Host.of({"MLFLOW_UV_HOME": str(tmp_path)}, folder=tmp_path, python=Path(sys.executable))
     mlflow = Mlflow(runner, host=host, on_line=print, say=print)
     store = replace(STORE, handed=ServeVariables({"CELLAR_LOGIN": "hunter2hunter2"}))
-    plugin = MlflowPlugin(mlflow=mlflow, python=Path("python"), store=store, target="cellar", name="prod")
+    plugin = MlflowPlugin(mlflow=mlflow, python=Path("python"), store=store, target="cellar", name="prod", deadline_s=9)
 
     with pytest.raises(ToolFailed) as failed:
         plugin.do(PluginAction.CREATE)
@@ -206,3 +206,4 @@ def test_values_of_variables_for_a_plugin_are_masked(tmp_path: Path, capsys: pyt
         command.variables["MLFLOW_UV_HANDED"],
     )
     assert "hunter2hunter2" in command.secrets
+    assert 9 == command.timeout_s
