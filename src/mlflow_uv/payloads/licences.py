@@ -23,10 +23,10 @@ def describe(_request: DescribeLicences) -> LicenceDescription:
 
 def licences_on(path: Iterable[str]) -> LicenceDescription:
     """Describe every package in these folders; the first one of a name counts, as for an import."""
-    found: dict[str, DeclaredLicence] = {}
+    packages: dict[str, DeclaredLicence] = {}
     for declared in _declared(path):
-        found.setdefault(declared.name, declared)
-    return LicenceDescription(packages=tuple(found[name] for name in sorted(found)))
+        packages.setdefault(declared.name, declared)
+    return LicenceDescription(packages=tuple(packages[name] for name in sorted(packages)))
 
 
 def _declared(path: Iterable[str]) -> Iterator[DeclaredLicence]:

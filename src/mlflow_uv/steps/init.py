@@ -95,7 +95,7 @@ def _findings(plan: InitPlan, folder: Path) -> Iterator[Finding]:
     names = ", ".join(f"`{script.path}`" for script in plan.scripts[:_SHOWN])
     yield Finding(
         rule="init-training",
-        what="several scripts log a model" if names else "no script that logs a model was found",
+        what="several scripts may be the one that trains" if names else "no script that logs a model was found",
         why=names or "none calls `log_model` or `autolog` of MLflow",
         fix='name the command as `train = "python …"` in [tool.mlflow-uv]',
         severity=Severity.WARNING,

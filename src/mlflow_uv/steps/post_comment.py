@@ -123,16 +123,16 @@ def _given(inputs: Inputs) -> _Comment:
             raise BadInput(what=f"`{plan}` is not the plan of a deployment", why=str(error)) from error
     assert comparison is not None  # noqa: S101  # one of both is set
     try:
-        found = read_comparison(read_untrusted(comparison, limit=LIMIT))
+        lock_comparison = read_comparison(read_untrusted(comparison, limit=LIMIT))
     except InvalidComparison as error:
         raise BadInput(what=f"`{comparison}` is not a comparison of locks", why=str(error)) from error
     return _Comment(
         noun="comparison",
-        pull_request=found.pull_request,
-        head=found.head_of_pull_request,
+        pull_request=lock_comparison.pull_request,
+        head=lock_comparison.head_of_pull_request,
         marker=MARKER,
-        text=comment_of(found),
-        updates=found.updates,
+        text=comment_of(lock_comparison),
+        updates=lock_comparison.updates,
     )
 
 

@@ -57,25 +57,25 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     Raises BadInput if nobody is trusted, or for another subject; ToolFailed, StoreUnreachable.
     """
     trust = _trust(inputs, tools)
-    found = _checked(inputs, trust, tools)
-    links = merge_checks(found.checks)
+    checked = _checked(inputs, trust, tools)
+    links = merge_checks(checked.checks)
     states = {state: tuple(link.link for link in links if link.state is state) for state in LinkState}
     broken = states[LinkState.BROKEN]
-    signer = "" if broken else joined(", ", found.signers)
+    signer = "" if broken else joined(", ", checked.signers)
     signed = f"signed by {signer}" if signer else "needs no signature"
     summary = links_summary(states) if broken else f"{signed}, {links_summary(states)}"
     return Report(
         outputs=Outputs(
             signer=signer,
-            signed_version=_uri(found.record) if signer else "",
+            signed_version=_uri(checked.record) if signer else "",
             holds=states[LinkState.HOLDS],
             broken=broken,
             unverified=states[LinkState.UNVERIFIED],
         ),
-        summary=f"{found.shown}: {summary} (trusted by {trust.origin})",
-        findings=tuple(link_findings(links, found.shown, strict=inputs.strict)),
+        summary=f"{checked.shown}: {summary} (trusted by {trust.origin})",
+        findings=tuple(link_findings(links, checked.shown, strict=inputs.strict)),
         tables=(link_table(links),),
-        chain=checked_links(found.record, links),
+        chain=checked_links(checked.record, links),
     )
 
 

@@ -112,7 +112,7 @@ def compare_outputs(
     of them that have outputs, in the same order. Raises ValueError for lists that do not fit.
     """
     answered = [item for item in original if "outputs" in item]
-    found: dict[tuple[str, str], OutputParity] = {}
+    parities: dict[tuple[str, str], OutputParity] = {}
     beyond_types, failed = [], []
     for item, answer in zip(answered, converted, strict=True):
         if "outputs" not in answer:
@@ -124,9 +124,9 @@ def compare_outputs(
             continue
         for output in _compared(item, answer["outputs"], signature, tolerance):
             key = (output.origin, output.output)
-            found[key] = _added(found[key], output) if key in found else output
+            parities[key] = _added(parities[key], output) if key in parities else output
     return Parity(
-        outputs=tuple(found.values()),
+        outputs=tuple(parities.values()),
         beyond_types=tuple(beyond_types),
         refused=len(original) - len(answered),
         failed=tuple(failed),

@@ -141,15 +141,15 @@ def _autoscaler(pod: PodSpec) -> dict[str, Any]:
 
 def _knative_container(pod: PodSpec) -> dict[str, Any]:
     """The container as Knative accepts it: it knows no hooks, and a security context of the pod only by choice."""
-    found = {key: value for key, value in container(pod).items() if key not in ("lifecycle", "startupProbe")}
+    accepted = {key: value for key, value in container(pod).items() if key not in ("lifecycle", "startupProbe")}
     ping = {"path": "/ping", "port": int(PORT)}
-    return found | {
+    return accepted | {
         "name": "kserve-container",
         "ports": [{"name": "http1", "containerPort": int(PORT), "protocol": "TCP"}],
         "readinessProbe": {"httpGet": ping, "periodSeconds": 5, "timeoutSeconds": 5},
         "livenessProbe": {"httpGet": ping, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
         "securityContext": {
-            **found["securityContext"],
+            **accepted["securityContext"],
             "runAsNonRoot": True,
             "runAsUser": USER,
             "runAsGroup": USER,

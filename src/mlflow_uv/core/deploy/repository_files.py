@@ -92,10 +92,10 @@ def file_naming_as(data: bytes, source: bytes, settings: RepositorySettings, sho
     for path, earlier_path in zip(places.all, others.all, strict=True):
         value, parent = value_of(earlier, earlier_path), node_at(parsed, path[:-1])
         # A mapping that was made for the version goes with it.
-        made = (
+        is_new_mapping = (
             node_at(earlier, earlier_path[:-1]) is None and isinstance(parent, MappingNode) and len(parent.value) == 1
         )
-        if made and node_at(parsed, path) is not None:
+        if is_new_mapping and node_at(parsed, path) is not None:
             values[path[:-1]] = YamlSource(node=None)
         else:
             values[path] = value
@@ -107,31 +107,31 @@ def file_naming_as(data: bytes, source: bytes, settings: RepositorySettings, sho
 
 def _kustomization(parsed: YamlText, settings: RepositorySettings, shown: str) -> _Places:
     root = _only(parsed, shown)
-    found = named_items(value_at(root, ("images",)), settings.image)
-    if len(found) != 1:
-        count = "no item" if not found else f"{len(found)} items"
+    item_numbers = named_items(value_at(root, ("images",)), settings.image)
+    if len(item_numbers) != 1:
+        count = "no item" if not item_numbers else f"{len(item_numbers)} items"
         raise _no_image(shown, settings, f"`images` has {count} with `name: {settings.image}`")
-    item: YamlPath = (0, "images", *found)
+    item: YamlPath = (0, "images", *item_numbers)
     version: YamlPath = (0, "commonAnnotations", MODEL_VERSION)
     return _Places(image=(*item, "newName"), digest=(*item, "digest"), version=version, name=(*item, "name"))
 
 
 def _manifest(parsed: YamlText, settings: RepositorySettings, shown: str) -> _Places:
     """Exactly one container must have the name."""
-    found: list[YamlPath] = []
+    containers: list[YamlPath] = []
     for number, document in enumerate(parsed.documents):
         for path, mapping in mappings_in(document):
             for key in _CONTAINERS:
                 items = named_items(value_at(mapping, (key,)), settings.image)
-                found += [(number, *path, key, item) for item in items]
-    if len(found) != 1:
-        count = "no container" if not found else f"{len(found)} containers"
+                containers += [(number, *path, key, item) for item in items]
+    if len(containers) != 1:
+        count = "no container" if not containers else f"{len(containers)} containers"
         raise _no_image(shown, settings, f"it has {count} with `name: {settings.image}`")
-    place = _object_of(parsed, found[0])
+    place = _object_of(parsed, containers[0])
     if not isinstance(node_at(parsed, (*place, "metadata")), MappingNode):
         raise _no_image(shown, settings, "the object with the container has no `metadata`")
     version: YamlPath = (*place, "metadata", "annotations", MODEL_VERSION)
-    return _Places(image=(*found[0], "image"), digest=None, version=version)
+    return _Places(image=(*containers[0], "image"), digest=None, version=version)
 
 
 def _object_of(parsed: YamlText, path: YamlPath) -> YamlPath:

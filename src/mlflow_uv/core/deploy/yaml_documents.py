@@ -83,8 +83,8 @@ def node_at(parsed: YamlText, path: YamlPath) -> Node | None:
 
 def text_at(node: Node | None, *keys: str) -> str:
     """The text of a scalar below some keys; empty if it is not there."""
-    found = value_at(node, keys)
-    return str(found.value) if isinstance(found, ScalarNode) else ""
+    scalar = value_at(node, keys)
+    return str(scalar.value) if isinstance(scalar, ScalarNode) else ""
 
 
 def named_items(node: Node | None, name: str) -> tuple[int, ...]:
@@ -98,16 +98,16 @@ def mappings_in(node: Node) -> Iterator[tuple[YamlPath, MappingNode]]:
     seen: set[int] = set()
     waiting: list[tuple[YamlPath, Node]] = [((), node)]
     while waiting:
-        path, found = waiting.pop()
-        if id(found) in seen or isinstance(found, ScalarNode):
+        path, current = waiting.pop()
+        if id(current) in seen or isinstance(current, ScalarNode):
             continue
-        seen.add(id(found))
-        if isinstance(found, MappingNode):
-            yield path, found
-            named = [(str(key.value), value) for key, value in found.value if isinstance(key, ScalarNode)]
+        seen.add(id(current))
+        if isinstance(current, MappingNode):
+            yield path, current
+            named = [(str(key.value), value) for key, value in current.value if isinstance(key, ScalarNode)]
             waiting += reversed([((*path, key), value) for key, value in named])
         else:
-            waiting += reversed([((*path, number), item) for number, item in enumerate(found.value)])
+            waiting += reversed([((*path, number), item) for number, item in enumerate(current.value)])
 
 
 def require_unmerged(parsed: YamlText, path: YamlPath, shown: str) -> None:
@@ -135,16 +135,16 @@ def _is_merged(node: MappingNode, key: str) -> bool:
     """Whether a mapping gets a key by a merge, at any depth."""
     waiting, seen = [value for name, value in node.value if name.value == _MERGE], set[int]()
     while waiting:
-        found = waiting.pop()
-        if id(found) in seen or isinstance(found, ScalarNode):
+        merged = waiting.pop()
+        if id(merged) in seen or isinstance(merged, ScalarNode):
             continue
-        seen.add(id(found))
-        if isinstance(found, SequenceNode):
-            waiting += found.value
-        elif _child(found, key) is not None:
+        seen.add(id(merged))
+        if isinstance(merged, SequenceNode):
+            waiting += merged.value
+        elif _child(merged, key) is not None:
             return True
         else:
-            waiting += [value for name, value in found.value if name.value == _MERGE]
+            waiting += [value for name, value in merged.value if name.value == _MERGE]
     return False
 
 

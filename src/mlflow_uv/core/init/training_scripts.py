@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from ...command.inputs import NAME
 from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lint.rule import is_test
@@ -38,6 +39,7 @@ _FLAGS = lazy_pattern(r"\s*(?:\.\.\.|['\"]([^'\"]*)['\"](?:\s*,\s*['\"](--[^'\"]
 _OPTIONAL = lazy_pattern(r"\bnargs\s*=\s*['\"][?*]|\bdefault\s*=|\brequired\s*=\s*False")
 _REQUIRED = lazy_pattern(r"\brequired\s*=\s*True")
 _IMPORTED = lazy_pattern(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import|import[ \t]+([\w.]+))", re.MULTILINE)
+_REGISTERED = lazy_pattern(rf"\bregistered_model_name\s*=\s*(['\"])({NAME})\1")
 _DOCUMENTED = 2  # for a script that a command of the project's documents runs
 _APART = frozenset({"docs", "doc", "examples", "example", "notebooks", "scratch", "archive", "old", "benchmarks"})
 
@@ -49,7 +51,8 @@ class TrainingScript:
 
     `relative` says that it imports modules of its own package by relative names. `entry` is the command of
     `[project.scripts]` that runs it, `required` what its command line must have, and `arguments` those with which a
-    document runs it, where some are required.
+    document runs it, where some are required. `registers` is the name of a registered model that is written into its
+    calls; empty if there is none, or more than one.
     """
 
     path: str
@@ -59,6 +62,7 @@ class TrainingScript:
     entry: str = ""
     required: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    registers: str = ""
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -84,7 +88,7 @@ def training_scripts(
     commands = _run_by(documents)
     modules = _trained_by(entries or {})
     logging = frozenset(path for path, text in texts.items() if _IMPORT.search(text) and _LOGS.search(text))
-    found = []
+    scripts = []
     for path, text in texts.items():
         names = _names_of(path)
         run_with = [arguments for name in names for arguments in commands.get(name, ())]
@@ -97,15 +101,15 @@ def training_scripts(
             required = required_arguments(text)
             arguments = next((words for words in run_with if words), ()) if required else ()
             score = script.score + _DOCUMENTED * bool(run_with or entry)
-            found.append(replace(script, score=score, required=required, arguments=arguments))
-    if not found:
-        found = [
+            scripts.append(replace(script, score=score, required=required, arguments=arguments))
+    if not scripts:
+        scripts = [
             replace(script, score=0, required=required_arguments(texts[path]))
             for path in texts
             if not _is_apart(path) and (script := _script(path, texts[path], documented=True, entry="")) is not None
             if _reaches(path, texts, logging)
         ]
-    return tuple(sorted(found, key=lambda script: (-script.score, script.path)))
+    return tuple(sorted(scripts, key=lambda script: (-script.score, script.path)))
 
 
 def _is_training_script(path: str, text: str) -> bool:
@@ -156,11 +160,11 @@ def is_named_after_other_work(name: str) -> bool:
 
 def _run_by(documents: Iterable[str]) -> dict[str, list[tuple[str, ...]]]:
     """The files and modules that commands of these texts run with Python, and the arguments of each command."""
-    found: dict[str, list[tuple[str, ...]]] = {}
+    arguments_by_name: dict[str, list[tuple[str, ...]]] = {}
     for name, rest in (match for text in documents for match in _RUN.findall(text)):
         arguments = () if _PLACEHOLDER & set(rest) else tuple(rest.split())
-        found.setdefault(name.removeprefix("./"), []).append(arguments)
-    return found
+        arguments_by_name.setdefault(name.removeprefix("./"), []).append(arguments)
+    return arguments_by_name
 
 
 def _names_of(path: str) -> frozenset[str]:
@@ -208,7 +212,13 @@ def _script(path: str, text: str, *, documented: bool, entry: str) -> TrainingSc
         flavor=flavors[0] if flavors else "",
         relative=bool(_RELATIVE.search(text)),
         entry=entry if documented else "",
+        registers=_registered_name(text),
     )
+
+
+def _registered_name(text: str) -> str:
+    names = {name for _, name in _REGISTERED.findall(text)}
+    return names.pop() if len(names) == 1 else ""
 
 
 def training_command(script: TrainingScript, paths: frozenset[str], scripts: Mapping[str, object]) -> str:

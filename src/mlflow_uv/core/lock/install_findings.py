@@ -70,7 +70,7 @@ class InstallFindings:
                 rule, severity = "target-built", Severity.WARNING
                 what = f"{_named(package)} has no wheel for {targets}"
                 why = "it would be built from source on the target, which may need a compiler"
-                fix = f"{self.lock_command} --upgrade-package {package.name}"
+                fix = f"{self.lock_command} --upgrade-package {package.name}, if a newer version has a wheel"
         return self._finding(
             rule, package, severity=severity, what=what, why=f"{why}; needed by {needed_by(placements[0])}", fix=fix
         )

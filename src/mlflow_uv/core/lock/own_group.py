@@ -27,17 +27,17 @@ def group_pins(
     need are left out.
     """
     (root,) = lock.by_name[OWN_NAME]
-    there, found = frozenset(without), {}
+    there, pins = frozenset(without), {}
     pending = list(root.groups[group])
     while pending:
         edge = pending.pop()
-        if edge.name in there or edge.name in found or not holds(edge.marker, environment):
+        if edge.name in there or edge.name in pins or not holds(edge.marker, environment):
             continue
         package = _target(lock, edge, environment)
         wheels = tuple(sorted(f"{wheel.hash}" for wheel in package.wheels if wheel.hash))
-        found[edge.name] = Pin(name=edge.name, exact=f"{edge.name}=={package.version}", marker="", hashes=wheels)
+        pins[edge.name] = Pin(name=edge.name, exact=f"{edge.name}=={package.version}", marker="", hashes=wheels)
         pending.extend(package.dependencies)
-    return tuple(found[name] for name in sorted(found))
+    return tuple(pins[name] for name in sorted(pins))
 
 
 def _target(lock: Lockfile, edge: Dependency, environment: Mapping[str, str]) -> Package:

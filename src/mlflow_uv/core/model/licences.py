@@ -133,8 +133,8 @@ def spdx_expression(text: str) -> str:
 
 def licences_file(packages: Iterable[DeclaredLicence]) -> str:
     """The licences of packages by name and version; one that declares none is left out."""
-    found = {f"{package.name}=={package.version}": licence_of(package) for package in packages}
-    return json.dumps({name: licence for name, licence in sorted(found.items()) if licence}, indent=1) + "\n"
+    licences = {f"{package.name}=={package.version}": licence_of(package) for package in packages}
+    return json.dumps({name: licence for name, licence in sorted(licences.items()) if licence}, indent=1) + "\n"
 
 
 def read_licences(data: bytes) -> Licences:

@@ -248,10 +248,10 @@ class PickleReader:
     # Imports and calls
 
     def _import(self, module: str, name: str, position: int) -> ImportedGlobal:
-        found = import_of(module, name, self._protocol, position)
-        imported = ImportedGlobal(found)
+        pickle_import = import_of(module, name, self._protocol, position)
+        imported = ImportedGlobal(pickle_import)
         if not imported.is_getattr:
-            self._found.append(found)
+            self._found.append(pickle_import)
         return imported
 
     def _global(self, _: bytes | None) -> None:
@@ -283,7 +283,7 @@ class PickleReader:
 
     def _reduce(self, _: bytes | None) -> None:
         function, arguments = self._popped(2)
-        made = self._call(function)
+        result = self._call(function)
         if isinstance(function, ImportedGlobal) and function.is_getattr:
             if not reads_a_member(arguments):
                 self._found.append(function.found)
@@ -292,17 +292,17 @@ class PickleReader:
         self._use(arguments)
         if isinstance(function, ImportedGlobal) and (function.found.module, function.found.name) == ("numpy", "dtype"):
             code = arguments[0] if isinstance(arguments, tuple) and arguments else ""
-            made = ArrayType(function, code if isinstance(code, str) else "")
-        self._stack.append(made)
+            result = ArrayType(function, code if isinstance(code, str) else "")
+        self._stack.append(result)
 
     def _newobj(self, _: bytes | None) -> None:
         of, arguments = self._popped(2)
-        made = self._call(of)
+        result = self._call(of)
         if isinstance(of, ImportedGlobal) and of.is_array and arguments == ():
-            made = ArrayDescription(of)
+            result = ArrayDescription(of)
         else:
             self._use(of, arguments)
-        self._stack.append(made)
+        self._stack.append(result)
 
     def _newobj_ex(self, _: bytes | None) -> None:
         of, *arguments = self._popped(3)

@@ -181,11 +181,13 @@ def _evaluation(
     if number is not None and number != audit.version:
         theirs = registry.client.describe_version(audit.name, number)
         other = theirs.model_id or f"models:/{audit.name}/{number}"
-        found = registry.client.find_evaluation((mine, other), {})
-        if found.evaluation is not None and _is_about(found, mine, audit):
-            return found, (other, f"{_EVALUATION}, of the champion, version {number}")
-    found = registry.client.find_evaluation((mine,), {})
-    return (found if found.evaluation is not None and _is_about(found, mine, audit) else FoundEvaluation()), None
+        evaluation = registry.client.find_evaluation((mine, other), {})
+        if evaluation.evaluation is not None and _is_about(evaluation, mine, audit):
+            return evaluation, (other, f"{_EVALUATION}, of the champion, version {number}")
+    evaluation = registry.client.find_evaluation((mine,), {})
+    return (
+        evaluation if evaluation.evaluation is not None and _is_about(evaluation, mine, audit) else FoundEvaluation()
+    ), None
 
 
 def _measured_as(audit: Audited) -> str:

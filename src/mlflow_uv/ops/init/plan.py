@@ -90,7 +90,9 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str, br
         notes.append("pyproject.toml has [tool.mlflow-uv] already; it is not changed")
         train = {key: str(settings[key]) for key in ("train", "entry-point", "function", "model") if key in settings}
     else:
-        values: dict[str, str | list[str]] = {**train, "model-name": name, **_selection(files, project, name)}
+        registered = scripts[0].registers if "train" in train else ""
+        model = {"model-name": registered or name}
+        values: dict[str, str | list[str]] = {**train, **model, **_selection(files, project, name)}
         planned.append(PlannedFile(path=manifest_path, before=manifest, after=_with_settings(manifest, values)))
         if "train" in train and scripts[0].lacks:
             words = ", ".join(f"`{argument}`" for argument in scripts[0].lacks)

@@ -44,8 +44,8 @@ def adopt(job: Job, tools: Tools) -> Adopted:
     by_run = job.source.kind is ModelSourceKind.RUN
     source = job.source if by_run else replace(job.source, words=(_model_id(job),))
     query = FindModels(run_id=source.word) if by_run else FindModels(model_id=source.word)
-    found = job.client.find_models(query)
-    status = found.runs[0].status if by_run else found.models[0].status
+    logged = job.client.find_models(query)
+    status = logged.runs[0].status if by_run else logged.models[0].status
     if status != ("FINISHED" if by_run else "READY"):
         raise ModelNotFound(
             what=f"{'run' if by_run else 'model'} {job.source.word} is {status}",
@@ -53,10 +53,10 @@ def adopt(job: Job, tools: Tools) -> Adopted:
             fix=Wording("name a finished model with ", option("from-model", "ID"), ", or train again"),
         )
     # The tags are on the run; a model that was logged without a run has them itself.
-    tags = (found.runs or found.models)[0].tags
+    tags = (logged.runs or logged.models)[0].tags
     commit, reason = _commit(job, tags, tools)
     findings = (_unverified(job, commit, reason),) if reason else ()
-    return Adopted(found=found, source=source, commit=commit, findings=findings)
+    return Adopted(found=logged, source=source, commit=commit, findings=findings)
 
 
 def require_free(model: LoggedModelDescription, adopted: Adopted, key: str) -> None:

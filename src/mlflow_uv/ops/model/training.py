@@ -97,7 +97,7 @@ def train(job: Job, name: str, tools: Tools) -> Trained:
         try:
             _prepare_experiment(job)
             identity_before = identity_before or database_identity(job.store)
-            made = _make(job, name, tags, watch, tools)
+            saved_model = _make(job, name, tags, watch, tools)
             if replaced := database_identity(job.store) != identity_before:
                 tools.mlflow.close()  # an open connection would still use the deleted file
             close_attempt(attempt, job.client, "FINISHED")
@@ -112,8 +112,8 @@ def train(job: Job, name: str, tools: Tools) -> Trained:
             logged = _registered(job, watch).client.find_models(FindModels(tag=(ATTEMPT, attempt.id)))
     findings: tuple[Finding, ...] = (followed(job.store, job.project),) if job.store is watch.own else ()
     findings += (database_replaced(job.store, job.project),) if replaced and job.store is not watch.own else ()
-    findings += saved_otherwise(made) if made is not None else ()
-    models = tuple(model for model in logged.models if made is None or made.model_id == model.model_id)
+    findings += saved_otherwise(saved_model) if saved_model is not None else ()
+    models = tuple(model for model in logged.models if saved_model is None or saved_model.model_id == model.model_id)
     return Trained(found=replace(logged, models=models), store=job.store, findings=findings)
 
 

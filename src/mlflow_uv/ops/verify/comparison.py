@@ -67,20 +67,22 @@ def compared(
 ) -> WayResult:
     """Compare answers with those of training to the same requests."""
     expected = verification.expected
-    found: list[tuple[int, tuple[AnswerDifference, ...]]] = []
+    different_requests: list[tuple[int, tuple[AnswerDifference, ...]]] = []
     for number, (answer, recorded) in enumerate(zip(answers, answers_of_training, strict=True), start=1):
         pair = without_paths(recorded, expected.ignored), without_paths(answer, expected.ignored)
         if answer_differences := tuple(differences(*pair, tolerance=expected.tolerance)):
-            found.append((number, answer_differences))
-    if not found:
+            different_requests.append((number, answer_differences))
+    if not different_requests:
         return WayResult(way=way, verdict=Verdict.EQUAL, requests=len(answers))
-    why = "; ".join(f"request {number}: {format_differences(differing)}" for number, differing in found[:3])
+    why = "; ".join(
+        f"request {number}: {format_differences(differing)}" for number, differing in different_requests[:3]
+    )
     return WayResult(
         way=way,
         verdict=Verdict.DIFFERENT,
         requests=len(answers),
         why=masked(why, verification),
-        fix=own_fix(difference_fix(found[0][1])),
+        fix=own_fix(difference_fix(different_requests[0][1])),
     )
 
 
@@ -105,12 +107,12 @@ def streamed(way: str, responses: Sequence[ModelResponse | None], verification: 
             why = response.reason if response else "the model has no predict_stream"
             why = masked(f"{recorded.name}: {why}", verification)
             return WayResult(way=way, verdict=Verdict.FAILED, requests=len(expected.requests), why=why)
-        found = tuple(
+        stream_differing = tuple(
             stream_differences(recorded.answer, response.answer, expected.ignored, tolerance=expected.tolerance)
         )
-        if found:
-            why = masked(f"{recorded.name}: {format_differences(found)}", verification)
-            fix = own_fix(difference_fix(found))
+        if stream_differing:
+            why = masked(f"{recorded.name}: {format_differences(stream_differing)}", verification)
+            fix = own_fix(difference_fix(stream_differing))
             return WayResult(way=way, verdict=Verdict.DIFFERENT, requests=len(expected.requests), why=why, fix=fix)
     return WayResult(way=way, verdict=Verdict.EQUAL, requests=len(expected.requests))
 

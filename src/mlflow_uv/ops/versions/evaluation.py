@@ -87,14 +87,16 @@ def earlier(
 
     It becomes the newest one, because promotion uses the evaluation that was requested last.
     """
-    found = registry.client.find_evaluation(tuple(subject.id for subject in subjects), tags)
-    models = found.models
-    if found.evaluation is None or any(models[subject.id].model_sha256 != subject.sha256 for subject in subjects):
+    last_evaluation = registry.client.find_evaluation(tuple(subject.id for subject in subjects), tags)
+    models = last_evaluation.models
+    if last_evaluation.evaluation is None or any(
+        models[subject.id].model_sha256 != subject.sha256 for subject in subjects
+    ):
         return None
     for subject in subjects:
         request = SetTags(run_id=models[subject.id].run_id, tags={EVALUATION_REQUESTED: _now(registry)})
         registry.client.set_tags(request)
-    return Evaluation(id=found.evaluation, metrics=tuple(models[subject.id].metrics for subject in subjects))
+    return Evaluation(id=last_evaluation.evaluation, metrics=tuple(models[subject.id].metrics for subject in subjects))
 
 
 def measure(

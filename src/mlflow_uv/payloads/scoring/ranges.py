@@ -149,12 +149,12 @@ def count_rows(part: FileRange, path: str, kind: str) -> int:
 
 def numbered_ranges(ranges: "Iterable[FileRange]", counts: "Iterable[int]", row: int) -> "list[FileRange]":
     """The ranges of one text with their first rows, without those that have no record; `row` rows are before them."""
-    found: list[FileRange] = []
+    numbered: list[FileRange] = []
     for part, count in zip(ranges, counts, strict=True):
         if count:
-            found.append(replace(part, start=Position(row, part.start.offset)))
+            numbered.append(replace(part, start=Position(row, part.start.offset)))
             row += count
-    return [*found[:-1], replace(found[-1], last=True)] if found else []
+    return [*numbered[:-1], replace(numbered[-1], last=True)] if numbered else []
 
 
 def starting_at(file: TableFile, table: ScoredTable) -> int:

@@ -121,8 +121,10 @@ class RestApi:
                 continue
             if wait_s is None or reply.status not in retried:
                 return reply
-            asked = reply.headers.get("retry-after", "")
-            self._clock.wait(max(wait_s, min(float(asked), _LONGEST_WAIT_S)) if asked.isdecimal() else wait_s)
+            retry_after = reply.headers.get("retry-after", "")
+            self._clock.wait(
+                max(wait_s, min(float(retry_after), _LONGEST_WAIT_S)) if retry_after.isdecimal() else wait_s
+            )
         raise AssertionError  # the last attempt returns or raises
 
     def _parsed(self, reply: WebReply) -> Any:

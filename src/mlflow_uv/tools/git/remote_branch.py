@@ -207,8 +207,8 @@ class RemoteBranch:
         return self._git.output(folder, *argv, variables=self._author(folder)).strip()
 
     def _author(self, folder: Path) -> dict[str, str]:
-        found = {setting.key: setting.value for setting in self._git.settings(folder, r"^user\.(name|email)$")}
-        name, email = (found.get(f"user.{key}") or own for key, own in zip(("name", "email"), _AUTHOR, strict=True))
+        settings = {setting.key: setting.value for setting in self._git.settings(folder, r"^user\.(name|email)$")}
+        name, email = (settings.get(f"user.{key}") or own for key, own in zip(("name", "email"), _AUTHOR, strict=True))
         whom = {"NAME": name, "EMAIL": email}
         return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in whom.items()}
 

@@ -123,17 +123,21 @@ class _Scan:
             imports: dict[str, PickleImport] = {}
             broken: Incomplete | None = None
             try:
-                for found in reader.imports():
-                    imports.setdefault(found.shown, found)
+                for pickle_import in reader.imports():
+                    imports.setdefault(pickle_import.shown, pickle_import)
             except Incomplete as error:
                 broken = error
             left = reader.left
             used = certain or broken is None or reader.called or isinstance(broken, Unscannable)
-            counted = [found for found in imports.values() if certain or found.is_standard or (used and found.is_plain)]
+            counted = [
+                pickle_import
+                for pickle_import in imports.values()
+                if certain or pickle_import.is_standard or (used and pickle_import.is_plain)
+            ]
             if not certain and counted and used:
                 self.pickles.append(place)
-            for found in counted:
-                yield from self._unknown_import(found, place)
+            for pickle_import in counted:
+                yield from self._unknown_import(pickle_import, place)
             if broken and (isinstance(broken, Unscannable) or (first and certain)):
                 yield Suspicion(place=place, why=f"it is a pickle that cannot be scanned to its end: {broken}")
             first = False
@@ -295,13 +299,13 @@ def suspicions(
     """What is suspicious in the files of a model, none of which is loaded; without `pickles` also each pickle."""
     limits = limits or ScanLimits()
     scan = _Scan(allowed=allowed, limits=limits, left=limits.unpacked, own=_own_modules(model))
-    found: list[Suspicion] = []
+    listed: list[Suspicion] = []
     for path in sorted(path for path in model.rglob("*") if path.is_file()):
         with path.open("rb") as stream:
-            found += scan.stream(stream, path.relative_to(model).as_posix())
+            listed += scan.stream(stream, path.relative_to(model).as_posix())
     if not pickles:
-        found += (Suspicion(place=place, why="it is a pickle") for place in scan.pickles)
-    return tuple(dict.fromkeys(found))
+        listed += (Suspicion(place=place, why="it is a pickle") for place in scan.pickles)
+    return tuple(dict.fromkeys(listed))
 
 
 def require_harmless(model: Path, variables: Mapping[str, str], say: Callable[[str], None]) -> None:
@@ -314,17 +318,17 @@ def require_harmless(model: Path, variables: Mapping[str, str], say: Callable[[s
     if policy is ScanPolicy.OFF:
         return
     allowed = frozenset(variables.get(IMPORTS, "").replace(",", " ").split())
-    found = suspicions(model, allowed=allowed, pickles=policy is not ScanPolicy.NO_PICKLES)
-    if not found:
+    suspicious = suspicions(model, allowed=allowed, pickles=policy is not ScanPolicy.NO_PICKLES)
+    if not suspicious:
         return
-    lines = [suspicion.text for suspicion in found]
+    lines = [suspicion.text for suspicion in suspicious]
     if policy is ScanPolicy.WARN:
         for line in lines[:_SHOWN]:
             say(f"  suspicious: {line}")
         return
-    imports = sorted({suspicion.found.shown for suspicion in found if suspicion.found is not None})
+    imports = sorted({suspicion.found.shown for suspicion in suspicious if suspicion.found is not None})
     fix = f"if you trust who made the model, {SCAN}=warn"
-    if imports and all(suspicion.found is not None for suspicion in found):
+    if imports and all(suspicion.found is not None for suspicion in suspicious):
         fix = f"if you trust who made the model, {IMPORTS}={','.join(imports)}"
     raise ModelRefused(what="the model is not loaded", why="; ".join(lines[:_SHOWN]), fix=visible(fix))
 

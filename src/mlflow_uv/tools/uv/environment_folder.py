@@ -143,12 +143,14 @@ def file_states(environment: Path) -> dict[str, str]:
 
     The content of the files is not read, so that it takes a moment also for ten thousand files; bytecode is left out.
     """
-    found: dict[str, list[str]] = {"pyvenv.cfg": [_size_and_time(f"{environment}/pyvenv.cfg")]}
+    states_of_entries: dict[str, list[str]] = {"pyvenv.cfg": [_size_and_time(f"{environment}/pyvenv.cfg")]}
     for folder in (*sorted(environment.glob("lib/python*/site-packages")), environment / "bin"):
         place = folder.relative_to(environment).as_posix()
         for entry in _entries(str(folder)):
-            _add_states(entry, entry.name, found.setdefault(f"{place}/{entry.name}", []))
-    return {path: sha256("\0".join(states).encode(errors="surrogateescape")) for path, states in found.items()}
+            _add_states(entry, entry.name, states_of_entries.setdefault(f"{place}/{entry.name}", []))
+    return {
+        path: sha256("\0".join(states).encode(errors="surrogateescape")) for path, states in states_of_entries.items()
+    }
 
 
 def _entries(folder: str) -> "list[os.DirEntry[str]]":

@@ -175,8 +175,8 @@ def foreign_content(environment: Path, names: Collection[str] | None = None) -> 
     files = list(recorded.items())
     batches = [files[first : first + _AT_ONCE] for first in range(0, len(files), _AT_ONCE)]
     tasks = [lambda batch=batch: tuple(_unlike(environment, batch)) for batch in batches]
-    found = side_by_side(tasks, at_once=os.cpu_count() or 1, cancel=lambda: None)
-    return tuple(foreign for part in found for foreign in part)
+    batch_results = side_by_side(tasks, at_once=os.cpu_count() or 1, cancel=lambda: None)
+    return tuple(foreign for part in batch_results for foreign in part)
 
 
 def _named(names: tuple[str, ...]) -> str:

@@ -101,7 +101,7 @@ def test_a_target_that_the_lock_does_not_cover_is_an_error_at_the_key(
                 Severity.WARNING,
                 "`oak` 1 has no wheel for {both}",
                 "it would be built from source on the target, which may need a compiler; needed by wine",
-                "uv lock --upgrade-package oak",
+                "uv lock --upgrade-package oak, if a newer version has a wheel",
             ),
         ),
         (
@@ -111,7 +111,7 @@ def test_a_target_that_the_lock_does_not_cover_is_an_error_at_the_key(
                 Severity.WARNING,
                 "`oak` 1 has no wheel for {arm}",
                 "it would be built from source on the target, which may need a compiler; needed by wine",
-                "uv lock --upgrade-package oak",
+                "uv lock --upgrade-package oak, if a newer version has a wheel",
             ),
         ),
         (

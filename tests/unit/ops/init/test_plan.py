@@ -48,6 +48,30 @@ def test_a_project_gets_settings_workflows_and_hooks(plan) -> None:
 
 
 @pytest.mark.parametrize(
+    ("calls", "name"),
+    [
+        ('log_model(m, registered_model_name="tracking-quickstart")', "tracking-quickstart"),
+        ("log_model(m, registered_model_name = 'a b')\nlog_model(n, registered_model_name='a b')", "a b"),
+        ('log_model(m, registered_model_name="a")\nmlflow.sklearn.log_model(n, registered_model_name="b")', "wine"),
+        ('log_model(m, registered_model_name=f"{team}")', "wine"),
+        ('log_model(m, registered_model_name="team/a")', "wine"),
+        ("log_model(m, registered_model_name=NAME)", "wine"),
+    ],
+)
+def test_the_model_is_called_what_training_registers_it_as(plan, calls: str, name: str) -> None:
+    """
+    One name, written out: a release under another one would register the model twice.
+    """
+    written = plan(
+        {"pyproject.toml": MANIFEST, "train.py": f"import mlflow\nmlflow.sklearn.{calls}\n", "uv.lock": LOCK}
+    )
+
+    settings = parse_toml(written.files[0].after.encode(), limit=10_000)["tool"]["mlflow-uv"]
+
+    assert {"train": "python train.py", "model-name": name} == settings
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
         (b"\xef\xbb\xbf[project]\r\nname = 1", b"\r\n\r\n[tool.mlflow-uv]\r\nROWS"),
