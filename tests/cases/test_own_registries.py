@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,9 @@ from tests.endpoints import certified
 from tests.registries import own_address, registry
 
 from .composed import push_base, tiny_release
+from .conftest import name_of_image
+from .images import BASE, remove_image
+from .sample_project import SampleProject, error, training
 
 # Without the proxy that leads to packages.
 DIRECT = {"NO_PROXY": "*", "no_proxy": "*"}
@@ -168,3 +172,66 @@ def test_a_registry_without_tls_is_refused_before_anything_is_sent(plain: str, t
     why = f"{address} does not answer: it speaks no TLS, as a server for plain HTTP"
     assert [why, why] == [unpushed.value.why, unread.value.why]
     assert str(unpushed.value.fix).startswith(f"reach {plain} from here by HTTPS")
+
+
+def direct_to(address: str) -> dict[str, str]:
+    """Variables by which no proxy leads to an address, beside those that need none here."""
+    return {name: ",".join(filter(None, (os.environ.get(name), address))) for name in DIRECT}
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("named_by", ["certs.d", "SSL_CERT_FILE"])
+def test_a_release_goes_through_a_registry_with_an_own_ca(
+    sample: SampleProject, with_tls: str, keys: Path, tmp_path: Path, named_by: str
+) -> None:
+    """
+    Without an engine: base, push and audit, from a command to the next; an audit without the CA verifies nothing.
+    """
+    direct, home = direct_to(own_address()), tmp_path / "home"
+    trusting = {**direct, "HOME": str(home)}
+    folder = home / ".config" / "docker" / "certs.d" / with_tls
+    folder.mkdir(parents=True)
+    if named_by == "SSL_CERT_FILE":
+        trusting["SSL_CERT_FILE"] = str(bundle_with(keys / "ca.pem"))
+    else:
+        shutil.copyfile(keys / "ca.pem", folder / "ca.crt")
+    (tmp_path / "tiny").mkdir()
+    with tiny_release(tmp_path / "tiny", variables=trusting) as tiny:
+        push_base(f"{with_tls}/base:1", tmp_path / "base", tiny.tools)
+    flags = ("--builder", "compose", "--engine", "none", "--base-image", f"{with_tls}/base:1", "--push")
+    sample.train_with(training(predict='return [3.0 * x for x in model_input["x"]]'))
+
+    refused = sample.run("release", *flags, "--image", f"{with_tls}/wine", variables=direct)
+    released = sample.run("release", *flags, "--image", f"{with_tls}/wine", variables=trusting)
+    audited = sample.run("audit", "models:/wine@candidate", "--strict", variables=trusting)
+    stranger = sample.run("audit", "models:/wine@candidate", variables=direct)
+
+    code, kind, what, fix = error(refused)
+    assert (True, True) == ("certificate of its CA in SSL_CERT_FILE" in fix, with_tls in what), (code, kind)
+    assert (0, 0) == (released.code, audited.code), released.stderr + audited.stderr
+    assert "CERTIFICATE_VERIFY_FAILED" in stranger.stdout + stranger.stderr
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_a_release_goes_through_a_registry_without_tls_at_another_address_of_loopback(
+    sample: SampleProject, registry_program: str, tmp_path: Path
+) -> None:
+    """
+    Docker reaches it by HTTP, too: the image is loaded, tested and pushed, and audited from the registry.
+    """
+    sample.train_with(training(predict='return [3.0 * x for x in model_input["x"]]'))
+    with registry(tmp_path, registry_program, address="127.0.0.2") as host:
+        base, name = f"{host}/base:1", f"{host}/{name_of_image()}"
+        subprocess.run(("docker", "tag", BASE, base), check=True)
+        try:
+            subprocess.run(("docker", "push", "--quiet", base), check=True, capture_output=True)
+            flags = ("--builder", "compose", "--engine", "docker", "--base-image", base, "--push", "--image", name)
+            released = sample.run("release", *flags)
+            audited = sample.run("audit", "models:/wine@candidate", "--strict")
+        finally:
+            remove_image(base)
+            remove_image(name)
+
+    assert (0, 0) == (released.code, audited.code), released.stderr + audited.stderr
+    assert "tested" == released.outputs["state"]

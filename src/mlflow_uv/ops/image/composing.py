@@ -94,6 +94,7 @@ def compose_and_keep(
             offer=offer,
             compression=request.compression,
             verify=request.verify,
+            serves=engine is None,
         )
         composition, composed = images.compositions[images.shown], images.composed[images.shown]
         base = composition.base

@@ -2,16 +2,14 @@
 
 import tarfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ...command.errors import ChainBroken, NoEngine, ToolFailed
 from ...command.inputs import EngineChoice
 from ...command.report import Finding, Severity
 from ...command.wording import step_call
-from ...core.image.dockerfile import VENV
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import ImageLink
-from ...tools.layers.unpacked_layers import UnpackedLayerCache
 from ...tools.project.files import write_atomically
 from ...tools.toolbox import Tools
 from .composed import ComposedServingImage
@@ -26,12 +24,14 @@ def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -
     A file by the id of the image names the environment. Its files are those of layers that were unpacked before, if
     they are unchanged; a notice names the layers that were not. Raises ToolFailed.
     """
+    from ...tools.layers.unpacked_layers import unpacked_packages  # noqa: PLC0415  # `smoke-test` unpacks nothing
+
     digests = [layer.layer.blob.digest for layer in composed.packages.layers]
     key = sha256(canonical([python, composed.packages.python, digests]))
     environment = tools.environments.serving(key)
     write_atomically(_pointer(composed.image.id, tools), key.encode())
 
-    unpacked = UnpackedLayerCache(tools.host.cache / "unpacked-layers", environment_path, tools.runner)
+    unpacked = unpacked_packages(tools.host.cache, tools.runner)
 
     def make(folder: Path) -> None:
         tools.uv.create_relocatable(folder, python=python, on_line=tools.console.foreign)
@@ -88,9 +88,3 @@ def _folder(image_id: str, tools: Tools) -> Path:
 
 def _pointer(image_id: str, tools: Tools) -> Path:
     return tools.environments.serving(image_id.rpartition(":")[2]).folder.with_suffix(".packages")
-
-
-def environment_path(name: str) -> PurePosixPath | None:
-    """Return where a member of a layer is in the environment of an image; None if it is elsewhere."""
-    path = PurePosixPath("/", name)
-    return path.relative_to(VENV) if PurePosixPath(VENV) in path.parents else None

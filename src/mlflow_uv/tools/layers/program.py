@@ -20,6 +20,6 @@ def program_identity(ours: Path) -> str:
     """
     from importlib.metadata import version  # noqa: PLC0415  # imports `email`
 
-    files = [(str(path), digest) for path, digest in digests_in(_PACKAGE) if _NOT_CODE.isdisjoint(path.parts)]
+    files = [(str(path), digest) for path, digest in digests_in(_PACKAGE, _NOT_CODE)]
     libraries = [locked_line(ours, "prometheus-client"), version("zlib-ng"), version("zstandard")]
     return f"{__version__}+{sha256(canonical([files, libraries]))[:16]}"

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from ...core.image.dockerfile import VENV
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -29,6 +30,27 @@ _WHOLE = 1 << 20  # a file of at most so many bytes is read at once
 _NOT_LINKED = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
 Place = Callable[[str], PurePosixPath | None]
 Entries = Mapping[str, str]
+
+
+def environment_path(name: str) -> PurePosixPath | None:
+    """Where a member of a layer is in the environment of an image; None if it is elsewhere."""
+    path = PurePosixPath("/", name)
+    return path.relative_to(VENV) if PurePosixPath(VENV) in path.parents else None
+
+
+def library_path(name: str) -> PurePosixPath | None:
+    """The same for shared libraries and the lists of files that name their packages alone."""
+    return environment_path(name) if is_examined(name) else None
+
+
+def is_library(path: str) -> bool:
+    """Whether a file may be a shared library, by its name."""
+    return ".so" in path.rpartition("/")[2]
+
+
+def is_examined(path: str) -> bool:
+    """Whether a file is read to examine the shared libraries of packages."""
+    return is_library(path) or path.rpartition("/")[2] == "RECORD"
 
 
 @lazy_dataclass
@@ -64,16 +86,18 @@ class UnpackedLayerCache:
         self._most_bytes = most_bytes
         self.changed: list[str] = []  # names of layers whose files were not as they had been unpacked
 
-    def link(self, layers: Sequence[CachedLayer], environment: Path) -> None:
+    def link(
+        self, layers: Sequence[CachedLayer], environment: Path, wanted: Callable[[str], bool] = lambda _path: True
+    ) -> None:
         """
         Add the files of layers to a folder, lowest layer first: a higher one covers what a lower one has.
 
-        Raises OSError, tarfile.TarError.
+        Only files with `wanted` paths are added. Raises OSError, tarfile.TarError.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock(fcntl.LOCK_SH):
             listed = self._runner.side_by_side([partial(self._verified, layer) for layer in layers])
-            linking = _Linking(environment)
+            linking = _Linking(environment, wanted)
             for each in listed:
                 linking.add(each)
         self._remove_others(frozenset(each.folder.name for each in listed))
@@ -198,14 +222,17 @@ def _described(entry: "os.DirEntry[str]") -> tuple[str, int]:
 class _Linking:
     """Links files into an environment, and remembers which folders are there."""
 
-    def __init__(self, environment: Path) -> None:
+    def __init__(self, environment: Path, wanted: Callable[[str], bool]) -> None:
         self._top = os.path.realpath(environment)
+        self._wanted = wanted
         self._made = {""}  # folders of the environment, by relative path
 
     def add(self, listed: _Listed) -> None:
         """Link the files of a layer, which replace what is there."""
         source = str(listed.folder / _FILES)
         for path, text in listed.entries.items():
+            if not self._wanted(path):
+                continue
             self._make(path.rpartition("/")[0])
             target = f"{self._top}/{path}"
             try:
@@ -241,3 +268,13 @@ def _link(source: str, target: str, text: str) -> None:
         if os.path.lexists(target):
             raise FileExistsError(target) from error
         shutil.copy2(source, target, follow_symlinks=False)
+
+
+def unpacked_packages(cache: Path, runner: Runner) -> UnpackedLayerCache:
+    """The files of layers that are in the environment of an image, for a process that serves from them."""
+    return UnpackedLayerCache(cache / "unpacked-layers", environment_path, runner)
+
+
+def unpacked_libraries(cache: Path, runner: Runner) -> UnpackedLayerCache:
+    """Of these the files that are read to examine shared libraries, where nothing serves from the layers."""
+    return UnpackedLayerCache(cache / "unpacked-libraries", library_path, runner)

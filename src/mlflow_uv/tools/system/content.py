@@ -12,9 +12,9 @@ from typing import NoReturn
 from ...command.errors import BadInput
 
 
-def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
+def digests_in(folder: Path, without: frozenset[str] = frozenset()) -> Iterator[tuple[PurePosixPath, str]]:
     """
-    (POSIX path, sha256) of every file below a folder; links to files are followed.
+    (POSIX path, sha256) of every file below a folder; links to files are followed, folders `without` names left out.
 
     A folder that does not exist has none. Raises BadInput for what would be left out: a link to a folder, what is
     neither file nor folder, and what cannot be read.
@@ -22,7 +22,7 @@ def digests_in(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
     if not os.path.lexists(folder):
         return
     for base, folders, names in os.walk(folder, onerror=_refuse_unreadable):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if name not in without)
         for name in folders:
             if (linked := Path(base, name)).is_symlink():
                 raise _not_compared(linked, "it is a link to a folder")

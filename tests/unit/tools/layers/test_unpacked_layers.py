@@ -12,10 +12,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from mlflow_uv.ops.image.unpacked import environment_path
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import CachedLayer
-from mlflow_uv.tools.layers.unpacked_layers import UnpackedLayerCache
+from mlflow_uv.tools.layers.unpacked_layers import UnpackedLayerCache, environment_path
 from mlflow_uv.tools.system.process import SystemRunner
 
 GRAPE = {"lib/grape.py": b"red", "lib/deep/seed.py": b"x = 1", "bin/press": b"#!python"}
@@ -28,9 +27,8 @@ import sys
 from pathlib import Path
 
 from mlflow_uv.core.image.composition import Blob, LayerBlob
-from mlflow_uv.ops.image.unpacked import environment_path
 from mlflow_uv.tools.layers.cache import CachedLayer
-from mlflow_uv.tools.layers.unpacked_layers import UnpackedLayerCache
+from mlflow_uv.tools.layers.unpacked_layers import UnpackedLayerCache, environment_path
 from mlflow_uv.tools.system.process import SystemRunner
 
 archive, digest, folder, environment = sys.argv[1:]

@@ -65,3 +65,14 @@ def test_a_link_to_a_file_is_that_file(tmp_path: Path) -> None:
 
     assert [(PurePosixPath("one"), hashlib.sha256(b"1").hexdigest())] == digests
     assert [] == list(digests_in(tmp_path / "none"))
+
+
+def test_folders_that_are_named_are_left_out_wherever_they_are(tmp_path: Path) -> None:
+    """
+    A file of that name is not.
+    """
+    (tmp_path / "b" / "ours").mkdir(parents=True)
+    (tmp_path / "b" / "ours" / "two").write_text("2")
+    (tmp_path / "ours").write_text("1")
+
+    assert [PurePosixPath("ours")] == [path for path, _ in digests_in(tmp_path, frozenset({"ours"}))]
