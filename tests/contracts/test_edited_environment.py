@@ -339,6 +339,27 @@ def test_what_a_training_installs_or_leaves_behind_is_found(
     assert ("", found, RIGHT, "") == (before, after, code(again).read_text(), second.edited(again))
 
 
+def test_data_that_training_writes_into_a_package_is_named_with_a_way_out(trained: Trained) -> None:
+    """
+    A corpus beside the code is not in the image; what numba caches lies with the bytecode, and is no difference.
+    """
+    with trained.environments() as first:
+        python = first.python()
+        cache = code(python).parent / "__pycache__"
+        cache.mkdir(exist_ok=True)
+        (cache / "numba.taste-1.py311.1.nbc").write_bytes(b"x")
+        cached = first.edited(python)
+        (code(python).parent / "corpus.bin").write_bytes(b"x")
+        edited = first.tools.environments.edited_file(python)
+
+    assert "" == cached
+    assert edited is not None
+    assert "lib/" in edited.name
+    assert edited.name.endswith("site-packages/grape_code/corpus.bin")
+    assert "the image would not have it either" in edited.why
+    assert "a folder of its own" in edited.advice
+
+
 def test_the_projects_own_environment_has_no_module_of_nobody(trained: Trained) -> None:
     """
     The command that is printed makes it again.

@@ -146,8 +146,17 @@ def test_the_recipe_of_a_cloud_logs_in_with_what_its_variables_say(
 
 
 @pytest.mark.engine
+@pytest.mark.parametrize(
+    ("name", "repository"), [("azure.yml", "azure/wine"), ("aws.yml", "aws/wine"), ("google.yml", "wine/models/wine")]
+)
 def test_the_recipe_of_a_cloud_pushes_with_the_login_of_its_second_job(
-    small: Consumer, tmp_path: Path, server: str, registry_host: str, actions: tuple[str, ...]
+    name: str,
+    repository: str,
+    small: Consumer,
+    tmp_path: Path,
+    server: str,
+    registry_host: str,
+    actions: tuple[str, ...],
 ) -> None:
     """
     Only the exchange of tokens is replaced; the job that trains has no login, on a machine of its own.
@@ -156,11 +165,11 @@ def test_the_recipe_of_a_cloud_pushes_with_the_login_of_its_second_job(
     small.programs += (tmp_path / "azure-cli" / "az",)
     options = ("--var", f"MLFLOW_TRACKING_URI={server}", *actions, *logins)
 
-    run = small.run(workflow("azure.yml", registry_host), options=options)
+    run = small.run(workflow(name, registry_host), options=options)
 
     assert run.ok, run.log[-8000:]
     pushed = (run.outputs["image"]["image"], run.outputs["image"]["image-digest"])
-    assert (f"{registry_host}/azure/wine:1", digest_in_private(registry_host, "azure/wine")) == pushed
+    assert (f"{registry_host}/{repository}:1", digest_in_private(registry_host, repository)) == pushed
     assert "1" == candidate(server)
     homes = {home.name: (home / ".docker/config.json").is_file() for home in tmp_path.glob("machines-*/*")}
     assert {"train": False, "serve": True} == homes

@@ -59,7 +59,7 @@ def require_unchanged(job: Job, key: Key | None, tools: Tools) -> None:
         raise _error(
             f"`{edited.name}` changed in the environment of training",
             why=edited.why,
-            fix=Wording(step_call("release"), ", which makes the environment again"),
+            fix=Wording(f"{edited.advice}; then ", step_call("release"), ", which makes the environment again"),
             path=job.project.lock,
         )
 

@@ -20,6 +20,8 @@ from ..project.files import Project, path_from
 from .environment_folder import EnvironmentFolder
 from .uv import Uv
 
+_WRITE_ELSEWHERE = "let training write its data into a folder of its own, e.g. a download folder outside the packages"
+
 
 class Environment(Enum):
     """The environment in which a project is trained."""
@@ -38,10 +40,11 @@ class LocalSource:
 
 @lazy_dataclass
 class EditedFile:
-    """A file or package in an environment, relative to it, that is not as uv installed it, and why."""
+    """A file or package in an environment that is not as uv installed it, why, and what prevents that."""
 
     name: str
     why: str
+    advice: str
 
 
 class Environments:
@@ -115,14 +118,17 @@ class Environments:
         now = installed_records(folder)
         before = self._installed.get(folder, now)
         for name in sorted(name for name in {*before, *now} if before.get(name) != now.get(name)):
-            yield EditedFile(name=name, why="packages were installed or removed, so that they are not those of uv.lock")
+            why = "packages were installed or removed, so that they are not those of uv.lock"
+            yield EditedFile(name=name, why=why, advice="let training install nothing, and `uv add` what it needs")
         for file in foreign_content(folder):
             why = f"its content does not match the RECORD of `{file.package}`"
-            yield EditedFile(name=file.path, why=why)
+            yield EditedFile(name=file.path, why=why, advice=_WRITE_ELSEWHERE)
         for path in unlisted_files(folder):
-            yield EditedFile(name=path, why="no package has this file")
+            why = "no package has this file, and the image would not have it either"
+            yield EditedFile(name=path, why=why, advice=_WRITE_ELSEWHERE)
         for path in EnvironmentState(folder=folder).differences().beyond:
-            yield EditedFile(name=path, why="it belongs to no package, and is not what uv wrote")
+            why = "it belongs to no package, and is not what uv wrote"
+            yield EditedFile(name=path, why=why, advice=_WRITE_ELSEWHERE)
 
     def place(self, project: Project, selection: Selection) -> Path:
         """Folder of the project's private environment, which may not exist."""
