@@ -17,7 +17,7 @@ _TERMS = re.compile(
     r"patent\w*|paid|pay\w*|pending|permi\w*|person\w*|polyform|private|prohibit\w*|propriet\w*|provided|purchas\w*|"
     r"refus\w*|research|reserv(?!ed\b)\w*|restrict\w*|revenue|revoc\w*|revok\w*|royalt\w*|rpl|sale|sell\w*|secret\w*|see|"
     r"shall|sspl|subject|subscri\w*|terms?|trade\w*|trial|unless|us(?:e|es|ed|ing|age)|version|void|will|without|wtfpl)\b"
-    r"|\b(?:beerware|embargo\w*|fair|isc|or|sanction\w*|source)\b|\w*gpl"
+    r"|\b(?:beerware|embargo\w*|fair|isc|or|sanction\w*|source|unlicen\w*|zlib)\b|\w*gpl"
 )
 _LINKING = frozenset({
     *("&", "and", "by", "da", "de", "del", "della", "der", "di", "do", "dos", "du", "el", "la", "le", "of", "the"),
@@ -86,6 +86,9 @@ def _is_holder(text: str, *, alone: bool) -> bool:
     if last.casefold().removesuffix(".") in _COMPANIES:
         return all(map(_is_name, before))
     if not alone and not before and last.isupper():  # an abbreviation of a licence, rather than a second holder
+        return False
+    abbreviated = any(len(part) > 1 and part.isupper() for part in last.split("-"))
+    if before and abbreviated and not all(map(str.isupper, before)):  # of a licence after a name, as in HPND-doc
         return False
     if last in _GROUPS:
         names = [word for word in before if word.casefold() not in _LINKING | _GROUPS]

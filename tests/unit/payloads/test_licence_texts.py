@@ -2,6 +2,7 @@
 
 import pytest
 from identify.vendor.licenses import LICENSES
+from packaging.licenses._spdx import LICENSES as SPDX
 
 from mlflow_uv.core.model.licences import LICENCE_BY_TEXT
 from mlflow_uv.payloads.licence_texts import licence_text_digest
@@ -124,6 +125,23 @@ def test_one_more_sentence_makes_another_text(name: str, added: str) -> None:
         licence(f"{text}\n{added}"),
         licence(f"{head}\n{added}{line}{tail}"),
     ]
+
+
+def test_no_abbreviation_of_a_licence_after_a_name_is_part_of_a_notice() -> None:
+    """
+    All of SPDX's, alone or as the first part of an id, as in HPND-doc.
+    """
+    ids = sorted(str(licence["id"]) for licence in SPDX.values())
+    abbreviated = [name for name in ids if len(name.split("-")[0]) > 1 and name.split("-")[0].isupper()]
+    text = TEXTS["MIT"]
+
+    wrong = [
+        name
+        for name in (*abbreviated, "Unlicense", "Zlib")
+        if licence_text_digest(f"Copyright (c) 2020 Jane Doe {name}\n{text}") == licence_text_digest(text)
+    ]
+
+    assert ([], True) == (wrong, len(abbreviated) > 200)
 
 
 @pytest.mark.parametrize(
