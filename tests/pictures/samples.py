@@ -175,6 +175,7 @@ IMAGE = "ghcr.io/acme/wine@sha256:" + "ab" * 32
 def report_of(broken: int = len(NAMES), *, text: str = "") -> ReportPage:
     """The page about a version whose chain is broken at a link, with a text in place of every other."""
     reasons = {Mark.BROKEN: text or "the registry has sha256:9c1f instead of sha256:0dae706c"}
+    fixes = {Mark.BROKEN: text or "mlflow-uv build-image --push"}
     whole = broken > NAMES.index("image")
     name = NAMES[broken] if broken < len(NAMES) else ""
     times = [(step, seconds, f"{seconds:.1f} s") for step, seconds in zip(STEPS, SECONDS, strict=True)]
@@ -194,7 +195,10 @@ def report_of(broken: int = len(NAMES), *, text: str = "") -> ReportPage:
         title=f"Release report: {text or 'wine version 4'}",
         verdict=text or verdict,
         ok=not name,
-        chain=tuple(PageLink(link=link, reason=reasons.get(link.mark, "")) for link in chain_of(broken, name=text)),
+        chain=tuple(
+            PageLink(link=link, reason=reasons.get(link.mark, ""), fix=fixes.get(link.mark, ""))
+            for link in chain_of(broken, name=text)
+        ),
         champion="3" if whole else "",
         changes=(CHANGED, FIGURES) if whole and not text else (),
         histograms=(_latency_histogram(text),) if whole else (),

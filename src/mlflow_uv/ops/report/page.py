@@ -27,10 +27,11 @@ class PageFact:
 
 @lazy_dataclass
 class PageLink:
-    """A link of the chain, and the reason for its mark; empty where it holds."""
+    """A link of the chain, and the reason for its mark and what repairs it; both empty where it holds."""
 
     link: ChainLink
     reason: str = ""
+    fix: str = ""
 
 
 @lazy_dataclass

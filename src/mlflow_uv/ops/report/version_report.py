@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from ...command.errors import StepError
 from ...command.report import ChainLink, Table
+from ...command.wording import step_call
 from ...core.image.sbom import packages_by_licence
 from ...core.model.load_figures import without_gaps
 from ...core.release import verdict
@@ -59,7 +60,7 @@ def version_report(audit: Audited, comparison: ChampionComparison | None, regist
         title=f"Release report: {shown}",
         verdict=verdict.audited(shown, audit.description.aliases, audit.tags.get(STATE, ""), broken, unverified),
         ok=not broken,
-        chain=tuple(PageLink(link=link, reason=check.reason) for link, check in zip(chain, links, strict=True)),
+        chain=tuple(_page_link(link, check) for link, check in zip(chain, links, strict=True)),
         champion=comparison.champion if comparison else "",
         changes=comparison.tables if comparison else (),
         histograms=tuple(_histograms(record)) if record else (),
@@ -71,6 +72,12 @@ def version_report(audit: Audited, comparison: ChampionComparison | None, regist
         written=datetime.fromtimestamp(tools.clock.date_s(), UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     return VersionReport(page=page, links=links, chain=chain)
+
+
+def _page_link(link: ChainLink, check: LinkCheck) -> PageLink:
+    """A link with its reason; a broken one is repaired by what its check names, else by a release."""
+    fix = check.fix or (step_call("release") if check.state is LinkState.BROKEN else "")
+    return PageLink(link=link, reason=check.reason, fix=fix)
 
 
 def _latencies(record: Record) -> list[tuple[str, float]]:

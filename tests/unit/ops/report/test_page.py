@@ -17,6 +17,7 @@ PAGE = ReportPage(
     chain=(
         PageLink(link=ChainLink(name="lock", mark=Mark.HOLDS, identity="0dae706")),
         PageLink(link=ChainLink(name="image", mark=Mark.UNVERIFIED), reason="it was not pushed"),
+        PageLink(link=ChainLink(name="alias", mark=Mark.BROKEN), reason="it moved", fix="mlflow-uv rollback"),
     ),
     champion="3",
     changes=(CHANGED,),
@@ -68,6 +69,7 @@ def page_of(text: str) -> ReportPage:
                 shown,
                 link=replace(shown.link, name=text, identity=shown.link.identity and f"i{text}"),
                 reason=shown.reason and f"r{text}",
+                fix=shown.fix and f"f{text}",
             )
             for shown in PAGE.chain
         ),
@@ -85,14 +87,15 @@ def page_of(text: str) -> ReportPage:
 
 def test_the_page_has_everything_in_its_order() -> None:
     """
-    The verdict, the pages, the chain with reasons, the changes, pictures, results, lineage and commands.
+    The verdict, the pages, what is broken and its fix, the chain, the changes, pictures, results, lineage and commands.
     """
     seen = Seen(render_page(PAGE, secrets=()))
 
     texts = seen.texts[2:]  # after the title and the styles
     assert [
         "✓ wine version 4 is what was released", "Release report: wine version 4", "Version 4",
-        "✓", "lock", "0dae706", "?", "image", "it was not pushed",
+        "alias", ": it moved", "Fix: mlflow-uv rollback",
+        "✓", "lock", "0dae706", "?", "image", "it was not pushed", "✗", "alias",
         "Changed since the champion, version 3", "packages that differ", "package", "candidate", "numpy", "2.4.1",
         "Latency", "3 requests", "1", "1.25", "1.6",
         "Times of the release", "export", "1.0 s", "log-model", "4.0 s",
@@ -104,7 +107,7 @@ def test_the_page_has_everything_in_its_order() -> None:
         (column["y"], column["height"]) for column in rectangles[:3]
     ]
     assert ["25.0", "100.0"] == [bar["width"] for bar in rectangles[3:]]
-    assert ["holds", "unverified"] == [attributes["class"] for tag, attributes in seen.tags if tag == "li"]
+    assert ["holds", "unverified", "broken"] == [attributes["class"] for tag, attributes in seen.tags if tag == "li"]
 
 
 @given(TEXT)
