@@ -39,9 +39,9 @@ print(json.dumps([time.perf_counter() - started, len(names)]))
 """
 REMARK = """
 The hook starts uv before it imports anything but `os`, and parses the manifests while uv runs. With a lock policy, a
-flag, or a setting that the step reads, it runs the whole step: more than half of the additional time is the import of
-the standard library (dataclasses, typing, pathlib, subprocess). The hook passes an interpreter to uv, so that uv does
-not search for one. This saves another 100 ms if Python is behind shims, which is not the case here.
+flag, or a setting that the step reads, it runs the whole step, whose additional time is that of its imports: its own
+modules and the standard library (dataclasses, typing, pathlib, subprocess). The hook passes an interpreter to uv, so
+that uv does not search for one. This saves more if Python is behind shims, which is not the case here.
 """
 MODEL = """
 import sys, mlflow

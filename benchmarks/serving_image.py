@@ -1,12 +1,13 @@
 """
 Measures the serving images of stock MLflow and of this project: builds, rebuilds, start-up and requests.
 
-    uv run benchmarks/serving_image.py [--models sklearn,lightgbm,onnx] [--from FILE] [--write]
+    uv run benchmarks/serving_image.py [--models sklearn,lightgbm,onnx] [--only serving] [--from FILE] [--write]
 
 Stock MLflow and this project are measured in one run with the same models, base image, network and client. This needs
 Docker, takes about a quarter of an hour, and leaves nothing behind. The numbers are printed as JSON; `--write` also
 writes them to serving_image.json, and the tables and chart to docs/benchmarks.md. `--from` measures nothing: it prints
-or writes the tables for the numbers of an earlier run.
+or writes the tables for the numbers of an earlier run. `--only serving` builds each image once, and measures starts,
+requests and memory anew; all other numbers stay those of serving_image.json. A model takes about five minutes so.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from imaging.sides import SIDES, Built
 from imaging.workshop import DOCKER, PYTHON_SLIM, Failed, Workshop, workshop
 from race import UV, version
 
+SERVING = "serving"
 NUMBERS = Path(__file__).with_suffix(".json")
 PICTURE = page.PAGE.with_name("serving-image.svg")
 STARTS = 3
@@ -44,7 +46,7 @@ SECTION = """
 "Stock" is the image that `mlflow models build-docker --env-manager local` builds. "Locked" and "slim" are the images
 that `mlflow-uv build-image` builds with the whole lock and with `serving: slim`. All are built from the same model in
 the same store, on the same base image of {base:.0f} MB and over the same network. Stock and this project were measured
-in one run of {minutes:.0f} minutes on {processors} processors ({architecture}), Docker {docker}, {uv}.
+in one run of {minutes:.0f} minutes on {processors} processors ({architecture}), Docker {docker}, {uv}.{again}
 
 ![Builds, starts, sizes, memory and throughput of stock MLflow and of this project](serving-image.svg)
 
@@ -61,38 +63,21 @@ Why targets are missed, and what was done:
   response. In this measurement the engine's cache also speeds up stock's build after a change, and files that were read
   before are in memory.
 - A cold build consists of unpacking the wheels, compiling the modules that a server imports at start-up, and the
-  engine's own copies and digests, each 3 to 5 s. Packages that only MLflow's own server needs are not compiled, which
-  saved about 2 s.
+  engine's own copies and digests. Packages that only MLflow's own server needs are not compiled.
 - After a change of the model, the engine has little work. The rest of the time is spent in the step itself: it reads
   record and model from the store again, compares them, and imports MLflow for that.
-- While all packages were in one layer, a build after a change of one small dependency was slower than stock's (14 s).
-  Now small packages have a layer of their own.
-- The unpacked wheels of the scikit-learn lock and the base alone take 764 MB, more than three quarters of stock's
-  image. Only `serving: slim` installs fewer packages.
-- With scikit-learn, half of the time until the first response is the start of Python and the import of MLflow, as shown
-  below, and most of the rest that of scikit-learn, SciPy and skops. All modules are already compiled, and garbage
-  collection is off during the import. skops is imported before MLflow, because it searches every loaded module, and
-  MLflow's comparison of the requirements with the installed packages is left out: the image was compared when it was
-  built. Both together took a third off the processor time until the first response. Without MLflow's generative AI
-  package, which it always imports, 0.1 s and 5 MB were saved; that is not done, because MLflow may use it.
-- Of the processor time until the first response of the scikit-learn model, 62% were spent on the import of skops, with
-  scikit-learn, SciPy and pandas (1,750 modules, 186 MB), 32% on that of MLflow after them (1,000 modules, 52 MB), and
-  6% on Python, the server's own modules, the load of the model and the request itself: medians of four starts, without
-  a container. The import of MLflow alone, as in the table below, takes more of it, because it then imports pandas, too.
-  The target could be met only if MLflow and skops imported less.
-- One worker holds what the import of MLflow, pandas and the model's library needs, and shares it with no other process.
-  Two or more workers load it once; only memory that a worker writes to is its own. Settings of the C library
-  (`MALLOC_ARENA_MAX`, `MALLOC_TRIM_THRESHOLD_`), `malloc_trim` and a collection after loading changed it by 3 MB at
-  most: the memory is in use, by the code and the descriptions of 2,900 modules.
-- What was also tried, with the scikit-learn model, without a container and on a loaded machine. Of 3.0 s of processor
-  time for all imports, finding 2,820 modules took 0.18 s, reading their bytecode 0.13 s, turning it into objects 0.36
-  s, and loading 266 compiled modules 0.13 s: a frozen path, or libraries that a second processor loads, can save 6% at
-  most, and is not done. SciPy's functions, for which skops searches all modules, are found in 0.08 s instead of 0.28 s
-  if they are imported before scikit-learn, which is done. A worker imports 16 modules after its fork, all of the server
-  itself, in 0.04 s. Without the descriptions in the bytecode of pandas, SciPy, scikit-learn and MLflow, a worker held
-  182 MB instead of 206 MB, and needed 5% less processor time; that is not done, because code reads them: NumPy cannot
-  be imported without its own. Bytecode without columns (`-X no_debug_ranges`) is no smaller: 21.2 MB instead of
-  20.6 MB.
+- While all packages were in one layer, a build after a change of one small dependency was slower than stock's. Now
+  small packages have a layer of their own.
+- The unpacked wheels of the scikit-learn lock and the base take most of stock's image. Only `serving: slim` installs
+  fewer packages.
+- The time until the first response is that of the imports of MLflow and of the model's libraries. All modules are
+  already compiled, and their files are not compared with their sources; garbage collection is off during the imports;
+  skops is imported before MLflow, because it searches every loaded module; MLflow's comparison of the requirements with
+  the installed packages is left out, because the image was compared when it was built. What each of these is worth, and
+  what was tried without a gain, is measured [without a container](#first-answer-without-a-container).
+- One worker holds what the import of MLflow and the model's library needs, which is in use, and shares it with no other
+  process: settings of the C library, `malloc_trim` and a collection give nothing back. Two or more workers load it
+  once; only memory that a worker writes to is its own.
 
 ### Builds, sizes, start-up
 
@@ -130,6 +115,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure or read numbers, then print and perhaps write them."""
     parser = argparse.ArgumentParser(prog="serving_image.py")
     parser.add_argument("--models", default=",".join(LIBRARIES), help="some of the three, separated by commas")
+    parser.add_argument("--only", choices=[SERVING], help="measure a part; the other numbers are those of the last run")
     parser.add_argument("--from", dest="numbers", type=Path, help="numbers of an earlier run")
     parser.add_argument("--write", action="store_true", help="write numbers, page and picture")
     options = parser.parse_args(arguments)
@@ -138,7 +124,12 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f"no model is called {unknown[0]}: there are {', '.join(LIBRARIES)}")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, cancel)
-    numbers = measured(names) if options.numbers is None else json.loads(options.numbers.read_text())
+    if options.numbers is not None:
+        numbers = json.loads(options.numbers.read_text())
+    elif options.only:
+        numbers = served_again(names, json.loads(NUMBERS.read_text()))
+    else:
+        numbers = measured(names)
     text = json.dumps(numbers, indent=1) + "\n"
     print(section(numbers) if options.numbers else text, end="")
     if options.write:
@@ -166,6 +157,24 @@ def measured(names: Sequence[str]) -> Numbers:
             print(json.dumps(numbers), file=sys.stderr)  # a quarter of an hour is not lost
             raise
         numbers["machine"]["minutes"] = (time.perf_counter() - started) / 60
+    return numbers
+
+
+def served_again(names: Sequence[str], numbers: Numbers) -> Numbers:
+    """The numbers of an earlier run, with starts, requests and memory of models that are measured anew."""
+    with workshop() as shop:
+        for name in names:
+            project, library = create_project(name, shop), LIBRARIES[name]
+            say(f"{library.title}: log")
+            model = project.log()
+            base = shop.base(library.system)
+            sides: dict[str, Numbers] = {side: {"complaints": []} for side in SIDES}
+            images = {side: built(project, model, base, side, "cold", sides) for side in SIDES}
+            for side, image in images.items():
+                if image is not None:
+                    run(project, image, model.case, side, sides)
+            tables.serve_again(numbers, name, sides, {"date": time.strftime("%Y-%m-%d"), "load": os.getloadavg()[0]})
+            shop.remove(*(image.name for image in images.values() if image is not None))
     return numbers
 
 
@@ -229,7 +238,7 @@ def run(project: Project, image: Built, case: Case, name: str, sides: dict[str, 
             with serving_container(shop, image.name, case, **{variable: str(workers)}) as container:
                 return container.measured()
 
-        attempts = [attempt(measure, f"does not serve with {workers} workers", numbers) for _ in range(STARTS)]
+        attempts = [attempt(measure, f"{tables.DOES_NOT_SERVE} with {workers} workers", numbers) for _ in range(STARTS)]
         starts = [start for start in attempts if start is not None]
         if len(starts) == STARTS:
             numbers["served"][str(workers)] = {
@@ -277,6 +286,7 @@ def section(numbers: Numbers) -> str:
         serving=tables.serving(numbers),
         limits=tables.limits_table(numbers),
         claims=tables.claims_table(numbers),
+        again=tables.again(numbers),
         complaints=f"\n\nWhat failed:\n\n{complaints}" if complaints else "",
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+DOES_NOT_SERVE = "does not serve"
 Numbers = Mapping[str, Any]
 MEGABYTE = 1e6
 WORKERS = ("1", "2", "4")
@@ -221,6 +222,34 @@ def seconds(taken: float) -> str:
 def times(slow: float, fast: float) -> str:
     """How many times faster."""
     return f"{slow / fast:.1f} times"
+
+
+def serve_again(numbers: Numbers, name: str, sides: Numbers, about: Numbers) -> None:
+    """
+    Put the starts, requests and memory of a model that were measured anew in place of the old ones.
+
+    A side that did not serve has none: an old number would stand for it.
+    """
+    model = numbers["models"][name]
+    for side, new in sides.items():
+        old = model["sides"].setdefault(side, {})
+        for what in ("served", "first"):
+            old.pop(what, None)
+            if what in new:
+                old[what] = new[what]
+        kept = (words for words in old.get("complaints", ()) if not words.startswith(DOES_NOT_SERVE))
+        old["complaints"] = [*kept, *new["complaints"]]
+    model["served again"] = about
+
+
+def again(numbers: Numbers) -> str:
+    """Which models were served in a later run, empty if none was."""
+    later = [
+        f"{model['title']} on {model['served again']['date']} at a load of {model['served again']['load']:.1f}"
+        for model in numbers["models"].values()
+        if "served again" in model
+    ]
+    return f"\nFirst responses, requests and memory were measured again: {', '.join(later)}." if later else ""
 
 
 def complaints(numbers: Numbers) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.imaging.tables import TARGETS, builds, complaints, serving, summary
+from benchmarks.imaging.tables import TARGETS, again, builds, complaints, serve_again, serving, summary
 
 Numbers = dict[str, Any]
 
@@ -78,3 +78,27 @@ def test_builds_and_requests_are_told_as_measured(numbers: Numbers) -> None:
         "| Wine & cheese | 1 | stock | 10.0, 20.0 ms | 100 | 400 (500, 300) MB |",
         "| Wine & cheese | 1 | locked | 2.0, 4.0 ms | 500 | 80 (100, 60) MB |",
     ] == lines
+
+
+def test_a_model_that_was_served_again_keeps_its_builds(numbers: Numbers) -> None:
+    """
+    Starts and memory are the new ones, and the page says when; a side that failed this time has no old number.
+    """
+    model = numbers["models"]["wine"]
+    cold = {side: model["sides"][side]["cold"] for side in ("stock", "locked", "slim")}
+    served = model["sides"]["stock"]["served"]["1"]
+    model["sides"]["slim"]["complaints"] = ["does not serve with 2 workers", "cannot be built (model)"]
+    new = {
+        "stock": {"complaints": [], "first": 4.25, "served": {"1": served}},
+        "locked": {"complaints": [], "first": 1.75, "served": {}},
+        "slim": {"complaints": ["does not serve with 1 workers"]},
+    }
+    said = again(numbers)
+
+    serve_again(numbers, "wine", new, {"date": "2026-01-02", "load": 0.5})
+
+    sentence = f"measured again: {model['title']} on 2026-01-02 at a load of 0.5."
+    assert cold == {side: model["sides"][side]["cold"] for side in cold}
+    assert "4.2 s | 1.8 s | –" in builds(numbers)
+    assert ["cannot be built (model)", "does not serve with 1 workers"] == model["sides"]["slim"]["complaints"]
+    assert ("", True) == (said, again(numbers).endswith(sentence))
