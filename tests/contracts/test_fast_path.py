@@ -9,6 +9,8 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +25,7 @@ from tests.contracts.serving_process import JSON, Starter
 from tests.waiting import CEILING_S
 
 Corpus = Callable[..., dict[str, Any]]
-CORE, LARGE = 20_000, 200_000
+CORE, LARGE, PROCESSES = 20_000, 200_000, 2
 FLOATS, MANY_FLOATS = 200_000, 1_000_000
 SEED = 1
 FAULTS = (
@@ -131,13 +133,23 @@ def test_every_answer_is_the_same_with_the_fast_path(corpus: Corpus) -> None:
 
 
 @pytest.mark.extended
-def test_ten_times_as_many_answers_are_the_same(corpus: Corpus) -> None:
+def test_ten_times_as_many_answers_are_the_same(root: Path, mlflow: MlflowInterpreter, serving: Path) -> None:
     """
-    Other requests than those of the core suite.
+    Other requests than those of the core suite, on two processors.
     """
-    result = corpus(seed=SEED + 1, requests=LARGE)
+    script = root / "tests" / "contracts" / "fast_path_corpus.py"
+    with ExitStack() as opened, ThreadPoolExecutor(PROCESSES) as pool:
+        corpora = [
+            opened.enter_context(contextmanager(conversing)(mlflow.python, script, serving)) for _ in range(PROCESSES)
+        ]
+        running = [
+            pool.submit(corpus, seed=SEED + 1 + number, requests=LARGE // PROCESSES)
+            for number, corpus in enumerate(corpora)
+        ]
+        results = [each.result() for each in running]
 
-    assert [] == result["differences"]
+    assert [[]] * PROCESSES == [result["differences"] for result in results]
+    assert sum(result["requests"] for result in results) > LARGE * 0.98
 
 
 @pytest.mark.extended
