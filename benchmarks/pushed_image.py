@@ -38,8 +38,10 @@ from serving_image import cancel, machine, say
 NUMBERS = Path(__file__).with_suffix(".json")
 REGISTRY = shutil.which("docker-registry") or "docker-registry"
 STARTED_S = 30.0
-ANSWERED_S = 120.0
+ANSWERED_S = 300.0
 SERVER_PORT = 8080  # of both servers
+# Between two requests to a server that starts, each of which MLflow's nginx logs, and between looks at its container.
+PAUSE_S, LOOK_S = 0.1, 5.0
 # Those that Podman takes from the user may be more than a container may set.
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 CONFIG = """\
@@ -148,9 +150,8 @@ class Bench:
     def forget(self, *, serving: bool) -> None:
         """Remove layers and what is known of bases; also what is unpacked of packages, as on a fresh machine."""
         cache = self.project.home / "cache"
-        folders = ["layers", "layers-of-registries", "base-layers", "base-facts"]
-        folders += ["shared-libraries", "unpacked-libraries"]
-        for name in (*folders, *(["serving", "unpacked-layers"] if serving else [])):
+        folders = ("layers", "layers-of-registries", "base-layers", "base-facts", "shared-libraries")
+        for name in (*folders, "unpacked-libraries", *(("serving", "unpacked-layers") if serving else ())):
             shutil.rmtree(cache / name, ignore_errors=True)
 
 
@@ -253,6 +254,8 @@ def pull(bench: Bench, side: str) -> None:
     """From the pull of an image to its first right answer, with nothing and then with the version before."""
     storage, run = bench.shop.fresh("storage"), bench.shop.fresh("run")
     podman = ("podman", "--root", str(storage), "--runroot", str(run))
+    if listens(SERVER_PORT):
+        raise Failed(f"another program listens on port {SERVER_PORT}, which the servers need")
     try:
         for what, case in (("nothing", "small"), ("last", "large")):
             say(f"{side}: pull {PULLS[what]}")
@@ -261,21 +264,26 @@ def pull(bench: Bench, side: str) -> None:
             pulled = time.perf_counter() - started
             container = bench.shop.run(*podman, "run", "--detach", "--network", "host", *LIMITS, image).strip()
             try:
-                until = time.monotonic() + ANSWERED_S
-                while not responds_correctly(SERVER_PORT, bench.models[case].case):
-                    if time.monotonic() > until:
-                        logs = (*podman, "logs", "--tail", "20", container)
-                        log = subprocess.run(
-                            logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-                        )
-                        raise Failed(f"no right answer within {ANSWERED_S:.0f} s: {log.stdout}")
-                    time.sleep(0.02)
+                await_answer(bench, case, (*podman, "logs", container), (*podman, "inspect", container))
                 bench.add("pulls", what, side, [time.perf_counter() - started, pulled])
             finally:
                 bench.shop.run(*podman, "rm", "--force", "--time", "0", container)
     finally:
         bench.shop.run(*podman, "system", "reset", "--force")
         subprocess.run(("umount", storage / "overlay"), capture_output=True, check=False)  # reset leaves it mounted
+
+
+def await_answer(bench: Bench, case: str, logs: Sequence[str], inspect: Sequence[str]) -> None:
+    """Ask until there is a right answer. Raises Failed with the last lines of the log, without those of requests."""
+    looked = started = time.monotonic()
+    while not responds_correctly(SERVER_PORT, bench.models[case].case):
+        time.sleep(PAUSE_S)
+        if (now := time.monotonic()) > looked + LOOK_S:
+            looked, running = now, json.loads(bench.shop.run(*inspect))[0]["State"]["Running"]
+            if not running or now > started + ANSWERED_S:
+                log = subprocess.run(logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+                lines = [line for line in log.stdout.splitlines() if "/invocations" not in line][-20:]
+                raise Failed("\n".join(("no right answer in time" if running else "it ended", *lines)))
 
 
 def wheel(bench: Bench, megabytes: int) -> None:
