@@ -68,6 +68,7 @@ PAIRS: Mapping[type[request.Request], type[Any]] = {
     registry.RollBackAlias: registry.AliasMove,
     registry.DeleteVersions: registry.DeletedVersions,
     registry.SetTags: request.Done,
+    registry.TagRecord: registry.TaggedRecord,
     deployments.ClaimDeployment: deployments.DeploymentClaim,
     deployments.RecordDeployment: request.Done,
     platforms.CallAws: platforms.AwsResult,
@@ -132,6 +133,7 @@ MOVE = registry.AliasMove(before=None, after="1", already=False, notes=("an expi
 # An answer of each type, with something in every part that holds others.
 RESPONSES: tuple[Any, ...] = (
     request.Done(),
+    registry.TaggedRecord(digest="0" * 64),
     request.EnvironmentDescription(
         python="3.12.1",
         python_executable="/env/bin/python",

@@ -67,6 +67,7 @@ VERBS: Mapping[type[Request], tuple[str, str]] = {
     registry.RollBackAlias: ("registry.rollbacks", "roll_back"),
     registry.DeleteVersions: ("registry.pruning", "delete"),
     registry.SetTags: ("registry.tags", "tag"),
+    registry.TagRecord: ("registry.tags", "tag_record"),
     conversion.FindExport: ("registry.exports", "find"),
     deployments.ClaimDeployment: ("registry.deployments", "claim"),
     deployments.RecordDeployment: ("registry.deployments", "record"),

@@ -41,7 +41,7 @@ from ..ops.image.builders import (
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import layer_sizes, write_sbom
-from ..ops.lineage.publication import publish
+from ..ops.lineage.publication import RecordChange, publish_change
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.engines.engine import Cache, Engine
@@ -374,7 +374,7 @@ def _recorded(inputs: Inputs, release: RecomputedRelease, image: ImageLink, tool
     record = release.record.with_image(image)
     path = tools.records.path(inputs.record, inputs.project)
     tags = {} if record.version is None else version_tags(record)
-    publish(record, path, release.client, tools, tags=tags)
+    publish_change(RecordChange(before=release.record, after=record), path, release.client, tools, tags=tags)
     return path
 
 

@@ -37,7 +37,7 @@ from ..ops.image.platforms import untested_platforms
 from ..ops.image.serving_check import Expected, ObservedServer, show_log
 from ..ops.image.started_check import limits_in_words, log_findings, memory_findings, observe_started, server_settings
 from ..ops.image.tested_version import recorded_version, registered_version
-from ..ops.lineage.publication import publish, record_artifact
+from ..ops.lineage.publication import RecordChange, publish_change, record_artifact
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import author
 from ..ops.model.folder_changes import file_digests, folder_findings
@@ -153,7 +153,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             link = _tested(inputs, image, settings, answers)
             record = with_load(replace(release.record, answers=link), figures)
             record = _mark_tested(inputs, replace(release, record=record), tools)
-            publish(record, path, release.client, tools)
+            publish_change(RecordChange(before=release.record, after=record), path, release.client, tools)
             _log_record(release, path)
     report = _report(inputs, path, replace(record, image=image), observed, expected)
     findings = (*report.findings, *(() if observed.complaints else logged))

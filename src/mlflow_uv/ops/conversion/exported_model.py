@@ -16,7 +16,7 @@ from ...payloads.messages.tags import ATTEMPT, EXPORT_FORMAT, EXPORT_KEY, EXPORT
 from ...tools.system.content import digests_in
 from ..image.isolation import EvaluatedVersion
 from ..lineage.open_attempts import close_abandoned, give_up_attempt
-from ..lineage.record_update import update_beside_releases
+from ..lineage.record_update import update_published
 from ..lineage.registry_client import RegistryClient
 
 READY_S = 300.0
@@ -141,7 +141,8 @@ def record_export(
         return replace(record, exports=ExportsLink(models=(*others, exported)))
 
     try:
-        update_beside_releases((subject.name, subject.version), extended, project, registry)
+        files = (registry.tools.records.path(None, project),)
+        update_published((subject.name, subject.version), extended, files, registry)
     except StepError as error:
         yield Finding(
             rule="export-not-recorded",

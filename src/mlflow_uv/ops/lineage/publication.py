@@ -11,13 +11,23 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from ...command.errors import ToolFailed
+from ...command.errors import ChainBroken, ToolFailed
+from ...command.wording import step_call
 from ...core.release.digests import sha256
 from ...core.release.record import Record
-from ...payloads.messages.registry import SetTags
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...payloads.messages.registry import SetTags, TagRecord
 from ...payloads.messages.tags import RECORD_DIGEST
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.toolbox import Tools
+
+
+class RecordReplaced(ChainBroken):
+    """Another process wrote the record of a version after the caller had read it."""
+
+    def __init__(self) -> None:
+        why = "a step on another machine wrote the record of this version after this step had read it"
+        super().__init__("record", why=why, fix=step_call("release"))
 
 
 def publish(
@@ -34,13 +44,49 @@ def publish(
     tools.records.take_staged(path, record)
 
 
-def publish_again(record: Record, path: Path, client: StoreClient, tools: Tools) -> None:
+@lazy_dataclass
+class RecordChange:
+    """A record as a step read it, and as the step changed it."""
+
+    before: Record
+    after: Record
+
+
+def publish_change(
+    change: RecordChange, path: Path, client: StoreClient, tools: Tools, *, tags: Mapping[str, str] | None = None
+) -> None:
     """
-    Publish another record of a version that is released already, in its run, too.
+    Publish a changed record, if its version still has the one that the step read.
+
+    Raises RecordReplaced if it has another one by now, and then changes nothing; StoreUnreachable.
+    """
+    record = change.after
+    if record.version is None:
+        publish(record, path, client, tools, tags=tags)
+        return
+    tools.records.stage(path, record)
+    digest = client.tag_record(
+        TagRecord(
+            name=record.version.name,
+            version=record.version.version,
+            tags={**(tags or {}), RECORD_DIGEST: record.sha256},
+            replaces=change.before.sha256,
+        )
+    )
+    if digest != record.sha256:
+        tools.records.drop_staged(path)
+        raise RecordReplaced
+    tools.records.take_staged(path, record)
+
+
+def publish_again(change: RecordChange, path: Path, client: StoreClient, tools: Tools) -> None:
+    """
+    Publish a changed record of a version that is released already, in its run, too.
 
     Until the run has it under its usual path, `audit.record_of` finds it by its digest: it is logged under that first.
-    Raises StoreUnreachable, ToolFailed.
+    Raises RecordReplaced, StoreUnreachable, ToolFailed.
     """
+    record = change.after
     assert record.version is not None  # noqa: S101  # of a registered version
     version = record.version
     artifact = record_artifact(version.model_id, version.name, version.version)
@@ -48,7 +94,7 @@ def publish_again(record: Record, path: Path, client: StoreClient, tools: Tools)
         file = Path(scratch) / "record.json"
         tools.records.save(file, record)
         client.log_record(record.model.run_id, file=file, path=publication_artifact(artifact, record.sha256))
-        publish(record, path, client, tools)
+        publish_change(change, path, client, tools)
         client.log_record(record.model.run_id, file=file, path=artifact)
 
 

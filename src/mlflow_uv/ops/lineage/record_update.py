@@ -1,7 +1,7 @@
 """Changes the published release record of a version, in its run and in the files of this machine that have it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,9 +10,12 @@ from ...core.release.digests import sha256
 from ...core.release.record import Record
 from ...payloads.messages.registry import RegisteredVersion
 from ...payloads.messages.tags import RECORD_DIGEST
+from ...tools.toolbox import Tools
 from .audit import record_of
-from .publication import publish_again, settled
+from .publication import RecordChange, RecordReplaced, publish_again, settled
 from .registry_client import RegistryClient
+
+_ATTEMPTS = 5
 
 
 class NotPublished(ChainBroken):
@@ -29,15 +32,31 @@ def update_published(
     Change the record of a version, a name and a number, as it is now; return the changed one.
 
     `change` gets the published record, with what other steps wrote since the caller read it, and must change its own
-    link alone. Each of `files` that has the published record is replaced; one with another record stays. Updates on
-    one machine wait for each other. Raises NotPublished, RecordUnreadable, StoreUnreachable, ToolFailed.
+    link alone. Each of `files` that has the published record is replaced; one with another record stays. Updates wait
+    for a release that writes one of the files, and on one machine for each other. If another machine wrote the record
+    meanwhile, that one is changed. Raises NotPublished, RecordReplaced after several attempts, RecordUnreadable,
+    StoreUnreachable, ToolFailed.
     """
+    places = tuple(dict.fromkeys(files))
+    with ExitStack() as locks:
+        for file in sorted(places):
+            locks.enter_context(_without_release(file, registry.tools))
+        locks.enter_context(_alone(version, registry))
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(RecordReplaced):
+                return _update(version, change, places, registry)
+        return _update(version, change, places, registry)
+
+
+def _update(
+    version: tuple[str, str], change: Callable[[Record], Record], files: tuple[Path, ...], registry: RegistryClient
+) -> Record:
     name, number = version
     tools = registry.tools
-    with _alone(version, registry), TemporaryDirectory(prefix="mlflow-uv-record-") as folder:
+    with TemporaryDirectory(prefix="mlflow-uv-record-") as folder:
         scratch = Path(folder) / "record.json"
         description = registry.client.describe_version(name, number)
-        local = [file for file in dict.fromkeys(files) if _is_published(file, description, registry)]
+        local = [file for file in files if _is_published(file, description, registry)]
         record = tools.records.load(local[0]) if local else record_of(registry, description, scratch)
         if record is None:
             raise NotPublished("its run has no release record")
@@ -47,24 +66,17 @@ def update_published(
             raise NotPublished("its model has no run")
         changed = change(record)
         if changed != record:
-            publish_again(changed, local[0] if local else scratch, registry.client, tools)
+            publish_again(
+                RecordChange(before=record, after=changed), local[0] if local else scratch, registry.client, tools
+            )
             for file in local[1:]:
                 tools.records.save(file, changed)
         return changed
 
 
-def update_beside_releases(
-    version: tuple[str, str], change: Callable[[Record], Record], project: Path, registry: RegistryClient
-) -> Record:
-    """
-    Do the same with the record file of a project, once no release of it runs: for a step that is no part of one.
-
-    Raises as update_published.
-    """
-    tools = registry.tools
-    file = tools.records.path(None, project)
-    with tools.records.locked(file, waiting=lambda: tools.console.say("waiting for a release of this project")):
-        return update_published(version, change, (file,), registry)
+def _without_release(file: Path, tools: Tools) -> AbstractContextManager[None]:
+    """Hold the lock of a record file, which a release has while it runs; its own steps have it already."""
+    return tools.records.locked(file, waiting=lambda: tools.console.say("waiting for a release of this project"))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from ...tools.toolbox import Tools
 from ..image.sbom import locked_sbom
 from ..lineage.audit import Audited
 from ..lineage.exports import record_uri
-from ..lineage.record_update import update_beside_releases
+from ..lineage.record_update import update_published
 from ..lineage.registry_client import RegistryClient, project_here
 from .attestations import add_to_store, attach_to_image, in_store, require_kept, with_image
 from .trust import PEM_LIMIT, require_json, require_pem, trust_of
@@ -203,8 +203,11 @@ def sign_version(audit: Audited, signer: VersionSigner, project: Path, registry:
     keeping = KeptSignatures(bundles=signed.bundles, model_signature=signed.model_signature)
     stored = add_to_store(registry, audit.description, keeping)
     link = SignatureLink(signer=signed.signer, statement=sha256(about[0].encode()))
-    update_beside_releases(
-        (audit.name, audit.version), lambda current: with_signature(current, record, link), project, registry
+    update_published(
+        (audit.name, audit.version),
+        lambda current: with_signature(current, record, link),
+        (tools.records.path(None, project),),
+        registry,
     )
     if stored or sent:
         _answered(lambda: require_kept(registry, audit.description, image, keeping), image.tag if image else "")

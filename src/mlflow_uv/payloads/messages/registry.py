@@ -281,6 +281,29 @@ class DeletedVersions:
 
 
 @lazy_dataclass
+class TagRecord(Request):
+    """
+    Set tags on a version, the digest of its release record among them, if it has the digest of the record before.
+
+    A version that has the new digest already has it after the call, too: the request may be repeated.
+    """
+
+    verb: ClassVar[str] = "tag-record"
+    name: str
+    version: str
+    tags: Mapping[str, str]
+    replaces: str
+    lease_s: float = LEASE_S
+
+
+@lazy_dataclass
+class TaggedRecord:
+    """The digest of the record that the version has after the call: another one if nothing was changed."""
+
+    digest: str | None
+
+
+@lazy_dataclass
 class SetTags(Request):
     """Set tags on each of the given objects; `version` is a registered model's name and a number."""
 

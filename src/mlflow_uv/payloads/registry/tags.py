@@ -2,9 +2,11 @@
 
 from mlflow import MlflowClient
 
-from ..messages.registry import SetTags
+from ..messages.registry import SetTags, TaggedRecord, TagRecord
 from ..messages.request import Done
+from ..messages.tags import RECORD_DIGEST
 from ..stores import mlflow2
+from .lease import hold_lease
 
 
 def tag(request: SetTags) -> Done:
@@ -25,3 +27,22 @@ def tag(request: SetTags) -> Done:
         for key, value in tags.items():
             client.set_registered_model_tag(request.name, key, value)
     return Done()
+
+
+def tag_record(request: TagRecord) -> TaggedRecord:
+    """
+    Set tags on a version under the lease of its registered model, if its record is the one that is replaced.
+
+    MLflow has no compare-and-set: without the lease, of two machines that read one record the second would overwrite
+    what the first wrote.
+    """
+    client = MlflowClient()
+    about = {"what": f"the record of version {request.version}"}
+    with hold_lease(client, request.name, lease_s=request.lease_s, about=about) as lease:
+        digest = client.get_model_version(request.name, request.version).tags.get(RECORD_DIGEST)
+        if digest == request.replaces:
+            lease.read()
+            for key, value in request.tags.items():
+                client.set_model_version_tag(request.name, request.version, key, value)
+            digest = request.tags[RECORD_DIGEST]
+    return TaggedRecord(digest=digest)

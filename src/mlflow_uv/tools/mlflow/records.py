@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 
 from ...command.errors import BadInput
 from ...command.host import Host
@@ -20,6 +21,7 @@ class Records:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._held: set[tuple[Path, int]] = set()  # by the thread that has the lock
 
     def path(self, given: Path | None, project: Path) -> Path:
         """The record's file: the one named, relative to the current folder, else the project's in our state folder."""
@@ -30,16 +32,29 @@ class Records:
 
     @contextmanager
     def locked(self, path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
-        """Lock a record for one release at a time; `waiting` is called once if another process holds the lock."""
+        """
+        Lock a record for one release at a time; `waiting` is called once if another process holds the lock.
+
+        A step of a release has the lock of that already.
+        """
         folder = self._host.state / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / sha256(bytes(path.absolute()))[:16]).open("w") as lock:
+        place = folder / sha256(bytes(path.absolute()))[:16]
+        holder = (place, get_ident())
+        if holder in self._held:
+            yield
+            return
+        with place.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 waiting()
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            self._held.add(holder)
+            try:
+                yield
+            finally:
+                self._held.remove(holder)
 
     def load(self, path: Path) -> Record:
         """Read a record. Raises BadInput that says what is wrong with it, and whose fix names its file."""

@@ -73,6 +73,8 @@ from ...payloads.messages.registry import (
     RollbackTarget,
     SetTags,
     SettledVersion,
+    TaggedRecord,
+    TagRecord,
 )
 from ...payloads.messages.request import Done, Request
 from ...payloads.messages.runs import (
@@ -151,6 +153,10 @@ class StoreClient:
     def set_tags(self, request: SetTags) -> None:
         """See SetTags; secrets in the values are masked."""
         self._ask(request, Done)
+
+    def tag_record(self, request: TagRecord) -> str | None:
+        """See TagRecord; the digest that the version has afterwards."""
+        return self._ask(request, TaggedRecord).digest
 
     # Models
 

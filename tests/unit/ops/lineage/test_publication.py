@@ -14,8 +14,8 @@ from mlflow_uv.command.errors import StoreUnreachable, ToolFailed
 from mlflow_uv.command.host import Host
 from mlflow_uv.core.release.record import Record
 from mlflow_uv.ops.lineage.audit import RecordUnreadable, readable_record_of, record_of
-from mlflow_uv.ops.lineage.publication import publish_again, record_artifact, settled
-from mlflow_uv.payloads.messages.registry import RegisteredVersion, SetTags
+from mlflow_uv.ops.lineage.publication import RecordChange, publish_again, record_artifact, settled
+from mlflow_uv.payloads.messages.registry import RegisteredVersion, TagRecord
 from mlflow_uv.payloads.messages.tags import RECORD_DIGEST
 from mlflow_uv.tools.mlflow.errors import NotInStore
 from mlflow_uv.tools.mlflow.records import Records
@@ -125,10 +125,12 @@ class Run:
         self._step("log")
         self.artifacts[path] = file.read_text()
 
-    def set_tags(self, request: SetTags) -> None:
+    def tag_record(self, request: TagRecord) -> str:
         """See StoreClient."""
         self._step("tag")
+        assert request.replaces == self.tag
         self.tag = request.tags[RECORD_DIGEST]
+        return self.tag
 
     def download_record(self, _run_id: str, *, path: str, destination: Path) -> None:
         """See StoreClient."""
@@ -151,7 +153,7 @@ def test_a_publication_that_is_interrupted_leaves_a_record_with_the_digest_in_th
     run.artifacts[artifact] = (tmp_path / "old.json").read_text()
 
     with suppress(StoreUnreachable):
-        publish_again(NEWER, path, cast("StoreClient", run), tools)
+        publish_again(RecordChange(before=WHOLE, after=NEWER), path, cast("StoreClient", run), tools)
     description = replace(
         VERSION, name=WHOLE.version.name, version=WHOLE.version.version, model_id=WHOLE.version.model_id, run_id="r",
         tags={RECORD_DIGEST: run.tag},

@@ -1,6 +1,7 @@
 """Tests which record gets the results of verify, and when none does."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from mlflow_uv.core.verify.results import Verdict, WayResult
 from mlflow_uv.ops.lineage.publication import record_artifact
 from mlflow_uv.ops.lineage.registry_client import RegistryClient
 from mlflow_uv.ops.verify.recording import record_in, record_results
-from mlflow_uv.payloads.messages.registry import RegisteredVersion, SetTags
+from mlflow_uv.payloads.messages.registry import RegisteredVersion, TagRecord
 from mlflow_uv.payloads.messages.tags import RECORD_DIGEST
 from mlflow_uv.tools.mlflow.errors import NotInStore
 from mlflow_uv.tools.mlflow.records import Records
@@ -34,17 +35,23 @@ class Store:
     tag: str = WHOLE.sha256
     refuses: bool = False
     artifacts: dict[str, str] = field(default_factory=dict)
+    others: list[Record] = field(default_factory=list)  # what another machine writes before this one can
 
     def __post_init__(self) -> None:
         host = Host.of({"MLFLOW_UV_HOME": str(self.folder / "home")}, folder=self.folder, python=Path(sys.executable))
         self.host, self.records = host, Records(host)
         self.store = SimpleNamespace(uri="http://127.0.0.1:9")
+        self.said: Callable[[str], None] = lambda _: None
 
     @property
     def registry(self) -> RegistryClient:
         """A client of it."""
         return cast(
-            "RegistryClient", SimpleNamespace(client=self, tools=SimpleNamespace(records=self.records, host=self.host))
+            "RegistryClient",
+            SimpleNamespace(
+                client=self,
+                tools=SimpleNamespace(records=self.records, host=self.host, console=SimpleNamespace(say=self.said)),
+            ),
         )
 
     @property
@@ -77,9 +84,15 @@ class Store:
             raise StoreUnreachable(what="the server denies access", why="403")
         self.artifacts[path] = file.read_text()
 
-    def set_tags(self, request: SetTags) -> None:
+    def tag_record(self, request: TagRecord) -> str:
         """See StoreClient."""
-        self.tag = request.tags[RECORD_DIGEST]
+        for other in self.others[:1]:
+            self.others.remove(other)
+            self.add(other)
+            self.tag = other.sha256
+        if self.tag == request.replaces:
+            self.tag = request.tags[RECORD_DIGEST]
+        return self.tag
 
     def recorded(self, *files: Path, results: tuple[WayResult, ...] = (RESULT,)) -> list[str]:
         """Add results; return the reasons why they were not added."""

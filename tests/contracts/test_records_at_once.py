@@ -1,0 +1,87 @@
+"""Contract: of two machines that change the record of one version at once, the second one is told of the first."""
+
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.mlflow_interpreter import MlflowInterpreter
+from tests.contracts.payload_worker import Worker, working
+
+TAG = "mlflow-uv.record-sha256"
+
+
+@pytest.fixture(scope="module")
+def workers(
+    remote_store: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Worker, Worker]]:
+    """Two machines on one tracking server."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
+    with working(remote_store, folders[0]) as one, working(remote_store, folders[1]) as two:
+        yield one, two
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """Version 1 of a registered model."""
+
+    worker: Worker
+    name: str
+
+    def digest(self) -> str:
+        """The digest of its record in the registry."""
+        return str(self.worker.ask("describe-version", name=self.name, version="1")["tags"][TAG])
+
+    def changed(self, worker: Worker, before: str, after: str, **tags: str) -> str:
+        """What a machine is told that replaces a record by another one."""
+        request = {"name": self.name, "version": "1", "tags": {**tags, TAG: after}, "replaces": before}
+        return str(worker.ask("tag-record", **request)["digest"])
+
+
+@pytest.fixture
+def version(workers: tuple[Worker, Worker], tmp_path: Path) -> Version:
+    """A version whose record is `first`."""
+    folder, worker, name = tmp_path / "model", workers[0], f"wine-{uuid.uuid4().hex[:8]}"
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: nothing\nmodel_id: null\n")
+    run = worker.ask("create-run", experiment="records", tags={}, run_name="ours")["run_id"]
+    model = worker.ask("log-folder", folder=str(folder), name="tiny", run_id=run)["model_id"]
+    asked = {"model_sha256": "d", "tags": {TAG: "first"}, "description": "", "timeout_s": 30}
+    worker.ask("find-or-create-version", name=name, model_id=model, **asked)
+    return Version(worker=worker, name=name)
+
+
+def test_of_two_machines_that_change_one_record_one_does(version: Version, workers: tuple[Worker, Worker]) -> None:
+    """
+    Both read `first`. Whoever comes second is told the digest of the other one, and changes nothing.
+    """
+    before, found = "first", []
+    for turn in range(4):
+        with ThreadPoolExecutor(2) as threads:
+            asked = [
+                threads.submit(version.changed, worker, before, f"{turn} of {at}") for at, worker in enumerate(workers)
+            ]
+        told = {one.result() for one in asked}
+        found.append(told == {version.digest()})
+        before = version.digest()
+
+    assert [True] * 4 == found
+
+
+def test_a_record_that_is_not_the_one_that_was_read_stays(version: Version, workers: tuple[Worker, Worker]) -> None:
+    """
+    With all other tags; a request that is repeated after its response was lost finds its own digest.
+    """
+    one, two = workers
+    told = [
+        version.changed(one, "first", "second", state="new"),
+        version.changed(two, "first", "third", state="other"),
+        version.changed(one, "first", "second", state="new"),
+    ]
+
+    tags = version.worker.ask("describe-version", name=version.name, version="1")["tags"]
+    assert (["second"] * 3, "second", "new") == (told, tags[TAG], tags["state"])
+    assert "fourth" == version.changed(two, "second", "fourth")
