@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -169,6 +170,63 @@ def test_an_edit_in_place_is_an_edit_of_uvs_cache_and_refused(trained: Trained) 
     assert "`grape` cannot be used: `lib/" in refused.value.what
     assert "uv cache clean grape" == refused.value.fix
     assert (RIGHT, "") == (code(again).read_text(), third.edited(again))
+
+
+def break_record(wheel: Path) -> None:
+    """Let a module of a wheel be another one than its RECORD says, as a broken build leaves it."""
+    with zipfile.ZipFile(wheel) as archive:
+        files = {entry: archive.read(entry) for entry in archive.infolist()}
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for entry, content in files.items():
+            text = WRONG.encode() if entry.filename.endswith("_code/__init__.py") else content
+            archive.writestr(zipfile.ZipInfo(entry.filename, (2026, 1, 1, 0, 0, 0)), text)
+
+
+def test_a_wheel_with_a_wrong_record_is_used_as_it_is(trained: Trained) -> None:
+    """
+    What uv installs from the index without its cache is the same: a warning names it, once.
+
+    Any other content of the file is an edit, as in every package, before training and after it.
+    """
+    break_record(trained.folder.parent / "wheels" / "grape-1.0-py3-none-any.whl")
+
+    with trained.environments() as first:
+        python = first.python()
+        found = [first.edited(python)]
+    with trained.environments() as second:
+        found.append(second.edited(second.python()))
+    write_anew(code(python), "ANSWER = 3\n")
+    with trained.environments() as third:
+        again = code(third.python()).read_text()
+        write_anew(code(python), "ANSWER = 3\n")
+        found.append(third.edited(python))
+
+    (warning,) = (line for line in trained.console.lines if "whose RECORD" in line)
+    assert warning.startswith("warning: `lib/")
+    assert "is as in the wheel of `grape`, whose RECORD has another digest of it" in warning
+    assert (["", "", "__init__.py"], WRONG) == (found, again)
+
+
+@pytest.mark.parametrize("index", [True, False], ids=["index", "no index"])
+def test_a_changed_cache_is_no_wheel_with_a_wrong_record(trained: Trained, *, index: bool) -> None:
+    """
+    The wheel of the index has another content; without its index nobody can tell, and the file counts as changed.
+    """
+    wheels = trained.folder.parent / "wheels"
+    trained.uv("sync", "--locked")
+    if index:
+        break_record(wheels / "grape-1.0-py3-none-any.whl")
+    code(trained.folder / ".venv" / "bin" / "python").write_text("ANSWER = 3\n")
+    if not index:
+        shutil.rmtree(wheels)
+
+    with trained.environments() as only:
+        python = only.python()
+        installed = code(python).read_text()
+        edited = only.edited(python)
+
+    assert ("ANSWER = 3\n", "__init__.py") == (installed, edited)
+    assert [] == [line for line in trained.console.lines if "whose RECORD" in line]
 
 
 @pytest.mark.parametrize("name", ["sitecustomize.py", "sitecustomize.pyc", "../../../pyvenv.cfg", "../../../bin/stray"])

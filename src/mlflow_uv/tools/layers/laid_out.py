@@ -196,7 +196,8 @@ def _require_content(package: LaidOutPackage, file: RecordedFile, source: Path) 
     if not is_comparable(file.digest):
         raise unfit(package.name, str(file.path), "its RECORD has no digest of it")
     if not has_recorded_content(source, file.digest):
-        raise unfit(package.name, str(file.path), "its content does not match its RECORD")
+        why = "its content does not match its RECORD, and only a build by an engine installs that"
+        raise unfit(package.name, str(file.path), why)
 
 
 def _rewritten(environment: Path, package: LaidOutPackage, path: PurePosixPath, home: PurePosixPath) -> bytes | None:

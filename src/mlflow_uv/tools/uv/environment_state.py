@@ -3,8 +3,10 @@
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from ...command.errors import ToolFailed
 from ...core.release.digests import canonical, sha256
@@ -17,12 +19,20 @@ from .environment_folder import file_states
 
 _BYTECODE = "__pycache__"
 _VERSION, _FORMAT, _FILES = "format", 2, "files"  # of the kept state; an earlier one may include files of nobody
+_OF_WHEELS = "unlike-record"  # the files that a wheel has with another content than its RECORD says
 # What `uv venv` writes, beside pyvenv.cfg; no package lists it.
 _OWN_MODULES = frozenset({"_virtualenv.py", "_virtualenv.pth"})
 _OWN_PROGRAMS = re.compile(r"activate(_this)?(\.\w+)?|deactivate\.bat|pydoc\.bat|(python|pypy|graalpy)[\d.]*")
 _NAMED = 5
 _CACHED = b"/uv_cache.json,"
 _AT_ONCE = 500  # files that a thread compares before it takes the next ones
+
+
+class Sync(Protocol):
+    """Lets uv sync an environment, and install packages of these names again; `anew` from their index."""
+
+    def __call__(self, names: Iterable[str], *, anew: bool) -> Path:
+        """Return its interpreter. Raises BadInput, ToolFailed."""
 
 
 @lazy_dataclass
@@ -63,14 +73,14 @@ class EnvironmentState:
         """Where the state is kept."""
         return self.folder.with_name(f"{self.folder.name}.files.json")
 
-    def synced(self, sync: Callable[[Iterable[str]], Path], *, say: Callable[[str], None]) -> Path:
+    def synced(self, sync: Sync, *, say: Callable[[str], None]) -> Path:
         """
         Sync the environment in its place, and install again what changed since the last time; return its interpreter.
 
-        uv compares names and versions alone. `sync` gets the names of packages to install again. An environment with a
-        file of nobody is made again, and one of which no state was kept, since nothing says which files it had. Raises
-        ToolFailed if what is installed again does not match a RECORD: files of an environment may be those of
-        uv's cache, so that whoever edits one edits both.
+        uv compares names and versions alone. An environment with a file of nobody is made again, and one of which no
+        state was kept, since nothing says which files it had. Files of an environment may be those of uv's cache, so
+        that whoever edits one edits both: what does not match its RECORD is installed again from its index. Raises
+        ToolFailed if the content is another one then. If it is the same, the RECORD of the wheel is wrong.
         """
         existed = self.folder.is_dir()
         differences = self.differences() if existed else Differences(known=False)
@@ -82,16 +92,45 @@ class EnvironmentState:
         elif differences.packages:
             say(f"files of {_named(differences.packages)} changed in the environment: installed again")
         times = self._folder_times()
-        python = sync(differences.packages if suspects else ())
+        python = sync(differences.packages if suspects else (), anew=False)
         if differences == Differences(known=True) and times == self._folder_times():
             return python  # nothing was installed or removed, which adds or removes a folder with metadata
         if strays := unlisted_files(self.folder):
             self._remove(f"no package has {_named(strays)}", say)
-            suspects, python = None, sync(())
-        if foreign := () if suspects == () else foreign_content(self.folder, suspects):
-            raise unfit(foreign[0].package, foreign[0].path, "its content does not match its RECORD")
-        self.keep()
+            suspects, python = None, sync((), anew=False)
+        foreign = () if suspects == () else self.foreign(suspects)
+        same = self.as_in_wheels(foreign, sync, say=say) if foreign else {}
+        for file in foreign:
+            if file.path not in same:
+                raise unfit(file.package, file.path, "its content does not match its RECORD")
+        self.keep(same)
         return python
+
+    def foreign(self, names: Collection[str] | None = None) -> tuple[ForeignContent, ...]:
+        """The same as `foreign_content`, without files that their wheel has with this content."""
+        of_wheels = self._of_wheels()
+        found = foreign_content(self.folder, names)
+        return tuple(file for file in found if of_wheels.get(file.path) != _digest(self.folder / file.path))
+
+    def as_in_wheels(
+        self, foreign: tuple[ForeignContent, ...], sync: Sync, *, say: Callable[[str], None]
+    ) -> dict[str, str]:
+        """
+        Install packages from their index, without uv's cache; return the digests of the files that are as before.
+
+        uv compares each wheel with its hash in the lock: of these files it is the RECORD in the wheel that is wrong. None
+        are returned if the index does not answer.
+        """
+        before = {file.path: _digest(self.folder / file.path) for file in foreign}
+        packages = {file.path: file.package for file in foreign}
+        try:
+            sync(tuple(dict.fromkeys(packages.values())), anew=True)
+        except ToolFailed:
+            return {}
+        same = {path: digest for path, digest in before.items() if digest and digest == _digest(self.folder / path)}
+        for path in same:
+            say(f"warning: `{path}` is as in the wheel of `{packages[path]}`, whose RECORD has another digest of it")
+        return same
 
     def _remove(self, reason: str, say: Callable[[str], None]) -> None:
         say(f"the environment is made again: {reason}")
@@ -101,9 +140,14 @@ class EnvironmentState:
         folders = (*self.folder.glob("lib/python*/site-packages"), self.folder / "bin", self.folder / "pyvenv.cfg")
         return tuple(folder.stat().st_mtime_ns for folder in folders if folder.exists())
 
-    def keep(self) -> None:
-        """Keep the state of now. Raises ToolFailed."""
-        write_atomically(self.file, canonical({_VERSION: _FORMAT, _FILES: file_states(self.folder)}))
+    def keep(self, of_wheels: Mapping[str, str] = MappingProxyType({})) -> None:
+        """
+        Keep the state of now, and the digests of files that wheels have with another content than their RECORD says.
+
+        Raises ToolFailed.
+        """
+        state = {_VERSION: _FORMAT, _FILES: file_states(self.folder), _OF_WHEELS: dict(of_wheels)}
+        write_atomically(self.file, canonical(state))
 
     def forget(self) -> None:
         """Let the next sync make the environment again: its files are known to differ."""
@@ -111,12 +155,8 @@ class EnvironmentState:
 
     def differences(self) -> Differences:
         """Compare the environment, which exists, with the kept state."""
-        try:
-            kept = parse_json(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            kept = None
-        before = kept.get(_FILES) if isinstance(kept, dict) and kept.get(_VERSION) == _FORMAT else None
-        if not isinstance(before, dict):
+        before = self._kept(_FILES)
+        if before is None:
             return Differences(known=False)
         now = file_states(self.folder)
         changed = sorted(entry for entry in {*before, *now} if before.get(entry) != now.get(entry))
@@ -128,6 +168,17 @@ class EnvironmentState:
             packages=tuple(sorted({name for entry in changed for name in owners.get(entry, ())})),
             beyond=tuple(entry for entry in changed if entry not in owners),
         )
+
+    def _of_wheels(self) -> dict[str, str]:
+        return {path: str(digest) for path, digest in (self._kept(_OF_WHEELS) or {}).items()}
+
+    def _kept(self, part: str) -> dict[str, Any] | None:
+        try:
+            kept = parse_json(self.file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        found = kept.get(part) if isinstance(kept, dict) and kept.get(_VERSION) == _FORMAT else None
+        return found if isinstance(found, dict) else None
 
 
 def unlisted_files(environment: Path) -> tuple[str, ...]:
@@ -188,6 +239,14 @@ def _unlike(environment: Path, batch: list[tuple[str, list[tuple[str, str]]]]) -
     for path, digests in batch:
         if not any(_holds(environment / path, digest) for _, digest in digests):
             yield ForeignContent(package=digests[0][0], path=path)
+
+
+def _digest(file: Path) -> str:
+    """The sha256 of a file; empty if it is missing, or a folder."""
+    try:
+        return sha256(file.read_bytes())
+    except OSError:
+        return ""
 
 
 def _holds(file: Path, digest: str) -> bool:

@@ -2,9 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from functools import partial
 from pathlib import Path
 
 from ...command.errors import BadProject
@@ -56,6 +55,7 @@ class Environments:
         self._console = console
         self._interpreters: dict[Path, Path] = {}
         self._installed: dict[Path, dict[str, str]] = {}  # digests of RECORDs, before a training runs
+        self._syncs: dict[Path, Callable[..., Path]] = {}  # those that this program makes
         self._rebuilt: set[Path] = set()  # those whose local packages were rebuilt
 
     def project(self, project: Project, selection: Selection, *, local: tuple[LocalSource, ...] = ()) -> Path:
@@ -71,9 +71,13 @@ class Environments:
             with self._console.group(f"environment of {project.name}"):
                 from .environment_state import EnvironmentState, installed_records  # noqa: PLC0415  # few steps need it
 
-                sync = partial(self._sync, project, selection, folder, local)
+                def sync(names: Iterable[str], *, anew: bool) -> Path:
+                    flags = _reinstalling(() if anew else local, names, anew=anew)
+                    return self._sync(project, selection, folder, local, flags)
+
                 self._interpreters[folder] = EnvironmentState(folder=folder).synced(sync, say=self._console.say)
                 self._installed[folder] = installed_records(folder)
+                self._syncs[folder] = sync
             if local:
                 self._rebuilt.add(folder)
         return self._interpreters[folder]
@@ -84,11 +88,13 @@ class Environments:
         self._rebuilt.clear()
 
     def _sync(
-        self, project: Project, selection: Selection, folder: Path, local: tuple[LocalSource, ...], names: Iterable[str]
+        self,
+        project: Project,
+        selection: Selection,
+        folder: Path,
+        local: tuple[LocalSource, ...],
+        flags: tuple[str, ...],
     ) -> Path:
-        """Sync it, and install the local packages and those of these names again."""
-        again = dict.fromkeys((*(package.name for package in local), *names))
-        flags = tuple(flag for name in again for flag in ("--reinstall-package", name))
         with restored_sources(tuple(package.source for package in local)):
             return self._uv.sync(project, selection, folder, flags, on_line=self._console.foreign)
 
@@ -110,7 +116,6 @@ class Environments:
         """Everything in an environment that is not as uv installed it."""
         from .environment_state import (  # noqa: PLC0415  # few steps need it
             EnvironmentState,
-            foreign_content,
             installed_records,
             unlisted_files,
         )
@@ -120,15 +125,21 @@ class Environments:
         for name in sorted(name for name in {*before, *now} if before.get(name) != now.get(name)):
             why = "packages were installed or removed, so that they are not those of uv.lock"
             yield EditedFile(name=name, why=why, advice="let training install nothing, and `uv add` what it needs")
-        for file in foreign_content(folder):
-            why = f"its content does not match the RECORD of `{file.package}`"
-            yield EditedFile(name=file.path, why=why, advice=_WRITE_ELSEWHERE)
         for path in unlisted_files(folder):
             why = "no package has this file, and the image would not have it either"
             yield EditedFile(name=path, why=why, advice=_WRITE_ELSEWHERE)
-        for path in EnvironmentState(folder=folder).differences().beyond:
+        state = EnvironmentState(folder=folder)
+        for path in state.differences().beyond:
             why = "it belongs to no package, and is not what uv wrote"
             yield EditedFile(name=path, why=why, advice=_WRITE_ELSEWHERE)
+        foreign, sync = state.foreign(), self._syncs.get(folder)
+        same = state.as_in_wheels(foreign, sync, say=self._console.say) if foreign and sync else {}
+        for file in foreign:
+            if file.path not in same:
+                why = f"its content does not match the RECORD of `{file.package}`"
+                yield EditedFile(name=file.path, why=why, advice=_WRITE_ELSEWHERE)
+        if same:
+            state.keep(same)
 
     def place(self, project: Project, selection: Selection) -> Path:
         """Folder of the project's private environment, which may not exist."""
@@ -156,7 +167,8 @@ class Environments:
             name = foreign[0].package
             raise BadProject(
                 what=f"`{path_from(project.folder, folder)}` does not match uv.lock: `{foreign[0].path}` was changed",
-                why=f"its content does not match the RECORD of `{name}`",
+                why=f"its content does not match the RECORD of `{name}`; if that stays so after the fix, the RECORD of"
+                " the wheel is wrong, and only an environment that this program makes is compared with the wheel",
                 fix=f"uv cache clean {name} && {self._uv.sync_command(project, selection)} --reinstall-package {name}",
             )
         if strays := [path for path in unlisted_files(folder) if path.startswith("lib/")]:
@@ -228,6 +240,13 @@ class Environments:
         environment = self.at(folder)
         environment.make_once(lambda new: self._uv.sync_ours(self._host.ours, new))
         return environment.python
+
+
+def _reinstalling(local: tuple[LocalSource, ...], names: Iterable[str], *, anew: bool) -> tuple[str, ...]:
+    """The flags with which uv installs local packages and those of some names again; `anew` without its cache."""
+    again = dict.fromkeys((*(package.name for package in local), *names))
+    flags = (flag for name in again for flag in ("--reinstall-package", name))
+    return (*(("--no-cache",) if anew else ()), *flags)
 
 
 def _patch_of(interpreter: Path) -> int:
