@@ -118,8 +118,8 @@ class EnvironmentState:
         """
         Install packages from their index, without uv's cache; return the digests of the files that are as before.
 
-        uv compares each wheel with its hash in the lock: of these files it is the RECORD in the wheel that is wrong. None
-        are returned if the index does not answer.
+        uv compares each wheel with its hash in the lock: of these files it is the RECORD in the wheel that is wrong.
+        None are returned if the index does not answer.
         """
         before = {file.path: _digest(self.folder / file.path) for file in foreign}
         packages = {file.path: file.package for file in foreign}
