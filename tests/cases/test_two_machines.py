@@ -50,10 +50,11 @@ def test_a_release_goes_on_from_the_record_that_another_machine_wrote(
     sample: SampleProject, signers: Signers, elsewhere: dict[str, str]
 ) -> None:
     """
-    A step alone refuses its record from before, with `release` as the fix. What was signed there is still signed then.
+    A step alone refuses its record from before, with `release` as the fix, which keeps the signature.
     """
     variables = {**elsewhere, "MLFLOW_UV_SIGNING_KEY": signers.text("first.pem")}
     assert 0 == sample.run("sign", VERSION, variables=variables).code
+    link = stored_record(sample).signature
 
     refused = sample.run("smoke-test")
     released = sample.run("release", "--engine", "none")
@@ -64,3 +65,5 @@ def test_a_release_goes_on_from_the_record_that_another_machine_wrote(
     assert (0, "1") == (released.code, released.outputs["version"]), released.stderr
     assert (0, []) == (audited.code, audited.outputs["broken"]), audited.stderr
     assert "signature" in audited.outputs["holds"]
+    assert link is not None
+    assert link == stored_record(sample).signature

@@ -103,12 +103,13 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
 def _with_earlier_results(record: Record, release: RecomputedRelease, tools: Tools) -> Record:
     """
-    Keep the results of verify and export-model that the published record of this version has.
+    Keep the results of verify and export-model, and who signed, that the published record of this version has.
 
-    log-model begins a new record; results about another model, or other answers, are left out.
+    log-model begins a new record; results about another model, or other answers, are left out. A signature is about the
+    image, too: who verifies it compares its statement with the record.
     """
     assert record.version is not None  # noqa: S101  # run added it
-    if record.verification is not None and record.exports is not None:
+    if None not in (record.verification, record.exports, record.signature):
         return record
     registry = RegistryClient(client=release.client, project=release.project, selection=record.selection, tools=tools)
     version = release.client.describe_version(record.version.name, record.version.version)
@@ -116,8 +117,10 @@ def _with_earlier_results(record: Record, release: RecomputedRelease, tools: Too
         published = readable_record_of(registry, version, Path(folder) / "record.json")
     if published is None or published.sha256 != version.tags.get(RECORD_DIGEST):
         return record
-    if record.exports is None and published.model.sha256 == record.model.sha256:
-        record = replace(record, exports=published.exports)
+    if published.model.sha256 == record.model.sha256:
+        record = replace(
+            record, exports=record.exports or published.exports, signature=record.signature or published.signature
+        )
     return record if record.verification is not None else record.with_verification(published.verification)
 
 
