@@ -44,7 +44,7 @@ def model_files(sample: SampleProject) -> Path:
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize(("version", "scheme"), [("2.22", "runs:/"), ("3.1", "m-")])
+@pytest.mark.parametrize(("version", "scheme"), [("2.20", "runs:/"), ("2.22", "runs:/"), ("3.1", "m-")])
 def test_a_project_of_another_time_is_released(tmp_path: Path, root: Path, version: str, scheme: str) -> None:
     """
     From its lock to a tested version, and found again; nothing is left in the checkout.

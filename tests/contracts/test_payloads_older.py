@@ -34,12 +34,35 @@ TRAINING = textwrap.dedent("""
 @pytest.fixture(scope="session")
 def older(root: Path, mlflow: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory) -> MlflowInterpreter:
     """The MLflow of a lock from 2025, on a SQLite store whose artifacts lie next to it."""
-    folder = tmp_path_factory.mktemp("older")
-    python = synced(root / "tests" / "older" / "mlflow-2.22", folder / "environment", "--no-install-project")
+    return interpreter(root, mlflow, "2.22", tmp_path_factory.mktemp("older"))
+
+
+def interpreter(root: Path, mlflow: MlflowInterpreter, version: str, folder: Path) -> MlflowInterpreter:
+    """An environment with that MLflow, on such a store in a folder."""
+    python = synced(root / "tests" / "older" / f"mlflow-{version}", folder / "environment", "--no-install-project")
     variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"}
     asked = MlflowInterpreter(python=python, payloads=mlflow.payloads, variables=variables)
     asked.ask("prepare-experiment", experiment="wine", artifact_location=(folder / "artifacts").as_uri())
     return asked
+
+
+def require_records(asked: MlflowInterpreter, folder: Path) -> None:
+    """A record that a run does not have is not found, one that it has is returned, one that cannot be read neither."""
+    run_id = asked.ask("create-run", experiment="wine", tags={})["run_id"]
+    (folder / "record.json").write_text("{}")
+    wanted = {"run_id": run_id, "path": "mlflow-uv/wine/1/record.json", "destination": str(folder / "back.json")}
+
+    missing = asked.refuse("download-record", **wanted)
+    asked.ask("log-record", run_id=run_id, path=wanted["path"], file=str(folder / "record.json"))
+    asked.ask("download-record", **wanted)
+    (stored,) = Path(asked.variables["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///")).parent.rglob("record.json")
+    stored.unlink()
+    stored.mkdir()
+    (stored / "a folder").touch()
+    unreadable = asked.refuse("download-record", **wanted)
+
+    assert ("not-found", "{}") == (missing["kind"], (folder / "back.json").read_text())
+    assert "not-found" != unreadable["kind"]
 
 
 def trained(older: MlflowInterpreter, folder: Path) -> dict[str, Any]:
@@ -188,3 +211,20 @@ def test_a_newer_client_and_server_understand_it(
     assert [second["model_id"]] == [model["model_id"] for model in again["models"]]
     assert ("digest", True, False) == (about["tags"]["mlflow-uv.model-sha256"], made["created"], same["created"])
     assert (second["model_id"], set()) == (version["model_id"], there["written"])
+
+
+def test_a_record_that_a_run_does_not_have_is_not_found(older: MlflowInterpreter, tmp_path: Path) -> None:
+    """
+    A first release asks for one, and goes on.
+    """
+    require_records(older, tmp_path)
+
+
+@pytest.mark.extended
+def test_it_is_not_found_by_the_oldest_mlflow_either(
+    root: Path, mlflow: MlflowInterpreter, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """
+    MLflow 2.20 and 2.21 raise an error without a code, as for any other failure of a download.
+    """
+    require_records(interpreter(root, mlflow, "2.20", tmp_path_factory.mktemp("oldest")), tmp_path)

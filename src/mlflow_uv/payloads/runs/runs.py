@@ -146,12 +146,19 @@ def download_record(request: messages.DownloadRecord) -> Done:
     with tempfile.TemporaryDirectory() as scratch:
         try:
             downloaded = download_artifacts(run_id=request.run_id, artifact_path=request.path, dst_path=scratch)
-        except OSError as error:
-            if kind_of(error) is not ProblemKind.UNEXPECTED:
+        except (OSError, MlflowException) as error:
+            # MLflow 2.21 and older report a missing file like any other failure of a download.
+            listed = isinstance(error, MlflowException) and _is_listed(request)
+            if listed or kind_of(error) is not ProblemKind.UNEXPECTED:
                 raise
             raise Problem(ProblemKind.NOT_FOUND, f"run {request.run_id} has no artifact `{request.path}`") from error
         shutil.copyfile(downloaded, destination)
     return Done()
+
+
+def _is_listed(request: messages.DownloadRecord) -> bool:
+    folder = PurePosixPath(request.path).parent.as_posix()
+    return any(entry.path == request.path for entry in MlflowClient().list_artifacts(request.run_id, folder))
 
 
 def create_run(client: MlflowClient, experiment_id: str, tags: "Mapping[str, str]", run_name: "str | None") -> Run:
