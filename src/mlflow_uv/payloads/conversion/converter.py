@@ -89,7 +89,10 @@ def _inputs(schema: Any, native: NativeModel) -> "tuple[str, tuple[ModelPort, ..
         kind = _MATRICES.get(first.type.name)
         if len(schema.inputs) > 1 or len(first.shape) != 2 or kind is None:  # noqa: PLR2004
             raise Inconvertible(native.operator, f"its input is {schema}, and one matrix of numbers is converted")
-        return "tensor", (ModelPort(name=first.name or "input", type=kind),)
+        if first.name:
+            reason = f"its input is a matrix with the name `{first.name}`, which a model gets as a dictionary"
+            raise Inconvertible(native.operator, reason)
+        return "tensor", (ModelPort(name="input", type=kind),)
     inputs = []
     for number, spec in enumerate(schema.inputs):
         kind = str(getattr(spec.type, "name", spec.type))

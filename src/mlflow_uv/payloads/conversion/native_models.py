@@ -118,6 +118,8 @@ def _estimator(library: str, model: Any, predict_fn: str) -> NativeModel:
     if base.is_classifier(model):
         if getattr(model, "n_outputs_", 1) != 1 or not hasattr(model, "classes_"):
             raise Inconvertible(operator, "it predicts several labels for a row")
+        if len(model.classes_) < 2:  # noqa: PLR2004  # converters write a second one, and onnxruntime crashes on texts
+            raise Inconvertible(operator, "it was trained with one class, which is its answer to everything")
         methods = {_LABEL: model.predict}
         if hasattr(model, "predict_proba"):
             methods[_PROBABILITY] = model.predict_proba

@@ -69,9 +69,13 @@ class _Tensors:
         return self._random.uniform(low - margin, high + margin, shape).astype(kind)
 
     def near(self, network: Network, rows: int) -> "list[Any]":
-        """Pairs of rows with different labels that are as near to each other as halving their distance brings them."""
+        """
+        Pairs of rows with different labels that are as near to each other as halving their distance brings them.
+
+        Whole numbers are rounded, so a pair of pictures differs by one in each number at most.
+        """
         first, second = self.spread(rows), self.spread(rows)
-        fixed = [part.dtype.kind != "f" for part in self._recorded]
+        fixed = [part.dtype.kind not in "fiu" for part in self._recorded]
         second = [one if keep else other for one, other, keep in zip(first, second, fixed, strict=True)]
         own, other = self._labels(network, first), self._labels(network, second)
         differing = np.flatnonzero((own != other).any(axis=1))[: rows // 2]
@@ -79,10 +83,7 @@ class _Tensors:
             return []
         low, high, own = [part[differing] for part in first], [part[differing] for part in second], own[differing]
         for _ in range(_HALVINGS):
-            middle = [
-                one if keep else ((one.astype(np.float64) + two) / 2).astype(one.dtype)
-                for one, two, keep in zip(low, high, fixed, strict=True)
-            ]
+            middle = [one if keep else _middle(one, two) for one, two, keep in zip(low, high, fixed, strict=True)]
             same = (self._labels(network, middle) == own).all(axis=1)
             low = [_chosen(same, half, one) for half, one in zip(middle, low, strict=True)]
             high = [_chosen(same, two, half) for half, two in zip(middle, high, strict=True)]
@@ -92,6 +93,12 @@ class _Tensors:
         output = network.outputs(self.batch(parts))[OUTPUT]
         labels = output > _HALF if network.activation == "sigmoid" else output.argmax(axis=-1)
         return labels.reshape(len(output), -1)
+
+
+def _middle(low: Any, high: Any) -> Any:
+    """The number between two of the same type, of whole ones rounded; large ones are not rounded beyond either."""
+    middle = (low.astype(np.float64) + high) / 2
+    return np.clip(middle.astype(low.dtype), np.minimum(low, high), np.maximum(low, high))
 
 
 def _chosen(condition: Any, left: Any, right: Any) -> Any:

@@ -19,7 +19,7 @@ def test_a_model_without_a_signature_or_without_a_request_that_it_reads_is_refus
     refusals = run_in(
         converting,
         f"""
-    import pathlib
+    import pathlib, types
     import mlflow, numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -43,7 +43,7 @@ def test_a_model_without_a_signature_or_without_a_request_that_it_reads_is_refus
     bodies = ['{{"inputs": [[1.0]]}}', '{{"inputs": [["x"]]}}']
     print(json.dumps([
         refused(lambda: source.require_signature(None, "Tree")),
-        refused(lambda: source.require_signature(Schema([]), "Tree")),
+        refused(lambda: source.require_signature(types.SimpleNamespace(inputs=[]), "Tree")),
         refused(lambda: source.require_signature(schema, "Tree")),
         refused(lambda: source.answered_frames(str(folder / "model"), bodies, "Tree")),
         refused(lambda: source.answered_frames(str(folder / "model"), bodies[1:], "Tree")),

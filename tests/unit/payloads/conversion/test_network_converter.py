@@ -47,7 +47,9 @@ def seen(
 
 
 @pytest.mark.parametrize("case", NETWORKS, ids=lambda case: case.name)
-def test_a_network_is_equal_or_refused(case: ParityCase, seen: Mapping[str, Mapping[str, Any]]) -> None:
+def test_a_network_is_equal_or_refused(
+    case: ParityCase, seen: Mapping[str, Mapping[str, Any]], pytestconfig: pytest.Config
+) -> None:
     """
     It is converted within the budget, or refused with operator and reason.
 
@@ -55,6 +57,8 @@ def test_a_network_is_equal_or_refused(case: ParityCase, seen: Mapping[str, Mapp
     """
     content = seen[case.name]
     found = outcome(content)
+    if pytestconfig.cache is not None:
+        pytestconfig.cache.set(case.key, found)
 
     assert case.result == found["result"], found
     assert found["reason"].startswith(case.operator)

@@ -37,7 +37,7 @@ def test_half_of_the_rows_are_on_both_sides_of_where_the_label_changes(convertin
         return np.stack([(data[:, 0] <= 0.3) * 1.0, (data[:, 0] > 0.3) * 1.0], axis=1)
     rows = np.linspace(-1, 1, 24, dtype=np.float32).reshape(12, 2)
     near, spread = samples.network_requests(network(predict, "softmax"), [rows], rows=100)
-    first = np.array(near["body"]["inputs"])[:, 0]
+    first = np.array(near["body"]["inputs"], dtype=np.float32)[:, 0]  # 0.3 of 32 bits is above that of 64
     print(json.dumps([
         near["origin"], len(first), float(np.abs(first - 0.3).max()), int((first > 0.3).sum()) * 2 == len(first),
         spread["origin"], len(spread["body"]["inputs"]) + len(first),
@@ -49,6 +49,31 @@ def test_half_of_the_rows_are_on_both_sides_of_where_the_label_changes(convertin
     assert ("thresholds", True, "spread", 100) == (origin, halved, other, whole)
     assert 10 < rows <= 50
     assert distance < 1e-7
+
+
+def test_whole_numbers_are_on_both_sides_by_one(converting: Path) -> None:
+    """
+    The rows of a pair differ by one, so they are the nearest with different labels; large numbers stay in between.
+    """
+    pixels, large = sampled(
+        converting,
+        """
+    def near(data, limit):
+        def predict(data):
+            high = data.reshape(len(data), -1)[:, 0] > limit
+            return np.stack([~high * 1.0, high * 1.0], axis=1)
+        found, _ = samples.network_requests(network(predict, "softmax"), [data], rows=100)
+        assert found["origin"] == "thresholds"
+        first = np.array(found["body"]["inputs"], dtype=data.dtype).reshape(-1, *data.shape[1:]).reshape(-1, 2)[:, 0]
+        return sorted(set(first.tolist()))
+    pictures = np.array([0, 255] * 6, dtype=np.uint8).reshape(3, 2, 2, 1)[:, :1]
+    print(json.dumps([
+        near(pictures, 100), near(np.array([[0, 1], [2**62, 5]], dtype=np.int64), 2**61) [-1] <= 2**62,
+    ]))
+    """,
+    )
+
+    assert ([100, 101], True) == (pixels, large)
 
 
 def test_integers_stay_in_the_recorded_range_and_tables_keep_their_columns(converting: Path) -> None:
