@@ -103,8 +103,15 @@ class Deployment:
 
     def containers(self) -> list[str]:
         """The names of its containers, whether they run or not."""
+        return self._labelled("mlflow-uv.deployment")
+
+    def creates(self) -> bool:
+        """Whether a run creates a container now; killed meanwhile, it keeps others away for some minutes."""
+        return bool(self._labelled("mlflow-uv.deployment-creating"))
+
+    def _labelled(self, name: str) -> list[str]:
         program = "podman" if self.target == "podman" else "docker"
-        label = f"label=mlflow-uv.deployment={self.name}"
+        label = f"label={name}={self.name}"
         argv = (program, "ps", "--all", "--filter", label, "--format", "{{.Names}}")
         done = subprocess.run(argv, capture_output=True, text=True, check=True, env={**self.environment})
         return sorted(done.stdout.split())

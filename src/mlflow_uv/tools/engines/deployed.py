@@ -134,11 +134,12 @@ class DeployedContainers(ABC):
         """Remove the lock of a run that was killed, by its id; whether it was one."""
         done = self._client.run("inspect", "--type", "container", "--", name, verbatim=True)
         found = parse_json(done.stdout)[0] if done.code == 0 else {}
-        try:  # Docker writes nanoseconds
-            created = datetime.fromisoformat(f"{str(found.get('Created'))[:19]}+00:00")
-        except ValueError:
+        try:  # with nanoseconds; Podman writes it in the time of the machine
+            created = datetime.fromisoformat(str(found.get("Created")))
+            age_s = (datetime.now(UTC) - created).total_seconds()
+        except (ValueError, TypeError):  # TypeError for a time without its zone
             return False
-        if (datetime.now(UTC) - created).total_seconds() < _CREATING_S:
+        if age_s < _CREATING_S:
             return False
         self._client.run("rm", "--force", str(found["Id"]))
         return True

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -220,12 +220,17 @@ def test_a_network_and_a_volume_without_containers_are_remnants() -> None:
     assert all("label=mlflow-uv.deployment=prod" in asked.argv for asked in runner.asked)
 
 
+@pytest.mark.parametrize("hours", [0, 5, -5])
 @pytest.mark.parametrize(("age_s", "removed"), [(5, []), (900, ["l1"])])
-def test_a_lock_of_another_run_counts_until_it_is_old(age_s: int, removed: list[str]) -> None:
+def test_a_lock_of_another_run_counts_until_it_is_old(age_s: int, removed: list[str], hours: int) -> None:
     """
     That of a run that was killed is removed by its id; here, another run is faster to take it.
+
+    Docker writes the time in UTC, and Podman in the zone of the machine.
     """
-    created = (datetime.now(UTC) - timedelta(seconds=age_s)).strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
+    zone = timezone(timedelta(hours=hours))
+    shown = (datetime.now(zone) - timedelta(seconds=age_s)).strftime("%Y-%m-%dT%H:%M:%S.123456789%z")
+    created = f"{shown[:-2]}:{shown[-2:]}" if hours else f"{shown[:-5]}Z"
     runner = FakeRunner(
         {
             "-creating --network": completed(
