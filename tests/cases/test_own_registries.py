@@ -21,6 +21,7 @@ from .composed import push_base, tiny_release
 from .conftest import name_of_image
 from .images import BASE, remove_image
 from .sample_project import SampleProject, error, training
+from .test_composed_step import NOWHERE
 
 # Without the proxy that leads to packages.
 DIRECT = {"NO_PROXY": "*", "no_proxy": "*"}
@@ -187,7 +188,7 @@ def test_a_release_goes_through_a_registry_with_an_own_ca(
     """
     Without an engine: base, push and audit, from a command to the next; an audit without the CA verifies nothing.
     """
-    direct, home = direct_to(own_address()), tmp_path / "home"
+    direct, home = {**direct_to(own_address()), **NOWHERE}, tmp_path / "home"
     trusting = {**direct, "HOME": str(home)}
     folder = home / ".config" / "docker" / "certs.d" / with_tls
     folder.mkdir(parents=True)
