@@ -9,7 +9,7 @@ import mlflow_uv
 
 SOURCES = str(Path(mlflow_uv.__file__).parents[1])
 PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from mlflow_uv.tools.system.watchdog_program import main; main()"
+    "import sys; sys.path.append(sys.argv[1]); from mlflow_uv.tools.system.watchdog_program import main; main()"
 )
 SLEEPING = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)")
 
