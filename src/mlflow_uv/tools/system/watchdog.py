@@ -21,9 +21,7 @@ from .descendants import Orphans
 
 AFTER_S = 0.1  # most programs end sooner, and are not worth a second process
 _SOURCES = str(Path(__file__).parents[3])
-_PROGRAM = (
-    "import sys; sys.path.append(sys.argv[1]); from mlflow_uv.tools.system.watchdog_program import main; main()"
-)
+_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from mlflow_uv.tools.system.watchdog_program import main; main()"
 
 
 class Watchdog:

@@ -8,9 +8,7 @@ from pathlib import Path
 import mlflow_uv
 
 SOURCES = str(Path(mlflow_uv.__file__).parents[1])
-PROGRAM = (
-    "import sys; sys.path.append(sys.argv[1]); from mlflow_uv.tools.system.watchdog_program import main; main()"
-)
+PROGRAM = "import sys; sys.path.append(sys.argv[1]); from mlflow_uv.tools.system.watchdog_program import main; main()"
 SLEEPING = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)")
 
 
