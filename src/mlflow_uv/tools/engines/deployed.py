@@ -162,8 +162,7 @@ class DeployedContainers(ABC):
 
     def start(self, name: str) -> None:
         """Start a created or stopped container. Raises ToolFailed."""
-        done = self._client.run("start", name)
-        if done.code != 0:
+        if (done := self._client.run("start", name)).code != 0:
             raise ToolFailed(what=f"`{name}` cannot be started", why=_reason(done))
 
     def server(self, name: str, serve_env: ServeVariables) -> Container:
