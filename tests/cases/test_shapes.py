@@ -100,7 +100,7 @@ EVERYTHING = Shape(
     files=(*GRAPE.files, *BACKENDS["setuptools"].files),
 )
 INDEX = '[[tool.uv.index]]\nname = "cellar"\nurl = "{index}"\nexplicit = true\n'
-HEAD = 'import mlflow\nimport pandas as pd\n\nEXAMPLE = pd.DataFrame({"x": [1.0, 2.5]})\n'
+HEAD = 'import mlflow\nimport pandas as pd\n\nmlflow.start_run()\nEXAMPLE = pd.DataFrame({"x": [1.0, 2.5]})\n'
 FLAVORS = {
     "scikit-learn": """
         from sklearn.linear_model import LinearRegression

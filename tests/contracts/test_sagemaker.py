@@ -20,7 +20,7 @@ from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.ops.deploy.sagemaker import open_target
 from mlflow_uv.ops.deploy.sagemaker_models import SagemakerModels
 from mlflow_uv.ops.deploy.target import DeploymentTarget, WantedVersion
-from mlflow_uv.tools.cloud.aws import BotoAws, InvokedEndpoint
+from mlflow_uv.tools.cloud.aws import BotoAws, InvokedEndpoint, call
 from mlflow_uv.tools.cloud.s3_folder import S3Folder
 from mlflow_uv.tools.mlflow.model_requests import ModelRequest
 from mlflow_uv.tools.toolbox import Tools, toolbox
@@ -239,10 +239,49 @@ def test_a_response_that_is_not_one_of_aws_is_an_error_and_no_traceback(operatio
         reasons = {
             "list_objects_v2": "AWS refuses `list_objects_v2`: ",
             "get_object": "AWS refuses `get_object`: .*(Incomplete|Streaming)",
-            "get_authorization_token": "authorization token that cannot be decoded",
+            "get_authorization_token": "the response to `get_authorization_token` is not one of AWS: it is not JSON",
         }
         with pytest.raises(ToolFailed, match=reasons[operation]):
             calls[operation]()
+
+
+def test_what_answers_in_place_of_aws_is_no_success(tmp_path: Path) -> None:
+    """
+    With the status of a success: a page, nothing, and documents that are none of the operation.
+    """
+    body = b""
+
+    class Other(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    model = {"ModelName": "a", "ExecutionRoleArn": "arn:aws:iam::123456789012:role/serving"}
+    weights = {"EndpointName": "a", "DesiredWeightsAndCapacities": [{"VariantName": "b", "DesiredWeight": 1.0}]}
+    exchanges: list[tuple[str, dict[str, Any], bytes]] = [
+        ("delete_model", {"ModelName": "a"}, PAGE),
+        ("delete_model", {"ModelName": "a"}, b""),
+        ("create_model", model, PAGE),
+        ("update_endpoint_weights_and_capacities", weights, PAGE),
+        ("list_tags", {"ResourceArn": "arn:x"}, b""),
+        ("list_models", {}, b"null"),
+        ("list_models", {}, b'{"Models": [null]}'),
+        ("describe_endpoint", {"EndpointName": "a"}, b'{"EndpointName": "\xff"}'),
+    ]
+    with listening(Other) as url, tools_at(url, tmp_path) as tools:
+        aws = BotoAws(tools.mlflow, tools.environments.ours(), "eu-west-1")
+        for operation, parameters, sent in exchanges:
+            body = sent
+            with pytest.raises(
+                ToolFailed, match=f"the response to `{operation}` is not one of AWS: its? .*Fix: look at"
+            ):
+                call(aws, "sagemaker", operation, **parameters)
 
 
 def test_without_credentials_the_error_says_what_to_do(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def aws_service(account: SageMakerAccount, exchanges: list[dict[str, Any]]) -> I
             self.send_response(status)
             self.send_header("Content-Type", form)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("x-amz-request-id" if form == "application/xml" else "x-amzn-RequestId", "made-up")
             if kind:
                 self.send_header("x-amzn-errortype", kind)
             self.end_headers()

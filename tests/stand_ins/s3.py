@@ -47,7 +47,8 @@ class Buckets:
     def _list_objects_v2(self, *, Bucket: dict[str, bytes], Prefix: str, ContinuationToken: str = "") -> dict[str, Any]:
         keys = [key for key in sorted(Bucket) if key.startswith(Prefix) and key > ContinuationToken]
         page = {"Contents": [{"Key": key, "Size": len(Bucket[key])} for key in keys[:_PAGE]]} if keys else {}
-        return {**page, **({"NextContinuationToken": keys[_PAGE - 1]} if keys[_PAGE:] else {})}
+        more = {"NextContinuationToken": keys[_PAGE - 1]} if keys[_PAGE:] else {}
+        return {**page, "IsTruncated": bool(more), **more}
 
     def answer(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
         """The status and the body of a response of the REST API, with addresses in path style."""

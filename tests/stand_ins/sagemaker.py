@@ -64,6 +64,7 @@ class SageMakerAccount:
     login: str = "AWS:made-up"
     token: str = ""  # of ECR, in place of the encoded login
     denied: bool = False
+    without_effect: frozenset[str] = frozenset()  # operations that report success, and do nothing
     most_instances: int = 4
     transforms: TransformJobs = field(init=False)
 
@@ -75,6 +76,8 @@ class SageMakerAccount:
         self.calls.append((operation, parameters))
         if self.denied:
             raise Refused("UnrecognizedClientException", "The security token included in the request is invalid")
+        if operation in self.without_effect:
+            return {}
         answer = getattr(self, f"_{operation}", None) or getattr(self.transforms, operation, None)
         if answer is None:
             raise Refused("UnknownOperationException", operation)

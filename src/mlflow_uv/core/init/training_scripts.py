@@ -1,8 +1,10 @@
 """Finds the script of a project that trains a model, from the texts of its files."""
 
+import ast
 import posixpath
 import re
 import shlex
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -39,7 +41,7 @@ _FLAGS = lazy_pattern(r"\s*(?:\.\.\.|['\"]([^'\"]*)['\"](?:\s*,\s*['\"](--[^'\"]
 _OPTIONAL = lazy_pattern(r"\bnargs\s*=\s*['\"][?*]|\bdefault\s*=|\brequired\s*=\s*False")
 _REQUIRED = lazy_pattern(r"\brequired\s*=\s*True")
 _IMPORTED = lazy_pattern(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import|import[ \t]+([\w.]+))", re.MULTILINE)
-_REGISTERED = lazy_pattern(rf"\bregistered_model_name\s*=\s*(['\"])({NAME})\1")
+_MODEL_NAME = lazy_pattern(NAME)
 _DOCUMENTED = 2  # for a script that a command of the project's documents runs
 _APART = frozenset({"docs", "doc", "examples", "example", "notebooks", "scratch", "archive", "old", "benchmarks"})
 
@@ -52,7 +54,7 @@ class TrainingScript:
     `relative` says that it imports modules of its own package by relative names. `entry` is the command of
     `[project.scripts]` that runs it, `required` what its command line must have, and `arguments` those with which a
     document runs it, where some are required. `registers` is the name of a registered model that is written into its
-    calls; empty if there is none, or more than one.
+    calls; empty if there is none, and `name_unclear` if there are several or a call computes it.
     """
 
     path: str
@@ -63,6 +65,7 @@ class TrainingScript:
     required: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     registers: str = ""
+    name_unclear: bool = False
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -83,11 +86,12 @@ def training_scripts(
     that import a module that logs a model are equally likely.
     """
     texts = dict(files)
-    if not any(_IMPORT.search(text) for text in texts.values()):
+    importing = frozenset(path for path, text in texts.items() if _imports_mlflow(text))
+    if not importing:
         return ()
     commands = _run_by(documents)
     modules = _trained_by(entries or {})
-    logging = frozenset(path for path, text in texts.items() if _IMPORT.search(text) and _LOGS.search(text))
+    logging = frozenset(path for path in importing if _LOGS.search(texts[path]))
     scripts = []
     for path, text in texts.items():
         names = _names_of(path)
@@ -96,7 +100,7 @@ def training_scripts(
         known = bool(run_with or entry or _is_training_script(path, text)) and (
             path in logging or _reaches(path, texts, logging)
         )
-        script = _script(path, text, documented=known, entry=entry)
+        script = _script(path, text, logs=path in logging, documented=known, entry=entry)
         if script is not None:
             required = required_arguments(text)
             arguments = next((words for words in run_with if words), ()) if required else ()
@@ -106,7 +110,8 @@ def training_scripts(
         scripts = [
             replace(script, score=0, required=required_arguments(texts[path]))
             for path in texts
-            if not _is_apart(path) and (script := _script(path, texts[path], documented=True, entry="")) is not None
+            if not _is_apart(path)
+            if (script := _script(path, texts[path], logs=path in logging, documented=True, entry="")) is not None
             if _reaches(path, texts, logging)
         ]
     return tuple(sorted(scripts, key=lambda script: (-script.score, script.path)))
@@ -190,10 +195,10 @@ def _reaches(path: str, texts: Mapping[str, str], logging: frozenset[str]) -> bo
     return False
 
 
-def _script(path: str, text: str, *, documented: bool, entry: str) -> TrainingScript | None:
+def _script(path: str, text: str, *, logs: bool, documented: bool, entry: str) -> TrainingScript | None:
     *folders, name = path.split("/")
     stem = name.removesuffix(".py").lower()
-    calls = [(match["call"], match["flavor"] or "") for match in _LOGS.finditer(text)] if _IMPORT.search(text) else []
+    calls = [(match["call"], match["flavor"] or "") for match in _LOGS.finditer(text)] if logs else []
     runs = bool(_MAIN.search(text)) or stem == "__main__" or (bool(entry) and documented)
     runs |= documented and _is_training_script(path, text)
     trains = calls or _TRAINS.search(stem) or documented
@@ -205,6 +210,7 @@ def _script(path: str, text: str, *, documented: bool, entry: str) -> TrainingSc
     score += 2 if runs else 0
     score -= sum(folder != "src" for folder in folders)
     score -= 4 if _APART & {folder.lower() for folder in folders} else 0
+    names = _registered_names(text)
     flavors = [flavor for _, flavor in sorted(calls, reverse=True) if flavor]
     return TrainingScript(
         path=path,
@@ -212,13 +218,44 @@ def _script(path: str, text: str, *, documented: bool, entry: str) -> TrainingSc
         flavor=flavors[0] if flavors else "",
         relative=bool(_RELATIVE.search(text)),
         entry=entry if documented else "",
-        registers=_registered_name(text),
+        registers=next(iter(names)) if len(names) == 1 else "",
+        name_unclear="" in names or len(names) > 1,
     )
 
 
-def _registered_name(text: str) -> str:
-    names = {name for _, name in _REGISTERED.findall(text)}
-    return names.pop() if len(names) == 1 else ""
+def _imports_mlflow(text: str) -> bool:
+    """Whether a file imports MLflow anywhere; one that is not Python of here does so if a line begins like that."""
+    if "mlflow" not in text:
+        return False
+    tree = _parsed(text)
+    if tree is None:
+        return bool(_IMPORT.search(text))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    return any(name.partition(".")[0] == "mlflow" for name in names)
+
+
+def _registered_names(text: str) -> frozenset[str]:
+    """The names of models in the calls; "" for what is not written as a name there, and is known while it runs."""
+    tree = _parsed(text) if "registered_model_name" in text else None
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call)) if tree is not None else ()
+    values = [part.value for call in calls for part in call.keywords if part.arg == "registered_model_name"]
+    constants = [value.value if isinstance(value, ast.Constant) else "" for value in values]
+    return frozenset(
+        value if isinstance(value, str) and _MODEL_NAME.fullmatch(value) else ""
+        for value in constants
+        if value is not None
+    )
+
+
+def _parsed(text: str) -> ast.Module | None:
+    """A file as Python reads it; None for one that it cannot read."""
+    with warnings.catch_warnings():  # about the file of the user, such as an escape that Python does not know
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
 
 
 def training_command(script: TrainingScript, paths: frozenset[str], scripts: Mapping[str, object]) -> str:

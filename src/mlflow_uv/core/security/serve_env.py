@@ -12,6 +12,7 @@ from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import Wording, option
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..image.dockerfile import SERVER_VARIABLES
+from ..release.digests import canonical, sha256
 from .masking import is_secret_name, mask, secrets_in
 
 _NAME = lazy_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -21,6 +22,7 @@ _STEERING_PREFIXES = (
     "BUILDAH_", "BUILDKIT_", "BUILDX_", "CONTAINERS_", "CONTAINER_", "DOCKER_", "DYLD_", "LD_", "MLFLOW_UV_", "PYTHON",
     "_MLFLOW_",
 )  # fmt: skip
+_DIGEST = 8  # characters
 _SHORTEST = 6  # characters of a value that is searched for in answers; shorter ones would match by chance
 
 
@@ -34,6 +36,18 @@ class ServeVariables:
     def names(self) -> tuple[str, ...]:
         """The sorted names, for the record."""
         return tuple(sorted(self.variables))
+
+    @property
+    def summary(self) -> str:
+        """
+        The names and a short digest of the values, `none` without: it differs if a value does.
+
+        For platforms that show the values to others anyway, as a digest confirms who guesses a value.
+        """
+        if not self.variables:
+            return "none"
+        values = sha256(canonical(dict(self.variables)))[:_DIGEST]
+        return f"{', '.join(self.names)} (values {values})"
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:

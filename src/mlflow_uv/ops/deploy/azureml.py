@@ -82,7 +82,7 @@ class OnlineEndpoint:
         more = {
             "servers": f"{self._settings.instances} {self._settings.instance_type}",
             "request timeout": f"{self._answer_s:g} s",
-            "variables": ", ".join(wanted.serve_env.names) or "none",
+            "variables": wanted.serve_env.summary,
         }
         return wanted_facts(wanted, wanted.address, more)
 

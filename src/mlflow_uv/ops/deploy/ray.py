@@ -114,7 +114,7 @@ class RayEndpoint:
             "memory": f"{self._settings.memory} MiB",
             "cpus": f"{self._settings.cpus:g}",
             "request timeout": f"{self._answer_s:g} s",
-            "variables": ", ".join(wanted.serve_env.names) or "none",
+            "variables": wanted.serve_env.summary,
         }
         facts = wanted_facts(wanted, "", more)
         return {name: value for name, value in facts.items() if name != IMAGE}

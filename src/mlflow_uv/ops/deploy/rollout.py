@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ...command.errors import DeploymentBusy, NotReturned, StepError
+from ...command.errors import ChainBroken, DeploymentBusy, NotReturned, StepError
 from ...command.report import Finding, Severity
 from ...core.deploy.canary import NO_TRAFFIC, canary_findings
 from ...core.deploy.difference import DeploymentChange
@@ -160,6 +160,10 @@ def _phases(plan: RolloutPlan, expected: Expected, checks: RolloutChecks, tools:
             say("  the traffic goes to the new version")
         live = ask_live(endpoint, _to_endpoint(expected, target, endpoint), tools) if endpoint else None
     after = target.observe()
+    # The requests alone do not say it: another version may answer them equally.
+    if after.version != plan.wanted.version:
+        why = f"the deployment runs version {after.version or 'nothing'} after the change, and no error was reported"
+        raise ChainBroken("version", why=why)
     if live is None:
         say("  nothing was asked: no address of the endpoint is known here")
         return Rollout(findings=findings, after=after)

@@ -46,9 +46,9 @@ class SagemakerEndpoint:
         found = self._account.found("describe_endpoint", EndpointName=self.name)
         if found is None:
             return None
-        status = str(found.get("EndpointStatus", ""))
+        status = str(found["EndpointStatus"])
         config = self._config(str(found.get("EndpointConfigName", "")))
-        defined = {part["VariantName"]: part for part in (config or {}).get("ProductionVariants") or ()}
+        defined = {part["VariantName"]: part for part in (config or {"ProductionVariants": ()})["ProductionVariants"]}
         running = {part["VariantName"]: part for part in found.get("ProductionVariants") or ()}
         weights = {
             slot: float(running.get(slot, {}).get("CurrentWeight", part.get("InitialVariantWeight", 1.0)))

@@ -12,6 +12,7 @@ from ...command.errors import BadInput, ToolFailed
 from ...command.wording import step_call
 from ...core.deploy.platform_settings import SagemakerSettings
 from ...core.release.digests import sha256
+from ...core.security.serve_env import ServeVariables
 from ...tools.cloud.aws import Aws, AwsRefused, call
 from ...tools.oci.logins import Login
 from ...tools.oci.repository import RegistryUnanswered
@@ -28,6 +29,7 @@ _LONGEST_NAME = 63
 _HASH = 16
 # Of an operation that finds nothing, or something of the name; both have the same code.
 _ABSENT = re.compile(r"could not find|does not exist|not found", re.IGNORECASE)
+_ABSENT_CODES = frozenset({"ValidationException", "ResourceNotFound"})  # a proxy's 404 has another code
 _EXISTS = re.compile(r"already exist", re.IGNORECASE)
 _ECR = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/.+")
 _TAG_SAFE = " :/=+-_."
@@ -82,7 +84,7 @@ class SagemakerModels:
             SERVERS: servers,
             _ROLE: self.settings.role.rpartition("/")[2],
             _REQUEST_TIMEOUT: f"{self._answer_s:g} s",
-            _VARIABLES: ", ".join(wanted.serve_env.names) or "none",
+            _VARIABLES: wanted.serve_env.summary,
         }
         return wanted_facts(wanted, self._image(wanted), more)
 
@@ -240,7 +242,7 @@ class SagemakerModels:
         try:
             return self.call(operation, **parameters)
         except AwsRefused as error:
-            if _ABSENT.search(error.message) is None:
+            if error.code not in _ABSENT_CODES or _ABSENT.search(error.message) is None:
                 raise
             return None
 
@@ -249,7 +251,7 @@ class SagemakerModels:
         token: dict[str, Any] = {}
         while True:
             page = self.call(operation, **parameters, **token)
-            yield from page.get(part) or ()
+            yield from page[part]
             if not page.get("NextToken"):
                 return
             token = {"NextToken": page["NextToken"]}
@@ -264,7 +266,7 @@ def _facts_in(model: Parts) -> dict[str, str]:
         IMAGE: str(container.get("Image", "")),
         _ROLE: str(model.get("ExecutionRoleArn", "")).rpartition("/")[2],
         _REQUEST_TIMEOUT: "none" if timeout is None else f"{timeout} s",
-        _VARIABLES: ", ".join(sorted(variables)) or "none",
+        _VARIABLES: ServeVariables(variables).summary,
     }
 
 

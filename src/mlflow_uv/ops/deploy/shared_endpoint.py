@@ -222,13 +222,13 @@ class SharedEndpoint:
 
     def shift(self) -> None:
         """See DeploymentTarget."""
-        self._require_ready(self._change(lambda: self._platform.route(self._slot, _WHOLE)))
+        self._require_share(_WHOLE, self._change(lambda: self._platform.route(self._slot, _WHOLE)))
 
     def share(self, percent: int) -> None:
         """See TrafficSplit; a version that had the traffic before keeps all of it."""
         if self._slot == self._before or not self._platform.divides:
             return
-        self._require_ready(self._change(lambda: self._platform.route(self._slot, percent)))
+        self._require_share(percent, self._change(lambda: self._platform.route(self._slot, percent)))
 
     def served(self) -> SharedTraffic:
         """See TrafficSplit; the platform counts the requests of clients, and this program does not read its metrics."""
@@ -312,6 +312,16 @@ class SharedEndpoint:
         if variant is None or variant.share < _WHOLE or not variant.ready:
             why = "" if variant is None else variant.problem
             raise ToolFailed(what=f"`{slot}` of `{self._platform.name}` does not get the traffic again", why=why)
+
+    def _require_share(self, percent: int, seen: PlatformEndpoint | None) -> None:
+        """Raise as _require_ready, and ToolFailed if the platform did not divide the traffic as it was told to."""
+        self._require_ready(seen)
+        share = 0.0 if seen is None else seen.variants[self._slot].share
+        if round(share) != percent:
+            raise ToolFailed(
+                what=f"`{self._slot}` of `{self._platform.name}` was to get {percent} % of the traffic",
+                why=f"it has {share:.3g} %, though the platform reported no error",
+            )
 
     def _require_ready(self, seen: PlatformEndpoint | None) -> None:
         """Raise NotServing if the new variant does not run, and ChainBroken if it runs something else."""

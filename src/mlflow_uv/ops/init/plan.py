@@ -94,6 +94,11 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str, br
         model = {"model-name": registered or name}
         values: dict[str, str | list[str]] = {**train, **model, **_selection(files, project, name)}
         planned.append(PlannedFile(path=manifest_path, before=manifest, after=_with_settings(manifest, values)))
+        if "train" in train and scripts[0].name_unclear:
+            notes.append(
+                f"{scripts[0].path} has no single name as its `registered_model_name`: see whether `model-name` in"
+                f" [tool.mlflow-uv], which is `{model['model-name']}`, is the right one"
+            )
         if "train" in train and scripts[0].lacks:
             words = ", ".join(f"`{argument}`" for argument in scripts[0].lacks)
             notes.append(f"{scripts[0].path} requires {words}: add values to `train` in [tool.mlflow-uv]")
@@ -149,7 +154,9 @@ def _parsed(manifest: str) -> Mapping[str, Any]:
 
 def _selection(files: CheckedFolder, project: str, name: str) -> dict[str, list[str]]:
     """The setting that adds the group or extra with MLflow to what is served; empty if it is not needed, or unknown."""
-    text = files.text(posixpath.join(project, "uv.lock"))
+    folder = project
+    while (text := files.text(posixpath.join(folder, "uv.lock"))) is None and folder:
+        folder = folder.rpartition("/")[0]  # a member of a workspace has the lock of the workspace
     try:
         kind, holder = mlflow_holder(read_lockfile(text.encode()), name) if text else ("", "")
     except NotALock:

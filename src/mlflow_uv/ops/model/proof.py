@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ...command.errors import BadProject, ChainBroken, ToolFailed
+from ...command.errors import BadInput, BadProject, ChainBroken, ToolFailed
 from ...command.inputs import TOLERANCE
 from ...command.report import Finding, Severity
 from ...command.wording import option
@@ -108,6 +108,7 @@ def prove(
     plan: ProofPlan, model: LoggedModelDescription, scratch: Path, tools: Tools
 ) -> tuple[Record, tuple[Finding, ...]]:
     """Write the lock and the answers into the model, download it again from the store, and compare."""
+    _run_of(model)
     client, logged = plan.job.client, scratch / "logged"
     _download(plan, model.model_id, logged, tools)
     if requirement_findings := _requirement_findings(plan, logged):
@@ -260,6 +261,17 @@ def _require_written(plan: ProofPlan, overlay: Path, proof: Path) -> None:
         raise ChainBroken("requirements", why="the requirements of the model in the store do not match the lock")
 
 
+def _run_of(model: LoggedModelDescription) -> str:
+    """The run of a model. Raises BadInput without one: the release keeps its record there."""
+    if not model.run_id:
+        raise BadInput(
+            what=f"the model {model.model_id} `{model.name}` was logged without a run",
+            why="the record of a release is kept in the run of its model",
+            fix="call `log_model` inside `with mlflow.start_run():`, and train again",
+        )
+    return model.run_id
+
+
 def _record(plan: ProofPlan, model: LoggedModelDescription, copy: Path) -> Record:
     """Return the record of a model, from its files as downloaded from the store."""
     requirements_text, wheels = model_files.split_requirements(
@@ -286,7 +298,7 @@ def _record(plan: ProofPlan, model: LoggedModelDescription, copy: Path) -> Recor
         ),
         model=ModelLink(
             model_id=model.model_id,
-            run_id=str(model.run_id),
+            run_id=_run_of(model),
             name=model.name,
             sha256=tree_digest(digests_in(copy)),
             store=plan.job.store.shown,
@@ -335,8 +347,7 @@ def _tag(plan: ProofPlan, record: Record) -> None:
         MODEL_DIGEST: record.model.sha256,
     }
     # The tags of an adopted run stay unchanged: they record its own lock.
-    include_run = record.model.run_id != "None" and plan.adopted is None
-    run_id = record.model.run_id if include_run else None
+    run_id = record.model.run_id if plan.adopted is None else None
     plan.job.client.set_tags(SetTags(run_id=run_id, model_id=record.model.model_id, tags=tags))
 
 

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 from .lazy_dataclass import lazy_dataclass
 from .request import Request
 
+MALFORMED = "MalformedResponse"  # the code of an AwsResult for what is not a response of the operation
+
 
 @lazy_dataclass
 class CallAws(Request):

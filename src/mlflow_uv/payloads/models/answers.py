@@ -14,6 +14,7 @@ from mlflow.pyfunc import scoring_server
 from ..messages.models import AnswerRequests, BodyResponses, ModelAnswers, ModelResponse
 from ..problems import Problem, ProblemKind, last_line, mask, shortened
 from .interruption import Interrupted, interrupted_after
+from .response_json import NameTwice, response_json
 from .serving_environment import load_untraced, serving_environment
 
 _CLOCK_TICK_S, _NEAR_NOW_S = 1.1, 100
@@ -74,7 +75,10 @@ def _answer(model: Any, number: int, payload: Any, error_kind: ProblemKind) -> A
         raise Problem(error_kind, f"the model cannot answer request {number}: {last_line(error)}") from error
     if response.status != HTTPStatus.OK:
         raise Problem(error_kind, f"the model cannot answer request {number}: {_reason(response.response)}")
-    return json.loads(response.response)
+    try:
+        return response_json(response.response)
+    except NameTwice as error:
+        raise Problem(error_kind, f"the model cannot answer request {number}: {error}") from error
 
 
 def _responses_in_time(model: Any, request: AnswerRequests) -> "Iterator[ModelResponse | None]":

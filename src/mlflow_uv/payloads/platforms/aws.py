@@ -11,13 +11,16 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from ..messages.platforms import AwsResult, CallAws
+from ..messages.platforms import MALFORMED, AwsResult, CallAws
 from ..problems import mask, shortened
+from .aws_responses import MalformedResponse, require_shape
 
 _CONNECT_S = 10
 _ATTEMPTS = 5
 _LONGEST_BODY = 256 << 20
 _LONGEST_MESSAGE = 1000
+# What botocore raises while it parses something else than a response of the operation.
+_UNPARSED = (ResponseParserError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def call(request: CallAws) -> AwsResult:
@@ -26,8 +29,8 @@ def call(request: CallAws) -> AwsResult:
     if request.body is not None:
         parameters["Body"] = base64.b64decode(request.body)
     try:
-        client = _client(request.service, request.region, request.timeout_s)
-        response = getattr(client, request.operation)(**parameters)
+        operation = getattr(_client(request.service, request.region, request.timeout_s), request.operation)
+        response = operation(**parameters)
         content = response.pop("Body", None)
         raw = None if content is None else content.read(_LONGEST_BODY)
         # botocore compares the length with the announced one at the end alone.
@@ -38,8 +41,12 @@ def call(request: CallAws) -> AwsResult:
         details = error.response.get("Error", {})
         code, message = str(details.get("Code", "Unknown")), str(details.get("Message", ""))
         return AwsResult(parts=_plain(parts), code=code, message=_shown(message))
-    except (BotoCoreError, ResponseParserError) as error:  # the latter is none of the former
+    except BotoCoreError as error:
         return AwsResult(parts={}, code=type(error).__name__, message=_shown(str(error)))
+    except MalformedResponse as error:
+        return AwsResult(parts={}, code=MALFORMED, message=_shown(str(error)))
+    except _UNPARSED as error:
+        return AwsResult(parts={}, code=MALFORMED, message=_shown(f"it cannot be read: {error}"))
     body = None if raw is None else base64.b64encode(raw).decode()
     response.pop("ResponseMetadata", None)
     return AwsResult(parts=_plain(response), body=body)
@@ -49,7 +56,9 @@ def call(request: CallAws) -> AwsResult:
 def _client(service: str, region: "str | None", timeout_s: float) -> Any:
     retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
     config = Config(connect_timeout=_CONNECT_S, read_timeout=timeout_s, retries=retries)
-    return boto3.client(service, region_name=region, config=config)
+    client = boto3.client(service, region_name=region, config=config)
+    client.meta.events.register("after-call", require_shape)
+    return client
 
 
 def _shown(message: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from ...command.errors import PlanOutdated, ToolFailed
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
-from ...payloads.messages.platforms import AwsResult, CallAws
+from ...payloads.messages.platforms import MALFORMED, AwsResult, CallAws
 from ..mlflow.endpoint import Endpoint
 from ..mlflow.mlflow import Mlflow
 from ..mlflow.model_requests import ModelReply, ModelRequest
@@ -24,6 +24,7 @@ _NO_LOGIN = frozenset({
 _NO_REGION = "NoRegionError"
 _CONFLICTS = frozenset({"ConflictException", "ResourceInUse"})
 _LOGIN = "give this job credentials of AWS (aws-actions/configure-aws-credentials, or AWS_PROFILE)"
+_PROXY = "look at what answers in place of AWS: a proxy, or the address in AWS_ENDPOINT_URL"
 _REGION = "set AWS_REGION, or `region` in the table of the deployment"
 _MODEL_ERROR = "ModelError"  # the container answered with another status than 200
 _TIMEOUTS = frozenset({"ReadTimeoutError", "ConnectTimeoutError"})
@@ -76,7 +77,11 @@ def _strict(value: Any) -> Any:
     """A part of a response whose objects are AwsPart, on all levels."""
     if isinstance(value, Mapping):
         return AwsPart({name: _strict(part) for name, part in value.items()})
-    return [_strict(part) for part in value] if isinstance(value, (list, tuple)) else value
+    if not isinstance(value, (list, tuple)):
+        return value
+    if None in value:
+        raise ToolFailed(what="AWS returned a list with nothing in it", why="it is not as the operation is documented")
+    return [_strict(part) for part in value]
 
 
 def content_of(operation: str, result: AwsResult) -> bytes:
@@ -102,6 +107,8 @@ def returned(operation: str, result: AwsResult) -> AwsResult:
             why=f"{result.code}: {result.message}",
             fix="run it again when the other change has ended",
         )
+    if result.code == MALFORMED:
+        raise ToolFailed(what=f"the response to `{operation}` is not one of AWS", why=result.message, fix=_PROXY)
     if result.code:
         raise AwsRefused(operation, result)
     return result

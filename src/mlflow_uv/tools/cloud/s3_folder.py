@@ -34,7 +34,7 @@ class S3Folder:
         while True:
             page = call(self._aws, _SERVICE, "list_objects_v2", Bucket=self._bucket, Prefix=self._prefix, **token)
             yield from (str(part["Key"]).removeprefix(self._prefix) for part in page.get("Contents") or ())
-            if not page.get("NextContinuationToken"):
+            if not page["IsTruncated"]:  # botocore reads an empty list from any other document
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 

@@ -28,6 +28,21 @@ def test_the_script_that_logs_a_model_is_found() -> None:
     assert [("fit.py", "sklearn"), ("flat.py", "lightgbm")] == [(script.path, script.flavor) for script in found]
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["import sys, mlflow", "import os; import mlflow", "import numpy as n, mlflow.sklearn as m", "from mlflow import x",
+     "try: import mlflow\nexcept ImportError: raise", "import mlflow\nprint 'another Python'"],
+)  # fmt: skip
+def test_mlflow_is_imported_in_any_form(line: str) -> None:
+    """
+    Also in a file that this Python cannot read; a comment or a text is no import.
+    """
+    rest = "\nmlflow.lightgbm.autolog()\n"
+
+    assert ["train.py"] == paths(train=line + rest)
+    assert [] == paths(train='"""\nimport mlflow\n"""\nimport mlflowers' + rest)
+
+
 def test_a_module_that_is_only_imported_is_no_script() -> None:
     """
     The model is logged there, and another script, named after training, runs it.

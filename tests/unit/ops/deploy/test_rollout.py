@@ -6,7 +6,15 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import Cancelled, DeploymentBusy, NotReturned, NotServing, PlanOutdated, ToolFailed
+from mlflow_uv.command.errors import (
+    Cancelled,
+    ChainBroken,
+    DeploymentBusy,
+    NotReturned,
+    NotServing,
+    PlanOutdated,
+    ToolFailed,
+)
 from mlflow_uv.core.deploy.proxy import FILE
 from mlflow_uv.core.deploy.target_settings import CanarySettings
 from mlflow_uv.core.security.serve_env import ServeVariables
@@ -41,6 +49,19 @@ def raising(error: BaseException, *, at: int = 1) -> Any:
 CHECKS = RolloutChecks(unchanged=nothing, renew=nothing)
 CANARY = CanarySettings(target="compose", canary="5, 50", canary_seconds=2)
 GOOD = ["blue 200 10"] * 40 + ["green 200 11"] * 40
+
+
+class StuckTarget:
+    """A target whose traffic does not move, although it says so."""
+
+    def __init__(self, target: DeploymentTarget) -> None:
+        self._target = target
+
+    def shift(self) -> None:
+        """Nothing is led anywhere."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
 
 
 def plan_of(target: DeploymentTarget, version: str, **more: Any) -> RolloutPlan:
@@ -92,6 +113,21 @@ def test_a_version_that_is_only_wrong_where_clients_ask_it_is_taken_back() -> No
         done = carry_out(plan_of(world.target(), "2"), EXPECTED, CHECKS, tools_of_tests())
 
     assert (["answers-differ"], True) == ([finding.rule for finding in done.findings], done.returned)
+    assert ("1", ()) == runs(world)
+
+
+def test_a_target_that_still_runs_the_version_before_is_no_success() -> None:
+    """
+    It reports no error, and the version before answers as the new one does.
+    """
+    with multiplying(2) as port:
+        world = deployed(port)
+        plan = plan_of(world.target(), "2")
+        target = StuckTarget(plan.target)
+
+        with pytest.raises(ChainBroken, match="runs version 1 after the change"):
+            carry_out(replace(plan, target=cast("DeploymentTarget", target)), EXPECTED, CHECKS, tools_of_tests())
+
     assert ("1", ()) == runs(world)
 
 

@@ -12,8 +12,11 @@ from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.core.release.record import Record
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.deploy.rollout import plan_changes
+from mlflow_uv.ops.deploy.sagemaker_models import SagemakerModels
+from mlflow_uv.payloads.messages.platforms import AwsResult
+from mlflow_uv.tools.cloud.aws import Aws, AwsRefused
 
-from .platforms import REPOSITORY, SagemakerWorld, sagemaker_world
+from .platforms import REPOSITORY, SagemakerWorld, options_of, sagemaker_world
 from .test_target import KILLED, begin, deploy, roll_out, runs
 from .worlds import digest_of, tools_of_tests, wanted_version
 
@@ -112,8 +115,68 @@ def test_variables_are_only_given_in_the_clear_if_that_is_said() -> None:
 
     (model,) = open_world.account.models.values()
     assert "good morning" == model["PrimaryContainer"]["Environment"]["GREETING"]
-    assert "GREETING" == open_world.target().observe().facts["variables"]
+    assert wanted.serve_env.summary == open_world.target().observe().facts["variables"]
     assert "good morning" not in f"{open_world.target().observe()} {open_world.account.tags}"
+
+
+def test_another_value_of_a_variable_is_a_change() -> None:
+    """
+    The plan says so without the value, and the model gets it.
+    """
+    world = sagemaker_world(plain_variables=True)
+    kept, changed = (
+        replace(wanted_version("1"), serve_env=ServeVariables({"GREETING": value})) for value in ("good day", "hello")
+    )
+    begin(world.target(), kept).settle()
+
+    same, changes = world.target().plan(kept), world.target().plan(changed)
+    begin(world.target(), changed).settle()
+
+    assert ((), ["variables"]) == (same, [change.part for change in changes])
+    assert "hello" not in str(changes)
+    (variant,) = world.account.configs[world.account.endpoints["prod"].config]["ProductionVariants"]
+    assert "hello" == world.account.models[variant["ModelName"]]["PrimaryContainer"]["Environment"]["GREETING"]
+
+
+def test_traffic_that_the_platform_did_not_move_is_an_error_and_nothing_is_removed() -> None:
+    """
+    A version that answers as the one before gives no other sign of it.
+    """
+    world = sagemaker_world()
+    deploy(world, "1")
+    world.account.without_effect = frozenset({"update_endpoint_weights_and_capacities"})
+
+    with pytest.raises(ToolFailed, match=r"was to get 100 % of the traffic: it has 0 %"):
+        roll_out(world.target(), "2")
+
+    assert ("1", RUNNING, ()) == runs(world)
+
+
+@pytest.mark.parametrize("operation", ["list_models", "list_endpoint_configs", "describe_endpoint", "list_tags"])
+def test_a_response_without_what_it_must_have_removes_nothing_and_ends_in_no_success(operation: str) -> None:
+    """
+    An empty list is written as one.
+    """
+    world = sagemaker_world()
+    deploy(world, "1")
+    world.account.without_effect = frozenset({operation})
+
+    with pytest.raises(ToolFailed, match="AWS returned a response without"):
+        world.target().remove()
+
+    assert 1 == len(world.account.models)
+
+
+def test_a_page_of_a_proxy_that_says_not_found_is_no_missing_endpoint() -> None:
+    """
+    SageMaker says that something is missing with codes of its own.
+    """
+    world = sagemaker_world()
+    aws = cast("Aws", SimpleNamespace(try_call=lambda *_, **__: AwsResult(parts={}, code="404", message="Not Found")))
+    models = SagemakerModels(options_of(world.settings), aws, tools_of_tests())
+
+    with pytest.raises(AwsRefused, match="404: Not Found"):
+        models.found("describe_endpoint", EndpointName="prod")
 
 
 def test_a_serverless_endpoint_has_one_variant_and_returns_to_the_configuration_before() -> None:

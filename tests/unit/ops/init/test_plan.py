@@ -56,6 +56,12 @@ def test_a_project_gets_settings_workflows_and_hooks(plan) -> None:
         ('log_model(m, registered_model_name=f"{team}")', "wine"),
         ('log_model(m, registered_model_name="team/a")', "wine"),
         ("log_model(m, registered_model_name=NAME)", "wine"),
+        ('log_model(m, registered_model_name="test-" + stage)', "wine"),
+        ('log_model(m, registered_model_name="a" if stage else "b")', "wine"),
+        ('log_model(m, registered_model_name="a")\nmlflow.sklearn.log_model(n, registered_model_name=NAME)', "wine"),
+        ('log_model(m, registered_model_name="a" "b")', "ab"),
+        ("log_model(m)  # registered_model_name='old'", "wine"),
+        ("log_model(m, registered_model_name=None)", "wine"),
     ],
 )
 def test_the_model_is_called_what_training_registers_it_as(plan, calls: str, name: str) -> None:
@@ -69,6 +75,25 @@ def test_the_model_is_called_what_training_registers_it_as(plan, calls: str, nam
     settings = parse_toml(written.files[0].after.encode(), limit=10_000)["tool"]["mlflow-uv"]
 
     assert {"train": "python train.py", "model-name": name} == settings
+
+
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [
+        ('log_model(m, registered_model_name="test-" + stage)', True),
+        ('log_model(m, registered_model_name="a")\nmlflow.sklearn.log_model(n, registered_model_name="b")', True),
+        ('log_model(m, registered_model_name="a")', False),
+        ("log_model(m)", False),
+    ],
+)
+def test_a_name_that_is_not_written_out_is_told(plan, calls: str, said: bool) -> None:
+    """
+    The setting has the name of the project then, which may be another one.
+    """
+    text = f"import sys, mlflow\nmlflow.sklearn.{calls}\n"
+    written = plan({"pyproject.toml": MANIFEST, "train.py": text, "uv.lock": LOCK})
+
+    assert said == any("has no single name as its `registered_model_name`" in note for note in written.notes)
 
 
 @pytest.mark.parametrize(
@@ -287,3 +312,16 @@ def test_the_group_or_extra_with_mlflow_is_served(plan, rows: str, settings: dic
 
     written = parse_toml(found.files[0].after.encode(), limit=10_000)["tool"]["mlflow-uv"]
     assert {"train": "python train.py", "model-name": "wine", **settings} == written
+
+
+def test_a_member_of_a_workspace_is_served_with_the_group_in_the_lock_of_the_workspace(plan) -> None:
+    """
+    The member has no lock of its own.
+    """
+    lock = OPTIONAL.replace('editable = "."', 'editable = "packages/trainer"')
+    rows = '[package.dev-dependencies]\nml = [{ name = "mlflow" }]\n'
+    member = {"packages/trainer/pyproject.toml": MANIFEST, "packages/trainer/train.py": TRAIN}
+    found = plan({"pyproject.toml": "", **member, "uv.lock": lock + rows}, project="packages/trainer")
+
+    written = parse_toml(found.files[0].after.encode(), limit=10_000)["tool"]["mlflow-uv"]
+    assert {"train": "python train.py", "model-name": "wine", "groups": ["ml"]} == written

@@ -1,12 +1,14 @@
 """What the files of a model record: the Python that it was trained with, and the project without credentials."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.errors import BadProject
+from mlflow_uv.command.errors import BadInput, BadProject
 from mlflow_uv.core.model import model_files
-from mlflow_uv.ops.model.proof import _project_files, _trained_with
+from mlflow_uv.ops.model.proof import _project_files, _run_of, _trained_with
+from tests.messages import MODEL
 
 
 def test_the_python_that_trained_is_the_one_the_model_names(tmp_path: Path) -> None:
@@ -28,6 +30,16 @@ def test_a_model_that_names_no_python_says_nothing(tmp_path: Path) -> None:
     found = _trained_with(tmp_path)
 
     assert found is None
+
+
+def test_a_model_without_a_run_is_refused_before_its_release_is_half_done() -> None:
+    """
+    The record is logged to the run at the very end, after the alias was moved.
+    """
+    with pytest.raises(BadInput, match=r"`model` was logged without a run: .*Fix: call `log_model` inside"):
+        _run_of(replace(MODEL, run_id=None))
+
+    assert "r1" == _run_of(MODEL)
 
 
 def test_the_manifest_of_a_model_has_no_part_of_a_password(tmp_path: Path) -> None:

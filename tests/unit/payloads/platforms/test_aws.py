@@ -6,12 +6,13 @@ import importlib
 import io
 import sys
 from collections.abc import Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mlflow_uv.payloads.messages.platforms import CallAws
+from mlflow_uv.payloads.messages.platforms import MALFORMED, CallAws
+from mlflow_uv.payloads.platforms.aws_responses import MalformedResponse, require_shape
 
 
 class _ClientError(Exception):
@@ -54,6 +55,9 @@ class Account:
     def __init__(self) -> None:
         self.answer: Any = {}
         self.asked: list[dict[str, Any]] = []
+        self.handlers: list[tuple[str, Any]] = []
+        register = lambda event, handler: self.handlers.append((event, handler))  # noqa: E731
+        self.meta = SimpleNamespace(events=SimpleNamespace(register=register))
 
     def describe(self, **parameters: Any) -> Any:
         """An operation."""
@@ -127,6 +131,25 @@ def test_a_response_that_is_cut_off_or_cannot_be_parsed_is_an_error(account: Acc
 
     assert ("BodyTooLarge", None) == (endless.code, endless.body)
     assert ({}, None, "_NoRegionError") == (cut_off.parts, cut_off.body, cut_off.code)
-    assert ("_ResponseParserError", "Unable to parse response (not well-formed)") == (
+    assert (MALFORMED, "it cannot be read: Unable to parse response (not well-formed)") == (
         unparsable.code, unparsable.message,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AttributeError("'NoneType' object has no attribute 'update'"), KeyError("a"), OverflowError("too large"),
+        RecursionError("too deep"), TypeError("'int' object is not iterable"), ValueError("Invalid timestamp"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), MalformedResponse("it is empty"),
+    ],
+)  # fmt: skip
+def test_what_botocore_raises_for_other_documents_is_one_error(account: Account, error: Exception) -> None:
+    """
+    It parses a response by the shape of the operation, and does not look at it first; what it takes is compared.
+    """
+    account.answer = error
+    result = call()
+
+    assert (MALFORMED, {}) == (result.code, result.parts)
+    assert [("after-call", require_shape)] == account.handlers

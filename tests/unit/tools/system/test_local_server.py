@@ -7,12 +7,13 @@ import pytest
 from mlflow_uv.tools.system.local_server import refuses_connections
 
 
-def test_a_port_refuses_connections_once_nobody_listens() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "localhost.", "0.0.0.0"])  # noqa: S104
+def test_a_port_refuses_connections_once_nobody_listens(host: str) -> None:
     """
-    The same port, with a listener and without.
+    The same port, with a listener and without; the address at which a server listens everywhere is one of here.
     """
     with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}/base"
+        url = f"http://{host}:{server.getsockname()[1]}/base"
         while_it_listens = refuses_connections(url)
 
     assert (False, True) == (while_it_listens, refuses_connections(url))
