@@ -2,7 +2,8 @@
 
 import pytest
 
-from mlflow_uv.core.security.documents import Unparsable, parse_json
+from mlflow_uv.core.security.documents import parse_json
+from mlflow_uv.core.security.toml_documents import Unparsable
 from mlflow_uv.payloads.models.response_json import NameTwice, response_json
 
 
