@@ -1,5 +1,6 @@
 """Makes the program's own environment from its own lock; bin/launcher.py imports it only where there is none yet."""
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.util
@@ -10,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import tomllib
 from pathlib import Path
 
@@ -31,43 +31,81 @@ STEERING = ("PYTHON", "VIRTUAL_ENV", "UV_PROJECT", "UV_PYTHON", "UV_NO_", "UV_FR
 OURS = {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
 
 
+class NotMade(RuntimeError):
+    """A program that makes the environment failed."""
+
+    def __init__(self, what, *, fix):
+        super().__init__(what)
+        self.fix = fix
+
+
 def make_once(place, lock, flags, whole, stamp):
     """
-    Make the environment in a folder, unless another process has made it meanwhile. Raises OSError.
+    Make the environment in a folder, unless another process has made it meanwhile. Raises OSError and NotMade.
 
     `stamp` says in a word when its files were touched, and is None where nobody compares it. Files that were touched
-    and have the content of before are left as they are: a cache was unpacked, or uv linked them once more.
+    and have the content of before are left as they are: a cache was unpacked, or its files were linked once more. If
+    their times cannot be kept (another user's folder, or that of an image), they are compared at each start.
     """
     folder = Path(place)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{folder}.lock", "w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+    differing = None
+    try:
+        turn = take_turn(folder)
+    except OSError as error:
+        differing = changes(folder) if stamp is not None else None
+        if differing == []:
+            return
+        raise naming(differing, error) from None
+    with turn:
         if whole(place):
             return
-        if stamp is not None and is_as_made(folder, stamp):
-            return
-        make(folder, tomllib.loads(lock.decode()), flags)
+        if stamp is not None and kept(folder):
+            touched, differing = stamp(place), changes(folder)  # what changes meanwhile is found the next time
+            if not differing:
+                with contextlib.suppress(OSError):
+                    keep(folder, touched, kept(folder))
+                return
+            print(f"mlflow-uv: {harmless(differing[0])} changed in its environment", file=sys.stderr, flush=True)
+        try:
+            make(folder, tomllib.loads(lock.decode()), flags, beside=stamp is not None)
+        except (OSError, NotMade) as error:
+            raise naming(differing, error) from None
         if stamp is None:
             (folder / "made").touch()
         else:
             keep(folder, stamp(place), contents(folder))
 
 
-def is_as_made(folder, stamp):
-    """Whether all files of a complete environment have the content of before; if so, their new times are kept."""
-    made = folder / "made"
-    if not made.exists() or not (folder / "bin" / "python").exists():
-        return False
-    _, _, kept = made.read_text().partition("\n")
-    before = json.loads(kept) if kept else {}
-    touched, now = stamp(str(folder)), contents(folder)  # in this order: what changes meanwhile is found the next time
-    changed = sorted(path for path in {*before, *now} if before.get(path) != now.get(path))
-    if not changed:
-        keep(folder, touched, now)
-        return True
-    if before:
-        print(f"mlflow-uv: {harmless(changed[0])} changed in its environment", file=sys.stderr, flush=True)
-    return False
+def take_turn(folder):
+    """Wait until no other process makes this environment; the others wait until the file is closed. Raises OSError."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    turn = open(f"{folder}.lock", "w")  # noqa: SIM115  # the caller closes it
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    return turn
+
+
+def naming(differing, error):
+    """The error, which also names a file that changed: the environment that has it is not run."""
+    if differing:
+        error.add_note(f"the present one is not used: `{differing[0]}` changed in it")
+    return error
+
+
+def changes(folder):
+    """The paths whose content is not that of before; None if it is not known or nothing was completed."""
+    before, now = kept(folder), contents(folder)
+    return sorted(path for path in {*before, *now} if before.get(path) != now.get(path)) if before else None
+
+
+def kept(folder):
+    """The digests of all files of a complete environment, from when it was made; none where they cannot be read."""
+    if not (folder / "bin" / "python").exists():
+        return {}
+    try:
+        digests = json.loads((folder / "made").read_bytes().partition(b"\n")[2])
+    except (OSError, ValueError, RecursionError):  # never finished, cut, or not ours
+        return {}
+    return digests if isinstance(digests, dict) else {}
 
 
 def contents(folder):
@@ -77,7 +115,7 @@ def contents(folder):
         for name in (*folders, *names):
             path = Path(place, name)
             if path.is_symlink() or (path.is_file() and path != folder / "made"):
-                content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+                content = os.fsencode(os.readlink(path)) if path.is_symlink() else path.read_bytes()
                 found[str(path.relative_to(folder))] = hashlib.sha256(content).hexdigest()
     return found
 
@@ -90,36 +128,51 @@ def keep(folder, touched, content):
 
 
 def end_without(error):
-    """End because its folder cannot be made or run from."""
-    end(
-        f"its own environment cannot be made: {error}",
-        fix="set MLFLOW_UV_HOME to a folder in which files can be written and run",
-    )
+    """End because there is no environment, and its folder cannot be made or run from."""
+    what, fix = f"its own environment cannot be made: {error}", "a folder in which files can be written and run"
+    what, fix = (str(error), error.fix) if isinstance(error, NotMade) else (what, f"set MLFLOW_UV_HOME to {fix}")
+    end("; ".join((what, *getattr(error, "__notes__", ()))), fix=fix)
 
 
-def make(folder, lock, flags):
-    """Sync our locked packages into `folder`, and put our sources on its path."""
+def make(folder, lock, flags, *, beside):
+    """
+    Sync our locked packages into `folder`, and put our sources on its path. Raises OSError and NotMade.
+
+    It is made `beside` the one of before and takes its place when it is complete: what runs there goes on. The programs
+    of the developers' environment name its path, so that it is made in its place.
+    """
     print("mlflow-uv: making its environment (once)", file=sys.stderr, flush=True)
-    if folder.exists():
-        shutil.rmtree(folder)  # uv refuses what is no environment any more
-    with tempfile.TemporaryDirectory(prefix="scratch-", dir=folder.parent) as scratch:  # /tmp may run nothing
+    scratch = folder.with_name(f"scratch-{folder.name}")  # /tmp may run nothing
+    shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
+    scratch.mkdir()
+    try:
+        if not beside and folder.exists():
+            shutil.rmtree(folder)  # uv refuses what is no environment any more
+        new = scratch / "new" if beside else folder
         # Another part of PATH would lead into the folder where this is run.
         absolute = filter(os.path.isabs, OURS.get("PATH", "").split(os.pathsep))
         uv = shutil.which("uv", path=os.pathsep.join(absolute))
         if uv is None or not is_uv(uv):
-            uv = fetch_uv(folder, Path(scratch), lock)
-        install(uv, folder, Path(scratch) / "ours.txt", flags)
-    packages = next(folder.glob("lib/python*/site-packages"))
-    (packages / "mlflow_uv.pth").write_text(f"{ROOT / 'src'}\n{ROOT / 'hooks'}\n")
+            uv = fetch_uv(new, scratch, lock)
+        install(uv, new, scratch / "ours.txt", flags)
+        packages = next(new.glob("lib/python*/site-packages"))
+        (packages / "mlflow_uv.pth").write_text(f"{ROOT / 'src'}\n{ROOT / 'hooks'}\n")
+        if beside:
+            if os.path.lexists(folder):
+                folder.rename(scratch / "old")
+            new.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def install(uv, folder, pins, flags):
     """Sync the packages; what pip is told about the network holds for uv too."""
-    # Compiled now, so that no file is added later.
-    compiled = () if "dev" in flags or "docs" in flags else ("--compile-bytecode",)
+    # Compiled now, so that no file is added later; copied, since an edited file would be edited in uv's cache too.
+    compared = "dev" not in flags and "docs" not in flags
+    compiled, copied = (("--compile-bytecode",), {"UV_LINK_MODE": "copy"}) if compared else ((), {})
     pip = PipSettings.read(OURS, prefix=Path(sys.base_prefix))
     mirror = pip.mirror(OURS)
-    variables = {**OURS, **pip.network(OURS), **mirror, "UV_PROJECT_ENVIRONMENT": str(folder)}
+    variables = {**OURS, **pip.network(OURS), **mirror, **copied, "UV_PROJECT_ENVIRONMENT": str(folder)}
     python = ("--python", sys.executable)
     if not mirror:
         commands = [("sync", "--frozen", "--no-install-project", *compiled, *python, *flags)]
@@ -183,7 +236,7 @@ def bundled_pip():
 
 def call(name, argv, *, env=OURS, instead=None, fix="see the lines above, then run it again"):
     """
-    Run one program or end with what it said.
+    Run one program; if it fails, print what it said. Raises NotMade.
 
     `instead` are the variables to try where a certificate is not trusted.
     """
@@ -195,7 +248,7 @@ def call(name, argv, *, env=OURS, instead=None, fix="see the lines above, then r
             print(f"  | {harmless(line)}", file=sys.stderr)
         if name in BUNDLES and any(words in done.stdout for words in (DISTRUST, "CERTIFICATE_VERIFY_FAILED")):
             fix = f"set {BUNDLES[name]} to a file with the certificates of your network"
-        end(f"`{name}` failed, so its own environment cannot be made", fix=fix)
+        raise NotMade(f"`{name}` failed, so its own environment cannot be made", fix=fix)
 
 
 def run(argv, env):

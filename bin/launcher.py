@@ -69,7 +69,7 @@ def python_in(folder):
 
 def usable(folder):
     """Whether it was made to the end and its interpreter, a link to somebody else's, is still there."""
-    return os.path.exists(os.path.join(folder, "made")) and os.path.exists(python_in(folder))
+    return os.path.isfile(os.path.join(folder, "made")) and os.path.exists(python_in(folder))
 
 
 def whole(folder):

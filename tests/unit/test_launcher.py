@@ -45,17 +45,21 @@ def test_an_environment_is_made_once(tmp_path: Path) -> None:
     """
     The second run starts at once, and stdout holds nothing but the answer.
     """
-    first = launch(tmp_path)
+    first = launch(tmp_path, UV_LINK_MODE="hardlink")
 
     second = launch(tmp_path)
 
     assert (0, MAKING) == (first.returncode, first.stderr)
     assert (0, "") == (second.returncode, second.stderr)
     assert first.stdout == second.stdout
+    # A file that uv's cache has as well would be edited in both, and installed again.
+    assert [] == [path for path in made(tmp_path).rglob("*") if path.is_file() and path.lstat().st_nlink > 1]
 
 
 @pytest.mark.installs
-@pytest.mark.parametrize("harm", ["interpreter gone", "interpreter dangles", "never finished", "no environment"])
+@pytest.mark.parametrize(
+    "harm", ["interpreter gone", "interpreter dangles", "never finished", "killed", "no environment"]
+)
 def test_an_environment_that_is_broken_is_made_anew(tmp_path: Path, harm: str) -> None:
     """
     A cached folder outlives the Python that it points to, and a run that was killed leaves half of one.
@@ -70,6 +74,9 @@ def test_an_environment_that_is_broken_is_made_anew(tmp_path: Path, harm: str) -
             python.symlink_to("/no/such/python")
         case "never finished":
             (made(tmp_path) / "made").unlink()
+        case "killed":
+            (made(tmp_path) / "made").unlink()
+            shutil.copytree(python.parent, tmp_path / "cache" / f"scratch-{made(tmp_path).name}" / "new" / "bin")
         case _:
             shutil.rmtree(python.parent)
             (made(tmp_path) / "pyvenv.cfg").unlink()
@@ -77,6 +84,36 @@ def test_an_environment_that_is_broken_is_made_anew(tmp_path: Path, harm: str) -
     done = launch(tmp_path)
 
     assert (0, MAKING) == (done.returncode, done.stderr)
+    assert [] == list((tmp_path / "cache").glob("scratch-*"))
+
+
+@pytest.mark.installs
+def test_an_environment_whose_digests_were_damaged_is_made_anew(tmp_path: Path) -> None:
+    """
+    A disk was full, or somebody else wrote the file: nothing is known of an earlier content, and nothing is run.
+    """
+    home = tmp_path / "home"
+    assert 0 == launch(home).returncode
+    path = shim(tmp_path / "bin", "uv", '#!/bin/sh\n[ "$1" = --version ] && echo uv 0.9.9 || exit 2\n')
+    file = made(home) / "made"
+    digests = file.read_bytes().partition(b"\n")[2]
+
+    found = []
+    for damaged in (b"0\n" + digests[:-9], b"\xff\xfe\n\xff{", b"0\n[1]\n", b"0\n" + b"[" * 99999, b"0\n7\n", None):
+        file.unlink()
+        if damaged is None:
+            file.mkdir()
+        else:
+            file.write_bytes(damaged)
+        done = launch(home, path)
+        found.append((done.returncode, done.stderr))
+    again = launch(home)
+
+    words = (
+        "mlflow-uv: `uv` failed, so its own environment cannot be made. Fix: see the lines above, then run it again\n"
+    )
+    assert [(ToolMissing.exit_code, MAKING + words)] * 6 == found
+    assert (0, MAKING, "") == (again.returncode, again.stderr, launch(home).stderr)
 
 
 def edit_in_place(site: Path) -> None:
@@ -162,6 +199,79 @@ def test_an_environment_whose_files_were_only_touched_is_kept(tmp_path: Path) ->
 
     after = (folder / "made").read_text().partition("\n")
     assert (0, "", True, False) == (done.returncode, done.stderr, before[2] == after[2], before[0] == after[0])
+
+
+@pytest.mark.installs
+def test_a_changed_environment_that_cannot_be_made_again_is_kept_and_not_run(tmp_path: Path) -> None:
+    """
+    Offline, or on a full disk: the error names the file. With its content of before, the environment is used again.
+    """
+    home = tmp_path / "home"
+    assert 0 == launch(home).returncode
+    failing = '[ "$1" = --version ] && echo uv 0.9.9 || { echo offline; exit 2; }'
+    path = shim(tmp_path / "bin", "uv", f"#!/bin/sh\n{failing}\n")
+    (file,) = made(home).glob("lib/python*/site-packages/packaging/version.py")
+    content = file.read_bytes()
+    file.unlink()  # it should be no file of uv's cache
+    file.write_bytes(content + b"raise SystemExit(7)\n")
+
+    changed = launch(home, path)
+    file.write_bytes(content)
+    again = launch(home, path)
+
+    place = file.relative_to(made(home))
+    first, making, quoted, last = changed.stderr.splitlines()
+    assert (ToolMissing.exit_code, "", f"mlflow-uv: {place} changed in its environment", MAKING, "  | offline") == (
+        changed.returncode,
+        changed.stdout,
+        first,
+        f"{making}\n",
+        quoted,
+    )
+    assert (
+        "mlflow-uv: `uv` failed, so its own environment cannot be made; the present one is not used: "
+        f"`{place}` changed in it. Fix: see the lines above, then run it again"
+    ) == last
+    assert (0, "") == (again.returncode, again.stderr)
+    assert [] == list((home / "cache").glob("scratch-*"))
+
+
+# Starts a program where a folder cannot be written, by root either.
+READ_ONLY = (
+    *("unshare", "--user", "--map-root-user", "--mount", "--", "sh", "-c"),
+    'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"',
+)
+
+
+@pytest.mark.installs
+def test_an_environment_that_cannot_be_written_is_compared_by_content(tmp_path: Path) -> None:
+    """
+    As in an image or of another user: its files got new times when they were copied. A changed one is not run.
+    """
+    assert 0 == launch(tmp_path).returncode
+    folder = made(tmp_path)
+    shutil.copytree(folder, tmp_path / "copy", symlinks=True)
+    shutil.rmtree(folder)
+    (tmp_path / "copy").rename(folder)
+    (file,) = folder.glob("lib/python*/site-packages/packaging/version.py")
+    argv = [*READ_ONLY, str(tmp_path), str(ROOT / "bin" / "mlflow-uv"), "--version"]
+    variables = {**os.environ, "MLFLOW_UV_HOME": str(tmp_path)}
+
+    equal, again = (subprocess.run(argv, env=variables, capture_output=True, text=True, check=False) for _ in range(2))
+    content = file.read_bytes()
+    file.unlink()
+    file.write_bytes(content + b"raise SystemExit(7)\n")
+    changed = subprocess.run(argv, env=variables, capture_output=True, text=True, check=False)
+
+    assert [(0, "")] * 2 == [(done.returncode, done.stderr) for done in (equal, again)]
+    words = f"; the present one is not used: `{file.relative_to(folder)}` changed in it. Fix: set MLFLOW_UV_HOME to "
+    assert (ToolMissing.exit_code, "", 1, True, True) == (
+        changed.returncode,
+        changed.stdout,
+        changed.stderr.count("\n"),
+        "Read-only file system" in changed.stderr,
+        words in changed.stderr,
+    )
 
 
 @pytest.mark.installs

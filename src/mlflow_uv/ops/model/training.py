@@ -249,6 +249,7 @@ def _run(  # noqa: PLR0913  # the arguments of every model source
         stdin=stdin,
         on_line=tools.console.foreign,
         foreign=True,
+        watched=True,
         must_stop=watch.must_stop,
         secrets=job.hidden,
         timeout_s=job.timeout_s,

@@ -28,7 +28,8 @@ class Command:
     `foreign` program runs code of the project or of a model: processes that it leaves running are ended. `must_stop` is
     polled while it runs; the program is ended once it returns true. `secrets` are masked in its output. With
     `own_temporary` it gets a folder of its own for temporary files, which is removed when it has ended: a program that
-    is killed leaves its files behind.
+    is killed leaves its files behind. If this process is killed, a `watched` program ends with it from its first moment
+    on; others do once they have run for a moment, since most end sooner.
     """
 
     argv: tuple[str, ...]
@@ -41,6 +42,7 @@ class Command:
     unwind: Callable[[int], None] | None = field(default=None, repr=False)
     foreign: bool = False
     own_temporary: bool = False
+    watched: bool = False
     must_stop: Callable[[], bool] | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

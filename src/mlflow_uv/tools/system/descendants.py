@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from .marks import all_pids, mark_of
+from .marks import all_pids, mark_of, stat_of
 from .prctl import adopt_orphans
 
 POLL_S = 0.02
@@ -109,18 +109,12 @@ def _children(pid: int) -> list[int]:
     """The children of a process; searched in /proc if the kernel does not list them."""
     lists = list(Path(f"/proc/{pid}/task").glob("*/children"))
     if not lists:
-        return [child for child in all_pids() if _parent_of(child) == pid]
+        return [child for child in all_pids() if (stat := stat_of(child)) and stat[1] == pid]
     pids = []
     for path in lists:
         with suppress(OSError):  # the process ended meanwhile
             pids += [int(child) for child in path.read_text(encoding="ascii").split()]
     return pids
-
-
-def _parent_of(pid: int) -> int | None:
-    with suppress(OSError):
-        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
-    return None
 
 
 def _name_of(pid: int) -> str:

@@ -64,7 +64,7 @@ class SystemRunner:
     def run(self, command: Command) -> Completed:
         """See Runner."""
         secrets = self._secrets_of(command)
-        child = self._start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child = self._start(command, watched=command.watched, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process = child.process
         streams: tuple[list[str], list[str]] = ([], [])
         on_line = command.on_line and serialized(command.on_line)
@@ -81,9 +81,12 @@ class SystemRunner:
         orphans: tuple[str, ...] = ()
         too_slow: subprocess.TimeoutExpired | None = None
         try:
+            if command.watched:
+                child.watch()
+            else:
+                child.watch_later()
             for thread in (*readers, feeder):
                 thread.start()
-            child.watch_later()
             if not self._cancelled:
                 _wait(process, command)
         except subprocess.TimeoutExpired as error:
@@ -111,7 +114,7 @@ class SystemRunner:
         """See Runner."""
         log = _log()
         try:
-            child = self._start(command, stdout=log, stderr=subprocess.STDOUT)
+            child = self._start(command, watched=True, stdout=log, stderr=subprocess.STDOUT)
             child.watch()
             _feed(child.process, command.stdin)
         except BaseException:
@@ -123,25 +126,28 @@ class SystemRunner:
         """See Runner."""
         log = _log()
         try:
-            child = self._start(command, stdout=subprocess.PIPE, stderr=log)
+            child = self._start(command, watched=True, stdout=subprocess.PIPE, stderr=log)
             child.watch()
         except BaseException:
             log.close()
             raise
         return _Conversing(child, log, self._secrets_of(command), command)
 
-    def _start(self, command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> "_Child":
+    def _start(self, command: Command, *, watched: bool, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> "_Child":
         mark = self._orphans.expect() if command.foreign else None
         temporary = _temporary_folder() if command.own_temporary else None
         more = {MARK: mark} if mark else {}
         if temporary is not None:
             more |= dict.fromkeys(TEMPORARY, temporary.name)
+        if watched:
+            self._watchdog.expect(mark)
         try:
             with self._orphans.mutex:
                 process = _popen(command, more, stdout=stdout, stderr=stderr)
                 self._orphans.started.add(process.pid)
         except BaseException:
             if mark is not None:
+                self._watchdog.forget(mark)
                 self._orphans.end(None, mark, grace_s=ORPHAN_GRACE_S)
             if temporary is not None:
                 temporary.cleanup()
@@ -198,7 +204,9 @@ class _Child:
         try:
             self._unwatch()
             if self._mark is not None:
-                return self._orphans.end(self.process.pid, self._mark, grace_s=ORPHAN_GRACE_S)
+                orphans = self._orphans.end(self.process.pid, self._mark, grace_s=ORPHAN_GRACE_S)
+                self._watchdog.forget(self._mark)
+                return orphans
             self._orphans.forget(self.process.pid)
             return ()
         finally:

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,23 @@ class Watchdog:
         self._mutex = threading.Lock()
         self._pipe: int | None = None
 
+    def expect(self, mark: str | None) -> None:
+        """Be ready for a program that is about to start: what has its mark ends with this process, until `forget`."""
+        self._tell(("watch", mark, mark))
+
+    def forget(self, mark: str) -> None:
+        """Take back what was expected, if it was."""
+        self._send(("forget", mark, None))
+
     def watch(self, pid: int, mark: str | None) -> Callable[[], None]:
         """Let a program, its group and what has its mark end with this process; return what takes that back."""
-        return self._tell(("watch", pid, mark), ("forget", pid, None))
+        self._tell(("watch", pid, mark))
+        return lambda: self._send(("forget", pid, None))
 
     def watch_later(self, pid: int, mark: str | None) -> Callable[[], None]:
-        """The same once it has run for a moment."""
+        """The same, but the second process is started only for a program that has run for a moment."""
+        if self._pipe is not None:
+            return self.watch(pid, mark)
         mutex = threading.Lock()
         forget: Callable[[], None] | None = None
         over = False
@@ -67,14 +78,14 @@ class Watchdog:
         program = shutil.which(name, path=command.variables.get("PATH")) or name
         key = os.urandom(8).hex()
         what = ((program, *rest), dict(command.variables), str(command.folder))
-        return self._tell(("run", key, what), ("drop", key, None))
+        self._tell(("run", key, what))
+        return lambda: self._send(("drop", key, None))
 
-    def _tell(self, message: tuple[Any, ...], opposite: tuple[Any, ...]) -> Callable[[], None]:
+    def _tell(self, message: tuple[Any, ...]) -> None:
         with self._mutex:
             if self._pipe is None:
                 self._pipe = self._started()
         self._send(message)
-        return lambda: self._send(opposite)
 
     def _send(self, message: tuple[Any, ...]) -> None:
         if self._pipe is None:
@@ -92,7 +103,7 @@ class Watchdog:
                 actions = [(os.POSIX_SPAWN_DUP2, read, 0), *((os.POSIX_SPAWN_DUP2, nothing, n) for n in (1, 2))]
                 argv = (sys.executable, "-I", "-S", "-c", _PROGRAM, _SOURCES)
                 with self._orphans.mutex:
-                    self._orphans.started.add(os.posix_spawn(sys.executable, argv, {}, file_actions=actions))
+                    self._orphans.started.add(_spawned(argv, actions))
             finally:
                 os.close(nothing)
                 os.close(read)
@@ -100,3 +111,11 @@ class Watchdog:
             os.close(written)
             return None
         return written
+
+
+def _spawned(argv: tuple[str, ...], actions: Sequence[tuple[int, ...]]) -> int:
+    """Start it in a session of its own at once: whoever kills our group must not kill it too."""
+    try:
+        return os.posix_spawn(sys.executable, argv, {}, file_actions=actions, setsid=True)
+    except NotImplementedError:  # some C libraries cannot
+        return os.posix_spawn(sys.executable, argv, {}, file_actions=actions, setpgroup=0)

@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from mlflow_uv.tools.system.marks import MARK, all_pids, mark_of
+from mlflow_uv.tools.system.marks import MARK, all_pids, mark_of, stat_of
 
 WAITING = (sys.executable, "-I", "-S", "-c", "print(flush=True); input()")
 
@@ -39,3 +40,22 @@ def test_a_process_that_ended_has_no_mark() -> None:
     process.wait()
 
     assert (None, True) == (mark_of(process.pid), os.getpid() in all_pids())
+
+
+def test_the_parent_of_a_process_is_read_whatever_its_name_is(tmp_path: Path) -> None:
+    """
+    The name stands before it in parentheses, and may contain some; the start tells it from a later one of the same id.
+    """
+    program = tmp_path / ") 7 ("
+    program.symlink_to("/bin/sh")
+    process = subprocess.Popen([program, "-c", "echo; read line"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+
+    running, again = stat_of(process.pid), stat_of(process.pid)
+
+    process.communicate()
+    assert running is not None
+    assert again is not None
+    assert (os.getpid(), running[2], True) == (running[1], again[2], running[2].isdecimal())
+    assert None is stat_of(process.pid)

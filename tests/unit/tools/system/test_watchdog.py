@@ -19,9 +19,17 @@ from pathlib import Path
 from mlflow_uv.tools.system.process import Command, SystemRunner
 
 way, foreign, code, note = sys.argv[1:]
-command = Command(argv=(sys.executable, "-I", "-c", code, note), variables={}, folder=Path("/"), foreign=foreign == "1")
+command = Command(
+    argv=(sys.executable, "-I", "-c", code, note),
+    variables={},
+    folder=Path("/"),
+    foreign=foreign == "1",
+    watched=way == "run at once",
+)
 runner = SystemRunner()
-if way == "run":
+if way == "run beside another":
+    runner.if_killed(Command(argv=("true",), variables={}, folder=Path("/")))
+if way.startswith("run"):
     runner.run(command)
 running = runner.start(command) if way == "start" else runner.converse(command)
 while running.code() is None:
@@ -40,12 +48,18 @@ GRANDCHILD = """
 import subprocess, sys
 subprocess.run([sys.executable, "-I", "-c", {waiting!r}, sys.argv[1]])
 """
+# Of a foreign program, a child without the environment and in another session.
+CHILD = """
+import subprocess, sys
+argv = [sys.executable, "-I", "-c", {waiting!r}, sys.argv[1]]
+subprocess.Popen(argv, env={{}}, start_new_session=True).wait()
+"""
 
 
 def started(way: str, code: str, note: Path, *, foreign: bool) -> "subprocess.Popen[bytes]":
     """A process that runs a program, once the program has written its id."""
     argv = (sys.executable, "-c", KILLED, way, str(int(foreign)), code, str(note))
-    ours = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ours = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     assert happens(lambda: note.exists() or ours.poll() is not None)
     return ours
 
@@ -71,8 +85,9 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
         (WAITING.format(more="pass"), False),
         (GRANDCHILD.format(waiting=WAITING.format(more="pass")), False),
         (DAEMON.format(more="pass") + "time.sleep(600)", True),
+        (CHILD.format(waiting=WAITING.format(more="pass")), True),
     ],
-    ids=["a program", "what a program waits for", "a daemon of a foreign program"],
+    ids=["a program", "what a program waits for", "a daemon of a foreign program", "a child without its mark"],
 )
 def test_what_a_killed_process_runs_ends(tmp_path: Path, way: str, code: str, foreign: bool) -> None:
     """
@@ -86,6 +101,27 @@ def test_what_a_killed_process_runs_ends(tmp_path: Path, way: str, code: str, fo
     kill(ours)
 
     assert (True, True) == (before, happens(lambda: not is_running(pid), within_s=60))
+
+
+@pytest.mark.parametrize(
+    ("way", "foreign"),
+    [("run at once", True), ("run beside another", False), ("start", True), ("converse", False)],
+)
+def test_what_a_process_runs_ends_if_its_group_is_killed_at_once(tmp_path: Path, way: str, foreign: bool) -> None:
+    """
+    The second process is there before the program, and never in the group.
+    """
+    note = tmp_path / "pid"
+    ours = started(way, WAITING.format(more="pass"), note, foreign=foreign)
+
+    os.killpg(ours.pid, signal.SIGKILL)
+
+    ours.wait()
+    pid = int(note.read_text())
+    ended = happens(lambda: not is_running(pid), within_s=60)
+    if not ended:
+        os.kill(pid, signal.SIGKILL)
+    assert ended
 
 
 @pytest.mark.extended
