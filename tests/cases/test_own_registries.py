@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BaseImageMissing, ToolFailed
+from mlflow_uv.core.image.reference import TlsProblem
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.ops.image.composed_push import push_composed, require_push
 from mlflow_uv.ops.image.recomposed import from_parts
@@ -139,7 +140,7 @@ def test_a_registry_with_tls_on_loopback_is_used(registry_program: str, tmp_path
             digest = push_composed(f"{host}/wine:1", image.image, image.archives, tiny.tools)
             pushed = tiny.tools.registries.digest_of_tag(f"{host}/wine:1")
 
-    assert refused.value.untrusted
+    assert TlsProblem.UNTRUSTED is refused.value.tls
     assert (image.image.digest, image.image.digest) == (digest, pushed)
 
 

@@ -233,6 +233,38 @@ def test_a_package_that_is_edited_while_training_runs_stops_the_release(sample: 
     assert (0, False) == (again.code, again.outputs["reused"]), again.stderr
 
 
+WRITES_CACHE = """\
+import os
+from pathlib import Path
+
+(packages,) = Path(os.environ["VIRTUAL_ENV"]).glob("lib/python*/site-packages/cloudpickle")
+(Path({folder!r} or packages) / "cache.json").write_text("[]")
+"""
+
+
+@pytest.mark.extended
+def test_training_that_writes_into_a_package_is_released_once_it_writes_elsewhere(
+    sample: SampleProject, tmp_path: Path
+) -> None:
+    """
+    A new run alone ends in the same way, as the fix says; with a folder outside of the environment it does not.
+    """
+    sample.train_with(WRITES_CACHE.format(folder="") + training())
+    stopped = [sample.consumer.run("log-model") for _ in range(2)]
+    (tmp_path / "cache").mkdir()
+    sample.train_with(WRITES_CACHE.format(folder=str(tmp_path / "cache")) + training())
+
+    released = sample.consumer.run("log-model")
+
+    for each in stopped:
+        code, kind, sentence, fix = error(each)
+        assert (INPUTS_CHANGED, "InputsChanged") == (code, kind), each.stderr
+        assert "cloudpickle/cache.json` changed in the environment of training" in sentence
+        assert "give the library that writes the file a folder outside of it" in fix
+        assert "a new run alone ends in the same way" in fix
+    assert 0 == released.code, released.stderr
+
+
 @pytest.mark.extended
 @pytest.mark.usefixtures("beside")
 def test_a_package_outside_the_repository_that_changes_while_training_runs_stops_the_release(

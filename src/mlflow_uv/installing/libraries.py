@@ -174,8 +174,8 @@ def _is_cut(path: Path) -> bool:
         with path.open("rb") as file:
             *_, segments = _headers(file)
             size = os.fstat(file.fileno()).st_size
-    except EOFError:
-        return True
+    except EOFError:  # other files, whose names have `.so` too, may be empty
+        return path.stat().st_size > 0 or re.fullmatch(r".+\.so(\.[0-9]+)*", path.name) is not None
     except (OSError, ValueError, struct.error, OverflowError):
         return False
     mapped = (offset + length for kind, offset, _, length in segments if kind in {LOADED, DYNAMIC})
@@ -222,7 +222,7 @@ def _headers(file: BinaryIO) -> "tuple[str, bool, int, list[tuple[int, int, int,
     Raises EOFError for one that ends before its headers do, ValueError for another file.
     """
     head = file.read(64)
-    if head[:4] != b"\x7fELF":
+    if not b"\x7fELF".startswith(head[:4]):
         raise ValueError(head)
     order, wide = "<" if head[5:6] == b"\x01" else ">", head[4:5] == b"\x02"
     if len(head) < (64 if wide else HEAD):

@@ -280,10 +280,20 @@ def test_a_file_that_ends_anywhere_before_its_content_does_is_truncated(
 ) -> None:
     """
     In its first bytes, in its list of segments or in the last of them; whole files and other ones are not.
+
+    The text of a linker script is another one, and an empty file is one by its name.
     """
     whole = elf.library("libc.so.6", versions={"libc.so.6": ("GLIBC_2.4",)}, order=order, wide=wide)
-    files = {f"cut{size:04}.so": whole[:size] for size in range(4, len(whole))}
-    others = {"whole.so": whole, "longer.so": whole + b"x", "text.so": b"x" * 8, "empty.so": b"", "cut.txt": whole[:90]}
+    files = {f"cut{size:04}.so": whole[:size] for size in range(len(whole))}
+    files |= {"empty.so.1.2": b"", "start.sow": whole[:3]}
+    others = {
+        "whole.so": whole,
+        "longer.so": whole + b"x",
+        "text.so": b"GROUP ( libc.so.6 )",
+        "letter.so": b"x",
+        "empty.source": b"",
+        "cut.txt": whole[:90],
+    }
     put(tmp_path, "pear", **files, **others, **{"pear.so.debug": whole[:-1]})
 
     found = libraries.truncated_files(tmp_path)

@@ -1,11 +1,22 @@
 """Parses the name of a container image into registry, repository and tag, as Docker does."""
 
 from collections.abc import Iterable
+from enum import Enum
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 DOCKER_HUB = "docker.io"
 _LATEST = "latest"
+
+
+class TlsProblem(Enum):
+    """Why there is no encrypted connection to a server."""
+
+    PLAIN = "it speaks no TLS"
+    UNTRUSTED = "nothing here vouches for its certificate"
+    UNREADABLE_BUNDLE = "a file here has no certificates of authorities"
+    UNUSABLE_KEY = "the client certificate here has no usable key"
+    REFUSED_CLIENT = "it requires another client certificate, or one"
 
 
 @lazy_dataclass
@@ -41,12 +52,19 @@ def image_reference(name: str) -> ImageReference:
     return ImageReference(host=host, repository=repository, tag=tag)
 
 
-def reach_fix(name: str, *, untrusted: bool) -> str:
-    """Return the fix for a registry that gives no response to this program; `untrusted` as in RegistryUnanswered."""
+def reach_fix(name: str, tls: TlsProblem | None) -> str:
+    """Return the fix for a registry that gives no response to this program; `tls` as in RegistryUnanswered."""
     host = image_reference(name).host
-    if not untrusted:
-        return f"reach {host} from here"
-    return f"reach {host} from here by HTTPS, with the certificate of its CA in SSL_CERT_FILE"
+    match tls:
+        case None:
+            return f"reach {host} from here"
+        case TlsProblem.UNUSABLE_KEY:
+            return f"put the key of that certificate there, without a password, or remove both if {host} requires none"
+        case TlsProblem.REFUSED_CLIENT:
+            files = f"~/.config/containers/certs.d/{host}/client.cert and its key into client.key"
+            return f"put a client certificate that {host} accepts into {files}, in place of any other"
+        case _:
+            return f"reach {host} from here by HTTPS, with the certificate of its CA in SSL_CERT_FILE"
 
 
 def digest_under(name: str, repository_digests: Iterable[str], *, local_host: str) -> str:

@@ -28,14 +28,14 @@ def require_push(tag: str, tools: Tools, *, engine: Engine | None) -> None:
         raise RegistryNotReached(
             what=f"`{tag}` cannot be pushed without an engine",
             why=str(error),
-            fix=reach_fix(tag, untrusted=error.untrusted),
+            fix=reach_fix(tag, error.tls),
         ) from error
 
 
 def _push_refused(tag: str, error: RegistryUnanswered) -> ToolFailed:
     host = image_reference(tag).host
     login = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
-    fix = login if error.denied else reach_fix(tag, untrusted=error.untrusted)
+    fix = login if error.denied else reach_fix(tag, error.tls)
     return ToolFailed(what=f"`{tag}` cannot be pushed", why=str(error), fix=fix)
 
 

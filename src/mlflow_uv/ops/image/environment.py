@@ -123,6 +123,8 @@ def restored(needs: Needs, tools: Tools, *, python: str) -> tuple[Path, str]:
 
 def recorded_environment(image: ImageLink, tools: Tools) -> Path:
     """Return the interpreter of the environment that serves a release. Raises ChainBroken if it is not as recorded."""
+    from ...tools.layers.linked_files import LinkedFiles  # noqa: PLC0415  # few steps serve from an environment
+
     environment = tools.environments.at(Path(image.tag))
     state = ""
     try:
@@ -132,6 +134,8 @@ def recorded_environment(image: ImageLink, tools: Tools) -> Path:
             state = "is not the recorded one"
         elif environment.damaged:
             state = "is damaged: files were changed, added or removed since it was made"
+        elif (linked := LinkedFiles(environment.folder, tools.runner)).listed and not linked.unchanged:
+            state = "is damaged: another process wrote into files that several environments share"
     except StepError as error:  # its interpreter prints nothing that can be read
         state = f"is damaged: {error.what}"
     if state:

@@ -106,7 +106,7 @@ def _looked_up(record: Record, tools: Tools, belongs_to_another: Callable[[Label
         published = tools.registries.published(image.tag, image.digest)
     except RegistryUnanswered as error:
         host = image_reference(image.tag).host
-        fix = reach_fix(image.tag, untrusted=error.untrusted)
+        fix = reach_fix(image.tag, error.tls)
         if error.denied:
             fix = local(
                 f"{image.engine or 'docker'} login {host}",

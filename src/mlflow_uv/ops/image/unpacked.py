@@ -24,7 +24,9 @@ def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -
     A file by the id of the image names the environment. Its files are those of layers that were unpacked before, if
     they are unchanged; a notice names the layers that were not. Raises ToolFailed.
     """
-    from ...tools.layers.unpacked_layers import unpacked_packages  # noqa: PLC0415  # `smoke-test` unpacks nothing
+    # `smoke-test` unpacks nothing
+    from ...tools.layers.linked_files import LinkedFiles  # noqa: PLC0415
+    from ...tools.layers.unpacked_layers import unpacked_packages  # noqa: PLC0415
 
     digests = [layer.layer.blob.digest for layer in composed.packages.layers]
     key = sha256(canonical([python, composed.packages.python, digests]))
@@ -36,12 +38,16 @@ def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -
     def make(folder: Path) -> None:
         tools.uv.create_relocatable(folder, python=python, on_line=tools.console.foreign)
         try:
-            unpacked.link(composed.packages.layers, folder)
+            LinkedFiles(folder, tools.runner).write(unpacked.link(composed.packages.layers, folder))
             write_stamp(folder, tools)
         except (OSError, tarfile.TarError) as error:
             raise ToolFailed(what="the layers of the image cannot be unpacked", why=str(error)) from error
 
-    environment.make_once(make, lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools))
+    environment.make_once(
+        make,
+        lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools),
+        lambda: LinkedFiles(environment.folder, tools.runner).unchanged,
+    )
     return tuple(_changed(unpacked.changed))
 
 

@@ -56,10 +56,11 @@ def require_unchanged(job: Job, key: Key | None, tools: Tools) -> None:
             path=job.project.folder / MANIFEST,
         )
     if edited := tools.environments.edited_file(job.python):
+        first = f"{edited.advice}, since a new run alone ends in the same way; then "
         raise _error(
             f"`{edited.name}` changed in the environment of training",
             why=edited.why,
-            fix=Wording(f"{edited.advice}; then ", step_call("release"), ", which makes the environment again"),
+            fix=Wording(first, step_call("release"), ", which makes the environment again"),
             path=job.project.lock,
         )
 

@@ -241,7 +241,7 @@ def _answered(request: Callable[[], T], name: str) -> T:
         host = image_reference(name).host
         fix = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
         what = f"the attestations cannot be kept with `{name}`"
-        fix = fix if error.denied else reach_fix(name, untrusted=error.untrusted)
+        fix = fix if error.denied else reach_fix(name, error.tls)
         raise ToolFailed(what=what, why=str(error), fix=fix) from error
 
 

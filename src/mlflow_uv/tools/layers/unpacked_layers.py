@@ -2,17 +2,17 @@
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
 import stat
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from ...command.errors import BadInput
 from ...core.image.dockerfile import VENV
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
@@ -20,16 +20,16 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.archives import extract
 from ..system.partial_folders import new_folder, replace_folder
 from ..system.process import Runner
+from ..system.untrusted_file import read_untrusted
 from .cache import CachedLayer
+from .linked_files import EXECUTABLE, PLAIN, Entries, described
 
 MOST_BYTES = 8 << 30  # of all unpacked layers; those that an environment has take no space of their own
 _LIST, _FILES = "list.json", "files"
-_PLAIN, _EXECUTABLE = 0o444, 0o555
-_WHOLE = 1 << 20  # a file of at most so many bytes is read at once
+_LONGEST_LIST = 64 << 20
 # The file system has no hard links, has no more of them for a file, or the two folders are in different ones.
 _NOT_LINKED = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
 Place = Callable[[str], PurePosixPath | None]
-Entries = Mapping[str, str]
 
 
 def environment_path(name: str) -> PurePosixPath | None:
@@ -55,11 +55,7 @@ def is_examined(path: str) -> bool:
 
 @lazy_dataclass
 class _Listed:
-    """
-    A layer that is unpacked in a folder: the files and links in it, by relative path, and the sum of their sizes.
-
-    Of a file it is the digest, with `x` before it if the file is executable; of a link `-> ` and its target.
-    """
+    """A layer that is unpacked in a folder: the files and links in it, and the sum of their sizes."""
 
     folder: Path
     entries: Entries
@@ -72,7 +68,8 @@ class UnpackedLayerCache:
 
     A model that was served from an environment may have changed any of its files, which are the files here. So each
     file is compared with its digest whenever it is linked; a layer with a changed, lost or new entry is unpacked again,
-    into new files. No file can be written, as those of an image by its user.
+    into new files. No file can be written, as those of an image by its user. `LinkedFiles` finds later
+    changes.
 
     Several processes may use it at once: each folder is complete when it gets its name, and none is removed while a
     process links its files.
@@ -88,11 +85,11 @@ class UnpackedLayerCache:
 
     def link(
         self, layers: Sequence[CachedLayer], environment: Path, wanted: Callable[[str], bool] = lambda _path: True
-    ) -> None:
+    ) -> Entries:
         """
         Add the files of layers to a folder, lowest layer first: a higher one covers what a lower one has.
 
-        Only files with `wanted` paths are added. Raises OSError, tarfile.TarError.
+        Only files with `wanted` paths are added; they are returned. Raises OSError, tarfile.TarError.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock(fcntl.LOCK_SH):
@@ -101,6 +98,7 @@ class UnpackedLayerCache:
             for each in listed:
                 linking.add(each)
         self._remove_others(frozenset(each.folder.name for each in listed))
+        return linking.entries
 
     def _verified(self, layer: CachedLayer) -> _Listed:
         """A layer whose files are as its list says, unpacked again if they are not."""
@@ -122,7 +120,7 @@ class UnpackedLayerCache:
         extract(layer.archive, files, self._place)
         for entry in _files_in(str(files)):
             if not entry.is_symlink():
-                os.chmod(entry.path, _EXECUTABLE if entry.stat().st_mode & stat.S_IXUSR else _PLAIN)  # noqa: PTH101
+                os.chmod(entry.path, EXECUTABLE if entry.stat().st_mode & stat.S_IXUSR else PLAIN)  # noqa: PTH101
         entries, size = _entries_of(files)
         digest = sha256(canonical([layer.layer.blob.digest, entries, size]))
         content = {"layer": layer.layer.blob.digest, "entries": entries, "size": size, "sha256": digest}
@@ -162,13 +160,13 @@ def _last_use(listed: _Listed) -> float:
 def _read(folder: Path) -> _Listed | None:
     """The list of a layer; None if there is none, or it was changed, or is that of another layer."""
     try:
-        content = parse_json((folder / _LIST).read_bytes())
+        content = parse_json(read_untrusted(folder / _LIST, limit=_LONGEST_LIST))
         digest, entries, size = content["layer"], content["entries"], content["size"]
         expected = sha256(canonical([digest, entries, size]))
         if digest != f"sha256:{folder.name}" or content["sha256"] != expected:
             return None
         return _Listed(folder=folder, entries=entries, size=size)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (BadInput, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -177,7 +175,7 @@ def _entries_of(folder: Path) -> tuple[dict[str, str], int]:
     entries: dict[str, str] = {}
     total, start = 0, len(str(folder)) + 1
     for entry in _files_in(str(folder)):
-        text, size = _described(entry)
+        text, size = described(entry.path, is_link=entry.is_symlink())
         entries[entry.path[start:]] = text
         total += size
     return entries, total
@@ -199,33 +197,14 @@ def _files_in(folder: str) -> "Iterator[os.DirEntry[str]]":
             yield entry
 
 
-def _described(entry: "os.DirEntry[str]") -> tuple[str, int]:
-    """A file or a link as `_Listed` has it, and its size; for anything else, what no list has."""
-    try:
-        if entry.is_symlink():
-            return f"-> {os.readlink(entry.path)}", 0  # noqa: PTH115  # of thousands of files
-        descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            state = os.fstat(descriptor)
-            mode = stat.S_IMODE(state.st_mode)
-            if not stat.S_ISREG(state.st_mode) or mode not in {_PLAIN, _EXECUTABLE}:
-                return "", 0
-            if state.st_size <= _WHOLE:
-                digest = hashlib.sha256(file.read()).hexdigest()
-            else:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return f"{'x' if mode == _EXECUTABLE else ''}{digest}", state.st_size
-    except OSError:
-        return "", 0
-
-
 class _Linking:
-    """Links files into an environment, and remembers which folders are there."""
+    """Links files into an environment, and remembers them and the folders that are there."""
 
     def __init__(self, environment: Path, wanted: Callable[[str], bool]) -> None:
+        self.entries: dict[str, str] = {}
         self._top = os.path.realpath(environment)
         self._wanted = wanted
-        self._made = {""}  # folders of the environment, by relative path
+        self._made = {"": ""}  # folders, by relative path, and where they are: links of lower layers may lead to them
 
     def add(self, listed: _Listed) -> None:
         """Link the files of a layer, which replace what is there."""
@@ -233,27 +212,32 @@ class _Linking:
         for path, text in listed.entries.items():
             if not self._wanted(path):
                 continue
-            self._make(path.rpartition("/")[0])
-            target = f"{self._top}/{path}"
+            folder, slash, name = path.rpartition("/")
+            place = f"{self._make(folder)}{slash}{name}".lstrip("/")
+            target = f"{self._top}/{place}"
             try:
                 _link(f"{source}/{path}", target, text)
             except FileExistsError:
                 os.unlink(target)  # noqa: PTH108  # of thousands of files
-                self._made = {""}  # it may have been a link to a folder
+                self._made = {"": ""}  # it may have been a link to a folder
                 _link(f"{source}/{path}", target, text)
+            self.entries[place] = text
 
-    def _make(self, folder: str) -> None:
-        """Make a folder, to which links of lower layers may lead, but not out of the environment."""
+    def _make(self, folder: str) -> str:
+        """Make a folder, and return where it is, which is never out of the environment."""
         if folder in self._made:
-            return
-        self._make(folder.rpartition("/")[0])
-        place = f"{self._top}/{folder}"
+            return self._made[folder]
+        parent, slash, name = folder.rpartition("/")
+        place = f"{self._make(parent)}{slash}{name}".lstrip("/")
         try:
-            os.mkdir(place)  # noqa: PTH102  # of thousands of folders
+            os.mkdir(f"{self._top}/{place}")  # noqa: PTH102  # of thousands of folders
         except FileExistsError:
-            if not f"{os.path.realpath(place)}/".startswith(f"{self._top}/"):
+            real = os.path.realpath(f"{self._top}/{place}")
+            if not real.startswith(f"{self._top}/"):
                 raise tarfile.ExtractError(f"`{folder}` leads out of the folder") from None
-        self._made.add(folder)
+            place = real[len(self._top) + 1 :]
+        self._made[folder] = place
+        return place
 
 
 def _link(source: str, target: str, text: str) -> None:

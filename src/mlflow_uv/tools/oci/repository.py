@@ -12,13 +12,13 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from ...core.image.composition import Blob, digest_of
 from ...core.image.oci_manifest import TYPES, member_for, read_labels, read_layer_keys, read_layers, read_manifest
-from ...core.image.reference import ImageReference
+from ...core.image.reference import ImageReference, TlsProblem
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.partial_folders import new_folder
 from ..system.web import Web, WebReply, WebRequest, WebUnreachable
 from .logins import Login
-from .registry_address import repository_address, requires_tls, with_tls
+from .registry_address import RegistryConnection
 from .registry_replies import codes_of, object_of, pause_s
 
 # Statuses of a busy registry, and the wait before each further attempt.
@@ -43,12 +43,12 @@ class RegistryUnanswered(Exception):
     """
     A registry gave no usable response: it is unreachable, or denies access with the current login (`denied`).
 
-    `untrusted` says that there was no encrypted connection, because of a certificate or a registry without TLS.
+    `tls` says why there was no encrypted connection, if a certificate or a registry without TLS is the reason.
     """
 
-    def __init__(self, reason: str, *, denied: bool = False, untrusted: bool = False) -> None:
+    def __init__(self, reason: str, *, denied: bool = False, tls: TlsProblem | None = None) -> None:
         super().__init__(reason)
-        self.denied, self.untrusted = denied, untrusted
+        self.denied, self.tls = denied, tls
 
 
 @lazy_dataclass
@@ -102,9 +102,13 @@ class Repository:
         self._reference = reference
         self._login = login
         self._host = reference.host
-        self._base = repository_address(reference, web)
+        self._connection = RegistryConnection(reference, web)
         self._authorization: Mapping[str, str] = {}
         self._renewal = threading.Lock()
+
+    @property
+    def _base(self) -> str:
+        return self._connection.address
 
     def begin_upload(self) -> None:
         """See Registries.require_push."""
@@ -205,9 +209,6 @@ class Repository:
         while True:
             used = self._authorization
             reply = self._send_with_retries(replace(request, secret=used))
-            if requires_tls(request.url, reply):
-                self._base, request = with_tls(self._base), replace(request, url=with_tls(request.url))
-                continue
             if reply.status != _CHALLENGE or renewals == _MOST_RENEWALS:
                 return reply
             with self._renewal:
@@ -347,10 +348,10 @@ class Repository:
         for wait_s in (*WAITS_S, None):
             busy: WebReply | None = None
             try:
-                reply = self._web.send(request)
+                reply = self._connection.send(request)
             except WebUnreachable as error:
                 if wait_s is None or error.permanent:
-                    raise RegistryUnanswered(str(error), untrusted=error.untrusted) from error
+                    raise RegistryUnanswered(str(error), tls=error.tls) from error
             else:
                 if wait_s is None or reply.status not in _BUSY:
                     return reply

@@ -7,6 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from ...core.image.reference import TlsProblem
 from ...core.security.origins import is_loopback
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .threads import within
@@ -22,14 +23,16 @@ class WebUnreachable(Exception):
     No usable response from a server; the message is the reason, in one line.
 
     `slow` says that the time was over, `permanent` that a later attempt would fail too (name, certificate, size), and
-    `untrusted` that no encrypted connection was established.
+    `tls` why no encrypted connection was established.
     """
 
-    def __init__(self, reason: str, *, slow: bool = False, permanent: bool = False, untrusted: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, slow: bool = False, permanent: bool = False, tls: TlsProblem | None = None
+    ) -> None:
         super().__init__(reason)
         self.slow = slow
         self.permanent = permanent
-        self.untrusted = untrusted
+        self.tls = tls
 
 
 @lazy_dataclass

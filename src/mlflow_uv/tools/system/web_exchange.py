@@ -12,16 +12,25 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from ...core.image.reference import TlsProblem
 from ...core.security.origins import is_loopback
 from .disk_errors import disk_errors
 from .web import TRUSTED, WHOLE_S, WebReply, WebRequest, WebUnreachable, require_whole
 
 PIECE = 1 << 16
+_ALERT_S = 5.0  # for the reason for which a server closed a connection
 _OK = 200
 # Where Docker and Podman look for the certificates of registries: for everybody, and in the home of a user.
 _OF_ENGINES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 _OF_USERS = (".config/containers/certs.d", ".config/docker/certs.d")
 _AUTHORITY, _CLIENT = ".crt", ".cert"
+# A server answered the start of a TLS connection in another protocol; OpenSSL 3.4 has the second name.
+_PLAIN = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
+# How the names of alerts end by which a server refuses a client's certificate, or a client without one.
+_OF_CLIENTS = (
+    "CERTIFICATE_REQUIRED", "UNKNOWN_CA", "BAD_CERTIFICATE", "UNSUPPORTED_CERTIFICATE", "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_REVOKED", "CERTIFICATE_UNKNOWN", "ACCESS_DENIED", "HANDSHAKE_FAILURE",
+)  # fmt: skip
 
 
 class WebExchange:
@@ -58,16 +67,9 @@ class WebExchange:
                     return _written(response, request, request.target, host)
                 return _reply(response, request.limit, until if request.upload is None else time.monotonic() + WHOLE_S)
         except urllib.error.URLError as error:
-            raise WebUnreachable(
-                f"{host} does not answer: {_reason(error.reason)}",
-                slow=isinstance(error.reason, TimeoutError),
-                permanent=isinstance(error.reason, (socket.gaierror, ssl.SSLCertVerificationError))
-                or _is_plain(error.reason),
-                untrusted=isinstance(error.reason, ssl.SSLError),
-            ) from error
+            raise _unreachable(host, self._reason(url, error.reason, timeout_s)) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
-            slow = isinstance(error, TimeoutError)
-            raise WebUnreachable(f"{host} does not answer: {_line(error)}", slow=slow) from error
+            raise _unreachable(host, self._reason(url, error, timeout_s)) from error
 
     def _opener(self, scheme: str, netloc: str) -> Any:
         class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -81,16 +83,41 @@ class WebExchange:
         proxies = self._proxies(scheme, urlsplit(f"//{netloc}").hostname or "")
         handlers: list[Any] = [urllib.request.ProxyHandler(proxies), NoRedirects()]
         if scheme == "https":
-            context = ssl.create_default_context()
-            for bundle in self._bundles(netloc):
-                try:
-                    context.load_verify_locations(cafile=bundle)
-                except OSError as error:  # `ssl.SSLError`, too
-                    reason = f"no certificate can be read from {bundle}: {_line(error.strerror or error)}"
-                    raise WebUnreachable(reason, permanent=True, untrusted=True) from error
-            self._identify(context, netloc)
-            handlers.append(urllib.request.HTTPSHandler(context=context))
+            handlers.append(urllib.request.HTTPSHandler(context=self._context(netloc)))
         return urllib.request.build_opener(*handlers)
+
+    def _context(self, netloc: str) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        for bundle in self._bundles(netloc):
+            try:
+                context.load_verify_locations(cafile=bundle)
+            except OSError as error:  # `ssl.SSLError`, too
+                reason = f"no certificate can be read from {bundle}: {_line(error.strerror or error)}"
+                raise WebUnreachable(reason, permanent=True, tls=TlsProblem.UNREADABLE_BUNDLE) from error
+        self._identify(context, netloc)
+        return context
+
+    def _reason(self, url: str, error: object, timeout_s: float) -> object:
+        """
+        Return the error, or what the server says to a client that waits for it instead of sending a request.
+
+        In TLS 1.3 a server may refuse the client's certificate and close the connection while the client is sending:
+        then nobody reads the alert.
+        """
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        closed = isinstance(error, (ssl.SSLEOFError, ConnectionError)) and not isinstance(error, ConnectionRefusedError)
+        if parts.scheme != "https" or not closed or self._proxies(parts.scheme, host):
+            return error
+        try:
+            with (
+                socket.create_connection((host, parts.port or 443), min(timeout_s, _ALERT_S)) as connection,
+                self._context(parts.netloc).wrap_socket(connection, server_hostname=host) as encrypted,
+            ):
+                encrypted.recv(1)
+        except (OSError, WebUnreachable) as alert:
+            return alert if tls_problem(alert) else error
+        return error
 
     def _proxies(self, scheme: str, host: str) -> dict[str, str]:
         def known(name: str) -> str:
@@ -127,7 +154,7 @@ class WebExchange:
             except (OSError, ValueError) as error:  # `ssl.SSLError`, too
                 problem = error.strerror if isinstance(error, OSError) and error.strerror else error
         reason = f"the client certificate {certificate} cannot be used with its key {key}: {_line(problem)}"
-        raise WebUnreachable(reason, permanent=True)
+        raise WebUnreachable(reason, permanent=True, tls=TlsProblem.UNUSABLE_KEY)
 
 
 def certificates_of(netloc: str, variables: Mapping[str, str]) -> list[Path]:
@@ -196,13 +223,32 @@ def _headers(response: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
 
-def _is_plain(reason: object) -> bool:
-    """Whether a server answered the start of a TLS connection in another protocol; OpenSSL 3.4 has the second name."""
-    return isinstance(reason, ssl.SSLError) and reason.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
+def _unreachable(host: str, error: object) -> WebUnreachable:
+    """The error for a connection that failed, or ended before there was a response."""
+    tls = tls_problem(error)
+    reason = "it speaks no TLS, as a server for plain HTTP" if tls is TlsProblem.PLAIN else _line(error)
+    return WebUnreachable(
+        f"{host} does not answer: {reason}",
+        slow=isinstance(error, TimeoutError),
+        permanent=isinstance(error, socket.gaierror) or tls is not None,
+        tls=tls,
+    )
 
 
-def _reason(reason: object) -> str:
-    return "it speaks no TLS, as a server for plain HTTP" if _is_plain(reason) else _line(reason)
+def tls_problem(error: object) -> TlsProblem | None:
+    """
+    Why a TLS connection failed; None for another reason.
+
+    A server refuses a client by an alert, in TLS 1.3 only once the client has sent its request.
+    """
+    if not isinstance(error, ssl.SSLError):
+        return None
+    reason = error.reason or ""
+    if reason in _PLAIN:
+        return TlsProblem.PLAIN
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return TlsProblem.UNTRUSTED
+    return TlsProblem.REFUSED_CLIENT if "_ALERT_" in reason and reason.endswith(_OF_CLIENTS) else None
 
 
 def _line(reason: object) -> str:

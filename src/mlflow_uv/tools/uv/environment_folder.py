@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ...command.errors import StepError
+from ...command.errors import BadInput, StepError
 from ...command.report import Console
 from ...core.release.digests import canonical, sha256
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.partial_folders import new_folder, replace_folder
+from ..system.untrusted_file import read_untrusted
 
 COMPLETE = "mlflow-uv-complete"
 _KIND = "files "
+_LONGEST_MARK = 4096
 _BYTECODE = "__pycache__"  # Python may write it anew; it imports a module without source from any other place
 # Gets the folder of a new environment, which it creates.
 Maker = Callable[[Path], object]
@@ -93,8 +95,8 @@ class EnvironmentFolder:
     def _made(self) -> str:
         """What tells this environment from one that replaces it; empty if none is complete."""
         try:
-            return (self.folder / COMPLETE).read_text(encoding="utf-8")
-        except (OSError, ValueError):  # none, or damaged
+            return read_untrusted(self.folder / COMPLETE, limit=_LONGEST_MARK).decode()
+        except (BadInput, ValueError):  # none, or damaged
             return ""
 
     @contextmanager

@@ -19,7 +19,10 @@ from ..project.files import Project, path_from
 from .environment_folder import EnvironmentFolder
 from .uv import Uv
 
-_WRITE_ELSEWHERE = "let training write its data into a folder of its own, e.g. a download folder outside the packages"
+_WRITE_ELSEWHERE = (
+    "let training write nothing into the environment: give the library that writes the file a folder outside of it, by"
+    " its setting for a cache or downloads"
+)
 
 
 class Environment(Enum):

@@ -4,6 +4,7 @@ import pytest
 
 from mlflow_uv.core.image.reference import (
     ImageReference,
+    TlsProblem,
     digest_under,
     image_reference,
     reach_fix,
@@ -113,5 +114,7 @@ def test_a_certificate_is_named_where_it_is_missing_alone() -> None:
     """
     name = "10.0.0.7:5000/wine:1"
 
-    assert "reach 10.0.0.7:5000 from here" == reach_fix(name, untrusted=False)
-    assert reach_fix(name, untrusted=True).startswith("reach 10.0.0.7:5000 from here by HTTPS, with the certificate")
+    assert "reach 10.0.0.7:5000 from here" == reach_fix(name, None)
+    assert reach_fix(name, TlsProblem.UNTRUSTED).startswith(
+        "reach 10.0.0.7:5000 from here by HTTPS, with the certificate"
+    )

@@ -21,6 +21,7 @@ from mlflow_uv.ops.image.environment import (
     recorded_environment,
     restored,
 )
+from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
 from tests.environment_folders import environment_at, folders_in
 
@@ -44,6 +45,7 @@ class Fakes:
             servers=SimpleNamespace(inventory=self._inventory),
             console=SimpleNamespace(foreign=print, group=nullcontext),
             host=SimpleNamespace(variables={}),
+            runner=SystemRunner(),
         )
         return cast("Tools", fakes)
 

@@ -139,7 +139,7 @@ def test_the_engine_is_asked_where_the_registry_does_not_tell(found: str, state:
     [
         (True, False, "docker login ghcr.io"),
         (True, True, "a step with docker/login-action for ghcr.io before this one"),
-        (False, True, reach_fix("ghcr.io/wine", untrusted=False)),
+        (False, True, reach_fix("ghcr.io/wine", None)),
     ],
 )
 def test_neither_of_both_is_unverified(denied: bool, ci: bool, fix: str) -> None:

@@ -1,5 +1,6 @@
 """Packages of a composed image, unpacked where no engine answers."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,7 @@ from mlflow_uv.command.errors import ChainBroken, NoEngine, ToolFailed
 from mlflow_uv.core.image.composition import BaseLayers, composed
 from mlflow_uv.core.release.record import CompositionLink, ImageLink
 from mlflow_uv.ops.image.composed import ComposedServingImage
+from mlflow_uv.ops.image.environment import recorded_environment
 from mlflow_uv.ops.image.unpacked import serving_place, unpack_packages
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import CachedLayer
@@ -19,11 +21,12 @@ from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
 from tests.console import KeptConsole
-from tests.environment_folders import folders_in
+from tests.environment_folders import environment_at, folders_in
 
 INVENTORY = '{"python": "3.12.1", "installed": [["grape", "1.0"]]}'
 CONFIG = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}
-FILES = {"/opt/venv/lib/grape.py": b"red", "/opt/mlflow-uv/main.py": b"", "/opt/venvs/other.py": b""}
+BYTECODE = "/opt/venv/lib/python3.12/site-packages/__pycache__/grape.cpython-312.pyc"
+FILES = {"/opt/venv/lib/grape.py": b"red", BYTECODE: b"code", "/opt/mlflow-uv/main.py": b"", "/opt/venvs/other.py": b""}
 
 
 class FakeUv:
@@ -54,7 +57,7 @@ def tools_in(folder: Path, *, engine: bool) -> Tools:
             runner=SystemRunner(),
             console=KeptConsole(),
             engines=SimpleNamespace(available=available),
-            environments=SimpleNamespace(serving=folders_in(folder)),
+            environments=SimpleNamespace(serving=folders_in(folder), at=environment_at),
             servers=SimpleNamespace(inventory=lambda python: INVENTORY if python.is_file() else "{}"),
         ),
     )
@@ -132,6 +135,44 @@ def test_files_that_a_model_changed_are_named_and_not_served_again(tmp_path: Pat
 
     assert ("unpacked-layers-changed", True) == (finding.rule, "grape" in finding.what)
     assert b"red" == (Path(serving_place(link(image), tools).tag) / "lib" / "grape.py").read_bytes()
+
+
+def written_in_place(file: Path, data: bytes) -> None:
+    """Other bytes of the same number, with the time of before."""
+    before = file.stat()
+    file.chmod(0o644)
+    with file.open("r+b") as content:
+        content.write(data)
+    file.chmod(0o444)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("name", ["lib/grape.py", "lib/python3.12/site-packages/__pycache__/grape.cpython-312.pyc"])
+def test_what_is_written_in_place_is_not_served_by_the_other_environments_that_have_the_file(
+    tmp_path: Path, name: str
+) -> None:
+    """
+    Neither size nor time tell, and bytecode is not among what is compared of any environment.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    unpack_packages(image, "3.12", tools)
+    first = serving_place(link(image), tools)
+    unpack_packages(image, "3.13", tools)
+    second = serving_place(link(image), tools)
+    before = [recorded_environment(place, tools) for place in (first, second)]
+    data = (Path(first.tag) / name).read_bytes()
+    written_in_place(Path(first.tag) / name, data[::-1])
+
+    for place in (first, second):
+        with pytest.raises(ChainBroken, match="wrote into files that several environments share"):
+            recorded_environment(place, tools)
+    (finding,) = unpack_packages(image, "3.13", tools)
+    after = serving_place(link(image), tools)
+
+    assert [Path(place.tag) / "bin" / "python" for place in (first, second)] == before
+    assert ("unpacked-layers-changed", second.tag) == (finding.rule, after.tag)
+    assert data == (Path(after.tag) / name).read_bytes()
+    assert Path(after.tag) / "bin" / "python" == recorded_environment(after, tools)
 
 
 def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

@@ -198,11 +198,18 @@ def unlisted(file: Path) -> None:
     (file.parents[2] / "list.json").unlink()
 
 
+def a_pipe_as_list(file: Path) -> None:
+    """A list that nobody ever writes."""
+    unlisted(file)
+    os.mkfifo(file.parents[2] / "list.json")
+
+
 @pytest.mark.parametrize(
     "harm",
     [
         rewritten, same_size_and_time, replaced, removed, added, linked_elsewhere, folder_linked_elsewhere,
         all_linked_elsewhere, a_folder, a_pipe, writable, executable, relisted, unlisted,
+        a_pipe_as_list,
     ],
 )  # fmt: skip
 def test_what_was_changed_in_an_unpacked_layer_is_unpacked_again(tmp_path: Path, harm: Callable[[Path], None]) -> None:

@@ -105,7 +105,11 @@ def serving(registry: FakeRegistry) -> Iterator[FakeRegistry]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Say nothing of clients that are gone."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     registry.host = f"127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.core.image.reference import TlsProblem
 from mlflow_uv.tools.system.web import WebRequest, WebUnreachable
 from mlflow_uv.tools.system.web_exchange import WebExchange
 from tests.endpoints import EndpointReply, certified, fake_endpoint
@@ -137,7 +138,7 @@ def test_what_is_not_trusted_is_told_from_what_does_not_answer(tmp_path: Path) -
     with pytest.raises(WebUnreachable) as down:
         trusted(endpoint.url, tmp_path)
 
-    assert (True, False) == (untrusted.value.untrusted, down.value.untrusted)
+    assert (TlsProblem.UNTRUSTED, None) == (untrusted.value.tls, down.value.tls)
 
 
 def test_a_server_without_tls_is_named_as_one(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Folders of environments: made by one process at a time, complete as soon as they exist, replaced while in use."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -261,6 +262,21 @@ def test_an_environment_of_an_earlier_release_is_not_known_to_be_damaged(environ
     states.append((environment.intact, environment.damaged))
 
     assert [(True, False), (False, True), (False, False)] == states
+
+
+def test_a_pipe_in_place_of_the_mark_is_no_mark(environment: EnvironmentFolder) -> None:
+    """
+    Nobody waits for it.
+    """
+    environment.make_once(installed)
+    mark = environment.folder / "mlflow-uv-complete"
+    mark.unlink()
+    os.mkfifo(mark)
+    make = Made("new")
+
+    environment.make_once(make)
+
+    assert 1 == make.count
 
 
 def test_bytecode_and_files_of_no_package_may_change(environment: EnvironmentFolder) -> None:
