@@ -1,4 +1,4 @@
-"""How what first_answers.py measures is compared and shown."""
+"""Compares and shows what first_answers.py measures."""
 
 import statistics
 import textwrap
@@ -27,7 +27,7 @@ VARIANTS = {
     "… garbage collected during the imports": Variant("collecting"),
     "… garbage collected after loading, `malloc_trim`": Variant("collect"),
     "… `malloc_trim` after loading": Variant("trim"),
-    "… skops given back after loading, `malloc_trim`": Variant("forget"),
+    "… skops removed from memory after loading, `malloc_trim`": Variant("forget"),
     "… `MALLOC_ARENA_MAX=1`": Variant(variables={"MALLOC_ARENA_MAX": "1"}),
     "… `MALLOC_TRIM_THRESHOLD_=65536`": Variant(variables={"MALLOC_TRIM_THRESHOLD_": "65536"}),
     MECHANICS: Variant("mechanics"),

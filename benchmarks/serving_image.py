@@ -73,7 +73,7 @@ Why targets are missed, and what was done:
 - The time until the first response is that of the imports of MLflow and of the model's libraries. All modules are
   already compiled, and their files are not compared with their sources; garbage collection is off during the imports;
   skops is imported before MLflow, because it searches every loaded module; MLflow's comparison of the requirements with
-  the installed packages is left out, because the image was compared when it was built. What each of these is worth, and
+  the installed packages is left out, because the image was compared when it was built. What the last three save, and
   what was tried without a gain, is measured [without a container](#first-answer-without-a-container).
 - One worker holds what the import of MLflow and the model's library needs, which is in use, and shares it with no other
   process: settings of the C library, `malloc_trim` and a collection give nothing back. Two or more workers load it

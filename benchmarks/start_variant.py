@@ -53,12 +53,12 @@ def counted(kind: Any, name: str, what: str) -> None:
 
 
 def trim() -> None:
-    """Give memory that the C library keeps back to the system."""
+    """Return the free memory of the C library to the system."""
     ctypes.CDLL(None).malloc_trim(0)
 
 
 def collect() -> None:
-    """Collect what is garbage after loading."""
+    """Collect garbage after loading."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
@@ -66,7 +66,7 @@ def collect() -> None:
 
 
 def forget() -> None:
-    """Give back the modules of skops, which only loads the model."""
+    """Remove the modules of skops, which only loads the model, from memory."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "skops"]:
         parent, _, part = name.rpartition(".")
         vars(sys.modules.get(parent, object)).get(part) and delattr(sys.modules[parent], part)

@@ -64,13 +64,13 @@ def setup_section(setup: Setup, rounds: int, load: float) -> str:
 
 
 def disturbed(load: float, processors: int) -> tuple[str, ...]:
-    """What a reader of wall-clock times has to know, if other programs used the processors."""
+    """What a reader of wall-clock times has to know, if more processes ran than there are processors."""
     if load <= processors:
         return ()
     return (
         "",
-        "Other programs used the processors meanwhile, so that the seconds show neither that the aims are reached nor",
-        "that they are not; the processor time depends less on them.",
+        "More processes than processors were running, of this measurement or of other programs: a number in bold",
+        "letters does not show that the aim is missed, and the processor time depends less on the load.",
     )
 
 

@@ -43,9 +43,9 @@ def make_once(place, lock, flags, whole, stamp):
     """
     Make the environment in a folder, unless another process has made it meanwhile. Raises OSError and NotMade.
 
-    `stamp` says in a word when its files were touched, and is None where nobody compares it. Files that were touched
-    and have the content of before are left as they are: a cache was unpacked, or its files were linked once more. If
-    their times cannot be kept (another user's folder, or that of an image), they are compared at each start.
+    `stamp` returns a digest of the sizes and times of its files, and is None where they are not compared. Files that
+    were touched and have the content of before are left as they are: a cache was unpacked, or its files were linked
+    again. If their times cannot be kept (another user's folder, or that of an image), they are compared at each start.
     """
     folder = Path(place)
     differing = None

@@ -82,7 +82,7 @@ def whole(folder):
 
 
 def stamp(folder):
-    """One word for the sizes and times of all files, but for that which it is kept in."""
+    """A digest of the sizes and times of all files, except the one that has this digest."""
     made, states, folders = os.path.join(folder, "made"), [], [folder]
     while folders:
         with os.scandir(folders.pop()) as entries:

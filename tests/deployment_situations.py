@@ -252,12 +252,14 @@ HEAD = f"""\
 # Targets and situations
 
 For each kind of target and each situation, the tests that show what happens. They run with the target itself (*{REAL}*:
-Docker Compose, Podman, a Kubernetes API server without pods, a git server, Ray on one machine), with a service of ours
-that a real client asks (*{STAND_IN}*), or with a stand-in of this process that refuses what the target refuses
-(*{MEMORY}*). A situation without a test has the reason. That two runs do not change one deployment at once is shown for
-every target by `{CLAIM}`, with a real registry.
+Docker Compose, Podman, a Kubernetes API server without pods, a git server, Ray on one machine), with a stand-in of its
+service that is reached over HTTP (*{STAND_IN}*), or with a stand-in in the process of the test that refuses what the
+target refuses (*{MEMORY}*). A situation without a test has a reason instead. That two runs do not
+change one deployment at once is shown for every target by
+`{CLAIM}`, with a real registry.
 
-The real tests are extended ones, apart from `test_a_version_is_deployed_and_removed` and
+The real tests are extended ones, apart from `test_a_version_is_deployed_and_removed`,
+`test_of_two_runs_that_planned_at_the_same_time_one_deploys` and
 `{BY_PLUGIN}`.
 
 """

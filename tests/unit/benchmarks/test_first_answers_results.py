@@ -40,7 +40,7 @@ def test_the_shares_are_those_of_the_phases() -> None:
     assert "Of 1.8 s of processor time until the model is loaded, finding modules took 0.10 s" in words
 
 
-def test_a_loaded_machine_is_said() -> None:
+def test_a_loaded_machine_is_stated() -> None:
     """
     Its seconds compare nothing.
     """

@@ -96,7 +96,7 @@ class _Tensors:
 
 
 def _middle(low: Any, high: Any) -> Any:
-    """The number between two of the same type, of whole ones rounded; large ones are not rounded beyond either."""
+    """The number halfway between two of one type, rounded if they are whole; large ones stay between the two."""
     middle = (low.astype(np.float64) + high) / 2
     return np.clip(middle.astype(low.dtype), np.minimum(low, high), np.maximum(low, high))
 

@@ -141,7 +141,7 @@ class UnpackedLayerCache:
 
     @contextmanager
     def _lock(self, kind: int) -> Iterator[None]:
-        """A shared lock for whoever links, and the only one for whoever removes; it ends with its process."""
+        """A shared lock to link files, or an exclusive one to remove layers; it ends with its process."""
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, kind)

@@ -161,7 +161,7 @@ def certificates_of(netloc: str, variables: Mapping[str, str]) -> list[Path]:
     """
     The files of authorities (`*.crt`) and of clients (`*.cert`) for a registry, in the folders of engines.
 
-    The folders are called as the registry, with its port.
+    Such a folder has the name of the registry, with its port.
     """
     folders = [Path(folder) for folder in _OF_ENGINES]
     if home := variables.get("HOME"):

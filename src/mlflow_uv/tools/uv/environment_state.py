@@ -18,7 +18,7 @@ from ..system.threads import side_by_side
 from .environment_folder import file_states
 
 _BYTECODE = "__pycache__"
-_VERSION, _FORMAT, _FILES = "format", 2, "files"  # of the kept state; an earlier one may include files of nobody
+_VERSION, _FORMAT, _FILES = "format", 2, "files"  # of the kept state; an earlier one may include files of no package
 _OF_WHEELS = "unlike-record"  # the files that a wheel has with another content than its RECORD says
 # What `uv venv` writes, beside pyvenv.cfg; no package lists it.
 _OWN_MODULES = frozenset({"_virtualenv.py", "_virtualenv.pth"})
@@ -77,8 +77,8 @@ class EnvironmentState:
         """
         Sync the environment in its place, and install again what changed since the last time; return its interpreter.
 
-        uv compares names and versions alone. An environment with a file of nobody is made again, and one of which no
-        state was kept, since nothing says which files it had. Files of an environment may be those of uv's cache, so
+        uv compares names and versions alone. An environment with a file of no package is made again, and one without a
+        kept state, since nothing says which files it had. Files of an environment may be those of uv's cache, so
         that whoever edits one edits both: what does not match its RECORD is installed again from its index. Raises
         ToolFailed if the content is another one then. If it is the same, the RECORD of the wheel is wrong.
         """
