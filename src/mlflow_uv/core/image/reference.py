@@ -13,7 +13,7 @@ class TlsProblem(Enum):
     """Why there is no encrypted connection to a server."""
 
     PLAIN = "it speaks no TLS"
-    UNTRUSTED = "nothing here vouches for its certificate"
+    UNTRUSTED = "its certificate is not trusted here"
     UNREADABLE_BUNDLE = "a file here has no certificates of authorities"
     UNUSABLE_KEY = "the client certificate here has no usable key"
     REFUSED_CLIENT = "it requires another client certificate, or one"

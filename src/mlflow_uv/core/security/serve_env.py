@@ -42,7 +42,7 @@ class ServeVariables:
         """
         The names and a short digest of the values, `none` without: it differs if a value does.
 
-        For platforms that show the values to others anyway, as a digest confirms who guesses a value.
+        For platforms that show the values to others anyway: by a digest, a guess of a value can be confirmed.
         """
         if not self.variables:
             return "none"

@@ -314,7 +314,7 @@ class SharedEndpoint:
             raise ToolFailed(what=f"`{slot}` of `{self._platform.name}` does not get the traffic again", why=why)
 
     def _require_share(self, percent: int, seen: PlatformEndpoint | None) -> None:
-        """Raise as _require_ready, and ToolFailed if the platform did not divide the traffic as it was told to."""
+        """Raise as _require_ready, and ToolFailed if the platform did not divide the traffic as requested."""
         self._require_ready(seen)
         share = 0.0 if seen is None else seen.variants[self._slot].share
         if round(share) != percent:
