@@ -14,6 +14,7 @@ from mlflow_uv.core.image.reference import TlsProblem
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.ops.image.composed_push import push_composed, require_push
 from mlflow_uv.ops.image.recomposed import from_parts
+from mlflow_uv.tools.engines.pull_errors import NotPulled
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from tests.endpoints import certified
 from tests.registries import own_address, registry
@@ -237,3 +238,31 @@ def test_a_release_goes_through_a_registry_without_tls_at_another_address_of_loo
 
     assert (0, 0) == (released.code, audited.code), released.stderr + audited.stderr
     assert "tested" == released.outputs["state"]
+
+
+@pytest.mark.engine
+def test_an_engine_that_cannot_pull_says_why(with_tls: str, plain: str, registry_program: str, tmp_path: Path) -> None:
+    """
+    Its own reason is in the message, and the fix is for that reason; an image that the registry lacks has none.
+    """
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    digest = f"sha256:{'0' * 64}"
+    refused = []
+
+    with (
+        registry(tmp_path / "two", registry_program) as loopback,
+        tiny_release(tmp_path / "one", variables=DIRECT) as tiny,
+    ):
+        for host in (with_tls, plain, loopback):
+            with pytest.raises(NotPulled) as caught:
+                tiny.tools.engines.named("docker").pull(f"{host}/wine@{digest}")
+            refused.append(caught.value)
+
+    untrusted, unencrypted, absent = refused
+    assert [True, True] == ["x509: " in untrusted.why, "HTTP response to HTTPS client" in unencrypted.why]
+    assert [
+        f"put the certificate of the CA of {with_tls} into /etc/docker/certs.d/{with_tls}/ca.crt",
+        f"let {plain} speak TLS, or put it into `insecure-registries` of /etc/docker/daemon.json",
+        "",
+    ] == [error.fix for error in (untrusted, unencrypted, absent)], [error.why for error in refused]

@@ -76,7 +76,7 @@ def test_a_release_says_what_changed_since_the_champion(candidates: SampleProjec
     alone = candidates.run("release", "--steps", "register", "--champion", "nobody")
 
     assert (0, 0) == (result.code, alone.code), result.stderr
-    assert "  changed:     signature, since champion, version 1\n" in result.stderr
+    assert "  changed:     since champion, version 1: signature; commit " in result.stderr
     assert "input `y` is new and required" in result.stderr
     assert "changed:" not in alone.stderr
 

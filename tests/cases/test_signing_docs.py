@@ -119,7 +119,7 @@ def test_every_block_of_commands_does_what_the_page_says(
     Keys are made, an image is built with a policy, signed and started, and each verification succeeds.
     """
     (tmp_path / "registry").mkdir()
-    container = f"mlflow-uv-test-{tmp_path.name.replace('_', '-')}"
+    container = f"mlflow-uv-test-{os.urandom(8).hex()}"
     detached = ("docker run", f"docker run --detach --name {container}")
     with registry(tmp_path / "registry", registry_program) as host:
         named = ("registry.example/wine", f"{host}/wine")

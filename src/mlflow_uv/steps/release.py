@@ -236,8 +236,7 @@ def _since_champion(
         return progress, (f"changed:     not compared with {inputs.champion}: {error.what}",)
     if comparison is None:
         return progress, ()
-    differing = ", ".join(table.title for table in comparison.tables) or "nothing"
-    line = f"changed:     {differing}, since {inputs.champion}, version {comparison.champion}"
+    line = f"changed:     since {inputs.champion}, version {comparison.champion}: {comparison.shown}"
     return replace(progress, tables=(*progress.tables, *comparison.tables)), (line,)
 
 

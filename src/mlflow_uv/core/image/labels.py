@@ -52,6 +52,14 @@ def version_in(labels: Mapping[str, str]) -> str:
     return f"model {labels.get(MODEL, '')[:12]}"
 
 
+def other_version_in(labels: Mapping[str, str], record: Record) -> str:
+    """The version that the labels of another image name; if it is called as that of the record, the model's digest."""
+    version = version_in(labels)
+    if record.version is None or version != f"{record.version.name} version {record.version.version}":
+        return version
+    return f"another model, {labels.get(MODEL, '')[:12]}, that is called {version}, too"
+
+
 def link_labels(record: Record) -> Mapping[str, str]:
     """The labels that repeat links of the record that an image was made from."""
     return {

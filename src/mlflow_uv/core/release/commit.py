@@ -30,7 +30,16 @@ class Commit:
         """The commit in messages."""
         if self.sha == UNKNOWN:
             return "an unknown commit"
-        return f"commit {self.sha}{' with uncommitted changes' if self.changed else ''}"
+        return f"commit {self.sha}{self._changes}"
+
+    @property
+    def short(self) -> str:
+        """The first digits of the commit, for messages that name two of them."""
+        return self.sha[:12] + self._changes
+
+    @property
+    def _changes(self) -> str:
+        return " with uncommitted changes" if self.changed else ""
 
 
 class History(Enum):

@@ -33,6 +33,7 @@ from ...core.image.labels import MODEL as MODEL_LABEL
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
+from ...tools.engines.pull_errors import NotPulled
 from ...tools.mlflow.model_requests import READY_S, readiness_request
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer, observe
@@ -141,13 +142,12 @@ class HostService:
     def apply(self, wanted: WantedVersion) -> None:
         """See DeploymentTarget; what interrupted runs left is removed first."""
         self._begun = True
-        image = self._containers.image(wanted.address)
-        if image is None:
-            raise ToolFailed(
-                what=f"{self._containers.title} has no image `{wanted.address}` and cannot pull it",
-                why="the machine that deploys runs the image from its own engine or from a registry",
-                fix=Wording(step_call("release", push=True, image="REGISTRY/NAME"), ", or log in to the registry"),
-            )
+        try:
+            image = self._containers.image(wanted.address)
+        except NotPulled as error:
+            what = f"{self._containers.title} has no image `{wanted.address}` and cannot pull it"
+            fix = error.fix or step_call("release", push=True, image="REGISTRY/NAME")
+            raise ToolFailed(what=what, why=error.why, fix=fix) from error
         link = wanted.record.image
         assert link is not None  # noqa: S101  # the step requires it
         if image.id != link.id or image.labels.get(MODEL_LABEL) != wanted.record.model.sha256:
@@ -320,15 +320,15 @@ class HostService:
 
     def _proxy_image(self) -> str:
         """The id of the proxy's image. Raises ToolFailed without it."""
-        image = self._containers.image(self._options.proxy_image)
-        if image is not None:
-            return image.id
         name = self._options.proxy_image
-        raise ToolFailed(
-            what=f"the image of the proxy `{name}` is not present and cannot be pulled",
-            why="HAProxy leads requests to the new version without losing one",
-            fix=Wording(local(f"{self._containers.engine} pull {name}"), ", or ", option("proxy-image", "IMAGE")),
-        )
+        try:
+            return self._containers.image(name).id
+        except NotPulled as error:
+            raise ToolFailed(
+                what=f"the image of the proxy `{name}` is not present and cannot be pulled",
+                why=f"HAProxy leads requests to the new version without losing one; {error.why}",
+                fix=Wording(local(f"{self._containers.engine} pull {name}"), ", or ", option("proxy-image", "IMAGE")),
+            ) from error
 
     def _create_proxy(self) -> DeployedContainer:
         port = 0 if self._options.is_preview else self._settings.port

@@ -11,6 +11,7 @@ from ...core.release.digests import tree_digest
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import MODEL_DIGEST, RECORD_DIGEST
 from ...tools.engines.engine import Engine
+from ...tools.engines.pull_errors import NotPulled
 from ...tools.system.content import digests_in
 from ..lineage.audit import record_of
 from ..lineage.registry_client import RegistryClient
@@ -117,11 +118,14 @@ def _image_of(store: RegistryClient, subject: EvaluatedVersion, scratch: Path, *
         return ExecutionPlace(reason=f"its image has only the packages that serving needs (`serving: {image.serving}`)")
     engine = store.tools.engines.named(image.engine)
     local_image = engine.image(image.id)
-    if local_image is None and image.digest:
-        local_image = engine.pull(image_reference(image.tag).at(image.digest))
     if local_image is None:
-        pushed = "it cannot be pulled" if image.digest else "it was never pushed"
-        return ExecutionPlace(reason=f"{engine.name} has no {image.tag} here, and {pushed}")
+        absent = f"{engine.name} has no {image.tag} here"
+        if not image.digest:
+            return ExecutionPlace(reason=f"{absent}, and it was never pushed")
+        try:
+            local_image = engine.pull(image_reference(image.tag).at(image.digest))
+        except NotPulled as error:
+            return ExecutionPlace(reason=f"{absent}, and it cannot be pulled: {error.why}")
     if local_image.labels.get(MODEL) != subject.sha256:
         return ExecutionPlace(reason=f"the image {image.tag} was made from another model")
     return ExecutionPlace(engine=engine, image=local_image.id, recorded=image.id)

@@ -9,11 +9,12 @@ from ...command.errors import ChainBroken, NoEngine
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, local, option, step_call
 from ...core.image.dockerfile import ATTESTATIONS
-from ...core.image.labels import MODEL, link_labels, version_in
+from ...core.image.labels import MODEL, link_labels, other_version_in
 from ...core.image.reference import image_reference, reach_fix
 from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.record import ImageLink, Record
 from ...tools.engines.engine import Engine
+from ...tools.engines.pull_errors import NotPulled
 from ...tools.oci.registries import Published
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
@@ -100,7 +101,7 @@ def _looked_up(record: Record, tools: Tools, belongs_to_another: Callable[[Label
         unverified = LinkCheck(
             link="image", state=LinkState.UNVERIFIED, reason="it was not pushed to a registry", fix=fix
         )
-        yield _from_engine(image, tools, unverified, belongs_to_another)
+        yield _from_engine(record, tools, unverified, belongs_to_another)
         return
     try:
         published = tools.registries.published(image.tag, image.digest)
@@ -113,21 +114,21 @@ def _looked_up(record: Record, tools: Tools, belongs_to_another: Callable[[Label
                 f"a step with docker/login-action for {host} before this one",
             )
         unverified = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=str(error), fix=fix)
-        yield _from_engine(image, tools, unverified, belongs_to_another)
+        yield _from_engine(record, tools, unverified, belongs_to_another)
         return
     if (
         published.image is not None
         and published.tagged_labels
         and all(map(belongs_to_another, published.tagged_labels))
     ):
-        yield _renamed(image, published.tagged_labels[0])
+        yield _renamed(record, image, published.tagged_labels[0])
         published = replace(published, tagged=None)
     yield from _from_registry_of_images(record, image, published)
 
 
-def _renamed(image: ImageLink, labels: Labels) -> LinkCheck:
+def _renamed(record: Record, image: ImageLink, labels: Labels) -> LinkCheck:
     """Return the result for an existing image whose name points to another version's image."""
-    reason = f"its name `{image.tag}` now points to the image of {version_in(labels)}"
+    reason = f"its name `{image.tag}` now points to the image of {other_version_in(labels, record)}"
     return LinkCheck(link="image", state=LinkState.HOLDS, reason=reason, fix=f"start it as {address_of(image)}")
 
 
@@ -149,16 +150,18 @@ def _from_registry_of_images(record: Record, image: ImageLink, published: Publis
 
 
 def _from_engine(
-    image: ImageLink, tools: Tools, unverified: LinkCheck, belongs_to_another: Callable[[Labels], bool]
+    record: Record, tools: Tools, unverified: LinkCheck, belongs_to_another: Callable[[Labels], bool]
 ) -> LinkCheck:
     """Check the image in the local engine by its name; `unverified` is the result if the engine does not have it."""
+    image = record.image
+    assert image is not None  # noqa: S101  # `_looked_up` returns without one
     engine = tools.engines.named(image.engine)
     try:
         local_image = engine.image(image.tag)
         if local_image is not None and local_image.id != image.id and belongs_to_another(local_image.labels):
             if engine.image(image.id) is not None:
-                return _renamed(image, local_image.labels)
-            reason = f"{engine.name} no longer has it, and {_renamed(image, local_image.labels).reason}"
+                return _renamed(record, image, local_image.labels)
+            reason = f"{engine.name} no longer has it, and {_renamed(record, image, local_image.labels).reason}"
             broken = LinkCheck(link="image", state=LinkState.BROKEN, reason=reason)
             return replace(unverified, reason=f"{reason}; {unverified.reason}") if image.digest else broken
     except NoEngine as error:
@@ -176,10 +179,16 @@ def require_image(image: ImageLink, record: Record, tools: Tools) -> None:
     """
     engine = tools.engines.named(image.engine)
     local_image = engine.image(image.tag)
-    if local_image is None and image.digest:
-        local_image = engine.pull(image_reference(image.tag).at(image.digest))
     if local_image is None:
-        raise ChainBroken("image", why=f"{engine.name} has no {image.tag}", fix=step_call("build-image"))
+        absent, fix = f"{engine.name} has no {image.tag}", step_call("build-image")
+        if not image.digest:
+            raise ChainBroken("image", why=absent, fix=fix)
+        try:
+            local_image = engine.pull(image_reference(image.tag).at(image.digest))
+        except NotPulled as error:
+            raise ChainBroken(
+                "image", why=f"{absent}, and cannot pull it: {error.why}", fix=error.fix or fix
+            ) from error
     if local_image.id != image.id or local_image.labels.get(MODEL) != record.model.sha256:
         raise ChainBroken("image", why=f"{image.tag} is not the recorded image", fix=step_call("build-image"))
 
@@ -207,7 +216,7 @@ def name_taken(
     finding = Finding(
         rule="image-name-reused",
         severity=Severity.WARNING,
-        what=f"`{name}` already names another image, that of {version_in(other_labels)}",
+        what=f"`{name}` already names another image, that of {other_version_in(other_labels, record)}",
         why="the name starts this image from now on; the other one can still be started by its digest or id",
         fix=Wording(*fix) if chosen else option("image", "ANOTHER_NAME"),
     )

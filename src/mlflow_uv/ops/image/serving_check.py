@@ -188,7 +188,7 @@ def _differing(request: RecordedRequest, reply: ModelReply, expected: Expected) 
     except (ValueError, RecursionError) as error:
         yield Finding(
             rule="case-refused",
-            what=f"the response to {request.name} is not JSON",
+            what=f"the response to {request.name} cannot be read as JSON",
             why=expected.serve_env.masked(str(error)),
             fix=expected.sending(request),
         )

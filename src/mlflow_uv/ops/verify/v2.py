@@ -106,4 +106,4 @@ def _answer(server: ServingContainer, request: ModelRequest, number: int | None 
     try:
         return parse_json(reply.body)
     except (ValueError, RecursionError) as error:
-        raise ToolFailed(what=f"the response to {subject} is not JSON", why=str(error)) from error
+        raise ToolFailed(what=f"the response to {subject} cannot be read as JSON", why=str(error)) from error

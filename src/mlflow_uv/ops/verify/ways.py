@@ -150,7 +150,7 @@ def _predict(way: str, python: Path, verification: Verification) -> WayResult:
         try:
             answers.append(parse_json(response.read_bytes()))
         except ValueError as error:
-            why = f"the response to request {number} is not JSON: {error}"
+            why = f"the response to request {number} cannot be read as JSON: {error}"
             return WayResult(way=way, verdict=Verdict.FAILED, requests=number, why=why)
     return compared(way, tuple(answers), verification.answers[: len(answers)], verification)
 

@@ -10,6 +10,7 @@ from ...command.report import Table, TableKind
 from ...core.model.model_difference import metric_table, package_changes, packages_of
 from ...core.model.model_files import REQUIREMENTS
 from ...core.model.signature import signature_changes
+from ...core.release.commit import Commit
 from ...core.release.record import Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.toolbox import Tools
@@ -27,10 +28,24 @@ class ComparedVersion:
 
 @lazy_dataclass
 class ChampionComparison:
-    """The number of the champion's version, and tables of what differs from it, without those of equal subjects."""
+    """
+    The number of the champion's version, and tables of what differs from it, without those of equal subjects.
+
+    `commits` are those that the champion and the version were trained from, empty unless both have a record.
+    """
 
     champion: str
     tables: tuple[Table, ...]
+    commits: tuple[Commit, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """What differs, and from which commits both are: another commit may train another model of equal subjects."""
+        differing = ", ".join(table.title for table in self.tables) or "nothing in packages, signature and measurements"
+        if not self.commits:
+            return differing
+        old, new = self.commits
+        return f"{differing}; commit {new.short}" if old == new else f"{differing}; commit {old.short} → {new.short}"
 
 
 COMPARED = ("MLmodel", REQUIREMENTS)
@@ -50,7 +65,11 @@ def compare_with_champion(
     with TemporaryDirectory(prefix="mlflow-uv-compare-") as scratch:
         new, old = (_downloaded(registry, name, number, Path(scratch)) for number in (version, champion))
         changes = signature_difference(new, old, registry)
-        return ChampionComparison(champion=champion, tables=difference_tables(new, old, changes, registry.tools))
+        return ChampionComparison(
+            champion=champion,
+            tables=difference_tables(new, old, changes, registry.tools),
+            commits=(old.record.commit, new.record.commit) if old.record and new.record else (),
+        )
 
 
 def signature_difference(

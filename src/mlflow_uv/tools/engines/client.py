@@ -21,6 +21,7 @@ from ..system.process import Command, Completed, Conversation, Runner
 from .build_errors import build_error
 from .containers import OURS, Container
 from .engine import ANSWER_S, BARE, Build, BuiltImage, Candidate, ImageLayer, ServerSettings
+from .pull_errors import pull_error
 
 PULL_S = 600.0
 # Privileges that neither a model nor a base image needs are dropped; no namespace is shared with the host.
@@ -117,10 +118,12 @@ class Client(ABC):
             raise base_missing(self.name, base, why=done.last_line)
         return image
 
-    def pull(self, name: str) -> BuiltImage | None:
+    def pull(self, name: str) -> BuiltImage:
         """See Engine."""
-        self.run("pull", "--quiet", "--", name, timeout_s=PULL_S, on_line=self._on_line)
-        return self.image(name)
+        done = self.run("pull", "--quiet", "--", name, timeout_s=PULL_S, on_line=self._on_line)
+        if (image := self.image(name)) is None:
+            raise pull_error(self.name, name, done)
+        return image
 
     def build(self, build: Build) -> BuiltImage:
         """See Engine."""

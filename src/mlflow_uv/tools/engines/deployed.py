@@ -144,8 +144,8 @@ class DeployedContainers(ABC):
         self._client.run("rm", "--force", str(found["Id"]))
         return True
 
-    def image(self, name: str) -> BuiltImage | None:
-        """An image that the engine has or can pull; None for another."""
+    def image(self, name: str) -> BuiltImage:
+        """An image that the engine has or can pull. Raises NotPulled for another."""
         return self._client.image(name) or self._client.pull(name)
 
     def all(self) -> tuple[DeployedContainer, ...]:

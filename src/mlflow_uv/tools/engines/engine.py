@@ -143,8 +143,8 @@ class Engine(Protocol):
     def fetch(self, base: str) -> BuiltImage:
         """A base image for the engine's own platform, pulled if it is not present. Raises BaseImageMissing."""
 
-    def pull(self, name: str) -> BuiltImage | None:
-        """Pull an image from a registry; None if that fails."""
+    def pull(self, name: str) -> BuiltImage:
+        """Pull an image from a registry. Raises NotPulled with the engine's reason."""
 
     def build(self, build: Build) -> BuiltImage:
         """Build for one platform, without a name. Raises ToolFailed with the cause, NoSpace."""

@@ -33,8 +33,17 @@ def dependants(files: Iterable[Path], top: Path, git: Git) -> tuple[Path, ...]:
     return tuple(
         folder
         for folder in locked_folders(top, git)
-        if _inherits(folder, settings) or any(source in sources for source in _source_folders(folder))
+        if (_inherits(folder, settings) or any(source in sources for source in _source_folders(folder)))
+        and not _is_member(folder)
     )
+
+
+def _is_member(folder: Path) -> bool:
+    """Whether the lock of a workspace above covers a folder: uv does not read the one beside its manifest."""
+    try:
+        return read_project(folder).root != folder
+    except BadProject:
+        return False  # the step reports it
 
 
 def _source_folders(root: Path) -> Iterator[Path]:

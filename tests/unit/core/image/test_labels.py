@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from mlflow_uv.core.image.labels import BuildProvenance, image_labels
+import pytest
+
+from mlflow_uv.core.image.labels import BuildProvenance, image_labels, other_version_in
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import LockLink, ModelLink, Record, RequirementsLink, VersionLink
@@ -59,3 +61,16 @@ def test_what_is_not_known_is_not_said() -> None:
         for part in ("created", "source", "version", "title", "base.digest")
         if (name := f"org.opencontainers.image.{part}") in labels
     }
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [("8", "wine version 8"), ("7", "another model, 07e4, that is called wine version 7, too"), ("", "model 07e4")],
+)
+def test_another_image_is_not_said_to_be_of_the_same_version(version: str, said: str) -> None:
+    """
+    Another registry may have numbered another model alike: the model's digest tells the two apart.
+    """
+    labels = {"org.opencontainers.image.title": "wine", "mlflow-uv.model-sha256": "07e4"}
+
+    assert said == other_version_in({**labels, "org.opencontainers.image.version": version}, RECORD)

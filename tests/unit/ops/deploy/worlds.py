@@ -23,6 +23,7 @@ from mlflow_uv.ops.image.serving_check import Expected
 from mlflow_uv.tools.engines.containers import Container
 from mlflow_uv.tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
 from mlflow_uv.tools.engines.engine import BuiltImage
+from mlflow_uv.tools.engines.pull_errors import NotPulled
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
 from mlflow_uv.tools.system.web import Web
 from mlflow_uv.tools.toolbox import Tools
@@ -213,10 +214,10 @@ class KeptContainers(DeployedContainers):
         self.kept[name] = _KeptContainer(described)
         return name
 
-    def image(self, name: str) -> BuiltImage | None:
+    def image(self, name: str) -> BuiltImage:
         """See DeployedContainers."""
         if name in self.missing:
-            return None
+            raise NotPulled(what=f"docker cannot pull `{name}`", why="manifest unknown")
         number = name.removeprefix("sha256:").lstrip("0")
         return BuiltImage(id=name, labels={MODEL_LABEL: f"model {number}"}, size=1, digest=name)
 

@@ -7,23 +7,33 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import NoEngine
+from mlflow_uv.command.errors import ChainBroken, NoEngine
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.image.reference import reach_fix
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.release.chain import LinkCheck, LinkState, merge_checks
 from mlflow_uv.core.release.commit import Commit
-from mlflow_uv.core.release.record import AnswersLink, ImageLink, LockLink, ModelLink, Record, RequirementsLink
+from mlflow_uv.core.release.record import (
+    AnswersLink,
+    ImageLink,
+    LockLink,
+    ModelLink,
+    Record,
+    RequirementsLink,
+    VersionLink,
+)
 from mlflow_uv.ops.image.lookup import (
     address_of,
     from_identity,
     from_image,
     name_taken,
     names_reused,
+    require_image,
     serve_command,
     serve_line,
 )
 from mlflow_uv.tools.engines.engine import Engine
+from mlflow_uv.tools.engines.pull_errors import NotPulled
 from mlflow_uv.tools.oci.registries import Published
 from mlflow_uv.tools.oci.repository import PublishedImage, RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
@@ -328,3 +338,40 @@ def test_a_build_that_takes_no_name_from_anybody_says_nothing(labels: dict[str, 
     fake = Names({} if labels is None else {NAME: SimpleNamespace(id=OTHER, labels=labels)})
 
     assert () == name_taken(NAME, None, RECORD, cast("Engine", fake), None)
+
+
+def test_a_version_that_another_registry_numbered_alike_is_told_apart() -> None:
+    """
+    By the digest of its model, where the name was taken and where it is about to be.
+    """
+    mine = replace(RECORD, version=VersionLink(name="wine", version="3", model_id="m"))
+    fake = Names({NAME: SimpleNamespace(id=OTHER, labels=NEXT)})
+
+    check = identity(mine, Fake(Published(tagged=OTHER, image=HERE, tagged_labels=(NEXT,))))
+    (finding,) = name_taken(NAME, None, mine, cast("Engine", fake), None)
+
+    called = "another model, nnnnnnnnnnnn, that is called wine version 3, too"
+    assert f"its name `{NAME}` now points to the image of {called}" == check.reason
+    assert f"`{NAME}` already names another image, that of {called}" == finding.what
+
+
+@pytest.mark.parametrize(
+    ("fix", "shown"), [("trust it", "trust it"), ("", "mlflow-uv build-image")], ids=["unreachable", "absent"]
+)
+def test_an_image_that_cannot_be_pulled_is_told_with_the_engine_s_reason(fix: str, shown: str) -> None:
+    """
+    Another build helps only if the registry has no such image.
+    """
+
+    def pull(_name: str) -> Any:
+        raise NotPulled(what="docker cannot pull it", why="the engine's reason", fix=fix)
+
+    engine = SimpleNamespace(name="docker", image=lambda _: None, pull=pull)
+    tools = cast("Tools", SimpleNamespace(engines=SimpleNamespace(named=lambda _: engine)))
+    assert RECORD.image is not None
+
+    with pytest.raises(ChainBroken) as refused:
+        require_image(RECORD.image, RECORD, tools)
+
+    assert f"docker has no {NAME}, and cannot pull it: the engine's reason" == refused.value.why
+    assert shown == refused.value.fix

@@ -216,7 +216,12 @@ def test_derived_requests_that_are_answered_and_refused_as_in_training_are_fine(
             "case-refused",
             "the response to derived: empty batch is",
         ),
-        (derived(answer=[1]), (200, "x"), "case-refused", "the response to derived: empty batch is not JSON"),
+        (
+            derived(answer=[1]),
+            (200, "x"),
+            "case-refused",
+            "the response to derived: empty batch cannot be read as JSON",
+        ),
         (derived(status=400), (200, "[1]"), "malformed-accepted", "derived: empty batch was not refused"),
         (derived(status=400), (500, "no"), "malformed-accepted", "derived: empty batch was not refused: the server"),
         (derived(status=500), (200, "[1]"), "malformed-accepted", "derived: empty batch was not refused"),

@@ -96,7 +96,11 @@ def test_requests_that_v2_can_express_are_sent_with_the_datatypes_of_the_server(
         (V2Server(metadata=reply({"error": "no"}, 404)), ToolFailed, "the description of the model got no answer"),
         (V2Server(prediction=None), NotServing, "request 1 got no response"),
         (V2Server(prediction=reply({"error": "no"}, 500)), ToolFailed, "request 1 got no answer"),
-        (V2Server(prediction=ModelReply(status=200, body="{")), ToolFailed, "the response to request 1 is not JSON"),
+        (
+            V2Server(prediction=ModelReply(status=200, body="{")),
+            ToolFailed,
+            "the response to request 1 cannot be read as JSON",
+        ),
         (V2Server(prediction=reply({})), ToolFailed, "the response to request 1 is not one of V2"),
     ],
     ids=["slow", "ended", "no metadata", "404", "silent", "500", "no JSON", "no outputs"],

@@ -33,6 +33,7 @@ SEND = (
     "send it: curl --header 'Content-Type: application/json' --data-raw '{\"inputs\": [1]}'"
     " http://127.0.0.1:8080/invocations"
 )
+UNREADABLE = "the response to request 1 cannot be read as JSON: "
 BY_HAND = "compare the two environments"
 SECRET = "canary-of-the-model"  # planted
 CALLERS = "canary-of-the-caller"  # planted
@@ -303,8 +304,8 @@ def test_only_the_first_requests_are_predicted_by_the_command(fakes: Fakes) -> N
         ([b"[1.0]", b"[2.5]"], Verdict.DIFFERENT, "request 2: ", COMPARE),
         ([b"[NaN]", b"[2.0]"], Verdict.DIFFERENT, "request 1: $[0] is nan, expected is 1.0", COMPARE),
         ([b'["%s"]' % SECRET.encode()] * 2, Verdict.DIFFERENT, "request 1: $[0] is '***', expected is 1.0", BY_HAND),
-        ([b"{", b"[2.0]"], Verdict.FAILED, "the response to request 1 is not JSON: ", ""),
-        ([b'{"a": 2, "a": 1}', b"[2.0]"], Verdict.FAILED, "the response to request 1 is not JSON: an object has", ""),
+        ([b"{", b"[2.0]"], Verdict.FAILED, UNREADABLE, ""),
+        ([b'{"a": 2, "a": 1}', b"[2.0]"], Verdict.FAILED, f"{UNREADABLE}an object has", ""),
         ([b"[1.0]", None], Verdict.FAILED, "request 2: ValueError: not with ***", ""),
     ],
     ids=["other", "NaN", "a secret", "no JSON", "a name twice", "failed"],

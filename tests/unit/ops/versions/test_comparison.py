@@ -5,12 +5,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from mlflow_uv.command.report import TableKind
+import pytest
+
+from mlflow_uv.command.report import Table, TableKind
+from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import Record
-from mlflow_uv.ops.versions.comparison import ComparedVersion, difference_tables
+from mlflow_uv.ops.versions.comparison import ChampionComparison, ComparedVersion, difference_tables
 from mlflow_uv.tools.toolbox import Tools
 from tests.unit.core.release.test_record import WHOLE
 
+COMMIT = Commit(sha="a" * 40, project=".")
 SIZES = {"new": 742_000_000, "old": 700_000_000}
 TOOLS = cast(
     "Tools",
@@ -66,3 +70,26 @@ def test_equal_figures_and_sizes_are_no_difference(tmp_path: Path) -> None:
     new, old = (version(tmp_path / name, "numpy==2.4.1\n", "new", 7.9) for name in ("new", "old"))
 
     assert () == difference_tables(new, old, (), TOOLS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "commits"),
+    [
+        (COMMIT, COMMIT, "; commit aaaaaaaaaaaa"),
+        (COMMIT, replace(COMMIT, sha="b" * 40), "; commit aaaaaaaaaaaa → bbbbbbbbbbbb"),
+        (COMMIT, replace(COMMIT, dirty="c"), "; commit aaaaaaaaaaaa → aaaaaaaaaaaa with uncommitted changes"),
+        (None, COMMIT, ""),
+    ],
+    ids=["same", "other", "changed", "unknown"],
+)
+def test_what_is_equal_is_named_and_another_commit_is_no_equality(
+    old: Commit | None, new: Commit, commits: str
+) -> None:
+    """
+    Another program may train with the same packages and the same signature.
+    """
+    equal = ChampionComparison(champion="1", tables=(), commits=(old, new) if old else ())
+    table = Table(title="signature", columns=("change",), rows=(("x",),))
+
+    assert f"nothing in packages, signature and measurements{commits}" == equal.shown
+    assert f"signature{commits}" == replace(equal, tables=(table,)).shown

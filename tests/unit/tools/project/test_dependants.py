@@ -108,3 +108,16 @@ def test_settings_that_were_taken_away_concern_who_inherited_them(tmp_path: Path
     (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
 
     assert ["svc/x"] == concerned(tmp_path, "pyproject.toml")
+
+
+def test_a_lock_that_uv_does_not_read_concerns_nobody(top: Path) -> None:
+    """
+    The lock of a workspace covers its members, whatever lies beside their manifests.
+    """
+    plant(top, "libs", manifest='[tool.uv.workspace]\nmembers = ["a", "b"]\n', sources=("a", "b"))
+    plant(top, "libs/a", sources=("../b",))
+    plant(top, "libs/b", sources=None)
+
+    found = [concerned(top, file) for file in ("libs/b/pyproject.toml", "libs/pyproject.toml")]
+
+    assert [["libs"], []] == found
