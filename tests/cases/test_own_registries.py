@@ -14,7 +14,7 @@ from mlflow_uv.core.image.reference import TlsProblem
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.ops.image.composed_push import push_composed, require_push
 from mlflow_uv.ops.image.recomposed import from_parts
-from mlflow_uv.tools.engines.pull_errors import NotPulled
+from mlflow_uv.tools.engines.build_errors import NotPulled
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from tests.endpoints import certified
 from tests.registries import own_address, registry

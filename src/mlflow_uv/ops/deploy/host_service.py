@@ -32,8 +32,8 @@ from ...core.deploy.settings import LOOPBACK, HostSettings
 from ...core.image.labels import MODEL as MODEL_LABEL
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...tools.engines.build_errors import NotPulled
 from ...tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
-from ...tools.engines.pull_errors import NotPulled
 from ...tools.mlflow.model_requests import READY_S, readiness_request
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer, observe

@@ -10,8 +10,8 @@ from ...core.image.reference import image_reference
 from ...core.release.digests import tree_digest
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import MODEL_DIGEST, RECORD_DIGEST
+from ...tools.engines.build_errors import NotPulled
 from ...tools.engines.engine import Engine
-from ...tools.engines.pull_errors import NotPulled
 from ...tools.system.content import digests_in
 from ..lineage.audit import record_of
 from ..lineage.registry_client import RegistryClient

@@ -13,8 +13,8 @@ from ...core.image.labels import MODEL, link_labels, other_version_in
 from ...core.image.reference import image_reference, reach_fix
 from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.record import ImageLink, Record
+from ...tools.engines.build_errors import NotPulled
 from ...tools.engines.engine import Engine
-from ...tools.engines.pull_errors import NotPulled
 from ...tools.oci.registries import Published
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools

@@ -18,10 +18,9 @@ from ...core.security.child_environment import for_engine
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ..system.process import Command, Completed, Conversation, Runner
-from .build_errors import build_error
+from .build_errors import build_error, pull_error
 from .containers import OURS, Container
 from .engine import ANSWER_S, BARE, Build, BuiltImage, Candidate, ImageLayer, ServerSettings
-from .pull_errors import pull_error
 
 PULL_S = 600.0
 # Privileges that neither a model nor a base image needs are dropped; no namespace is shared with the host.

@@ -20,10 +20,10 @@ from mlflow_uv.ops.deploy.host_service import HostService
 from mlflow_uv.ops.deploy.kubernetes import KubernetesService
 from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget, WantedVersion
 from mlflow_uv.ops.image.serving_check import Expected
+from mlflow_uv.tools.engines.build_errors import NotPulled
 from mlflow_uv.tools.engines.containers import Container
 from mlflow_uv.tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
 from mlflow_uv.tools.engines.engine import BuiltImage
-from mlflow_uv.tools.engines.pull_errors import NotPulled
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest
 from mlflow_uv.tools.system.web import Web
 from mlflow_uv.tools.toolbox import Tools

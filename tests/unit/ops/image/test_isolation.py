@@ -12,8 +12,8 @@ from mlflow_uv.command.inputs import Isolation
 from mlflow_uv.core.image.labels import MODEL
 from mlflow_uv.ops.image.isolation import EvaluatedVersion, choose_isolation
 from mlflow_uv.ops.lineage.registry_client import RegistryClient
+from mlflow_uv.tools.engines.build_errors import NotPulled
 from mlflow_uv.tools.engines.engine import BuiltImage
-from mlflow_uv.tools.engines.pull_errors import NotPulled
 
 SUBJECT = EvaluatedVersion(name="wine", version="3", model_id="m-1", run_id="r", model=Path("/model"), sha256="a" * 64)
 IMAGE = BuiltImage(id="sha256:1", labels={MODEL: "a" * 64}, size=1, digest="sha256:2")

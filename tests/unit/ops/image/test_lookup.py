@@ -32,8 +32,8 @@ from mlflow_uv.ops.image.lookup import (
     serve_command,
     serve_line,
 )
+from mlflow_uv.tools.engines.build_errors import NotPulled
 from mlflow_uv.tools.engines.engine import Engine
-from mlflow_uv.tools.engines.pull_errors import NotPulled
 from mlflow_uv.tools.oci.registries import Published
 from mlflow_uv.tools.oci.repository import PublishedImage, RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools

@@ -214,7 +214,7 @@ def test_derived_requests_that_are_answered_and_refused_as_in_training_are_fine(
             derived(answer={"a": 1}),
             (200, '{"a": 2, "a": 1}'),
             "case-refused",
-            "the response to derived: empty batch is",
+            "the response to derived: empty batch cannot be read as JSON",
         ),
         (
             derived(answer=[1]),
