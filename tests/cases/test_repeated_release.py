@@ -261,7 +261,7 @@ def test_training_that_writes_into_a_package_is_released_once_it_writes_elsewher
         assert (INPUTS_CHANGED, "InputsChanged") == (code, kind), each.stderr
         assert "cloudpickle/cache.json` changed in the environment of training" in sentence
         assert "give the library that writes the file a folder outside of it" in fix
-        assert "a new run alone ends in the same way" in fix
+        assert "a new run alone can end in the same way" in fix
     assert 0 == released.code, released.stderr
 
 

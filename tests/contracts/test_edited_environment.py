@@ -415,7 +415,7 @@ def test_data_that_training_writes_into_a_package_is_named_with_a_way_out(traine
     assert "lib/" in edited.name
     assert edited.name.endswith("site-packages/grape_code/corpus.bin")
     assert "the image would not have it either" in edited.why
-    assert "a folder of its own" in edited.advice
+    assert "a folder outside of it" in edited.advice
 
 
 def test_the_projects_own_environment_has_no_module_of_nobody(trained: Trained) -> None:

@@ -56,7 +56,7 @@ def require_unchanged(job: Job, key: Key | None, tools: Tools) -> None:
             path=job.project.folder / MANIFEST,
         )
     if edited := tools.environments.edited_file(job.python):
-        first = f"{edited.advice}, since a new run alone ends in the same way; then "
+        first = f"{edited.advice}, since a new run alone can end in the same way; then "
         raise _error(
             f"`{edited.name}` changed in the environment of training",
             why=edited.why,
