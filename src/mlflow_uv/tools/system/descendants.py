@@ -107,13 +107,15 @@ def descendants_of(pid: int) -> Iterator[int]:
 
 def _children(pid: int) -> list[int]:
     """The children of a process; searched in /proc if the kernel does not list them."""
-    lists = list(Path(f"/proc/{pid}/task").glob("*/children"))
-    if not lists:
-        return [child for child in all_pids() if (stat := stat_of(child)) and stat[1] == pid]
     pids = []
-    for path in lists:
-        with suppress(OSError):  # the process ended meanwhile
-            pids += [int(child) for child in path.read_text(encoding="ascii").split()]
+    listed = False
+    with suppress(OSError):  # the process ended meanwhile, or there is no /proc
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                pids += [int(child) for child in (thread / "children").read_text(encoding="ascii").split()]
+                listed = True
+    if not listed:
+        return [child for child in all_pids() if (stat := stat_of(child)) and stat[1] == pid]
     return pids
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.tools.system.descendants import end_other_sessions
+from mlflow_uv.tools.system.descendants import descendants_of, end_other_sessions
 from mlflow_uv.tools.system.process import Command, SystemRunner
 
 # Leaves a process in a session of its own, whose parent ended at once; `{more}` goes on inside it before it waits.
@@ -168,3 +168,17 @@ def test_a_signal_alone_leaves_it_running(tmp_path: Path) -> None:
     Without that it goes on, and nobody tidies up.
     """
     assert (True, False) == given_up(tmp_path)
+
+
+def test_processes_that_end_while_they_are_listed_are_left_out() -> None:
+    """
+    A shell that runs one short program after the other is always listed, and its programs never raise.
+    """
+    with subprocess.Popen(["sh", "-c", "while :; do /bin/true; done"], start_new_session=True) as shell:
+        try:
+            lists = [set(descendants_of(os.getpid())) for _ in range(3000)]
+        finally:
+            shell.kill()
+
+    assert all(shell.pid in pids for pids in lists)
+    assert any(len(pids) > 1 for pids in lists)
