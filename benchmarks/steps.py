@@ -46,6 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.write and not (options.store_rounds and options.setup_rounds):
         parser.error("--write replaces the whole section, so it needs every part of it")
+    load = os.getloadavg()[0]
     commands = {ALONE: (sys.executable, "-I", "-c", "pass")}
     commands |= {name: (*PYTHON, "mlflow_uv", name, "--help") for name in (*NAMES, RELEASE_NAME)}
     commands |= {REFUSED: (*PYTHON, "mlflow_uv", RELEASE_NAME, "--format", "none")}
@@ -58,7 +59,7 @@ def main() -> None:
     if options.setup_rounds:
         with tempfile.TemporaryDirectory() as scratch:
             setup = setups.measured(Path(scratch), options.setup_rounds)
-        text += "\n\n" + setup_section(setup, options.setup_rounds, os.getloadavg()[0])
+        text += "\n\n" + setup_section(setup, options.setup_rounds, load)
     if options.write:
         page.write("steps.py", text)
     else:
