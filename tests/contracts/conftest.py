@@ -11,6 +11,7 @@ import pytest
 
 from tests import exports
 from tests.contracts.mlflow_interpreter import MlflowInterpreter, client_python, wine_python
+from tests.contracts.payload_worker import Worker, working
 from tests.contracts.serving_process import Served, Starter
 from tests.sharing import SharedFolder
 from tests.stores import mlflow_server
@@ -75,6 +76,16 @@ def remote_store(
     """mlflow-skinny talking to a real `mlflow server` on loopback that hands artifacts through."""
     with mlflow_server(mlflow.python, tmp_path_factory.mktemp("server")) as uri:
         yield MlflowInterpreter(python=skinny.python, payloads=skinny.payloads, variables={"MLFLOW_TRACKING_URI": uri})
+
+
+@pytest.fixture(scope="module")
+def workers(
+    remote_store: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Worker, Worker]]:
+    """Two machines on one tracking server."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
+    with working(remote_store, folders[0]) as one, working(remote_store, folders[1]) as two:
+        yield one, two
 
 
 @pytest.fixture(scope="session")

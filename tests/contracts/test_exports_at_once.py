@@ -1,7 +1,6 @@
 """Contract: of several exports of one version at once, on any machines, one model counts."""
 
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,21 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.mlflow_interpreter import MlflowInterpreter
-from tests.contracts.payload_worker import Worker, working
+from tests.contracts.payload_worker import Worker
 
 TAG = "mlflow-uv.export.onnx"
 KEY, DIGEST = "mlflow-uv.export-key", "mlflow-uv.model-sha256"
-
-
-@pytest.fixture(scope="module")
-def workers(
-    remote_store: MlflowInterpreter, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Worker, Worker]]:
-    """Two machines on one tracking server."""
-    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
-    with working(remote_store, folders[0]) as one, working(remote_store, folders[1]) as two:
-        yield one, two
 
 
 @dataclass(frozen=True, kw_only=True)
