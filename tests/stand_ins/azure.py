@@ -31,6 +31,7 @@ class AzureWorkspace:
     mirrored: list[dict[str, int]] = field(default_factory=list)
     refused: bool = False
     most_cores: int = 4
+    keeps: bool = False  # what is deleted
 
     def answer(self, method: str, path: str, authorization: str, body: bytes) -> tuple[int, Any]:
         """The status and the document of the response to a request."""
@@ -80,7 +81,7 @@ class AzureWorkspace:
             self._go_on(name)
             return (200, self.endpoints[name]) if name in self.endpoints else (404, {"error": {"code": "NotFound"}})
         if part is None and method == "DELETE":
-            endpoint["properties"]["provisioningState"] = "Deleting"
+            endpoint["properties"]["provisioningState"] = "Succeeded" if self.keeps else "Deleting"
             endpoint["looks"] = 0
             return 202, {}
         if part == "listKeys" and method == "POST":
@@ -98,7 +99,8 @@ class AzureWorkspace:
         if method == "DELETE":
             if any(endpoint["properties"].get(kind, {}).get(slot) for kind in ("traffic", "mirrorTraffic")):
                 return 400, {"error": {"code": "BadRequest", "message": "The deployment has traffic."}}
-            self.deployments[key]["properties"]["provisioningState"] = "Deleting"
+            if not self.keeps:
+                self.deployments[key]["properties"]["provisioningState"] = "Deleting"
             return 202, {}
         return 200, self._shown(self.deployments[key])
 
@@ -145,7 +147,13 @@ class AzureWorkspace:
         return 200, found
 
     def _shown(self, deployment: dict[str, Any]) -> dict[str, Any]:
-        return json.loads(json.dumps(deployment))
+        shown = json.loads(json.dumps(deployment))
+        given = shown["properties"]["requestSettings"]
+        if match := re.fullmatch(r"PT(\d+)S", given["requestTimeout"]):  # a minute is written as such
+            minutes, seconds = divmod(int(match[1]), 60)
+            given["requestTimeout"] = f"PT{f'{minutes}M' if minutes else ''}{f'{seconds}S' if seconds else ''}"
+        shown["properties"]["environmentVariables"]["AML_APP_ROOT"] = "/var/azureml-app"
+        return shown
 
     def _fault(self, deployment: dict[str, Any]) -> str:
         environment = self.environments[deployment["properties"]["environmentId"].removeprefix(_ROOT)]

@@ -38,6 +38,7 @@ class DatabricksWorkspace:
     faults: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     most_endpoints: int = 5
+    keeps: bool = False  # an endpoint that is deleted
     token: str = TOKEN
     invoke: Callable[[str, bytes], tuple[int, Any]] | None = None
 
@@ -56,7 +57,8 @@ class DatabricksWorkspace:
         if match is None or endpoint is None:
             return 404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": f"{path} does not exist."}
         if method == "DELETE" and not match[2]:
-            del self.endpoints[match[1]]
+            if not self.keeps:
+                del self.endpoints[match[1]]
             return 200, {}
         if method == "PUT" and match[2]:
             return self._updated(endpoint, content)

@@ -29,6 +29,7 @@ class RayApplications:
     token: str = ""
     refused: str = ""  # why the next job fails
     hangs: bool = False  # whether the next job never ends by itself
+    keeps: bool = False  # applications that are deleted
     _waiting: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
 
     def answer(self, method: str, path: str, authorization: str, body: bytes) -> tuple[int, Any]:
@@ -96,7 +97,8 @@ class RayApplications:
             return {"status": "FAILED", "message": message}
         if request["action"] == "delete":
             for name in request["names"]:
-                self.applications.pop(name, None)
+                if not self.keeps:
+                    self.applications.pop(name, None)
                 self.deleted.append(name)
             return {"status": "SUCCEEDED"}
         if request["action"] == "lead":

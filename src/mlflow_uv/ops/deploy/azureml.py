@@ -1,5 +1,6 @@
 """Deploys to Azure Machine Learning: the image as one of two deployments of a managed online endpoint."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from ...core.image.dockerfile import PORT
 from ...core.release.digests import sha256
 from ...core.security.endpoint_address import EndpointAddress, EndpointHeaders
 from ...core.security.origins import is_plain_web_address
+from ...core.security.serve_env import ServeVariables
 from ...tools.cloud.azure import connect_azure
 from ...tools.cloud.rest import RestApi, child
 from ...tools.mlflow.endpoint import Endpoint
@@ -27,6 +29,10 @@ _SETTLED = frozenset({"Succeeded", "Failed", "Canceled"})
 _SUCCEEDED = "Succeeded"
 _LONGEST_NAME = 32
 _LONGEST_REQUEST_S = 180  # that Azure allows
+_DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")  # ISO 8601, as Azure writes them
+_SERVERS, _REQUEST_TIMEOUT, _VARIABLES = "servers", "request timeout", "variables"  # facts
+_TIMEOUT_VARIABLE = "REQUEST_TIMEOUT"
+_OF_AZURE = ("AML_", "AZUREML_")  # variables that Azure itself gives to a container
 _WHOLE = 100
 _HASH = 16
 
@@ -79,12 +85,8 @@ class OnlineEndpoint:
     def facts(self, wanted: WantedVersion) -> dict[str, str]:
         """See ServingPlatform."""
         self._require_usable(wanted)
-        more = {
-            "servers": f"{self._settings.instances} {self._settings.instance_type}",
-            "request timeout": f"{self._answer_s:g} s",
-            "variables": wanted.serve_env.summary,
-        }
-        return wanted_facts(wanted, wanted.address, more)
+        servers = {"capacity": self._settings.instances}
+        return wanted_facts(wanted, wanted.address, _facts_in({"sku": servers, "properties": self._servers(wanted)}))
 
     def create(self, slot: str, wanted: WantedVersion) -> bool:
         """See ServingPlatform; an endpoint is made without deployments, and one that is in the way is deleted."""
@@ -103,16 +105,23 @@ class OnlineEndpoint:
             return False
         facts = {f"{_TAG}{name}": value for name, value in self.facts(wanted).items() if name != STATE}
         properties = {
+            **self._servers(wanted),
             "endpointComputeType": "Managed",
-            "instanceType": self._settings.instance_type,
             "environmentId": self._environment(wanted.address),
-            "environmentVariables": {**wanted.serve_env.variables, "REQUEST_TIMEOUT": f"{self._answer_s:g}"},
-            "requestSettings": {"requestTimeout": f"PT{min(self._answer_s, _LONGEST_REQUEST_S):.0f}S"},
             "scaleSettings": {"scaleType": "Default"},
         }
         sku = {"name": "Default", "capacity": self._settings.instances}
         self._put(path, {"location": location, "sku": sku, "tags": facts, "properties": properties})
         return True
+
+    def _servers(self, wanted: WantedVersion) -> dict[str, Any]:
+        """What a deployment runs on, and with which limit and variables."""
+        answer_s = f"{self._answer_s:g}"
+        return {
+            "instanceType": self._settings.instance_type,
+            "environmentVariables": {**wanted.serve_env.variables, _TIMEOUT_VARIABLE: answer_s},
+            "requestSettings": {"requestTimeout": f"PT{_allowed_s(answer_s)}S"},
+        }
 
     def route(self, slot: str, percent: int) -> bool:
         """See ServingPlatform."""
@@ -201,7 +210,8 @@ class OnlineEndpoint:
         state = str(child(deployment, "properties", "provisioningState"))
         tags = {str(name): str(value) for name, value in child(deployment, "tags").items()}
         facts = {name.removeprefix(_TAG): value for name, value in tags.items() if name.startswith(_TAG)}
-        facts |= {IMAGE: self._image_in(str(child(deployment, "properties", "environmentId")))}
+        # Not those of the tags: somebody may have changed the deployment since.
+        facts |= {**_facts_in(deployment), IMAGE: self._image_in(str(child(deployment, "properties", "environmentId")))}
         facts[STATE] = RUNNING if state == _SUCCEEDED else state.lower()
         problem = self._last_line(slot) if state == "Failed" else ""
         return EndpointVariant(facts=facts, share=share, problem=problem)
@@ -263,6 +273,36 @@ class MirroredEndpoint(SharedEndpoint):
             return 0
         self._require_ready(self._change(lambda: self._online.mirror(slot, percent)))
         return self._seconds
+
+
+def _facts_in(deployment: Document) -> dict[str, str]:
+    """What a deployment runs on, its time limits and its variables, as Azure returns it or as it is sent."""
+    properties = child(deployment, "properties")
+    variables = {str(name): str(value) for name, value in child(properties, "environmentVariables").items()}
+    timeout = variables.pop(_TIMEOUT_VARIABLE, "none")
+    given = str(child(properties, "requestSettings", "requestTimeout"))
+    own = {name: value for name, value in variables.items() if not name.startswith(_OF_AZURE)}
+    return {
+        _SERVERS: f"{child(deployment, 'sku', 'capacity')} {child(properties, 'instanceType')}",
+        _REQUEST_TIMEOUT: f"{timeout} s" + ("" if _seconds(given) == _allowed_s(timeout) else f", Azure's is {given}"),
+        _VARIABLES: ServeVariables(own).summary,
+    }
+
+
+def _allowed_s(timeout: str) -> int | None:
+    """The limit that Azure gets for one of the server, None for what is no number."""
+    try:
+        return max(1, round(min(float(timeout), _LONGEST_REQUEST_S)))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _seconds(duration: str) -> float | None:
+    """The seconds of a duration, None for another text."""
+    if (match := _DURATION.fullmatch(duration)) is None:
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def _has(found: Any, wanted: Any) -> bool:

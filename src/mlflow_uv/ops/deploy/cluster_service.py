@@ -1,5 +1,6 @@
 """What every kind of target in a cluster has: its connection, the waiting for a status, and how pods are asked."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
 
@@ -10,12 +11,13 @@ from ...core.deploy.target_settings import TargetSettings
 from ...core.security.endpoint_address import NO_HEADERS, endpoint_address
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.containers import DEPLOYMENT, PART
-from ...tools.kubernetes.kubectl import Cluster
+from ...tools.kubernetes.kubectl import Cluster, Object
 from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
-from .target import DeploymentOptions
+from .removal import require_gone
+from .target import DeployedVersion, DeploymentOptions, require_own_model
 
 POLL_S = 1.0
 Settings = TypeVar("Settings", bound=TargetSettings)
@@ -34,10 +36,15 @@ class Pending:
     failed: str = ""
 
 
-class ClusterService(Generic[Settings]):
-    """The parts of a target.DeploymentTarget that are the same in each kind of cluster."""
+class ClusterService(ABC, Generic[Settings]):
+    """
+    The parts of a target.DeploymentTarget that are the same in each kind of cluster.
+
+    `kinds` are those of its objects; a removal deletes one group of them after the other.
+    """
 
     settings_type: ClassVar[type[TargetSettings]]
+    kinds: ClassVar[tuple[str, ...]]
 
     def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
         assert isinstance(options.settings, self.settings_type)  # noqa: S101  # those of its kind
@@ -46,6 +53,21 @@ class ClusterService(Generic[Settings]):
         self._cluster = cluster
         self._tools = tools
         self._applied = False
+
+    @abstractmethod
+    def observe(self) -> DeployedVersion:
+        """See DeploymentTarget."""
+
+    def remove(self) -> None:
+        """See DeploymentTarget."""
+        require_own_model(self._options, self.observe())
+        for group in self.kinds:
+            self._delete(group, self._label())
+
+    def _delete(self, kinds: str, label: str) -> None:
+        """Delete the objects of these kinds with a label, and wait until they are gone. Raises StillThere."""
+        self._cluster.delete(kinds, label)
+        require_gone(self._options, lambda: tuple(map(_described, self._cluster.find(kinds, label))), self._tools)
 
     def served(self) -> SharedTraffic:
         """See TrafficSplit; nothing in a cluster counts the requests of clients for this program."""
@@ -83,3 +105,9 @@ class ClusterService(Generic[Settings]):
                 fix=Wording(option("deadline", "SECONDS"), " if that only needs longer"),
             ),
         )
+
+
+def _described(found: Object) -> str:
+    """An object that was deleted, with what it waits for."""
+    waits = ", ".join(found["metadata"].get("finalizers") or ())
+    return f"the {found['kind']} `{found['metadata']['name']}`" + (f", kept by {waits}," if waits else "")

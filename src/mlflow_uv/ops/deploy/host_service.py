@@ -94,7 +94,7 @@ class HostService:
         self._before = _Observed(proxy=None, active=None, others=())
         self._new: str | None = None  # the name of the new container
         self._slot = ""
-        self._own = OwnContainers(containers, options.name, tools.clock)
+        self._own = OwnContainers(containers, options, tools)
         self._begun = False
         self._marker = ""  # of the requests since the last share
         self._wanted: WantedVersion | None = None

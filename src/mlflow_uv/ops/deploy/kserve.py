@@ -36,7 +36,6 @@ from .target import (
     WantedVersion,
     models_of,
     others_have,
-    require_own_model,
     require_same_model,
 )
 
@@ -69,6 +68,7 @@ class KServeService(ClusterService[InferenceSettings]):
     """See target.DeploymentTarget and target.TrafficSplit."""
 
     settings_type = InferenceSettings
+    kinds = (KINDS,)
 
     def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
         super().__init__(options, cluster, tools)
@@ -148,7 +148,7 @@ class KServeService(ClusterService[InferenceSettings]):
         seen = self._seen()
         if seen.share is not None and seen.kept is not None:
             self._return_to(seen.kept)
-        self._cluster.delete("configmaps", self._label())
+        self._delete("configmaps", self._label())
 
     def undo(self) -> None:
         """See DeploymentTarget; KServe gets the manifest before, which makes a revision like the one before."""
@@ -160,12 +160,7 @@ class KServeService(ClusterService[InferenceSettings]):
         if back is None:
             raise ToolFailed(what="there is nothing to return to", why="the manifest that ran before is gone")
         self._return_to(back)
-        self._cluster.delete("configmaps", self._label())
-
-    def remove(self) -> None:
-        """See DeploymentTarget."""
-        require_own_model(self._options, self.observe())
-        self._cluster.delete(KINDS, self._label())
+        self._delete("configmaps", self._label())
 
     # what runs
 

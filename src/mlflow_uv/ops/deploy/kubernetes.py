@@ -29,7 +29,6 @@ from .target import (
     is_own,
     models_of,
     others_have,
-    require_own_model,
     require_same_model,
 )
 
@@ -58,6 +57,7 @@ class KubernetesService(ClusterService[KubernetesSettings]):
     """See target.DeploymentTarget."""
 
     settings_type = KubernetesSettings
+    kinds = (f"services,{WORKLOAD}",)
 
     def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
         super().__init__(options, cluster, tools)
@@ -93,7 +93,7 @@ class KubernetesService(ClusterService[KubernetesSettings]):
         del wanted  # planned
         pod = self._planned()
         if pod.slot in self._before.colours:
-            self._cluster.delete(WORKLOAD, self._label(pod.slot))
+            self._delete(WORKLOAD, self._label(pod.slot))
         self._applied = True
         self._cluster.apply(workload(pod, self._settings, KEYS))
         deployment = self._seen().deployments.get(pod.slot)
@@ -138,7 +138,7 @@ class KubernetesService(ClusterService[KubernetesSettings]):
         """See DeploymentTarget; pods that end answer what they got."""
         seen = self._seen()
         for colour in seen.colours - {seen.active}:
-            self._cluster.delete(WORKLOAD, self._label(colour))
+            self._delete(WORKLOAD, self._label(colour))
 
     def undo(self) -> None:
         """See DeploymentTarget; the Service before is applied again."""
@@ -158,18 +158,13 @@ class KubernetesService(ClusterService[KubernetesSettings]):
             self._cluster.apply((service_to(self._options.name, back, self._settings, KEYS),))
         self._remove_own(seen, keep=back)
 
-    def remove(self) -> None:
-        """See DeploymentTarget."""
-        require_own_model(self._options, self.observe())
-        self._cluster.delete(f"services,{WORKLOAD}", self._label())
-
     def _remove_own(self, seen: _Colours, *, keep: str | None) -> None:
         """Delete the other colours of this model; those of another one, and its Service, are not touched."""
         for colour in seen.colours - {keep}:
             deployment = seen.deployments.get(colour)
             facts = None if deployment is None else _facts_of(deployment)
             if is_own(self._options, facts):
-                self._cluster.delete(WORKLOAD, self._label(colour))
+                self._delete(WORKLOAD, self._label(colour))
 
     # what runs
 

@@ -28,6 +28,7 @@ from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..lineage.registry_client import RegistryClient
+from .removal import require_gone
 from .target import (
     MODEL,
     MODEL_DIGEST,
@@ -237,9 +238,14 @@ class MlflowDeployment:
         require_own_model(self._options, now)
         if note is None or note.facts.get(STATE) == _REMOVED:
             return
-        if self._plugin.do(PluginAction.FIND).deployment is not None:
+        if self._found():
             self._plugin.do(PluginAction.DELETE)
+            require_gone(self._options, self._found, self._tools)
         self._notes.write(replace(note, facts={**note.facts, STATE: _REMOVED}))
+
+    def _found(self) -> tuple[str, ...]:
+        there = self._plugin.do(PluginAction.FIND).deployment is not None
+        return (f"the deployment `{self._options.name}` of the plugin",) if there else ()
 
     def _require_ours(self, now: DeployedVersion) -> None:
         """Raise BadInput for a deployment of which nothing is written down, or only that it was removed."""
@@ -253,7 +259,7 @@ class MlflowDeployment:
     def _run(self, note: PluginNote) -> None:
         """Let the plugin run a version; a run that is killed meanwhile leaves a note that says so."""
         assert self._notes is not None  # noqa: S101  # as above
-        there = self._plugin.do(PluginAction.FIND).deployment is not None
+        there = bool(self._found())
         self._notes.write(replace(note, facts={**note.facts, STATE: _CHANGING}))
         config = dict(pair.split("=", 1) for pair in note.config)
         uri = f"models:/{note.facts[MODEL]}/{note.facts[VERSION]}"

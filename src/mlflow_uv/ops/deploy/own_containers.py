@@ -11,7 +11,9 @@ from dataclasses import replace
 from ...command.errors import DeploymentBusy, PlanOutdated, ToolFailed
 from ...core.deploy.served_containers import DRAIN_S
 from ...tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
-from ...tools.system.clock import Clock
+from ...tools.toolbox import Tools
+from .removal import require_gone
+from .target import DeploymentOptions
 
 _CREATES_S, _POLL_S = 60.0, 0.5
 
@@ -19,10 +21,10 @@ _CREATES_S, _POLL_S = 60.0, 0.5
 class OwnContainers:
     """The containers of a deployment that a run may change: those of its plan, and those that it creates."""
 
-    def __init__(self, containers: DeployedContainers, deployment: str, clock: Clock) -> None:
+    def __init__(self, containers: DeployedContainers, options: DeploymentOptions, tools: Tools) -> None:
         self._containers = containers
-        self._clock = clock
-        self._deployment = deployment
+        self._options = options
+        self._tools = tools
         self._run = secrets.token_hex(8)
         self._planned: frozenset[str] = frozenset()
 
@@ -68,31 +70,43 @@ class OwnContainers:
 
     def _created(self, spec: ContainerSpec) -> str:
         """Create a container once no other run creates one. Raises DeploymentBusy if one does for long."""
-        until = self._clock.now_s() + _CREATES_S
+        clock = self._tools.clock
+        until = clock.now_s() + _CREATES_S
         while True:
             try:
                 return self._containers.create(spec)
             except DeploymentBusy:
-                if self._clock.now_s() >= until:
+                if clock.now_s() >= until:
                     raise
-                self._clock.wait(_POLL_S)
+                clock.wait(_POLL_S)
 
     def drop(self, leftovers: Iterable[DeployedContainer], *, grace_s: int) -> None:
-        """Remove containers that get no new requests; they are none of the plan any more."""
-        for container in leftovers:
-            self._containers.stop(container, grace_s=grace_s)
-            self._planned -= {container.id}
+        """Remove containers that get no new requests; they are none of the plan any more. Raises StillThere."""
+        self._planned -= self._ended(leftovers, grace_s)
 
     def remove(self, containers: Iterable[DeployedContainer]) -> None:
-        """Remove containers, one after the other, and network and volume if no other one is there."""
-        for container in containers:
-            self._containers.stop(container, grace_s=DRAIN_S)
+        """Remove containers, and network and volume if no other one is there. Raises StillThere."""
+        self._ended(containers, DRAIN_S)
         if not self._containers.all():
             self._containers.remove()
 
+    def _ended(self, containers: Iterable[DeployedContainer], grace_s: int) -> frozenset[str]:
+        """Stop and remove containers, one after the other, and wait until they are gone; returns their ids."""
+        ended = []
+        for container in containers:
+            self._containers.stop(container, grace_s=grace_s)
+            ended.append(container.id)
+
+        def left() -> tuple[str, ...]:
+            return tuple(f"the container `{found.name}`" for found in self._containers.all() if found.id in ended)
+
+        if ended:
+            require_gone(self._options, left, self._tools)
+        return frozenset(ended)
+
     def _outdated(self, why: str) -> PlanOutdated:
         return PlanOutdated(
-            what=f"another run changes the deployment `{self._deployment}` on this host",
+            what=f"another run changes the deployment `{self._options.name}` on this host",
             why=why,
             fix="run it again when the other one has ended, or give one of them another name in pyproject.toml",
         )

@@ -16,6 +16,7 @@ from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
+from .removal import StillThere
 from .settings import DeploymentName
 from .target import (
     NOT_DEPLOYED,
@@ -29,6 +30,7 @@ from .target import (
 )
 
 _POLL_S = 1.0
+_NOT_BACK = "ran before does not run again"
 
 
 @lazy_dataclass
@@ -282,8 +284,12 @@ def _return(plan: RolloutPlan, tools: Tools, why: str, error: BaseException | No
         plan.target.undo()
     except StepError as failure:
         _mask(failure, plan)
+        if isinstance(failure, StillThere) and plan.before.version:  # which has all requests again
+            tools.console.say(f"  {failure.text}")
+            return
+        begun = isinstance(failure, StillThere)
         raise NotReturned(
-            what="the deployment failed, and what ran before does not run again",
+            what=f"the deployment failed, and what {'was begun is still there' if begun else _NOT_BACK}",
             why=f"{why}; returning failed: {failure.text}",
             fix=plan.name.deploy_call(f"models:/{plan.wanted.model}/{plan.before.version}")
             if plan.before.version

@@ -32,7 +32,6 @@ from .target import (
     WantedVersion,
     models_of,
     others_have,
-    require_own_model,
     require_same_model,
 )
 
@@ -46,6 +45,7 @@ class SeldonService(ClusterService[InferenceSettings]):
     """See target.DeploymentTarget and target.TrafficSplit."""
 
     settings_type = InferenceSettings
+    kinds = (KINDS,)
 
     def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
         super().__init__(options, cluster, tools)
@@ -152,11 +152,6 @@ class SeldonService(ClusterService[InferenceSettings]):
                 self.remove()
         else:
             raise ToolFailed(what="there is nothing to return to", why="the predictor that ran before is gone")
-
-    def remove(self) -> None:
-        """See DeploymentTarget."""
-        require_own_model(self._options, self.observe())
-        self._cluster.delete(KINDS, self._label())
 
     # what runs
 

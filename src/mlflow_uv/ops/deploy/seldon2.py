@@ -40,7 +40,6 @@ from .target import (
     is_own,
     models_of,
     others_have,
-    require_own_model,
     require_same_model,
 )
 
@@ -64,6 +63,7 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
     """See target.DeploymentTarget and target.TrafficSplit."""
 
     settings_type = Seldon2Settings
+    kinds = (EXPERIMENTS, MODELS)  # an Experiment refers to Models
 
     def __init__(self, options: DeploymentOptions, cluster: Cluster, tools: Tools) -> None:
         super().__init__(options, cluster, tools)
@@ -122,7 +122,7 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
             self._require_free(seen)
             if self._before is not None:
                 self._lead((self._before, 100))
-            self._delete(self._slot)
+            self._unload(self._slot)
         self._applied = True
         self._cluster.apply((new,))
         applied = self._seen().models.get(self._slot)
@@ -163,7 +163,7 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
         seen = self._seen()
         if seen.active is not None and len(seen.models) > 1:
             self._lead((seen.active, 100))
-            self._delete(*(slot for slot in seen.models if slot != seen.active))
+            self._unload(*(slot for slot in seen.models if slot != seen.active))
 
     def undo(self) -> None:
         """See DeploymentTarget; the Model before is still loaded."""
@@ -177,18 +177,12 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
             if not self._applied:
                 raise ToolFailed(what="there is nothing to return to", why="the Model that ran before is gone")
             if others_have(self._options, self._deployed(seen)):
-                self._delete(*(slot for slot, model in seen.models.items() if is_own(self._options, _facts(model))))
+                self._unload(*(slot for slot, model in seen.models.items() if is_own(self._options, _facts(model))))
             else:
                 self.remove()
             return
         self._lead((back, 100))
-        self._delete(*(slot for slot in seen.models if slot != back))
-
-    def remove(self) -> None:
-        """See DeploymentTarget; the Experiment first, since it refers to the Models."""
-        require_own_model(self._options, self.observe())
-        for kind in (EXPERIMENTS, MODELS):
-            self._cluster.delete(kind, self._label())
+        self._unload(*(slot for slot in seen.models if slot != back))
 
     # what runs
 
@@ -252,9 +246,9 @@ class Seldon2Service(ClusterService[Seldon2Settings]):
         self._cluster.apply((seldon2_experiment(self._options.name, candidates, self._settings.namespace, KEYS),))
         self._ready(EXPERIMENTS, None, _MOVES_S)
 
-    def _delete(self, *slots: str) -> None:
+    def _unload(self, *slots: str) -> None:
         for slot in slots:
-            self._cluster.delete(MODELS, self._label(slot))
+            self._delete(MODELS, self._label(slot))
 
     def _ready(self, kind: str, slot: str | None, seconds: float) -> None:
         """Wait until an object is ready in its newest generation. Raises NotServing."""

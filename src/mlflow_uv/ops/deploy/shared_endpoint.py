@@ -21,6 +21,7 @@ from ...tools.mlflow.endpoint import Endpoint
 from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from ..verify.endpoint import ask
+from .removal import require_gone
 from .target import (
     IMAGE,
     MODEL,
@@ -195,7 +196,7 @@ class SharedEndpoint:
         # Somebody else may have made it after the plan.
         require_same_model(self._options.name, self._platform.place, self._deployed(self._ours()), wanted)
         if seen is not None and seen.failed:
-            self._change(self._platform.delete)
+            self._delete()
             seen, self._before = None, None
         variants = {} if seen is None else seen.variants
         finished = next((slot for slot, variant in variants.items() if dict(variant.facts) == self._facts), None)
@@ -245,6 +246,7 @@ class SharedEndpoint:
         if seen is not None and seen.active is not None:
             active = seen.active
             self._change(lambda: self._platform.keep(active))
+            self._require_alone(active)
 
     def undo(self) -> None:
         """See DeploymentTarget."""
@@ -262,13 +264,37 @@ class SharedEndpoint:
             return
         slot = back
         self._require_returned(slot, self._change(lambda: self._platform.keep(slot)))
+        self._require_alone(slot)
 
     def remove(self) -> None:
         """See DeploymentTarget."""
         require_own_model(self._options, self._deployed(self._ours()))
         self._stable()
-        if self._change(self._platform.delete) is not None:
-            raise ToolFailed(what=f"the endpoint `{self._platform.name}` is still there after it was deleted")
+        self._delete()
+
+    def _delete(self) -> None:
+        """Delete the endpoint, in as many steps as the platform needs. Raises NotServing, StillThere, ToolFailed."""
+        done = False
+
+        def left() -> tuple[str, ...]:
+            nonlocal done
+            done = done or self._platform.delete()
+            seen = self._stable()
+            while seen is None and not done:  # what belongs to it
+                done = self._platform.delete()
+            return () if seen is None else (f"the endpoint `{self._platform.name}`",)
+
+        require_gone(self._options, left, self._tools)
+
+    def _require_alone(self, slot: str) -> None:
+        """Wait until a variant is the only one. Raises NotServing, StillThere."""
+
+        def left() -> tuple[str, ...]:
+            seen = self._stable()
+            others = () if seen is None else tuple(other for other in seen.variants if other != slot)
+            return tuple(f"`{other}` of `{self._platform.name}`" for other in others)
+
+        require_gone(self._options, left, self._tools)
 
     def _ours(self) -> PlatformEndpoint | None:
         """The endpoint. Raises BadInput for one that somebody else made."""

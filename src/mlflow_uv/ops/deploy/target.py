@@ -139,16 +139,20 @@ class DeploymentTarget(Protocol):
         """
 
     def settle(self) -> None:
-        """Remove what ran before, once its requests are answered, and what interrupted runs left."""
+        """
+        Remove what ran before, once its requests are answered, and what interrupted runs left.
+
+        Raises ToolFailed, also if something stays.
+        """
 
     def undo(self) -> None:
         """Return to what ran before. Raises ToolFailed if that is not possible."""
 
     def remove(self) -> None:
         """
-        Remove everything that the target has of the deployment; safe to call twice.
+        Remove everything that the target has of the deployment, and wait until it is gone; safe to call twice.
 
-        Raises ToolFailed, and BadInput for a deployment of another model than that of the options.
+        Raises ToolFailed, also if something stays, and BadInput for a deployment of another model.
         """
 
 

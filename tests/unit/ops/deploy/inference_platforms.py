@@ -160,6 +160,10 @@ class KServeWorld:
         """See World."""
         self.cluster.faults[digest_of(version)] = fault
 
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """See World."""
+        self.cluster.keeps = without_effect
+
 
 @dataclass
 class SeldonWorld:
@@ -175,6 +179,10 @@ class SeldonWorld:
     def plant(self, version: str, fault: str) -> None:
         """See World."""
         self.cluster.faults[digest_of(version)] = fault
+
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """See World."""
+        self.cluster.keeps = without_effect
 
 
 def _options(kind: str, settings: dict[str, Any]) -> DeploymentOptions:
@@ -309,6 +317,10 @@ class Seldon2World:
     def plant(self, version: str, fault: str) -> None:
         """See World."""
         self.cluster.faults[f"model {version}"] = fault
+
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """See World."""
+        self.cluster.keeps = without_effect
 
 
 def seldon2_world(**settings: Any) -> Seldon2World:

@@ -50,7 +50,9 @@ def tools_with(answer: Answer, variables: Mapping[str, str]) -> Tools:
     return cast("Tools", SimpleNamespace(**parts, host=SimpleNamespace(variables=variables)))
 
 
-def options_of(settings: TargetSettings, *, name: str = "prod", model: str = "wine", **more: Any) -> DeploymentOptions:
+def options_of(
+    settings: TargetSettings, *, name: str = "prod", model: str = "wine", answer_s: float = 60, **more: Any
+) -> DeploymentOptions:
     """The options of a deployment."""
     return DeploymentOptions(
         name=name,
@@ -58,7 +60,7 @@ def options_of(settings: TargetSettings, *, name: str = "prod", model: str = "wi
         is_preview=False,
         proxy_image="",
         deadline_s=8,
-        answer_s=60,
+        answer_s=answer_s,
         model=model,
         **more,
     )
@@ -83,6 +85,10 @@ class DatabricksWorld:
     def plant(self, version: str, fault: str) -> None:
         """See World."""
         self.workspace.faults[version] = fault
+
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """See World."""
+        self.workspace.keeps = without_effect
 
 
 def databricks_world(**settings: Any) -> DatabricksWorld:
@@ -138,6 +144,11 @@ class SagemakerWorld:
         """See World."""
         self.account.faults[f"{REPOSITORY}@{digest_of(version)}"] = fault
 
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """See World."""
+        deletions = frozenset({"delete_endpoint", "delete_endpoint_config", "delete_model"})
+        self.account.without_effect = deletions if without_effect else frozenset()
+
 
 def sagemaker_world(**settings: Any) -> SagemakerWorld:
     """An account without endpoints."""
@@ -183,6 +194,10 @@ class AzureWorld:
     def plant(self, version: str, fault: str) -> None:
         """See World."""
         self.workspace.faults[digest_of(version)] = fault
+
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """See World."""
+        self.workspace.keeps = without_effect
 
 
 def azure_world(**settings: Any) -> AzureWorld:
@@ -242,6 +257,10 @@ class RayWorld:
         """See World."""
         self.cluster.faults[version] = fault
 
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """See World."""
+        self.cluster.keeps = without_effect
+
 
 def ray_world(**settings: Any) -> RayWorld:
     """A cluster without applications."""
@@ -268,7 +287,7 @@ class KeptPlugin:
             if self._faults.get(version) == "ends":
                 raise ToolFailed(what="MLflow failed to call-plugin", why="the machine ran out of memory")
             self._kept["prod"], self._configs["prod"] = version, more["config"]
-        if action is PluginAction.DELETE:
+        if action is PluginAction.DELETE and self._faults.get("deletion") != "kept":
             del self._kept["prod"]
         return PluginResult(deployment={"name": "prod"} if "prod" in self._kept else None)
 
@@ -306,6 +325,10 @@ class PluginWorld:
     def plant(self, version: str, fault: str) -> None:
         """See World."""
         self.faults[version] = fault
+
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """See World."""
+        self.plant("deletion", "kept" if without_effect else "")
 
 
 def plugin_world(**settings: Any) -> PluginWorld:

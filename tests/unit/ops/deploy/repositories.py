@@ -75,6 +75,10 @@ class RepositoryWorld:
         """See World."""
         raise NotImplementedError  # nothing of this repository runs
 
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """See World."""
+        raise NotImplementedError  # nothing is deleted
+
 
 def repository_world(*, pull_requests: PullRequests | None = None, **settings: Any) -> RepositoryWorld:
     """A repository to which nobody has deployed."""

@@ -231,3 +231,52 @@ def test_a_deployment_that_somebody_made_on_our_endpoint_is_neither_replaced_nor
             call()
 
     assert {"prod/blue", "prod/green"} == set(world.workspace.deployments)
+
+
+GREETING = ServeVariables({"GREETING": "good morning"})
+CHANGED: dict[str, tuple[tuple[str, ...], Any, str, str]] = {
+    "servers": (("sku", "capacity"), 1, "1 Standard_DS3_v2", "2 Standard_DS3_v2"),
+    "servers of another type": (("properties", "instanceType"), "Standard_F2s", "2 Standard_F2s", "2 Standard_DS3_v2"),
+    "request timeout": (
+        ("properties", "requestSettings", "requestTimeout"), "PT5S", "90 s, Azure's is PT5S", "90 s",
+    ),
+    "request timeout of the server": (
+        ("properties", "environmentVariables", "REQUEST_TIMEOUT"), "5", "5 s, Azure's is PT1M30S", "90 s",
+    ),
+    "variables": (
+        ("properties", "environmentVariables", "GREETING"), "good night",
+        ServeVariables({"GREETING": "good night"}).summary, GREETING.summary,
+    ),
+    "variables and one more": (
+        ("properties", "environmentVariables", "EXTRA"), "more",
+        ServeVariables({**GREETING.variables, "EXTRA": "more"}).summary, GREETING.summary,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_what_somebody_changed_in_the_portal_is_a_difference_and_is_put_right(case: str) -> None:
+    """
+    The tags still say what was deployed; what the service returns is compared. What Azure adds itself is none.
+    """
+    place, value, now, then = CHANGED[case]
+    world = azure_world(plain_variables=True, instances=2)
+    wanted = replace(wanted_version("1"), serve_env=GREETING)
+    roll_out(world.target(answer_s=90), wanted)
+    unchanged = world.target(answer_s=90).plan(wanted)
+    part: Any = world.workspace.deployments["prod/blue"]
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+
+    planned = [(change.part, change.now, change.then) for change in world.target(answer_s=90).plan(wanted)]
+    target = world.target(answer_s=90)
+    roll_out(target, wanted)
+    target.settle()
+
+    assert ((), [(case.partition(" of ")[0].partition(" and ")[0], now, then)]) == (unchanged, planned)
+    assert () == world.target(answer_s=90).plan(wanted)
+    (deployment,) = world.workspace.deployments.values()
+    for name in place:
+        deployment = deployment.get(name, "gone")
+    assert value != deployment

@@ -7,6 +7,7 @@ import pytest
 from mlflow_uv.command.errors import NotServing, ToolFailed
 from mlflow_uv.core.deploy.settings import KubernetesSettings
 from mlflow_uv.ops.deploy.cluster_service import ClusterService, Pending
+from mlflow_uv.ops.deploy.target import NOT_DEPLOYED, DeployedVersion
 from tests.console import KeptConsole
 
 from .worlds import cluster_world, tools_of_tests
@@ -16,6 +17,11 @@ class Waiting(ClusterService[KubernetesSettings]):
     """A service that waits for what is given."""
 
     settings_type = KubernetesSettings
+    kinds = ()
+
+    def observe(self) -> DeployedVersion:
+        """See DeploymentTarget."""
+        return NOT_DEPLOYED
 
     def __init__(self, *states: Pending | None) -> None:
         self.tools = tools_of_tests()

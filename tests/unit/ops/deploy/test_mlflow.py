@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, Cancelled, NotReturned, ToolFailed
+from mlflow_uv.command.errors import BadInput, NotReturned, ToolFailed
 from mlflow_uv.core.deploy.plugin_settings import PluginSettings
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.core.security.serve_env import ServeVariables
@@ -69,26 +69,6 @@ def test_a_run_that_was_killed_inside_the_plugin_is_seen() -> None:
 
         assert (("2", "changing", ()), (version, RUNNING, ())) == (seen, runs(world))
         assert {"prod": version} == world.kept
-
-
-@pytest.mark.parametrize("call", [1, 2, 3])
-def test_a_cancelled_run_returns(call: int) -> None:
-    """
-    Whichever of its checks is reached.
-    """
-    world = plugin_world()
-    deploy(world, "1")
-    calls: list[None] = []
-
-    def cancelled() -> None:
-        calls.append(None)
-        if len(calls) == call:
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        roll_out(world.target(), "2", cancelled)
-
-    assert ({"prod": "1"}, ("1", RUNNING, ())) == (world.kept, runs(world))
 
 
 def test_the_version_before_a_killed_run_is_returned_to_if_it_is_known() -> None:

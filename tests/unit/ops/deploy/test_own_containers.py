@@ -8,7 +8,12 @@ from mlflow_uv.command.errors import DeploymentBusy, PlanOutdated, ToolFailed
 from mlflow_uv.ops.deploy.own_containers import OwnContainers
 from mlflow_uv.tools.engines.deployed import ContainerSpec
 
-from .worlds import KeptContainers, QuickClock
+from .worlds import KeptContainers, host_world, tools_of_tests
+
+
+def own_containers(containers: KeptContainers) -> OwnContainers:
+    """The containers of a new run."""
+    return OwnContainers(containers, host_world().options, tools_of_tests())
 
 
 def spec(part: str, **more: Any) -> ContainerSpec:
@@ -27,7 +32,7 @@ def test_of_two_runs_that_create_a_container_the_second_is_outdated() -> None:
             return name if name in self.kept else super()._created(spec)
 
     for containers in (KeptContainers("prod"), Adopting("prod")):
-        first, second = OwnContainers(containers, "prod", QuickClock()), OwnContainers(containers, "prod", QuickClock())
+        first, second = own_containers(containers), own_containers(containers)
         first.create(spec("blue"))
 
         with pytest.raises(PlanOutdated, match="created `mlflow-uv-prod-blue` first"):
@@ -47,7 +52,7 @@ def test_an_engine_that_cannot_create_a_container_is_an_error_of_its_own() -> No
             raise ToolFailed(what="no space left on device", why=spec.part)
 
     with pytest.raises(ToolFailed, match="no space left"):
-        OwnContainers(Full("prod"), "prod", QuickClock()).create(spec("blue"))
+        own_containers(Full("prod")).create(spec("blue"))
 
 
 @pytest.mark.parametrize("change", ["more", "less", "led"])
@@ -56,7 +61,7 @@ def test_what_changed_after_the_plan_ends_the_run_without_its_containers(change:
     One more container, one that is gone, and a proxy that leads elsewhere.
     """
     containers = KeptContainers("prod")
-    others, own = OwnContainers(containers, "prod", QuickClock()), OwnContainers(containers, "prod", QuickClock())
+    others, own = own_containers(containers), own_containers(containers)
     others.create(spec("proxy"))
     own.plan(containers.all())
     if change == "more":
@@ -77,7 +82,7 @@ def test_what_the_plan_drops_is_not_missed() -> None:
     A container that an interrupted run left is removed before the new one is created.
     """
     containers = KeptContainers("prod")
-    others, own = OwnContainers(containers, "prod", QuickClock()), OwnContainers(containers, "prod", QuickClock())
+    others, own = own_containers(containers), own_containers(containers)
     for part in ("proxy", "green"):
         others.create(spec(part))
     own.plan(containers.all())
@@ -105,7 +110,7 @@ def test_another_run_that_creates_a_container_is_waited_for(attempts: int, creat
 
     containers = Busy("prod")
     try:
-        OwnContainers(containers, "prod", QuickClock()).create(spec("blue"))
+        own_containers(containers).create(spec("blue"))
     except DeploymentBusy:
         assert not created
 

@@ -25,25 +25,13 @@ from tests.console import KeptConsole
 
 from .repositories import repository_world
 from .test_target import begin, deploy
-from .worlds import EXPECTED, HostWorld, World, host_world, multiplying, tools_of_tests, wanted_version
+from .worlds import EXPECTED, HostWorld, World, host_world, multiplying, raising, tools_of_tests, wanted_version
 
 NAME = DeploymentName(table="prod", preview="pr-17")
 
 
 def nothing() -> None:
     """A check that finds nothing."""
-
-
-def raising(error: BaseException, *, at: int = 1) -> Any:
-    """A check that raises when it is called for the given time."""
-    calls: list[None] = []
-
-    def check() -> None:
-        calls.append(None)
-        if len(calls) == at:
-            raise error
-
-    return check
 
 
 CHECKS = RolloutChecks(unchanged=nothing, renew=nothing)

@@ -18,7 +18,7 @@ from tests.console import KeptConsole
 from .inference_platforms import INFERENCE_PLATFORMS
 from .platforms import IN_PLACE, PLATFORMS
 from .repositories import repository_world
-from .worlds import EXPECTED, WORLDS, KeptCluster, World, digest_of, tools_of_tests, wanted_version
+from .worlds import EXPECTED, WORLDS, KeptCluster, World, digest_of, raising, tools_of_tests, wanted_version
 
 PHASES = ("apply", "wait", "ask", "shift")
 BESIDE = {**WORLDS, **INFERENCE_PLATFORMS, **PLATFORMS}
@@ -479,15 +479,9 @@ def test_a_cancelled_run_returns(world: World, call: int) -> None:
     Whichever of its checks is reached, and while the platform changes something.
     """
     deploy(world, "1")
-    calls: list[None] = []
-
-    def cancelled() -> None:
-        calls.append(None)
-        if len(calls) == call:
-            raise Cancelled
 
     with pytest.raises(Cancelled):
-        roll_out(world.target(), "2", cancelled)
+        roll_out(world.target(), "2", raising(Cancelled(), at=call))
 
     assert ("1", RUNNING, ()) == runs(world)
 

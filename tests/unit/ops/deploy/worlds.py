@@ -66,6 +66,18 @@ def tools_of_tests() -> Tools:
     return cast("Tools", SimpleNamespace(clock=QuickClock(), console=KeptConsole(), web=Web({})))
 
 
+def raising(error: BaseException, *, at: int = 1) -> Callable[[], None]:
+    """A check of a run that raises when it is called for the given time."""
+    calls: list[None] = []
+
+    def check() -> None:
+        calls.append(None)
+        if len(calls) == at:
+            raise error
+
+    return check
+
+
 def digest_of(version: str) -> str:
     """The id of the image of a version."""
     return f"sha256:{version.rjust(64, '0')}"
@@ -96,6 +108,9 @@ class World(Protocol):
     def plant(self, version: str, fault: str) -> None:
         """Let a version be wrong: `wrong`, `silent`, `ends`, or `swapped`, an image that is not the recorded one."""
 
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """Accept what is to be deleted, and keep it or not."""
+
 
 @dataclass
 class HostWorld:
@@ -111,6 +126,10 @@ class HostWorld:
     def plant(self, version: str, fault: str) -> None:
         """See World."""
         self.containers.faults[digest_of(version)] = fault
+
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """See World."""
+        self.containers.keeps = without_effect
 
 
 def host_world(*, is_preview: bool = False, **settings: Any) -> HostWorld:
@@ -140,6 +159,10 @@ class ClusterWorld:
     def plant(self, version: str, fault: str) -> None:
         """See World."""
         self.cluster.faults[digest_of(version)] = fault
+
+    def accept_deletions(self, *, without_effect: bool) -> None:
+        """See World."""
+        self.cluster.keeps = without_effect
 
 
 def cluster_world(**settings: Any) -> ClusterWorld:
@@ -176,6 +199,7 @@ class KeptContainers(DeployedContainers):
         self.kept: dict[str, _KeptContainer] = {}
         self.faults: dict[str, str] = {}
         self.missing: set[str] = set()
+        self.keeps = False
         self.stopped: list[tuple[str, int]] = []
         self.created = 0
         self.settings: list[Mapping[str, str]] = []
@@ -270,11 +294,14 @@ class KeptContainers(DeployedContainers):
     def stop(self, container: DeployedContainer, grace_s: int) -> None:
         """See DeployedContainers."""
         self.stopped.append((container.name, grace_s))
+        if self.keeps:
+            return
         self.kept = {name: kept for name, kept in self.kept.items() if kept.described.id != container.id}
 
     def remove(self) -> None:
         """See DeployedContainers."""
         assert not self.kept
+        assert not self.keeps
         self.kept_networks = ()
 
     def remnants(self) -> tuple[str, ...]:
@@ -320,6 +347,7 @@ class KeptCluster:
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.faults: dict[str, str] = {}
         self.applied: list[str] = []
+        self.keeps = False  # whether objects that are deleted wait for a finalizer
         self.revisions: dict[str, str] = {}
 
     def find(self, kinds: str, label: str) -> tuple[Mapping[str, Any], ...]:
@@ -352,6 +380,9 @@ class KeptCluster:
     def delete(self, kinds: str, label: str) -> None:
         """See Cluster."""
         for found in list(self._labelled({kind.rstrip("s") for kind in kinds.split(",")}, label)):
+            if self.keeps:
+                found["metadata"]["finalizers"] = ["example.com/hold"]
+                continue
             del self.objects[found["kind"].lower(), found["metadata"]["name"]]
 
     @contextmanager

@@ -73,6 +73,18 @@ def test_what_cannot_be_read_is_no_empty_list() -> None:
         kubectl(FakeRunner({" get ": completed(stderr="Unable to connect to the server", code=1)})).find("pods", "a=b")
 
 
+def test_a_deletion_is_requested_and_not_waited_for() -> None:
+    """
+    Whoever deletes looks until nothing is found, and says what an object waits for.
+    """
+    runner = FakeRunner()
+    kubectl(runner).delete("deployments,services", "a=b")
+
+    assert ("delete", "deployments,services", "--selector", "a=b", "--ignore-not-found", "--wait=false") == runner.argv[
+        3:
+    ]
+
+
 def test_kubectl_is_missed_before_a_cluster_is_asked() -> None:
     """
     A deployment finds that out when it opens its target.
