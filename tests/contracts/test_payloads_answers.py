@@ -98,6 +98,74 @@ def test_a_model_that_cannot_predict_names_the_request_and_the_cause(mlflow: Mlf
     )
 
 
+TWINS = textwrap.dedent("""
+    import pandas as pd
+
+    class Model:
+        def predict(self, frame):
+            columns = [1, "1"] if frame["x"][0] > 4 else ["a", "b"]
+            return pd.DataFrame([[2.0, 3.0]], columns=columns)
+
+        def predict_stream(self, frame):
+            yield pd.DataFrame([[2.0, 3.0]], columns=[1, "1"])
+
+    def _load_pyfunc(path):
+        return Model()
+""")
+
+
+@pytest.mark.parametrize(
+    ("asked", "request_name"),
+    [
+        ({"requests": [{"inputs": {"x": [4]}}, {"inputs": {"x": [5]}}]}, "request 2"),
+        ({"requests": [{"inputs": {"x": [5]}}], "given": True}, "request 1"),
+        ({"requests": [], "cases": ['{"inputs": {"x": [4]}}', '{"inputs": {"x": [5]}}']}, "request 2 of the file"),
+    ],
+    ids=["example", "input-example", "cases"],
+)
+def test_a_response_with_a_name_twice_is_refused(
+    mlflow: MlflowInterpreter, model: Path, asked: dict[str, object], request_name: str
+) -> None:
+    """
+    MLflow writes the columns 1 and "1" under one name; a client takes one of the values, which is not compared.
+    """
+    (model / "code" / "models.py").write_text(TWINS)
+
+    refused = mlflow.refuse("answer", model=str(model), **asked)
+
+    assert (
+        "ambiguous-response",
+        f"the response to {request_name} is ambiguous: an object has the name '1' twice",
+    ) == (refused["kind"], refused["message"])
+
+
+def test_a_derived_request_with_such_a_response_is_left_out(mlflow: MlflowInterpreter, model: Path) -> None:
+    """
+    The other derived requests are answered.
+    """
+    (model / "code" / "models.py").write_text(TWINS)
+    derived = ['{"inputs": {"x": [5]}}', '{"inputs": {"x": [4]}}']
+
+    answered = mlflow.ask("answer", model=str(model), requests=[], derived=derived)
+
+    left_out, other = answered["bodies"]["derived"]
+    assert (None, [{"a": 2.0, "b": 3.0}]) == (left_out, other["answer"]["predictions"])
+
+
+def test_a_chunk_with_a_name_twice_fails_the_stream(mlflow: MlflowInterpreter, model: Path) -> None:
+    """
+    The reason names the chunk.
+    """
+    (model / "code" / "models.py").write_text(TWINS)
+    with (model / "MLmodel").open("a") as metadata:
+        metadata.write("    streamable: true\n")
+
+    answered = mlflow.ask("answer", model=str(model), requests=[], streams=['{"inputs": {"x": [4]}}'])
+
+    (stream,) = answered["bodies"]["streams"]
+    assert (500, "chunk 1: RepeatedName: an object has the name '1' twice") == (stream["status"], stream["reason"])
+
+
 def test_a_clock_is_asked_again_when_it_has_moved_on(mlflow: MlflowInterpreter, model: Path) -> None:
     """
     Two answers within one second would hold the same second, and the server's would not.

@@ -25,6 +25,7 @@ class ProblemKind(str, enum.Enum):
     TRAINING = "training"  # the project's code raised an exception
     CANNOT_LOAD = "cannot-load"
     CANNOT_PREDICT = "cannot-predict"
+    AMBIGUOUS_RESPONSE = "ambiguous-response"  # an object of a response has a name twice
     TIMEOUT = "timeout"  # a version that stays pending
     CONFLICT = "conflict"  # another process changed the same thing
     LOCAL_ARTIFACTS = "local-artifacts"  # a location on the client's machine

@@ -171,5 +171,6 @@ def _left_out(names: Sequence[str], total: int) -> Iterator[Finding]:
             rule="derived-left-out",
             severity=Severity.NOTICE,
             what=f"{len(names)} of {counted(total, 'derived request')} are not tested",
-            why=f"the response in the training environment differs each time, or takes too long: {shown}{more}",
+            why=f"the response in the training environment differs each time, has a name twice or takes too"
+            f" long: {shown}{more}",
         )

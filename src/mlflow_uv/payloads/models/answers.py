@@ -14,8 +14,8 @@ from mlflow.pyfunc import scoring_server
 from ..messages.models import AnswerRequests, BodyResponses, ModelAnswers, ModelResponse
 from ..problems import Problem, ProblemKind, last_line, mask, shortened
 from .interruption import Interrupted, interrupted_after
-from .response_json import NameTwice, response_json
 from .serving_environment import load_untraced, serving_environment
+from .strict_json import RepeatedName, strict_json
 
 _CLOCK_TICK_S, _NEAR_NOW_S = 1.1, 100
 _LONGEST = 900
@@ -49,7 +49,10 @@ def _answer_all(model: Any, request: AnswerRequests) -> "tuple[tuple[Any, ...], 
     answers = tuple(
         _answer(model, number, payload, error_kind) for number, payload in enumerate(request.requests, start=1)
     )
-    cases = tuple(_response(model, body) for body in request.cases)
+    cases = tuple(
+        _response(model, body, name=f"request {number} of the file")
+        for number, body in enumerate(request.cases, start=1)
+    )
     return answers, BodyResponses(
         cases=cases,
         derived=tuple(_responses_in_time(model, request)),
@@ -75,14 +78,19 @@ def _answer(model: Any, number: int, payload: Any, error_kind: ProblemKind) -> A
         raise Problem(error_kind, f"the model cannot answer request {number}: {last_line(error)}") from error
     if response.status != HTTPStatus.OK:
         raise Problem(error_kind, f"the model cannot answer request {number}: {_reason(response.response)}")
+    return _document(response.response, f"request {number}")
+
+
+def _document(text: str, request: str) -> Any:
+    """The document of a response. Raises Problem for one of which each parser may take another value."""
     try:
-        return response_json(response.response)
-    except NameTwice as error:
-        raise Problem(error_kind, f"the model cannot answer request {number}: {error}") from error
+        return strict_json(text)
+    except RepeatedName as error:  # MLflow writes columns such as 1 and "1" under one name
+        raise Problem(ProblemKind.AMBIGUOUS_RESPONSE, f"the response to {request} is ambiguous: {error}") from error
 
 
 def _responses_in_time(model: Any, request: AnswerRequests) -> "Iterator[ModelResponse | None]":
-    """The response to each derived request; None for one that takes too long, or for which no time is left."""
+    """The response to each derived request; None for one that is ambiguous, takes too long or has no time left."""
     end = time.monotonic() + request.derived_s
     for body, content_type in zip_longest(request.derived, request.derived_types, fillvalue=_JSON):
         remaining = min(end - time.monotonic(), request.request_s)
@@ -92,19 +100,25 @@ def _responses_in_time(model: Any, request: AnswerRequests) -> "Iterator[ModelRe
         try:
             with interrupted_after(remaining):
                 response = _response(model, body, content_type)
-        except Interrupted:
+        except (Interrupted, Problem):
             yield None
         else:
             yield response
 
 
-def _response(model: Any, body: str, content_type: str = _JSON) -> ModelResponse:
-    """The status and the answer to a body, or the reason of a refusal, as MLflow's server responds to its bytes."""
+def _response(model: Any, body: str, content_type: str = _JSON, *, name: str = "a derived request") -> ModelResponse:
+    """
+    The status and the answer to a body, or the reason of a refusal, as MLflow's server responds to its bytes.
+
+    Raises Problem for an ambiguous response.
+    """
     try:
         response = scoring_server.invocations(body.encode(), content_type, model, model.metadata.get_input_schema())
         if response.status == HTTPStatus.OK:
-            return ModelResponse(status=response.status, answer=json.loads(response.response))
+            return ModelResponse(status=response.status, answer=_document(response.response, name))
         return _refusal(response.status, _reason(response.response))
+    except Problem:
+        raise
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a model's code may raise anything
         # The server's own translation: the status of an MlflowException, else an internal error.
         status = getattr(error, "get_http_status_code", lambda: HTTPStatus.INTERNAL_SERVER_ERROR)()
@@ -165,7 +179,7 @@ def _chunks(model: Any, body: str) -> Iterator[Any]:
     )
     for chunk in model.predict_stream(parsed.data, params=parsed.params):
         jsonable = scoring_server._get_jsonable_obj(chunk, pandas_orient="records")  # noqa: SLF001  # as above
-        yield json.loads(json.dumps(jsonable, cls=scoring_server.NumpyEncoder))
+        yield strict_json(json.dumps(jsonable, cls=scoring_server.NumpyEncoder))
 
 
 def _failed_stream(chunks: "list[Any]", reason: str) -> ModelResponse:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..messages.models import CaseRequest, CaseRequests, ReadCases
 from ..problems import Problem, ProblemKind
+from .strict_json import RepeatedName, strict_json
 
 MOST = 1000  # requests
 _LONGEST = 20_000_000  # characters of a file
@@ -52,7 +53,7 @@ def _from_lines(path: Path, text: str) -> Iterator[CaseRequest]:
         if number > MOST:
             raise _problem(path, f"has more than {MOST} requests")
         try:
-            value = json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
+            value = strict_json(content, parse_constant=_refuse_constant)
         except RecursionError as error:
             raise _problem(path, "is not JSON: it is nested too deeply", line=line) from error
         except ValueError as error:
@@ -64,15 +65,6 @@ def _from_lines(path: Path, text: str) -> Iterator[CaseRequest]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"JSON has no {name}")
-
-
-def _distinct(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
-    """An object whose keys are distinct; json keeps the last value of a key and drops the others."""
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
-    return value
 
 
 def _case(path: Path, line: int, text: str, value: dict[str, Any]) -> CaseRequest:
@@ -117,7 +109,7 @@ def _from_csv(path: Path, text: str) -> Iterator[CaseRequest]:
     expected = None
     if _EXPECTED in table:
         texts = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, index_col=False)[_EXPECTED]
-        expected, table = [_cell(cell) for cell in texts], table.drop(columns=_EXPECTED)
+        expected, table = [_cell(path, line, cell) for line, cell in zip(lines, texts, strict=True)], table.drop(columns=_EXPECTED)
     for number, line in enumerate(lines):
         body = convert_input_example_to_serving_input(table.iloc[number : number + 1].reset_index(drop=True))
         response = None if expected is None else {"predictions": [expected[number]]}
@@ -147,8 +139,10 @@ def _row_lines(path: Path, text: str) -> Iterator[int]:
         yield first
 
 
-def _cell(text: str) -> Any:
+def _cell(path: Path, line: int, text: str) -> Any:
     try:
-        return json.loads(text)
+        return strict_json(text)
+    except RepeatedName as error:
+        raise _problem(path, f"has an `{_EXPECTED}` that is ambiguous: {error}", line=line) from error
     except ValueError:
         return text

@@ -9,6 +9,7 @@ import yaml
 
 from ..messages.models import DescribeCases, DescribeSignature, ModelCases, ModelSignature
 from ..problems import Problem, ProblemKind
+from .strict_json import RepeatedName, strict_json
 
 
 def describe(request: DescribeCases) -> ModelCases:
@@ -55,7 +56,10 @@ def _payload(folder: Path, example: dict[str, Any]) -> Any:
     """The serving input that MLflow saved with the example; for older models, computed from the example."""
     saved = folder / example.get("serving_input_path", "serving_input_example.json")
     if saved.is_file():
-        return json.loads(saved.read_text(encoding="utf-8"))
+        try:
+            return strict_json(saved.read_text(encoding="utf-8"))
+        except RepeatedName as error:
+            raise Problem(ProblemKind.INVALID, f"the input example `{saved.name}` is ambiguous: {error}") from error
     models = importlib.import_module("mlflow.models")
     loaded = models.Model.load(str(folder)).load_input_example(str(folder))
     return json.loads(models.convert_input_example_to_serving_input(loaded))

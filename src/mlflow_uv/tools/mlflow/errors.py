@@ -31,6 +31,7 @@ ERRORS: Mapping[str, tuple[type[StepError], str]] = {
     "training": (TrainingFailed, "training failed"),
     "cannot-load": (ModelUnusable, "the model does not load"),
     "cannot-predict": (ModelUnusable, "the model cannot predict its own input example"),
+    "ambiguous-response": (ModelUnusable, "a response of the model has a name twice"),
     "timeout": (StoreUnreachable, "the version did not become ready in time"),
     "local-artifacts": (StoreUnreachable, "the tracking server keeps artifacts in a folder, not in the server"),
     "foreign-artifacts": (StoreUnreachable, "the tracking server names an artifact location that is not its own"),
@@ -48,6 +49,7 @@ FIXES: Mapping[str, str] = {
     "training": Wording("see its output above; ", step_call("log-model")),
     "cannot-load": "put what its code imports into the served selection or into a packaged project",
     "cannot-predict": "log an input_example that the model's predict accepts",
+    "ambiguous-response": "give the columns of what predict returns distinct names, as text: 1 and '1' become one",
     "timeout": "run it again; it finds the version and creates no second one",
     "local-artifacts": Wording(
         "start it with `mlflow server --artifacts-destination FOLDER` in place of --default-artifact-root, and name a",

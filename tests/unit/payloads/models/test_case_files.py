@@ -50,7 +50,7 @@ def test_an_expected_response_is_kept_with_its_request(tmp_path: Path) -> None:
         ('{"inputs": [1]}\n' * 1001, "`cases.jsonl` has more than 1000 requests"),
         ('{"inputs": ' + "[" * 100_000, "line 1 of `cases.jsonl` is not JSON: it is nested too deeply"),
         ('{"inputs": [NaN]}', "line 1 of `cases.jsonl` is not JSON: JSON has no NaN"),
-        ('{"a": 1, "a": 2}', "line 1 of `cases.jsonl` is not JSON: the key 'a' is there twice"),
+        ('{"a": 1, "a": 2}', "line 1 of `cases.jsonl` is not JSON: an object has the name 'a' twice"),
         ('{"request": {"inputs": [1]}, "expect": 1}', "line 1 of `cases.jsonl` has `expect` beside `request`; .*"),
     ],
     ids=["empty", "cut off", "list", "request", "many", "deep", "NaN", "twice", "misspelt"],
@@ -88,3 +88,13 @@ def test_a_row_of_another_length_is_refused_with_its_line(text: str, why: str, t
     """
     with pytest.raises(Problem, match=why):
         list(case_files._row_lines(tmp_path / "cases.csv", text))
+
+
+def test_an_expected_response_with_a_name_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    """
+    It is JSON, of which the comparison would take one of two values.
+    """
+    with pytest.raises(Problem, match="line 3 of `cases.csv` has an `expected` that is ambiguous: an object has the"):
+        case_files._cell(tmp_path / "cases.csv", 3, '{"a": 1, "a": 2}')
+
+    assert [1, "one"] == [case_files._cell(tmp_path / "cases.csv", 3, text) for text in ("1", "one")]

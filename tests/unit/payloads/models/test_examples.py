@@ -47,3 +47,14 @@ def test_what_is_neither_request_nor_table_is_refused(tmp_path: Path, content: A
 
     with pytest.raises(Problem, match=r"neither a request .* nor a table"):
         examples.read(ReadExample(file=str(file)))
+
+
+def test_a_file_with_a_name_twice_is_refused(tmp_path: Path) -> None:
+    """
+    Which of the values the model gets would depend on the parser.
+    """
+    file = tmp_path / "row.json"
+    file.write_text('{"inputs": {"age": [5], "age": [6]}}')
+
+    with pytest.raises(Problem, match=r"`row\.json` is not JSON: an object has the name 'age' twice"):
+        examples.read(ReadExample(file=str(file)))
