@@ -28,7 +28,7 @@ from ..core.release.digests import lock_digest
 from ..core.release.record import LockLink, Record, release_key
 from ..core.security.serve_env import serve_variables
 from ..ops.lineage.open_attempts import close_abandoned
-from ..ops.lineage.publication import publish
+from ..ops.lineage.publication import publish_logged
 from ..ops.lock.freshness import require_fresh
 from ..ops.lock.served_selection import require_mlflow
 from ..ops.model.acquire import earlier, obtain
@@ -216,7 +216,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         findings += plan.adopted.findings if plan.adopted else ()
         if not any(finding.severity is Severity.ERROR for finding in findings):
             # No later step may use a model that was not verified.
-            publish(record, path, plan.job.client, tools)
+            publish_logged(record, path, plan.job.client, tools)
     origin = (
         ModelOrigin.FOUND_AGAIN
         if reusable is not None

@@ -1,6 +1,7 @@
 """Registers the released model as a version, or finds the version that already has the same model."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ from ..command.step import Doc, Step
 from ..command.wording import Wording, option, step_call
 from ..core.release.record import Record, VersionLink
 from ..ops.lineage.audit import readable_record_of
-from ..ops.lineage.publication import publish
+from ..ops.lineage.publication import NewRecord, RecordReplaced, publish_registered
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..ops.lineage.registry_client import RegistryClient
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
@@ -32,6 +33,7 @@ from ..payloads.messages.tags import (
 from ..tools.toolbox import Tools
 
 READY_S = 300.0
+_ATTEMPTS = 5
 
 
 @lazy_dataclass
@@ -78,11 +80,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
                 why=f"version {version.version} of {name} was made from {version.model_id}, which has the same files",
                 fix=Wording(step_call("release"), ", which reuses that model"),
             )
-        # A version that training registered itself has no tags of ours yet; a tested one keeps its state.
-        state = {} if STATE in settled.tags else {STATE: "registered"}
-        record = _with_earlier_results(replace(record, version=version), release, tools)
         path = tools.records.path(inputs.record, inputs.project)
-        publish(record, path, release.client, tools, tags={**version_tags(record), **state})
+        publish_with_earlier_results(replace(record, version=version), path, release, tools)
         registrations = release.client.find_models(FindModels(model_id=version.model_id)).versions
     also = f" (also registered as {', '.join(settled.also)})" if settled.also else ""
     return Report(
@@ -101,18 +100,42 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     )
 
 
-def _with_earlier_results(record: Record, release: RecomputedRelease, tools: Tools) -> Record:
+def publish_with_earlier_results(record: Record, path: Path, release: RecomputedRelease, tools: Tools) -> Record:
+    """
+    Publish the record of a registered version with the results that its published record has; return what it published.
+
+    If another machine writes the record between reading and writing, its results are read again. Raises RecordReplaced
+    after several attempts.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(RecordReplaced):
+            return _publish(record, path, release, tools)
+    return _publish(record, path, release, tools)
+
+
+def _publish(record: Record, path: Path, release: RecomputedRelease, tools: Tools) -> Record:
+    assert record.version is not None  # noqa: S101  # of a registered version
+    version = release.client.describe_version(record.version.name, record.version.version)
+    merged = _with_earlier_results(record, version, release, tools)
+    # A version that training registered itself has no tags of ours yet; a tested one keeps its state.
+    state = {} if STATE in version.tags else {STATE: "registered"}
+    new = NewRecord(record=merged, replaces=version.tags.get(RECORD_DIGEST))
+    publish_registered(new, path, release.client, tools, tags={**version_tags(merged), **state})
+    return merged
+
+
+def _with_earlier_results(
+    record: Record, version: RegisteredVersion, release: RecomputedRelease, tools: Tools
+) -> Record:
     """
     Keep the results of verify and export-model, and who signed, that the published record of this version has.
 
     log-model begins a new record; results about another model, or other answers, are left out. A signature is about the
     image, too: who verifies it compares its statement with the record.
     """
-    assert record.version is not None  # noqa: S101  # run added it
     if None not in (record.verification, record.exports, record.signature):
         return record
     registry = RegistryClient(client=release.client, project=release.project, selection=record.selection, tools=tools)
-    version = release.client.describe_version(record.version.name, record.version.version)
     with TemporaryDirectory(prefix="mlflow-uv-record-") as folder:
         published = readable_record_of(registry, version, Path(folder) / "record.json")
     if published is None or published.sha256 != version.tags.get(RECORD_DIGEST):

@@ -26,21 +26,18 @@ class RecordReplaced(ChainBroken):
     """Another process wrote the record of a version after the caller had read it."""
 
     def __init__(self) -> None:
-        why = "a step on another machine wrote the record of this version after this step had read it"
+        why = "a step on another machine wrote the record of this model after this step had read it"
         super().__init__("record", why=why, fix=step_call("release"))
 
 
-def publish(
-    record: Record, path: Path, client: StoreClient, tools: Tools, *, tags: Mapping[str, str] | None = None
-) -> None:
+def publish_logged(record: Record, path: Path, client: StoreClient, tools: Tools) -> None:
     """
-    Tag the record's version, or the model where it has none yet, with its digest, and write its file.
+    Tag the record's model with the digest of a record without a version, and write its file. Raises StoreUnreachable.
 
-    `tags` are set together with the digest. The model keeps the digest of the record that log-model left: a register
-    that is interrupted can begin again there. Raises StoreUnreachable.
+    A logged model has no lease, so the last writer counts: `register` refuses the record of any other.
     """
     tools.records.stage(path, record)
-    client.set_tags(_tag_request(record, {**(tags or {}), RECORD_DIGEST: record.sha256}))
+    client.set_tags(SetTags(tags={RECORD_DIGEST: record.sha256}, model_id=record.model.model_id))
     tools.records.take_staged(path, record)
 
 
@@ -56,21 +53,46 @@ def publish_change(
     change: RecordChange, path: Path, client: StoreClient, tools: Tools, *, tags: Mapping[str, str] | None = None
 ) -> None:
     """
-    Publish a changed record, if its version still has the one that the step read.
+    Publish a changed record, if its version, or its model where it has none yet, still has the one that the step read.
 
     Raises RecordReplaced if it has another one by now, and then changes nothing; StoreUnreachable.
     """
-    record = change.after
-    if record.version is None:
-        publish(record, path, client, tools, tags=tags)
+    if change.after.version is None:
+        if tagged_digest(change.before, client) != change.before.sha256:
+            raise RecordReplaced
+        publish_logged(change.after, path, client, tools)
         return
+    new = NewRecord(record=change.after, replaces=change.before.sha256)
+    publish_registered(new, path, client, tools, tags=tags)
+
+
+@lazy_dataclass
+class NewRecord:
+    """A record of a version, and the digest of the one that the version has; None for a version without a record."""
+
+    record: Record
+    replaces: str | None
+
+
+def publish_registered(
+    new: NewRecord, path: Path, client: StoreClient, tools: Tools, *, tags: Mapping[str, str] | None = None
+) -> None:
+    """
+    Publish a record of a version, if the version still has the one that it replaces.
+
+    `tags` are set together with the digest. The model keeps the digest of the record that log-model left: a register
+    that is interrupted can begin again there. Raises RecordReplaced if the version has another record by now, and then
+    changes nothing; StoreUnreachable.
+    """
+    record = new.record
+    assert record.version is not None  # noqa: S101  # of a registered version
     tools.records.stage(path, record)
     digest = client.tag_record(
         TagRecord(
             name=record.version.name,
             version=record.version.version,
             tags={**(tags or {}), RECORD_DIGEST: record.sha256},
-            replaces=change.before.sha256,
+            replaces=new.replaces,
         )
     )
     if digest != record.sha256:
@@ -147,9 +169,3 @@ def tagged_digest(record: Record, client: StoreClient) -> str | None:
     if record.version is None:
         return client.describe_model(record.model.model_id).tags.get(RECORD_DIGEST)
     return client.describe_version(record.version.name, record.version.version).tags.get(RECORD_DIGEST)
-
-
-def _tag_request(record: Record, tags: Mapping[str, str]) -> SetTags:
-    if record.version is None:
-        return SetTags(tags=tags, model_id=record.model.model_id)
-    return SetTags(tags=tags, version=(record.version.name, record.version.version))

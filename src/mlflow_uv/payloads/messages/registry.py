@@ -285,14 +285,15 @@ class TagRecord(Request):
     """
     Set tags on a version, the digest of its release record among them, if it has the digest of the record before.
 
-    A version that has the new digest already has it after the call, too: the request may be repeated.
+    `replaces` is None for a version that has no record yet. A version that has the new digest already has it after the
+    call, too: the request may be repeated.
     """
 
     verb: ClassVar[str] = "tag-record"
     name: str
     version: str
     tags: Mapping[str, str]
-    replaces: str
+    replaces: str | None
     lease_s: float = LEASE_S
 
 

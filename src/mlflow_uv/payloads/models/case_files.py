@@ -109,7 +109,8 @@ def _from_csv(path: Path, text: str) -> Iterator[CaseRequest]:
     expected = None
     if _EXPECTED in table:
         texts = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, index_col=False)[_EXPECTED]
-        expected, table = [_cell(path, line, cell) for line, cell in zip(lines, texts, strict=True)], table.drop(columns=_EXPECTED)
+        expected = [_cell(path, line, cell) for line, cell in zip(lines, texts, strict=True)]
+        table = table.drop(columns=_EXPECTED)
     for number, line in enumerate(lines):
         body = convert_input_example_to_serving_input(table.iloc[number : number + 1].reset_index(drop=True))
         response = None if expected is None else {"predictions": [expected[number]]}

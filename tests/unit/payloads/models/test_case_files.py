@@ -94,7 +94,7 @@ def test_an_expected_response_with_a_name_twice_is_refused_with_its_line(tmp_pat
     """
     It is JSON, of which the comparison would take one of two values.
     """
-    with pytest.raises(Problem, match="line 3 of `cases.csv` has an `expected` that is ambiguous: an object has the"):
+    with pytest.raises(Problem, match=r"line 3 of `cases\.csv` has an `expected` that is ambiguous: an object has the"):
         case_files._cell(tmp_path / "cases.csv", 3, '{"a": 1, "a": 2}')
 
     assert [1, "one"] == [case_files._cell(tmp_path / "cases.csv", 3, text) for text in ("1", "one")]
