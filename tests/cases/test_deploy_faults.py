@@ -12,7 +12,7 @@ import pytest
 
 from tests.waiting import happens
 
-from .deployments import Clients, Deployment, Versions, new_name, released_versions
+from .deployments import Clients, Deployment, Versions, new_name, program, released_versions
 from .images import remove_image
 from .sample_project import SampleProject, error
 
@@ -202,6 +202,7 @@ def test_another_tracking_server_neither_replaces_nor_removes_a_deployment(
     (tmp_path / "cache").symlink_to(sample.consumer.home / "cache")
     other = replace(deployment, variables={"MLFLOW_UV_HOME": str(tmp_path)})
     containers = deployment.containers()
+    sample.train_with(program("first"))  # the last one that was released is never healthy where it is deployed
     try:
         released = sample.consumer.run("release", "--engine", "docker", "--image", tag, variables=other.variables)
         assert (0, "1") == (released.code, released.outputs["version"]), released.stderr
@@ -227,7 +228,7 @@ def test_an_audit_finds_what_somebody_else_did_to_a_deployment(deployment: Deplo
     It holds; then somebody stops the container, which the next run starts again.
     """
     link, number = f"deployment {deployment.name}", versions.numbers["first"]
-    program = "podman" if deployment.target == "podman" else "docker"
+    engine = "podman" if deployment.target == "podman" else "docker"
     (container,) = [name for name in deployment.containers() if not name.endswith(("proxy", "proxy-1"))]
 
     def audited() -> tuple[bool, bool]:
@@ -237,7 +238,7 @@ def test_an_audit_finds_what_somebody_else_did_to_a_deployment(deployment: Deplo
         return link in outputs["holds"], link in outputs["broken"]
 
     holding = audited()
-    subprocess.run((program, "stop", container), check=True, capture_output=True, env=deployment.environment)
+    subprocess.run((engine, "stop", container), check=True, capture_output=True, env=deployment.environment)
     broken = audited()
     mended = deployment.run(number)
 

@@ -178,7 +178,9 @@ class RealWorld:
         self.controllers = controllers
         self.kubectl = kubectl
 
-    def target(self, token: str | None = None, *, model: str = "wine", **more: Any) -> DeploymentTarget:
+    def target(
+        self, token: str | None = None, *, model: str = "wine", deadline_s: float = 20, **more: Any
+    ) -> DeploymentTarget:
         """A target as a new run for a model opens it, with the login of the administrator, or with another one."""
         server, namespace = self.controllers.server, self.controllers.namespace
         shape: Any = KubernetesSettings if self.kind == "kubernetes" else InferenceSettings
@@ -189,7 +191,7 @@ class RealWorld:
             settings=shape(target=self.kind, namespace=namespace, replicas=1),
             is_preview=False,
             proxy_image=PROXY_IMAGE,
-            deadline_s=20,
+            deadline_s=deadline_s,
             answer_s=60,
             model=model,
             **more,

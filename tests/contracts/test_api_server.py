@@ -15,6 +15,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, ChainBroken, NotServing, PlanOutdated, ToolFailed
 from mlflow_uv.core.deploy.running import RUNNING
+from mlflow_uv.ops.deploy.removal import StillThere
 from mlflow_uv.ops.deploy.target import TrafficSplit
 from tests.unit.ops.deploy.test_target import begin
 from tests.unit.ops.deploy.worlds import EXPECTED, digest_of, wanted_version
@@ -145,13 +146,36 @@ def test_a_run_that_was_killed_is_finished_by_the_next(world: RealWorld) -> None
     assert ("3", RUNNING, ()) == runs(world)
 
 
+LEADING = {"kserve": "inferenceservice", "seldon": "seldondeployment", "seldon2": "experiments.mlops.seldon.io"}
+
+
+def test_what_a_finalizer_keeps_is_named_and_removed_once_it_is_gone(world: RealWorld) -> None:
+    """
+    The server accepts the deletion, and keeps the object for whoever set the finalizer.
+    """
+    begin(world.target(), wanted_version("1")).settle()
+    kind = LEADING.get(world.kind, "service")
+
+    def hold(finalizers: list[str] | None) -> None:
+        patch = json.dumps({"metadata": {"finalizers": finalizers}})
+        world.typed("patch", kind, "prod", "--type=merge", "--patch", patch)
+
+    hold(["example.com/hold"])
+    with pytest.raises(StillThere, match=r"`prod`, kept by example\.com/hold, is still there") as caught:
+        world.target(deadline_s=2).remove()
+    hold(None)
+    world.target().remove()
+
+    assert "accepted the deletion 2 s ago" in caught.value.why
+    assert (None, None, ()) == runs(world)
+
+
 def test_a_field_of_somebody_else_is_not_overwritten(world: RealWorld) -> None:
     """
     The server names the owner; what runs is not changed by the refusal.
     """
     begin(world.target(), wanted_version("1")).settle()
-    kinds = {"kserve": "inferenceservice", "seldon": "seldondeployment", "seldon2": "experiments.mlops.seldon.io"}
-    kind = kinds.get(world.kind, "service")
+    kind = LEADING.get(world.kind, "service")
     found = json.loads(world.typed("get", kind, "prod", "--output=json"))
     of_kind: dict[str, dict[str, Any]] = {
         "service": {"selector": {SLOT: "grey"}},
