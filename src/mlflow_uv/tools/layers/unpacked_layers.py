@@ -218,8 +218,9 @@ class _Linking:
             try:
                 _link(f"{source}/{path}", target, text)
             except FileExistsError:
-                os.unlink(target)  # noqa: PTH108  # of thousands of files
-                self._made = {"": ""}  # it may have been a link to a folder
+                if os.path.islink(target):  # noqa: PTH114  # of thousands of files
+                    self._made = {"": ""}  # it may be a link to a folder, through which others were made
+                os.unlink(target)  # noqa: PTH108
                 _link(f"{source}/{path}", target, text)
             self.entries[place] = text
 

@@ -19,23 +19,27 @@ def extract(archive: Path, folder: Path, place: Callable[[str], PurePosixPath | 
     devices and hard links; OSError.
     """
     top = folder.resolve()
+    inside: set[Path] = set()  # folders that exist and are in `folder`, until a link is made that they may lead through
     with decompressing(archive) as content, tarfile.open(fileobj=content, mode="r|") as tar:
         for member in tar:
             path = place(member.name)
             if path is not None:
-                _extract(tar, member, top, path)
+                _extract(tar, member, top, path, inside)
 
 
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, top: Path, path: PurePosixPath) -> None:
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, top: Path, path: PurePosixPath, inside: set[Path]) -> None:
     target = top / path
     folder = target if member.isdir() else target.parent
-    _require_inside(top, folder, member)
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder not in inside:
+        _require_inside(top, folder, member)
+        folder.mkdir(parents=True, exist_ok=True)
+        inside.add(folder)
     if member.isdir():
         return
     if target.is_symlink() or target.is_file():
         target.unlink()  # a link is not written through
     if member.issym():
+        inside.clear()
         _require_inside(top, folder / member.linkname, member)
         target.symlink_to(member.linkname)
     elif (content := tar.extractfile(member) if member.isreg() else None) is not None:

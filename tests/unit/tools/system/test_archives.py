@@ -78,10 +78,17 @@ def test_names_can_be_mapped_and_left_out(tmp_path: Path) -> None:
         (("link", LINK, ".."), ("link/gone", FILE, "x")),
         (("link", LINK, "/etc/passwd"),),
         (("a", LINK, "b"), ("b", LINK, "../.."), ("a/gone", FILE, "x")),
+        (
+            ("d/d/d", FOLDER, ""), ("b", FOLDER, ""), ("a", LINK, "d/d/d"), ("m", LINK, "a/../.."),
+            ("m/x", FILE, "x"), ("a", LINK, "b"), ("m/gone", FILE, "x"),
+        ),
         (("twin", HARD_LINK, "/etc/passwd"),),
         (("null", DEVICE, ""),),
     ],
-    ids=["parent", "inner parent", "absolute", "folder", "link", "absolute link", "two links", "hard link", "device"],
+    ids=[
+        "parent", "inner parent", "absolute", "folder", "link", "absolute link", "two links", "a link to a moved one",
+        "hard link", "device",
+    ],
 )
 def test_what_leads_out_is_refused(tmp_path: Path, members: tuple[tuple[str, bytes, str], ...]) -> None:
     """
