@@ -17,7 +17,7 @@ from mlflow_uv.ops.image.composed_platforms import require_layers
 from mlflow_uv.ops.image.composed_push import push_composed
 from mlflow_uv.ops.image.composed_release import ReleaseImages, handed_over
 from mlflow_uv.ops.image.recomposed import from_parts
-from mlflow_uv.ops.image.unpacked import unpack_packages
+from mlflow_uv.ops.image.unpacked import keep_packages, serving_place
 from mlflow_uv.tools.layers.archive import compress_archive
 from mlflow_uv.tools.oci.image_layout import write_layout
 from tests.registries import digest_in, registry
@@ -63,12 +63,13 @@ def test_two_machines_compute_one_digest_which_a_registry_takes_and_audit_comput
     name = f"{place.host}/wine:7"
 
     require_layers(images, first.release.record, first.needs, loaded=False)
-    unpack_packages(images.composed[0], images.compositions[0].python, first.tools)
+    keep_packages(images.composed[0], images.compositions[0].python, first.tools)
     pushed = push_composed(name, images.image, images.archives, first.tools)
     release = first.with_images(name, images)
     link = release.record.image
     assert link is not None
     assert link.composition is not None
+    place_of_server = serving_place(replace(link, digest="", engine=""), first.tools).image
     (check,) = from_parts(replace(second.release, record=release.record), second.tools).checks
     forged = replace(link, composition=replace(link.composition, compression="lz4"))
     (refused,) = from_parts(replace(second.release, record=replace(release.record, image=forged)), second.tools).checks
@@ -77,6 +78,7 @@ def test_two_machines_compute_one_digest_which_a_registry_takes_and_audit_comput
     types = [layer["mediaType"] for layer in json.loads(images.composed[0].image.manifest)["layers"]]
     own = images.composed[0].own_layers
     assert ({GZIP_TYPE}, {ZSTD_TYPE}) == ({*types[:-own]}, {*types[-own:]})
+    assert list(Path(place_of_server.tag).glob("lib/*/site-packages/*/METADATA"))
     assert ("zstd", LinkState.HOLDS) == (link.composition.compression, check.state), check.reason
     assert LinkState.BROKEN == refused.state
     assert "a compression `lz4`, which does not exist" in refused.reason

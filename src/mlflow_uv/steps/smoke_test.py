@@ -30,7 +30,7 @@ from ..core.model.recorded_requests import compared_values, counted_by_origin
 from ..core.release.record import AliasLink, AnswersLink, ImageLink, Record
 from ..core.security.endpoint_address import endpoint_address, endpoint_headers
 from ..core.security.serve_env import ServeVariables, require_recorded, serve_variables
-from ..ops.image.environment import recorded_environment
+from ..ops.image.environment import ServingPlace, recorded_environment
 from ..ops.image.load_check import budgets_of, measure, with_load
 from ..ops.image.lookup import require_image
 from ..ops.image.platforms import untested_platforms
@@ -124,7 +124,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     settings = server_settings(inputs, model_variables, answer_s=inputs.answer_timeout)
     ignored = ignored_paths(inputs.ignore_answers)
     with verified_release(inputs, tools) as release:
-        image, expected = _server_plan(inputs, release, ignored, model_variables, tools)
+        place, expected = _server_plan(inputs, release, ignored, model_variables, tools)
+        image = place.image
         budgets = budgets_of(release.project, where=tools.host.folder)
         figures: LoadFigures | None = None
         before = file_digests(release.model)
@@ -156,7 +157,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             publish_change(RecordChange(before=release.record, after=record), path, release.client, tools)
             _log_record(release, path)
     report = _report(inputs, path, replace(record, image=image), observed, expected)
-    findings = (*report.findings, *(() if observed.complaints else logged))
+    findings = (*place.findings, *report.findings, *(() if observed.complaints else logged))
     return replace(report, findings=findings, tables=figures.tables if figures else ())
 
 
@@ -166,7 +167,7 @@ def _server_plan(
     ignored: tuple[AnswerPath, ...],
     model_variables: ServeVariables,
     tools: Tools,
-) -> tuple[ImageLink, Expected]:
+) -> tuple[ServingPlace, Expected]:
     record = release.record
     if record.image is None:
         raise BadInput(
@@ -183,7 +184,7 @@ def _server_plan(
         requests=requests,
         tolerance=inputs.tolerance,
         deadline_s=inputs.deadline,
-        network=inputs.serve_network or place.kind == "process",
+        network=inputs.serve_network or place.image.kind == "process",
         ignored=ignored,
         answer_s=inputs.answer_timeout,
         serve_env=model_variables,

@@ -33,8 +33,7 @@ class ImageParts:
     What an image is composed of.
 
     `python` is that of the base. `own` are the layers of server and model, see `own_layers`. `offered` are layers of
-    another image, which are taken where this machine has none. `verify` is the value of VERIFY in the configuration. If
-    no engine has the image, a process `serves` from the layers of its packages.
+    another image, which are taken where this machine has none. `verify` is the value of VERIFY in the configuration.
     """
 
     base: SavedImage
@@ -45,7 +44,6 @@ class ImageParts:
     labels: Mapping[str, str]
     offered: RegistryLayers | None = None
     verify: str = ""
-    serves: bool = False
 
 
 @lazy_dataclass
@@ -82,7 +80,7 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
     on_line = tools.console.foreign
     maker = PackageLayers(tools.uv, tools.runner, cache, on_line=on_line, offered=parts.offered)
     packages = maker.layers(parts.packages)
-    libraries = shared_libraries(packages, parts.loader, tools, serves=parts.serves)
+    libraries = shared_libraries(packages, parts.loader, tools)
     layers = [
         _library(parts, cache, tools),
         _environment(parts, scratch),

@@ -17,7 +17,7 @@ from ...tools.engines.library_scanner import CompiledCode
 from ...tools.layers.archive import LayerFile
 from ...tools.layers.loader import Loader
 from ...tools.layers.package_layers import PackagesAsLayers
-from ...tools.layers.unpacked_layers import is_examined, is_library, unpacked_libraries, unpacked_packages
+from ...tools.layers.unpacked_layers import is_examined, is_library, unpacked_libraries
 from ...tools.project.files import write_atomically
 from ...tools.toolbox import Tools
 from .build import linked_library
@@ -51,14 +51,11 @@ class SharedLibraries:
         return {name: min(paths) for name, paths in sorted(copies.items()) if len(paths) == 1 and "" not in paths}
 
 
-def shared_libraries(
-    packages: PackagesAsLayers, loader: Loader, tools: Tools, *, serves: bool = False
-) -> SharedLibraries:
+def shared_libraries(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> SharedLibraries:
     """
     Return what is lacking, a function of the layers and the base, which is kept.
 
-    Only shared libraries are unpacked, those of each layer once, and read; none is loaded. If a process `serves` from
-    the layers, which needs all of their files, they are unpacked once for both. Raises ToolFailed, OSError.
+    Only shared libraries are unpacked, those of each layer once, and read; none is loaded. Raises ToolFailed, OSError.
     """
     digests = [layer.layer.blob.digest for layer in packages.layers]
     key = sha256(canonical([FORMAT, digests, loader.names, str(loader.folder), tools.contexts.libraries]))
@@ -69,7 +66,7 @@ def shared_libraries(
             return read(SharedLibraries, content["found"], what="the list of shared libraries")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # not kept yet, or changed
-    found = _examined(packages, loader, tools, serves=serves)
+    found = _examined(packages, loader, tools)
     described = asdict(found)
     write_atomically(file, json.dumps({"found": described, "sha256": sha256(canonical([key, described]))}).encode())
     return found
@@ -102,10 +99,10 @@ def unexamined_libraries(found: SharedLibraries, base: str) -> Iterator[Finding]
         )
 
 
-def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools, *, serves: bool) -> SharedLibraries:
+def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> SharedLibraries:
     with TemporaryDirectory(prefix="mlflow-uv-libraries-") as folder:
         environment = Path(folder)
-        unpacked = (unpacked_packages if serves else unpacked_libraries)(tools.host.cache, tools.runner)
+        unpacked = unpacked_libraries(tools.host.cache, tools.runner)
         with_libraries = [layer for layer in packages.layers if any(map(is_library, layer.files))]
         unpacked.link(with_libraries, environment, is_examined)
         rows = tools.libraries.compare(environment, loader.names, elsewhere=True)

@@ -57,13 +57,11 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     offer: LayerOffer = NO_OFFER,
     compression: Compression = Compression.GZIP,
     verify: str = "",
-    serves: bool = False,
 ) -> ReleaseImages:
     """
     Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
 
-    Layers of an image that is offered are taken where this machine has none. If a process `serves` from the image for
-    this machine, its layers are unpacked.
+    Layers of an image that is offered are taken where this machine has none.
 
     Raises BaseImageMissing, BaseImageUnfit, BadInput, ToolFailed, NoSpace.
     """
@@ -73,8 +71,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
         read = read_base(base, needs, scratch / f"base-{base.architecture}", tools)
         composition = composition_of(release, needs, read, serving, tools)
         offered = offered_layers(offer, base.architecture, tools)
-        served = serves and base.architecture == here
-        return replace(composition, offered=offered, compression=compression, verify=verify, serves=served)
+        return replace(composition, offered=offered, compression=compression, verify=verify)
 
     compositions = tuple(map(composition, bases))
     architectures = [base.architecture for base in bases]

@@ -68,7 +68,7 @@ class Composition:
 
     `python` is the interpreter that compiles, or its version. Only if it `builds`, packages are built from source.
     Layers that are `offered` are taken where this machine has none. `verify` is the value of VERIFY in the
-    configuration. `serves` is as in ImageParts.
+    configuration.
     """
 
     needs: Needs
@@ -79,7 +79,6 @@ class Composition:
     offered: RegistryLayers | None = None
     compression: Compression = Compression.GZIP
     verify: str = ""
-    serves: bool = False
 
 
 @lazy_dataclass
@@ -161,7 +160,6 @@ def compose_release(
             labels=image_labels(release.record, composition.provenance),
             offered=composition.offered,
             verify=composition.verify,
-            serves=composition.serves,
         )
         with _made_here(needs):
             image = compose_image(parts, folder, tools)

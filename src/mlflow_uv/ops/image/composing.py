@@ -33,7 +33,7 @@ from .composed_report import composed_sizes
 from .layer_offer import NO_OFFER, layer_offer
 from .layers import needs_for
 from .lookup import name_taken
-from .unpacked import unpack_packages
+from .unpacked import keep_packages
 
 LAYERS = "layers"  # the folder of a build context
 
@@ -94,7 +94,6 @@ def compose_and_keep(
             offer=offer,
             compression=request.compression,
             verify=request.verify,
-            serves=engine is None,
         )
         composition, composed = images.compositions[images.shown], images.composed[images.shown]
         base = composition.base
@@ -105,7 +104,7 @@ def compose_and_keep(
         image_id, size = composed.image.id, sum(blob.size for blob in composed.image.blobs)
         inventory = require_layers(images, release.record, needs, loaded=engine is not None)
         if engine is None and images.native is not None:
-            findings += unpack_packages(composed, composition.python, tools)
+            keep_packages(composed, composition.python, tools)
         if engine is not None:
             loaded = stack.enter_context(handed_over(composed, engine, scratch))
             image_id, size = loaded.id, loaded.size

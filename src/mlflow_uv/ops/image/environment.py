@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...command.errors import ChainBroken, ModelUnusable, StepError, ToolFailed
+from ...command.report import Finding
 from ...command.wording import step_call
 from ...core.export.requirements import Requirements, parse_requirements
 from ...core.image.installed_packages import installed_difference
@@ -57,6 +58,14 @@ class Needs:
         """Return the cache key of the environment: SHA-256 of requirements, wheels and interpreter."""
         listed = self.list.read_bytes() if self.requirements is None else self.requirements.text.encode()
         return sha256(canonical([sha256(listed), python, [wheel.sha256 for wheel in self.wheels]]))
+
+
+@lazy_dataclass
+class ServingPlace:
+    """What a server of an image is started from, an image or an environment, and what there is to report."""
+
+    image: ImageLink
+    findings: tuple[Finding, ...] = ()
 
 
 def needs_of(model: Path, *, wheels: tuple[WheelLink, ...], python: str) -> Needs:

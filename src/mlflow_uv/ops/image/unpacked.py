@@ -1,54 +1,108 @@
 """Unpacks the packages of a composed image into an environment of this machine, where no engine can start the image."""
 
+import json
 import tarfile
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ...command.errors import ChainBroken, NoEngine, ToolFailed
 from ...command.inputs import EngineChoice
 from ...command.report import Finding, Severity
 from ...command.wording import step_call
+from ...core.image.composition import LayerBlob
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import ImageLink
+from ...core.security.documents import parse_json
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...payloads.messages.reader import read
+from ...tools.layers.cache import CachedLayer
+from ...tools.oci.registries import holds_blob
 from ...tools.project.files import write_atomically
 from ...tools.toolbox import Tools
 from .composed import ComposedServingImage
-from .environment import stamp_in, stamp_of, write_stamp
+from .environment import ServingPlace, stamp_in, stamp_of, write_stamp
 from .platforms import require_native
 
 
-def unpack_packages(composed: ComposedServingImage, python: str, tools: Tools) -> tuple[Finding, ...]:
-    """
-    Unpack the layers of packages into an environment of an interpreter, which all images with these layers share.
+@lazy_dataclass
+class KeptLayer:
+    """A layer of packages, and its archive on this machine."""
 
-    A file by the id of the image names the environment. Its files are those of layers that were unpacked before, if
-    they are unchanged; a notice names the layers that were not. Raises ToolFailed.
+    layer: LayerBlob
+    archive: str
+
+
+@lazy_dataclass
+class KeptPackages:
+    """What the environment of an image is made from: an interpreter, its version, and layers, lowest first."""
+
+    python: str
+    version: str
+    layers: tuple[KeptLayer, ...]
+
+    @property
+    def key(self) -> str:
+        """What names the environment, which all images with these layers share."""
+        return sha256(canonical([self.python, self.version, [each.layer.blob.digest for each in self.layers]]))
+
+
+def keep_packages(composed: ComposedServingImage, python: str, tools: Tools) -> None:
+    """Keep what the packages of an image are unpacked from, by its id, with an interpreter. Raises ToolFailed."""
+    packages = KeptPackages(
+        python=python,
+        version=composed.packages.python,
+        layers=tuple(KeptLayer(layer=each.layer, archive=str(each.archive)) for each in composed.packages.layers),
+    )
+    described = asdict(packages)
+    content = {"packages": described, "sha256": sha256(canonical([composed.image.id, described]))}
+    write_atomically(_list_of(composed.image.id, tools), json.dumps(content).encode())
+
+
+def _kept(image_id: str, tools: Tools) -> KeptPackages | None:
+    """What was kept of an image; None if it was not composed on this machine, or if that was changed."""
+    try:
+        content = parse_json(_list_of(image_id, tools).read_bytes())
+        if content["sha256"] == sha256(canonical([image_id, content["packages"]])):
+            return read(KeptPackages, content["packages"], what="the list of layers")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return None
+
+
+def _unpacked(packages: KeptPackages, tools: Tools) -> tuple[Path, tuple[Finding, ...]]:
     """
-    # `smoke-test` unpacks nothing
+    The environment with the files of layers, unpacked unless one is unchanged, and notices about what was changed.
+
+    Its files are those of layers that were unpacked before, if they are unchanged; a notice names the layers that were
+    not. Raises ChainBroken without the layers, ToolFailed.
+    """
+    # Few releases are tested without an engine.
     from ...tools.layers.linked_files import LinkedFiles  # noqa: PLC0415
     from ...tools.layers.unpacked_layers import unpacked_packages  # noqa: PLC0415
 
-    digests = [layer.layer.blob.digest for layer in composed.packages.layers]
-    key = sha256(canonical([python, composed.packages.python, digests]))
-    environment = tools.environments.serving(key)
-    write_atomically(_pointer(composed.image.id, tools), key.encode())
-
+    environment = tools.environments.serving(packages.key)
     unpacked = unpacked_packages(tools.host.cache, tools.runner)
 
     def make(folder: Path) -> None:
-        tools.uv.create_relocatable(folder, python=python, on_line=tools.console.foreign)
+        layers = [CachedLayer(layer=each.layer, archive=Path(each.archive), files={}) for each in packages.layers]
+        if lost := [layer.layer.name for layer in layers if not holds_blob(layer.archive, layer.layer.blob)]:
+            why = f"layers of the image were changed or removed on this machine: {', '.join(lost)}"
+            raise ChainBroken("image", why=why, fix=step_call("build-image"))
+        tools.uv.create_relocatable(folder, python=packages.python, on_line=tools.console.foreign)
         try:
-            LinkedFiles(folder, tools.runner).write(unpacked.link(composed.packages.layers, folder))
+            LinkedFiles(folder, tools.runner).write(unpacked.link(layers, folder))
             write_stamp(folder, tools)
         except (OSError, tarfile.TarError) as error:
             raise ToolFailed(what="the layers of the image cannot be unpacked", why=str(error)) from error
 
-    environment.make_once(
-        make,
-        lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools),
-        lambda: LinkedFiles(environment.folder, tools.runner).unchanged,
-    )
-    return tuple(_changed(unpacked.changed))
+    with tools.console.group("environment with the layers of the image"):
+        environment.make_once(
+            make,
+            lambda: stamp_in(environment.folder) == stamp_of(environment.folder, tools),
+            lambda: LinkedFiles(environment.folder, tools.runner).unchanged,
+        )
+    return environment.folder, tuple(_changed(unpacked.changed))
 
 
 def _changed(names: Sequence[str]) -> Iterator[Finding]:
@@ -61,36 +115,32 @@ def _changed(names: Sequence[str]) -> Iterator[Finding]:
         )
 
 
-def serving_place(image: ImageLink, tools: Tools) -> ImageLink:
+def serving_place(image: ImageLink, tools: Tools) -> ServingPlace:
     """
     Return what a server of an image is started from: the image, or, where no engine can get it, its unpacked packages.
 
-    The packages are in an environment, whose Python serves the model. Raises ChainBroken if it is not on this machine.
+    The packages are in an environment, whose Python serves the model. Raises ChainBroken if the layers are not on this
+    machine, ToolFailed.
     """
     if image.kind != "image" or image.engine:
-        return image
+        return ServingPlace(image=image)
     require_native(image, tools)
     try:
         if image.digest:
             tools.engines.available(EngineChoice.ANY)
-            return image
+            return ServingPlace(image=image)
         missing = "the image was composed without an engine, and not pushed"
     except NoEngine as error:
         missing = f"no engine answers ({error.why or error.what})"
-    folder = _folder(image.id, tools)
-    if not stamp_in(folder):
+    packages = _kept(image.id, tools)
+    if packages is None:
         why = f"{missing}, and its layers were not composed on this machine"
         raise ChainBroken("image", why=why, fix=step_call("build-image"))
+    folder, findings = _unpacked(packages, tools)
     reason = f"{missing}: the packages are those of the layers of the image, unpacked on this machine"
-    return ImageLink(kind="process", id=stamp_in(folder), tag=str(folder), base="", base_digest="", reason=reason)
+    link = ImageLink(kind="process", id=stamp_in(folder), tag=str(folder), base="", base_digest="", reason=reason)
+    return ServingPlace(image=link, findings=findings)
 
 
-def _folder(image_id: str, tools: Tools) -> Path:
-    """The environment of an image; one that does not exist if the image was not composed on this machine."""
-    pointer = _pointer(image_id, tools)
-    key = pointer.read_text(encoding="utf-8") if pointer.is_file() else image_id.rpartition(":")[2]
-    return tools.environments.serving(key).folder
-
-
-def _pointer(image_id: str, tools: Tools) -> Path:
+def _list_of(image_id: str, tools: Tools) -> Path:
     return tools.environments.serving(image_id.rpartition(":")[2]).folder.with_suffix(".packages")

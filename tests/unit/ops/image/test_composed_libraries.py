@@ -66,10 +66,10 @@ def packages_in(folder: Path) -> PackagesAsLayers:
     return PackagesAsLayers(layers=(cached,), reused=0, python="3.11.7")
 
 
-def examined(folder: Path, scanner: FakeScanner, *, serves: bool = False) -> SharedLibraries:
+def examined(folder: Path, scanner: FakeScanner) -> SharedLibraries:
     host, contexts = SimpleNamespace(cache=folder / "cache"), SimpleNamespace(libraries="the program")
     tools = cast("Tools", SimpleNamespace(host=host, contexts=contexts, libraries=scanner, runner=SystemRunner()))
-    return shared_libraries(packages_in(folder), LOADER, tools, serves=serves)
+    return shared_libraries(packages_in(folder), LOADER, tools)
 
 
 def test_a_copy_of_another_package_is_linked_where_the_loader_looks_last(tmp_path: Path) -> None:
@@ -112,20 +112,6 @@ def test_libraries_that_stay_unpacked_are_compared_before_they_are_examined_agai
     examined(tmp_path, scanner)
 
     assert [b"x"] * 6 == scanner.contents
-
-
-def test_where_a_process_serves_from_the_layers_they_are_unpacked_once(tmp_path: Path) -> None:
-    """
-    With all files, of which libraries and lists alone are examined.
-    """
-    scanner = FakeScanner(())
-
-    examined(tmp_path, scanner, serves=True)
-
-    cache = tmp_path / "cache"
-    assert ["RECORD", "lib_lightgbm.so", COPY] == scanner.shown
-    assert {"shared-libraries", "unpacked-layers"} == {path.name for path in cache.iterdir()}
-    assert 1 == len(list((cache / "unpacked-layers").rglob("x.py")))
 
 
 def test_what_is_kept_is_not_believed_if_it_was_changed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
@@ -13,8 +14,8 @@ from mlflow_uv.command.errors import ChainBroken, NoEngine, ToolFailed
 from mlflow_uv.core.image.composition import BaseLayers, composed
 from mlflow_uv.core.release.record import CompositionLink, ImageLink
 from mlflow_uv.ops.image.composed import ComposedServingImage
-from mlflow_uv.ops.image.environment import recorded_environment
-from mlflow_uv.ops.image.unpacked import serving_place, unpack_packages
+from mlflow_uv.ops.image.environment import ServingPlace, recorded_environment
+from mlflow_uv.ops.image.unpacked import keep_packages, serving_place
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import CachedLayer
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
@@ -81,15 +82,22 @@ def link(image: ComposedServingImage) -> ImageLink:
     return ImageLink(kind="image", id=image.image.id, tag="r/wine:1", base="b", base_digest="sha256:b", digest=digest)
 
 
+def served(image: ComposedServingImage, tools: Tools, python: str = "3.12") -> ServingPlace:
+    """What a server of an image is started from that was composed for an interpreter."""
+    keep_packages(image, python, tools)
+    return serving_place(link(image), tools)
+
+
 def test_without_an_engine_a_process_serves_the_packages_of_the_layers(tmp_path: Path) -> None:
     """
     They are unpacked once, and nothing else of a layer is.
     """
     image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
 
-    unpack_packages(image, "3.12", tools)
-    unpack_packages(image, "3.12", tools)
-    place = serving_place(link(image), tools)
+    keep_packages(image, "3.12", tools)
+    assert not (tmp_path / "cache" / "unpacked-layers").exists()
+    serving_place(link(image), tools)
+    place = serving_place(link(image), tools).image
 
     assert ("process", 1) == (place.kind, cast("FakeUv", tools.uv).created)
     assert "no engine answers" in place.reason
@@ -104,20 +112,19 @@ def test_images_that_differ_in_their_model_alone_share_an_environment(tmp_path: 
     image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
     other_model = replace(image, image=composed(BaseLayers(config=CONFIG, layers=()), (), {"of": "another model"}))
     (layer,) = image.packages.layers
-    changed = replace(layer, layer=replace(layer.layer, blob=replace(layer.layer.blob, digest="sha256:other")))
+    other = write_layer("grape", {PurePosixPath("/opt/venv/lib/a.py"): LayerFile(data=b"a")}, tmp_path / "other")
+    changed = replace(layer, layer=other, archive=tmp_path / "other")
     other_packages = replace(
         image,
         image=composed(BaseLayers(config=CONFIG, layers=()), (), {"of": "other packages"}),
         packages=replace(image.packages, layers=(changed,)),
     )
 
-    for each in (image, other_model, other_packages):
-        unpack_packages(each, "3.12", tools)
-    places = [serving_place(link(each), tools).tag for each in (image, other_model, other_packages)]
+    places = [served(each, tools).image.tag for each in (image, other_model, other_packages)]
 
     assert (places[0], 2) == (places[1], len(set(places)))
     assert 2 == cast("FakeUv", tools.uv).created
-    unpack_packages(image, "3.13", tools)
+    served(image, tools, "3.13")
     assert 3 == cast("FakeUv", tools.uv).created
 
 
@@ -126,15 +133,16 @@ def test_files_that_a_model_changed_are_named_and_not_served_again(tmp_path: Pat
     Another image with the same layer gets the file of the layer.
     """
     image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
-    assert () == unpack_packages(image, "3.12", tools)
-    served = Path(serving_place(link(image), tools).tag) / "lib" / "grape.py"
-    served.chmod(0o644)
-    served.write_bytes(b"blu")  # through the hard link, into the unpacked layer
+    first = served(image, tools)
+    file = Path(first.image.tag) / "lib" / "grape.py"
+    file.chmod(0o644)
+    file.write_bytes(b"blu")  # through the hard link, into the unpacked layer
 
-    (finding,) = unpack_packages(image, "3.13", tools)
+    second = served(image, tools, "3.13")
 
-    assert ("unpacked-layers-changed", True) == (finding.rule, "grape" in finding.what)
-    assert b"red" == (Path(serving_place(link(image), tools).tag) / "lib" / "grape.py").read_bytes()
+    (finding,) = second.findings
+    assert ((), "unpacked-layers-changed", True) == (first.findings, finding.rule, "grape" in finding.what)
+    assert b"red" == (Path(second.image.tag) / "lib" / "grape.py").read_bytes()
 
 
 def written_in_place(file: Path, data: bytes) -> None:
@@ -155,10 +163,7 @@ def test_what_is_written_in_place_is_not_served_by_the_other_environments_that_h
     Neither size nor time tell, and bytecode is not among what is compared of any environment.
     """
     image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
-    unpack_packages(image, "3.12", tools)
-    first = serving_place(link(image), tools)
-    unpack_packages(image, "3.13", tools)
-    second = serving_place(link(image), tools)
+    first, second = served(image, tools).image, served(image, tools, "3.13").image
     before = [recorded_environment(place, tools) for place in (first, second)]
     data = (Path(first.tag) / name).read_bytes()
     written_in_place(Path(first.tag) / name, data[::-1])
@@ -166,8 +171,8 @@ def test_what_is_written_in_place_is_not_served_by_the_other_environments_that_h
     for place in (first, second):
         with pytest.raises(ChainBroken, match="wrote into files that several environments share"):
             recorded_environment(place, tools)
-    (finding,) = unpack_packages(image, "3.13", tools)
-    after = serving_place(link(image), tools)
+    again = served(image, tools, "3.13")
+    (finding,), after = again.findings, again.image
 
     assert [Path(place.tag) / "bin" / "python" for place in (first, second)] == before
     assert ("unpacked-layers-changed", second.tag) == (finding.rule, after.tag)
@@ -183,7 +188,35 @@ def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("")
 
     with pytest.raises(ToolFailed, match="cannot be unpacked"):
-        unpack_packages(image, "3.12", tools)
+        served(image, tools)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda archive: archive.write_bytes(b"other")], ids=["lost", "changed"])
+def test_a_layer_that_is_not_as_it_was_composed_is_not_served(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    """
+    Composing again makes it again.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    keep_packages(image, "3.12", tools)
+    harm(tmp_path / "layer")
+
+    with pytest.raises(ChainBroken, match="layers of the image were changed or removed on this machine: grape") as lost:
+        serving_place(link(image), tools)
+
+    assert "build-image" in lost.value.fix
+
+
+def test_a_list_of_layers_that_was_changed_is_not_used(tmp_path: Path) -> None:
+    """
+    As if the image had not been composed here.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    keep_packages(image, "3.12", tools)
+    (kept,) = tmp_path.rglob("*.packages")
+    kept.write_text(kept.read_text().replace("3.12.1", "3.12.2"))
+
+    with pytest.raises(ChainBroken, match="were not composed on this machine"):
+        serving_place(link(image), tools)
 
 
 def test_layers_of_another_machine_are_not_served(tmp_path: Path) -> None:
@@ -212,7 +245,7 @@ def test_an_image_for_other_platforms_alone_is_not_started(tmp_path: Path, engin
         serving_place(image, tools_in(tmp_path, engine=engine))
 
     assert "linux/arm64,linux/amd64" in refused.value.fix
-    assert both == serving_place(both, tools_in(tmp_path, engine=True))
+    assert both == serving_place(both, tools_in(tmp_path, engine=True)).image
 
 
 def test_where_an_engine_answers_the_image_is_tested(tmp_path: Path) -> None:
@@ -222,8 +255,8 @@ def test_where_an_engine_answers_the_image_is_tested(tmp_path: Path) -> None:
     composed_without = link(image_in(tmp_path))
     built = replace(composed_without, engine="docker")
 
-    assert composed_without == serving_place(composed_without, tools_in(tmp_path, engine=True))
-    assert built == serving_place(built, tools_in(tmp_path, engine=False))
+    assert composed_without == serving_place(composed_without, tools_in(tmp_path, engine=True)).image
+    assert built == serving_place(built, tools_in(tmp_path, engine=False)).image
 
 
 def test_an_image_that_no_engine_can_get_is_tested_from_its_layers(tmp_path: Path) -> None:
@@ -231,8 +264,8 @@ def test_an_image_that_no_engine_can_get_is_tested_from_its_layers(tmp_path: Pat
     It was only written as a layout: an engine that answers now has no image, and composing again changes nothing.
     """
     image, tools = image_in(tmp_path), tools_in(tmp_path, engine=True)
-    unpack_packages(image, "3.12", tools)
+    keep_packages(image, "3.12", tools)
 
-    place = serving_place(replace(link(image), digest=""), tools)
+    place = serving_place(replace(link(image), digest=""), tools).image
 
     assert ("process", True) == (place.kind, place.reason.startswith("the image was composed without an engine"))
