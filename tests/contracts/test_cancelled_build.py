@@ -63,7 +63,9 @@ def test_a_build_that_does_not_listen_ends_with_the_step(
     started = endless / "started"
     variables = {**os.environ, "MLFLOW_UV_HOME": str(tmp_path / "home"), "UV_CACHE_DIR": str(tmp_path / "cache")}
     argv = (sys.executable, "-I", "-m", "mlflow_uv", "check-lock")
-    step = subprocess.Popen(argv, cwd=endless, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    step = subprocess.Popen(
+        argv, cwd=endless, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     building = happens(lambda: step.poll() is not None or (started.is_file() and started.read_text()))
     early = step.poll()
 

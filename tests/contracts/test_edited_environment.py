@@ -207,26 +207,54 @@ def test_a_wheel_with_a_wrong_record_is_used_as_it_is(trained: Trained) -> None:
     assert (["", "", "__init__.py"], WRONG) == (found, again)
 
 
-@pytest.mark.parametrize("index", [True, False], ids=["index", "no index"])
-def test_a_changed_cache_is_no_wheel_with_a_wrong_record(trained: Trained, *, index: bool) -> None:
+@pytest.mark.parametrize("index", ["same", "other", "none"])
+def test_a_cache_that_was_edited_before_is_refused_before_training(trained: Trained, index: str) -> None:
     """
-    The wheel of the index has another content; without its index nobody can tell, and the file counts as changed.
+    The environment is new, and has the edited file by a hard link; also if the index has a third content, or is gone.
     """
     wheels = trained.folder.parent / "wheels"
     trained.uv("sync", "--locked")
-    if index:
+    if index == "other":
         break_record(wheels / "grape-1.0-py3-none-any.whl")
     code(trained.folder / ".venv" / "bin" / "python").write_text("ANSWER = 3\n")
-    if not index:
-        shutil.rmtree(wheels)
+    if index == "none":
+        wheels.rename(wheels.with_name("elsewhere"))
 
-    with trained.environments() as only:
-        python = only.python()
-        installed = code(python).read_text()
-        edited = only.edited(python)
+    with trained.environments() as first, pytest.raises(ToolFailed) as refused:
+        first.python()
+    if index == "none":
+        wheels.with_name("elsewhere").rename(wheels)
+    trained.uv(*refused.value.fix.split()[1:])
+    with trained.environments() as second:
+        again = second.python()
 
-    assert ("ANSWER = 3\n", "__init__.py") == (installed, edited)
-    assert [] == [line for line in trained.console.lines if "whose RECORD" in line]
+    assert "`grape` cannot be used: `lib/" in refused.value.what
+    assert ("uv cache clean grape", WRONG if index == "other" else RIGHT) == (
+        refused.value.fix,
+        code(again).read_text(),
+    )
+    assert index == "other" or [] == [line for line in trained.console.lines if "whose RECORD" in line]
+
+
+def test_a_package_that_is_added_from_an_edited_cache_is_refused(trained: Trained) -> None:
+    """
+    Only what uv installs now is compared; the packages that were there before are as they were.
+    """
+    with trained.environments() as first:
+        python = first.python()
+    projects.wheel(trained.folder.parent / "wheels", "peach", "1.0", peach_code=RIGHT)
+    projects.depend_on(trained.folder, "fig", "grape", "plum", "peach")
+    projects.lock(trained.folder)
+    trained.uv("sync", "--locked")
+    code(trained.folder / ".venv" / "bin" / "python", "peach").write_text(WRONG)
+
+    with trained.environments() as second, pytest.raises(ToolFailed) as refused:
+        second.python()
+    trained.uv(*refused.value.fix.split()[1:])
+    with trained.environments() as third:
+        again = third.python()
+
+    assert ("uv cache clean peach", RIGHT, python) == (refused.value.fix, code(again, "peach").read_text(), again)
 
 
 @pytest.mark.parametrize("name", ["sitecustomize.py", "sitecustomize.pyc", "../../../pyvenv.cfg", "../../../bin/stray"])

@@ -80,11 +80,13 @@ class EnvironmentState:
         uv compares names and versions alone. An environment with a file of no package is made again, and one without a
         kept state, since nothing says which files it had. Files of an environment may be those of uv's cache, so
         that whoever edits one edits both: what does not match its RECORD is installed again from its index. Raises
-        ToolFailed if the content is another one then. If it is the same, the RECORD of the wheel is wrong.
+        ToolFailed if the content is another one then. If it is the same, the RECORD of the wheel is wrong. What uv
+        installs is compared once with its RECORD, since somebody may have edited it in uv's cache before.
         """
         existed = self.folder.is_dir()
         differences = self.differences() if existed else Differences(known=False)
-        suspects: tuple[str, ...] | None = differences.packages
+        suspects: tuple[str, ...] | None = differences.packages if existed else None
+        before = installed_records(self.folder)
         if existed and (differences.beyond or not differences.known):
             reason = f"{_named(differences.beyond)} changed" if differences.known else "its files were not recorded"
             self._remove(reason, say)
@@ -98,7 +100,7 @@ class EnvironmentState:
         if strays := unlisted_files(self.folder):
             self._remove(f"no package has {_named(strays)}", say)
             suspects, python = None, sync((), anew=False)
-        foreign = () if suspects == () else self.foreign(suspects)
+        foreign = self.foreign(None if suspects is None else (*suspects, *self._installed_since(before)))
         same = self.as_in_wheels(foreign, sync, say=say) if foreign else {}
         for file in foreign:
             if file.path not in same:
@@ -131,6 +133,11 @@ class EnvironmentState:
         for path in same:
             say(f"warning: `{path}` is as in the wheel of `{packages[path]}`, whose RECORD has another digest of it")
         return same
+
+    def _installed_since(self, before: Mapping[str, str]) -> tuple[str, ...]:
+        """The names of the packages whose RECORD is new or another one."""
+        folders = {folder for folder, digest in installed_records(self.folder).items() if before.get(folder) != digest}
+        return tuple(package.name for package in packages_in(self.folder) if package.record.parent.name in folders)
 
     def _remove(self, reason: str, say: Callable[[str], None]) -> None:
         say(f"the environment is made again: {reason}")
