@@ -1,11 +1,18 @@
 """A version is deployed with a real Podman, in storage of its own, behind a real HAProxy."""
 
+import http.client
+import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from mlflow_uv.core.deploy.manifests import CONTAINER, PodSpec, workload
+from mlflow_uv.core.deploy.settings import KubernetesSettings
+from mlflow_uv.ops.deploy.pods import KEYS
 from tests.waiting import happens
 
 from .deployments import PROXY_IMAGE, Clients, Deployment, Versions, new_name, released_versions
@@ -75,3 +82,58 @@ def test_no_request_fails_while_versions_are_replaced(deployment: Deployment, ve
     assert (0, FINDINGS, NOT_SERVING, 0) == (second.code, wrong.code, silent.code, again.code), silent.stderr
     assert ([], False) == (clients.failures, again.outputs["deployment-changed"]), clients.answered
     assert 2 == len(deployment.containers())
+
+
+@contextmanager
+def played(manifest: Path, program: str, variables: Mapping[str, str]) -> Iterator[None]:
+    """Let Podman run the pod of a manifest while the block runs."""
+    environment = {**os.environ, **variables}
+    subprocess.run((program, "kube", "play", manifest), check=True, capture_output=True, env=environment)
+    try:
+        yield
+    finally:
+        subprocess.run((program, "kube", "down", manifest), check=True, capture_output=True, env=environment)
+
+
+def answers(served: Deployment) -> bool:
+    """Whether the server of a pod answers by now."""
+    try:
+        served.ask(1.0)
+    except (OSError, http.client.HTTPException):
+        return False
+    return True
+
+
+def test_the_manifest_for_a_cluster_is_run_by_podman(
+    versions: Versions, podman: dict[str, str], podman_program: str, tmp_path: Path
+) -> None:
+    """
+    As the user of the image, on a read-only file system and without capabilities; a wrong version answers wrong there.
+    """
+    settings = KubernetesSettings(target="kubernetes", replicas=1)
+    seen = {}
+    for name in ("first", "wrong"):
+        served = Deployment(consumer=versions.sample.consumer, name=new_name(), target="podman", variables=podman)
+        pod = PodSpec(
+            deployment=served.name,
+            slot="blue",
+            image=f"localhost/{versions.tags[name]}",
+            facts={"version": versions.numbers[name]},
+            settings=settings,
+            start_s=120,
+            request_s=60,
+        )
+        deployment = json.loads(json.dumps(workload(pod, settings, KEYS)[0]))
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        container["ports"][0] |= {"hostIP": "127.0.0.1", "hostPort": served.port}  # in place of the Service
+        manifest = tmp_path / f"{name}.yaml"
+        manifest.write_text(json.dumps(deployment))
+        with played(manifest, podman_program, podman):
+            assert happens(lambda served=served: answers(served))
+            shown = "{{.HostConfig.ReadonlyRootfs}} {{.Config.User}} {{len .EffectiveCaps}}"
+            argv = (podman_program, "inspect", "--format", shown, f"{pod.name}-pod-0-{CONTAINER}")
+            done = subprocess.run(argv, capture_output=True, text=True, check=True, env=served.environment)
+            seen[name] = (done.stdout.split(), served.ask(4.0))
+
+    limits = ["true", "65532:65532", "0"]
+    assert {"first": (limits, 8.0), "wrong": (limits, 12.0)} == seen
