@@ -61,7 +61,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Consumer:
     (source / "train.py").write_text(TRAINING)
     subprocess.run((Path(sys.executable).parent / "uv", "lock", "--quiet"), cwd=source, check=True)
     consumer = make_consumer(place / "digits", place / "home", source, engine="none")
-    released = consumer.run("release", "--engine", "none")
+    released = consumer.run("release", "--engine", "none", "--deadline", "900")  # TensorFlow is imported slowly
     assert released.code == 0, released.stderr
     return consumer
 
