@@ -203,7 +203,7 @@ MORE: Mapping[str, Mapping[Situation, tuple[tuple[str, str], ...]]] = {
         ),
     },
 }
-NO_POD = "no pod runs in the API server"
+NO_POD = "no pod runs in the API server, and Podman, which runs the pod of a manifest, has no Service"
 # Why a target has no test of a situation.
 NOT_SHOWN: Mapping[str, Mapping[Situation, str]] = {
     "compose": {FULL: "a host has no quota, and a full disk was not tried"},
@@ -211,8 +211,11 @@ NOT_SHOWN: Mapping[str, Mapping[Situation, str]] = {
         DENIED: "the engine of the user needs no login",
         FULL: "a host has no quota, and a full disk was not tried",
     },
-    "kubernetes": {STOPPED: "a Service divides no requests by shares: `canary` is refused", LOSSLESS: NO_POD},
-    **{kind: {LOSSLESS: NO_POD} for kind in ("kserve", "seldon", "seldon2")},
+    "kubernetes": {
+        STOPPED: "a Service divides no requests by shares: `canary` is refused",
+        LOSSLESS: NO_POD,
+    },
+    **{kind: {LOSSLESS: "no pod runs in the API server"} for kind in ("kserve", "seldon", "seldon2")},
     "gitops": {
         STOPPED: "a file names one version: `canary` is refused",
         REMOVED: "others made the file: `--remove` is refused",

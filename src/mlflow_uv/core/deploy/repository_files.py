@@ -37,17 +37,22 @@ class NamedVersion:
 
 @lazy_dataclass
 class _Places:
-    """Where a file names a version; without `digest` the image has it, and `name` is read where there is no image."""
+    """
+    Where a file names a version; without `digest` the image has it, and `name` is read where there is no image.
+
+    `tag` is that of an earlier image, which would stand beside the digest and say something else.
+    """
 
     image: YamlPath
     digest: YamlPath | None
     version: YamlPath
     name: YamlPath | None = None
+    tag: YamlPath | None = None
 
     @property
     def all(self) -> tuple[YamlPath, ...]:
         """The places of the values that are written."""
-        return tuple(path for path in (self.image, self.digest, self.version) if path is not None)
+        return tuple(path for path in (self.image, self.digest, self.version, self.tag) if path is not None)
 
 
 def named_version(data: bytes, settings: RepositorySettings, shown: str) -> NamedVersion:
@@ -71,6 +76,8 @@ def file_naming(data: bytes, wanted: NamedVersion, settings: RepositorySettings,
     else:
         name, _, digest = wanted.image.partition("@")
         values |= {places.image: name, places.digest: digest}
+    if places.tag is not None and node_at(parsed, places.tag) is not None:
+        values[places.tag] = ""
     return with_values(parsed, values, shown).text.encode()
 
 
@@ -113,7 +120,13 @@ def _kustomization(parsed: YamlText, settings: RepositorySettings, shown: str) -
         raise _no_image(shown, settings, f"`images` has {count} with `name: {settings.image}`")
     item: YamlPath = (0, "images", *item_numbers)
     version: YamlPath = (0, "commonAnnotations", MODEL_VERSION)
-    return _Places(image=(*item, "newName"), digest=(*item, "digest"), version=version, name=(*item, "name"))
+    return _Places(
+        image=(*item, "newName"),
+        digest=(*item, "digest"),
+        version=version,
+        name=(*item, "name"),
+        tag=(*item, "newTag"),
+    )
 
 
 def _manifest(parsed: YamlText, settings: RepositorySettings, shown: str) -> _Places:

@@ -29,7 +29,15 @@ CASES = {
         "# top\r\nresources: [a.yaml]\r\nimages:\r\n- name: wine   # ours\r\n  newTag: '1'\r\n",
         (
             "# top\r\ncommonAnnotations:\r\n  mlflow-uv.model-version: wine/3\r\nresources: [a.yaml]\r\nimages:\r\n"
-            f"- newName: r.example:5000/wine\r\n  digest: {DIGEST}\r\n  name: wine   # ours\r\n  newTag: '1'\r\n"
+            f"- newName: r.example:5000/wine\r\n  digest: {DIGEST}\r\n  name: wine   # ours\r\n  newTag: ''\r\n"
+        ),
+    ),
+    "kustomize, with a tag": (
+        settings("kustomize", "wine"),
+        "commonAnnotations: {}\nimages:\n- name: wine\n  newTag: v1 # first\n  newName: x\n  digest: y\n",
+        (
+            'commonAnnotations: {mlflow-uv.model-version: wine/3}\nimages:\n- name: wine\n  newTag: "" # first\n'
+            f"  newName: r.example:5000/wine\n  digest: {DIGEST}\n"
         ),
     ),
     "kustomize, in braces": (
