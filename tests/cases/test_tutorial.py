@@ -67,10 +67,13 @@ def test_the_tutorial_leads_to_a_promoted_model(tmp_path: Path) -> None:
                  "PATH": f"{programs}:{os.environ['PATH']}"}  # fmt: skip
     script = script_of((ROOT / "docs/tutorial.md").read_text(), ROOT / "examples/tutorial")
 
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=variables, capture_output=True, text=True,
-                          check=False, timeout=4 * CEILING_S)  # fmt: skip
+    output = tmp_path / "output.txt"
+    with output.open("w") as stream:
+        done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=variables, stdout=stream,
+                              stderr=subprocess.STDOUT, check=False, timeout=4 * CEILING_S)  # fmt: skip
 
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    printed = output.read_text()
+    assert done.returncode == 0, printed[-9000:]
     assert (tmp_path / "wine/mlflow-uv-report.html").is_file()
-    moves = re.findall(r"champion[^\n]*version (\d)|version (\d)[^\n]*champion", done.stdout + done.stderr)
+    moves = re.findall(r"champion[^\n]*version (\d)|version (\d)[^\n]*champion", printed)
     assert {"2", "3"} == {number for move in moves for number in move if number}
