@@ -161,19 +161,25 @@ def mlflow_server(
     bucket: S3 | None = None,
     password: str | None = None,
     root: Path | None = None,
+    location: str = "",
 ) -> Iterator[str]:
     """
     MLflow's server on a database, artifacts through it to S3, or to a folder beside; its address.
 
     With `password`, it asks everybody who they are: `ADMIN` has that one, and nobody may do more than read at first.
-    With `root`, it passes no artifacts on: its clients are told to keep them in that folder themselves.
+    With `root`, it passes no artifacts on: its clients are told to keep them in that folder themselves, and with
+    `location` elsewhere.
     """
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
     destination = f"s3://{BUCKET}/{folder.name}" if bucket else str(folder / "kept")
     argv: list[Path | str] = [
         *(python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *(("--default-artifact-root", str(root)) if root else ("--artifacts-destination", destination)),
+        *(
+            ("--default-artifact-root", location or str(root))
+            if root or location
+            else ("--artifacts-destination", destination)
+        ),
     ]
     # A password in argv is one that everybody on the machine can read. Jobs start processes that import MLflow too.
     variables = {

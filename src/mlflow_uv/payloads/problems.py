@@ -84,6 +84,7 @@ _MESSAGES = {
     ProblemKind.DENIED: (
         r"password authentication failed|no password supplied|no pg_hba\.conf entry|Access denied|permission denied for"
         "|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|Unable to locate credentials"
+        "|invalid_client: |cannot configure default credentials"
     ),
     ProblemKind.UNREACHABLE: (
         "Max retries exceeded|Connection (?:broken|aborted|reset)|Read timed out|Could not connect to the endpoint"

@@ -7,6 +7,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from ..messages.models import FindReferencedModel, LoggedModelId
 from ..problems import Problem, ProblemKind
+from ..registry.clients import open_registry
 from ..registry.versions import of_name, source_model
 from ..stores import mlflow2
 from ..stores.searches import equals, pages
@@ -23,7 +24,7 @@ _COPIES = 10
 
 def find(request: FindReferencedModel) -> LoggedModelId:
     """Find the id of the model that a URI refers to."""
-    return LoggedModelId(model_id=_model_of(MlflowClient(), request.reference, copies=_COPIES))
+    return LoggedModelId(model_id=_model_of(open_registry(), request.reference, copies=_COPIES))
 
 
 def _model_of(client: MlflowClient, reference: str, *, copies: int) -> str:

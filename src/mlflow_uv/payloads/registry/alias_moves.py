@@ -19,6 +19,7 @@ from ..messages.registry import (
 from ..messages.tags import REASON, RECORD_DIGEST, STATE
 from ..problems import Problem, ProblemKind, kind_of
 from .audit_entries import entries_of, key_after, text_of
+from .clients import open_registry
 from .lease import CLOCK, Lease, LeaseClock, hold_lease
 
 PROMOTE = "promote"
@@ -29,7 +30,7 @@ _READY = "READY"
 
 def assign(request: AssignAlias) -> AliasMove:
     """Assign an alias to a tested version, whatever it named before; states do not change."""
-    client, alias, number = MlflowClient(), request.alias, request.version
+    client, alias, number = open_registry(), request.alias, request.version
     with lease_for(client, request, CLOCK) as lease:
         finish_interrupted(lease, alias, request.previous)
         current = version_of(lease.read(), alias)
@@ -44,7 +45,7 @@ def assign(request: AssignAlias) -> AliasMove:
 
 def promote(request: PromoteVersion) -> AliasMove:
     """Promote a version to an alias, if the registry still is as it was when the gates were checked."""
-    return promote_with(MlflowClient(), request, CLOCK)
+    return promote_with(open_registry(), request, CLOCK)
 
 
 def promote_with(client: MlflowClient, request: PromoteVersion, clock: LeaseClock) -> AliasMove:

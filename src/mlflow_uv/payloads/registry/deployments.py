@@ -19,12 +19,13 @@ from ..messages.deployments import (
 from ..messages.request import Done
 from ..messages.tags import DEPLOYMENT_PREFIX
 from ..problems import Problem, ProblemKind, kind_of
+from .clients import open_registry
 from .lease import CLOCK, LeaseClock, hold_lease
 
 
 def claim(request: ClaimDeployment) -> DeploymentClaim:
     """Claim a deployment, or extend the claim of the same run."""
-    return claim_with(MlflowClient(), request, CLOCK)
+    return claim_with(open_registry(), request, CLOCK)
 
 
 def claim_with(client: MlflowClient, request: ClaimDeployment, clock: LeaseClock) -> DeploymentClaim:
@@ -40,7 +41,7 @@ def claim_with(client: MlflowClient, request: ClaimDeployment, clock: LeaseClock
 
 def record(request: RecordDeployment) -> Done:
     """Write the entry of a claimed deployment, and end the claim."""
-    return record_with(MlflowClient(), request, CLOCK)
+    return record_with(open_registry(), request, CLOCK)
 
 
 def record_with(client: MlflowClient, request: RecordDeployment, clock: LeaseClock) -> Done:

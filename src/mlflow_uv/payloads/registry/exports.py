@@ -12,6 +12,7 @@ from ..messages.tags import EXPORT_KEY, MODEL_DIGEST
 from ..models import logged_models
 from ..problems import Problem, ProblemKind, kind_of
 from ..stores import mlflow2
+from .clients import open_registry
 from .lease import CLOCK, LeaseClock, hold_lease
 from .versions import VERSIONS_OF_MODEL, source_model
 
@@ -20,7 +21,7 @@ _VERSION = re.compile(r"models:/(?P<name>[^/@]+)/(?P<version>\d+)")
 
 def find(request: FindExport) -> FoundExport:
     """See FindExport. Raises not-found if no ready model has the key."""
-    return find_with(MlflowClient(), request, CLOCK)
+    return find_with(open_registry(), request, CLOCK)
 
 
 def find_with(client: MlflowClient, request: FindExport, clock: LeaseClock) -> FoundExport:

@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from ..messages.registry import DescribeRights, NameRights
 from ..problems import ProblemKind, kind_of
+from .clients import open_registry
 
 # Errors for a request without a name; a server checks permissions before it validates the request.
 _MALFORMED = frozenset({ProblemKind.INVALID, ProblemKind.NOT_FOUND})
@@ -20,7 +21,7 @@ def describe(request: DescribeRights) -> NameRights:
 
     A missing permission is an error of kind DENIED.
     """
-    client = MlflowClient()
+    client = open_registry()
     exists = _exists(client, request.name)
     experiment = client.get_experiment_by_name(request.experiment)
     registry, tracking = client._get_registry_client().store, client._tracking_client.store  # noqa: SLF001

@@ -5,6 +5,7 @@ from mlflow import MlflowClient
 from ..messages.registry import DeletedVersions, DeleteVersions
 from ..messages.tags import STATE
 from .alias_moves import existing, lease_for
+from .clients import open_registry
 from .lease import CLOCK, Lease, LeaseClock
 
 
@@ -14,7 +15,7 @@ def delete(request: DeleteVersions) -> DeletedVersions:
 
     Their logged models and files are not deleted.
     """
-    return delete_with(MlflowClient(), request, CLOCK)
+    return delete_with(open_registry(), request, CLOCK)
 
 
 def delete_with(client: MlflowClient, request: DeleteVersions, clock: LeaseClock) -> DeletedVersions:

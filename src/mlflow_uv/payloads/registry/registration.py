@@ -14,6 +14,7 @@ from ..models.logged_models import logged_model
 from ..problems import Problem, ProblemKind, kind_of
 from ..stores import mlflow2
 from ..stores.retries import create_once
+from .clients import open_registry
 from .lease import CLOCK, LeaseClock
 from .versions import VERSIONS_OF_MODEL, of_name, parts_of, source_model
 
@@ -43,7 +44,7 @@ def find_or_create(request: FindOrCreateVersion) -> SettledVersion:
 
     An existing version gets missing tags; its other tags are not overwritten.
     """
-    return find_or_create_with(MlflowClient(), request, CLOCK)
+    return find_or_create_with(open_registry(), request, CLOCK)
 
 
 def find_or_create_with(client: MlflowClient, request: FindOrCreateVersion, clock: LeaseClock) -> SettledVersion:

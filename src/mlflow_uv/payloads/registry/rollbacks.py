@@ -21,6 +21,7 @@ from .alias_moves import (
     version_of,
 )
 from .audit_entries import entries_of
+from .clients import open_registry
 from .lease import CLOCK, LeaseClock
 
 
@@ -41,7 +42,7 @@ def find(request: FindRollback) -> RollbackTarget:
     `already`: version `to` has the alias, or the same run rolled back before, or a rollback was interrupted. If there
     is no unambiguous target, `after` is None and `why` is the reason.
     """
-    return find_with(MlflowClient(), request)
+    return find_with(open_registry(), request)
 
 
 def find_with(client: MlflowClient, request: FindRollback) -> RollbackTarget:
@@ -57,7 +58,7 @@ def find_with(client: MlflowClient, request: FindRollback) -> RollbackTarget:
 
 def roll_back(request: RollBackAlias) -> AliasMove:
     """Move an alias back to the version that find-rollback returned."""
-    return roll_back_with(MlflowClient(), request, CLOCK)
+    return roll_back_with(open_registry(), request, CLOCK)
 
 
 def roll_back_with(client: MlflowClient, request: RollBackAlias, clock: LeaseClock) -> AliasMove:

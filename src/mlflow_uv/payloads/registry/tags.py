@@ -1,17 +1,16 @@
 """Sets tags on runs, logged models, versions and registered models."""
 
-from mlflow import MlflowClient
-
 from ..messages.registry import SetTags, TaggedRecord, TagRecord
 from ..messages.request import Done
 from ..messages.tags import RECORD_DIGEST
 from ..stores import mlflow2
+from .clients import open_registry
 from .lease import hold_lease
 
 
 def tag(request: SetTags) -> Done:
     """Set tags on each of the given objects."""
-    client, tags = MlflowClient(), dict(request.tags)
+    client, tags = open_registry(), dict(request.tags)
     if request.run_id is not None:
         for key, value in tags.items():
             client.set_tag(request.run_id, key, value)
@@ -36,7 +35,7 @@ def tag_record(request: TagRecord) -> TaggedRecord:
     MLflow has no compare-and-set: without the lease, of two machines that read one record the second would overwrite
     what the first wrote.
     """
-    client = MlflowClient()
+    client = open_registry()
     about = {"what": f"the record of version {request.version}"}
     with hold_lease(client, request.name, lease_s=request.lease_s, about=about) as lease:
         digest = client.get_model_version(request.name, request.version).tags.get(RECORD_DIGEST)

@@ -23,6 +23,7 @@ from ..problems import ProblemKind, kind_of, mask
 from ..stores import mlflow2
 from ..stores.searches import LoggedModel, equals, pages, texts
 from .audit_entries import entries_of
+from .clients import open_registry
 
 # MLflow keeps the versions of a logged model in this tag of it.
 VERSIONS_OF_MODEL = "mlflow.modelVersions"
@@ -34,12 +35,12 @@ _MODEL_ID = re.compile(r"(?:^|/)(m-[0-9a-f]{32})(?=/|$)")
 
 def describe(request: DescribeVersion) -> RegisteredVersion:
     """Describe a version in the registry."""
-    return summary(MlflowClient().get_model_version(request.name, request.version))
+    return summary(open_registry().get_model_version(request.name, request.version))
 
 
 def find(request: FindVersions) -> FoundVersions:
     """Find the versions of a registered model, or of one of its sources."""
-    client = MlflowClient()
+    client = open_registry()
     versions = of_name(client, request.name)
     # Search results have no aliases.
     aliases = client.get_registered_model(request.name).aliases if versions else {}
@@ -57,7 +58,7 @@ def find(request: FindVersions) -> FoundVersions:
 
 def describe_name(request: DescribeName) -> RegisteredName:
     """Describe a registered model."""
-    client = MlflowClient()
+    client = open_registry()
     try:
         registered = client.get_registered_model(request.name)
     except MlflowException as error:

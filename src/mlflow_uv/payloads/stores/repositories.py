@@ -1,8 +1,10 @@
 """Restricts MLflow's artifact repositories to the locations that the module `locations` allows."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..problems import Problem, ProblemKind
@@ -22,6 +24,10 @@ _LOCAL_VERBS = frozenset(
         "write-data",
     }
 )
+
+
+# Folders of this process that MLflow may open by their paths.
+_own_folders: set[str] = set()
 
 
 def require(location: str, *, whose: str) -> None:
@@ -50,7 +56,7 @@ def checked(verb: str) -> Iterator[None]:
     original = registry.get_artifact_repository
 
     def open_checked(artifact_uri: str, *arguments: Any, **named: Any) -> Any:
-        problem = check(str(artifact_uri), trust)
+        problem = None if str(artifact_uri) in _own_folders else check(str(artifact_uri), trust)
         if problem is not None:
             raise Problem(problem.kind, f"an artifact location, {problem.message}")
         repository = original(artifact_uri, *arguments, **named)
@@ -62,6 +68,18 @@ def checked(verb: str) -> Iterator[None]:
         yield
     finally:
         del registry.get_artifact_repository
+
+
+@contextmanager
+def own_folder() -> Iterator[str]:
+    """A temporary folder of this process from which MLflow may read as from a location, while the block runs."""
+    with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as folder:
+        inside = str(Path(folder) / "model")
+        _own_folders.add(inside)
+        try:
+            yield inside
+        finally:
+            _own_folders.discard(inside)
 
 
 def _within(listing: "Callable[..., Any]") -> "Callable[..., Any]":
