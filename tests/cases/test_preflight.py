@@ -138,6 +138,14 @@ HARMS: dict[str, tuple[tuple[str, ...], dict[str, str], int, str, str]] = {
         (), {"MLFLOW_REGISTRY_URI": "databricks-uc"}, BAD_INPUT, "`wine` is not a Unity Catalog model name",
         "--model-name CATALOG.SCHEMA.NAME",
     ),
+    "a name with capitals in Unity Catalog": (
+        ("--model-name", "main.models.Wine"), {"MLFLOW_REGISTRY_URI": "databricks-uc"}, BAD_INPUT,
+        "`main.models.Wine` is not a Unity Catalog model name", "--model-name main.models.wine",
+    ),
+    "an experiment that is no path in a workspace": (
+        ("--tracking-uri", "databricks", "--model-name", "main.models.wine"), {}, BAD_INPUT,
+        "`wine` is not the name of an experiment in Databricks", "--experiment /Shared/wine",
+    ),
     "an alias that MLflow keeps": (
         ("--alias", "V2"), {}, BAD_INPUT, "`V2` is not a valid MLflow alias", "--alias candidate",
     ),

@@ -20,6 +20,8 @@ from .strict_json import RepeatedName, strict_json
 _CLOCK_TICK_S, _NEAR_NOW_S = 1.1, 100
 _LONGEST = 900
 _JSON = "application/json"
+# With Flask, before 2.21, MLflow's server decodes a body before it reads it.
+_SERVER_DECODES = tuple(map(int, mlflow.__version__.split(".")[:2])) < (2, 21)
 _LONGEST_REASON = 300
 _MOST_CHUNKS = 10_000
 # Every chat model and agent inherits predict_stream from this module, where it only raises NotImplementedError.
@@ -113,7 +115,8 @@ def _response(model: Any, body: str, content_type: str = _JSON, *, name: str = "
     Raises Problem for an ambiguous response.
     """
     try:
-        response = scoring_server.invocations(body.encode(), content_type, model, model.metadata.get_input_schema())
+        sent = body if _SERVER_DECODES else body.encode()
+        response = scoring_server.invocations(sent, content_type, model, model.metadata.get_input_schema())
         if response.status == HTTPStatus.OK:
             return ModelResponse(status=response.status, answer=_document(response.response, name))
         return _refusal(response.status, _reason(response.response))

@@ -29,7 +29,7 @@ def open_registry() -> MlflowClient:
     return UnityCatalogClient() if uri.startswith(_UNITY_CATALOG) else client
 
 
-class UnityCatalogClient(MlflowClient):
+class UnityCatalogClient(MlflowClient):  # type: ignore[misc]  # not installed where types are checked
     """
     MLflow's client of Unity Catalog, with the tags of this program as in any other registry.
 

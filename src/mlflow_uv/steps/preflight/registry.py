@@ -23,6 +23,12 @@ def tracking_server(context: PreflightContext) -> str:
         return f"{store.kind.value} store"
     python = tools.environments.registry_client(store, None, Selection())
     experiment = inputs.experiment or context.project.name
+    if store.uri.startswith("databricks") and not experiment.startswith("/"):
+        raise BadInput(
+            what=f"`{experiment}` is not the name of an experiment in Databricks",
+            why="a name there is a path in the workspace",
+            fix=option("experiment", f"/Shared/{experiment}"),
+        )
     client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
     rights = client.describe_rights(_name(context), experiment=experiment)
     return f"{store.shown}{'' if rights.exists else ', where the model name is new'}"
@@ -32,13 +38,16 @@ def model_name(context: PreflightContext) -> str:
     """Check that the registry accepts the name of the registered model."""
     name, inputs = _name(context), context.inputs.log_model
     variables = context.tools.host.variables
-    registry = variables.get("MLFLOW_REGISTRY_URI") or inputs.tracking_uri or variables.get("MLFLOW_TRACKING_URI", "")
-    if registry.startswith(("uc:", "databricks-uc")) and len(name.split(".")) != len(("catalog", "schema", "name")):
-        raise BadInput(
-            what=f"`{name}` is not a Unity Catalog model name",
-            why="a name there has three parts",
-            fix=option("model-name", "CATALOG.SCHEMA.NAME"),
-        )
+    tracking = inputs.tracking_uri or variables.get("MLFLOW_TRACKING_URI", "")
+    if not _is_unity_catalog(variables.get("MLFLOW_REGISTRY_URI", ""), tracking):
+        return name
+    why, fix = "", option("model-name", "CATALOG.SCHEMA.NAME")
+    if len(name.split(".")) != len(("catalog", "schema", "name")):
+        why = "a name there has three parts"
+    elif name != name.lower():
+        why, fix = "names there are stored in lower case", option("model-name", name.lower())
+    if why:
+        raise BadInput(what=f"`{name}` is not a Unity Catalog model name", why=why, fix=fix)
     return name
 
 
@@ -55,6 +64,13 @@ def alias(context: PreflightContext) -> str:
     if why:
         raise BadInput(what=f"`{name}` is not a valid MLflow alias", why=why, fix=option("alias", "candidate"))
     return name
+
+
+def _is_unity_catalog(registry: str, tracking: str) -> bool:
+    """Whether MLflow 3 registers there; without a registry of its own, a workspace registers in Unity Catalog."""
+    return (registry or tracking).startswith(("uc:", "databricks-uc")) or (
+        not registry and tracking.startswith("databricks")
+    )
 
 
 def _name(context: PreflightContext) -> str:
