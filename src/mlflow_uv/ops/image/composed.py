@@ -1,10 +1,11 @@
 """Composes a serving image from a saved base, the layers of its packages, and the archives of server and model."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from ...command.errors import ToolFailed
 from ...command.report import Finding, Severity
@@ -79,10 +80,15 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
     cache = LayerCache(tools.host.cache / "layers")
     on_line = tools.console.foreign
     maker = PackageLayers(tools.uv, tools.runner, cache, on_line=on_line, offered=parts.offered)
-    packages = maker.layers(parts.packages)
+    # The modules of the library are compiled by one process, which takes as long as many packages.
+    tasks: tuple[Callable[[], object], ...] = (
+        partial(_library, parts, cache, tools),
+        partial(maker.layers, parts.packages),
+    )
+    library, packages = cast("tuple[ArchivedLayer, PackagesAsLayers]", tools.runner.side_by_side(tasks))
     libraries = shared_libraries(packages, parts.loader, tools)
     layers = [
-        _library(parts, cache, tools),
+        library,
         _environment(parts, scratch),
         *((cached.layer, cached.archive) for cached in packages.layers),
         *_linked(libraries, parts, scratch),

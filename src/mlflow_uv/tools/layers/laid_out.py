@@ -90,13 +90,14 @@ def shared_files(packages: tuple[LaidOutPackage, ...]) -> Mapping[PurePosixPath,
 
 def unowned(environment: Path, packages: tuple[LaidOutPackage, ...]) -> Iterator[PurePosixPath]:
     """Every file and link of an environment that no package lists, such as those of `uv venv`."""
-    owned = {file.path for package in packages for file in package.files}
+    owned = {str(file.path) for package in packages for file in package.files}
+    start = len(os.path.join(environment, ""))  # noqa: PTH118  # text: an environment has twenty thousand files
     for base, folders, names in os.walk(environment):
-        links = [name for name in folders if Path(base, name).is_symlink()]
+        links = [name for name in folders if os.path.islink(f"{base}/{name}")]  # noqa: PTH114
         for name in sorted((*names, *links)):
-            path = PurePosixPath(Path(base, name).relative_to(environment).as_posix())
+            path = f"{base}/{name}"[start:]
             if path not in owned:
-                yield path
+                yield PurePosixPath(path)
 
 
 def require_apart(packages: tuple[LaidOutPackage, ...], own: frozenset[PurePosixPath]) -> None:

@@ -39,10 +39,10 @@ def opened_archive(archive: Path) -> tarfile.TarFile:
 
 def path_of(member: tarfile.TarInfo) -> PurePosixPath:
     """The absolute path in the image. Raises ValueError for one that leads through `..`, or is too long."""
-    parts = PurePosixPath(member.name).parts if len(member.name) <= _MOST_PATH else ("..",)
-    if ".." in parts:
-        raise ValueError(f"a layer has the path {member.name[:100]!r}")
-    return PurePosixPath("/", *(part for part in parts if part != "/"))
+    name = member.name
+    if len(name) > _MOST_PATH or ".." in name.split("/"):
+        raise ValueError(f"a layer has the path {name[:100]!r}")
+    return PurePosixPath(f"/{name.lstrip('/')}")
 
 
 def decompressed(archive: Path, blob: Blob, target: Path, most: int) -> str:

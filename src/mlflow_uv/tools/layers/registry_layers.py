@@ -2,6 +2,7 @@
 
 import csv
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import islice
@@ -56,6 +57,7 @@ class RegistryLayers:
         self._folder = folder
         self._kept = LayerCache(folder)
         self._offered = {} if isinstance(held, str) else _offered(held)
+        self._adding = threading.Lock()  # layers of packages and of the base are taken side by side
         self.taken: tuple[str, ...] = ()
         self.problem = held if isinstance(held, str) else "" if self._offered else _NO_KEYS
 
@@ -70,7 +72,8 @@ class RegistryLayers:
                 found |= self._downloaded(absent)
             except (RegistryUnanswered, *MALFORMED) as error:
                 self.problem = str(error) or type(error).__name__
-        self.taken += tuple(wanted[key] for key in found)
+        with self._adding:
+            self.taken += tuple(wanted[key] for key in found)
         return {key: _named(layer, wanted[key]) for key, layer in found.items()}
 
     def _downloaded(self, layers: Mapping[str, _OfferedLayer]) -> dict[str, CachedLayer]:

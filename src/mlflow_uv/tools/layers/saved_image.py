@@ -100,7 +100,13 @@ class SavedImage:
         """
         wanted: dict[int, dict[PurePosixPath, Path]] = {}
         for path, target in paths.items():
-            if (entry := self.tree.resolved(path)) is not None and entry.kind is EntryKind.FILE:
+            entry = self.tree.resolved(path)
+            if entry is None or entry.kind is not EntryKind.FILE:
+                continue
+            if entry.start >= 0 and entry.size <= _MOST_BYTES:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(self.content(entry, _MOST_BYTES))
+            else:
                 wanted.setdefault(entry.layer, {})[entry.path] = target
         for layer, targets in wanted.items():
             with _reading(), opened_archive(self.plain[layer]) as tar:
