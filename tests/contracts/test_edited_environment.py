@@ -374,6 +374,30 @@ def test_an_environment_whose_files_were_not_recorded_is_made_again(trained: Tra
     assert (False, 1) == ((site(again) / "stray.pth").exists(), len(list(site(again).glob("grape-*/RECORD"))))
 
 
+def test_an_environment_that_nobody_used_for_long_is_removed_when_another_is_made(trained: Trained) -> None:
+    """
+    Not while a process uses it; a later release of its project makes it again.
+    """
+    other = projects.project(trained.folder.parent / "other", "fig", wheels=trained.folder.parent / "wheels")
+    third = projects.project(trained.folder.parent / "third", "fig", wheels=trained.folder.parent / "wheels")
+    projects.lock(other)
+    projects.lock(third)
+    kept = []
+    with trained.environments() as first:
+        environment = first.python().parent.parent
+        os.utime(environment, (0, 0))
+        with trained.environments() as second:
+            second.tools.environments.project(read_project(other), Selection())
+        kept.append(environment.is_dir())
+    with trained.environments() as second:
+        second.tools.environments.project(read_project(third), Selection())
+        kept.append(environment.is_dir())
+    with trained.environments() as first:
+        again = first.python()
+
+    assert ([True, False], RIGHT) == (kept, code(again).read_text())
+
+
 def install_another(trained: Trained, python: Path) -> None:
     other = projects.wheel(trained.folder.parent / "others", "grape", "2.0", grape_code=WRONG)
     trained.uv("pip", "install", "--no-deps", "--python", str(python), str(other))

@@ -65,3 +65,4 @@ def toolbox(host: Host, *, console: Console, uv: Path | None = None, runner: Run
             yield tools
         finally:
             tools.mlflow.close()
+            tools.environments.close()

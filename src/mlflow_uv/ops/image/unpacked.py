@@ -20,6 +20,7 @@ from ...tools.layers.cache import CachedLayer
 from ...tools.oci.registries import holds_blob
 from ...tools.project.files import write_atomically
 from ...tools.toolbox import Tools
+from ...tools.uv.environment_uses import POINTER_SUFFIX
 from .composed import ComposedServingImage
 from .environment import ServingPlace, stamp_in, stamp_of, write_stamp
 from .platforms import require_native
@@ -143,4 +144,4 @@ def serving_place(image: ImageLink, tools: Tools) -> ServingPlace:
 
 
 def _list_of(image_id: str, tools: Tools) -> Path:
-    return tools.environments.serving(image_id.rpartition(":")[2]).folder.with_suffix(".packages")
+    return tools.environments.serving(image_id.rpartition(":")[2]).folder.with_suffix(POINTER_SUFFIX)

@@ -34,6 +34,7 @@ class EnvironmentFolder:
 
     folder: Path
     console: Console
+    made: Callable[[Path], None]  # gets the folder when a new environment is in its place
 
     @property
     def python(self) -> Path:
@@ -91,6 +92,7 @@ class EnvironmentFolder:
             make(new)
             (new / COMPLETE).write_text(f"{os.urandom(16).hex()}\n{_state_of(new)}", encoding="utf-8")
             replace_folder(new, self.folder, old=scratch / "old")
+        self.made(self.folder)
 
     def _made(self) -> str:
         """What tells this environment from one that replaces it; empty if none is complete."""

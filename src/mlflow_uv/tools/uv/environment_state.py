@@ -16,6 +16,7 @@ from ..layers.laid_out import LaidOutPackage, has_recorded_content, packages_in,
 from ..project.files import write_atomically
 from ..system.threads import side_by_side
 from .environment_folder import file_states
+from .environment_uses import STATE_SUFFIX
 
 _BYTECODE = "__pycache__"
 _VERSION, _FORMAT, _FILES = "format", 2, "files"  # of the kept state; an earlier one may include files of no package
@@ -71,7 +72,7 @@ class EnvironmentState:
     @property
     def file(self) -> Path:
         """Where the state is kept."""
-        return self.folder.with_name(f"{self.folder.name}.files.json")
+        return self.folder.with_name(f"{self.folder.name}{STATE_SUFFIX}")
 
     def synced(self, sync: Sync, *, say: Callable[[str], None]) -> Path:
         """

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -17,6 +18,7 @@ from ..engines.source_snapshot import restored_sources
 from ..mlflow.store import Store, StoreKind
 from ..project.files import Project, path_from
 from .environment_folder import EnvironmentFolder
+from .environment_uses import EnvironmentUses, remove_unused
 from .uv import Uv
 
 _WRITE_ELSEWHERE = (
@@ -59,6 +61,7 @@ class Environments:
         self._interpreters: dict[Path, Path] = {}
         self._installed: dict[Path, dict[str, str]] = {}  # digests of RECORDs, before a training runs
         self._syncs: dict[Path, Callable[..., Path]] = {}  # those that this program makes
+        self._uses = EnvironmentUses()
         self._rebuilt: set[Path] = set()  # those whose local packages were rebuilt
 
     def project(self, project: Project, selection: Selection, *, local: tuple[LocalSource, ...] = ()) -> Path:
@@ -78,7 +81,9 @@ class Environments:
                     flags = _reinstalling(() if anew else local, names, anew=anew)
                     return self._sync(project, selection, folder, local, flags)
 
+                self._uses.hold(folder)
                 self._interpreters[folder] = EnvironmentState(folder=folder).synced(sync, say=self._console.say)
+                self._added(folder)
                 self._installed[folder] = installed_records(folder)
                 self._syncs[folder] = sync
             if local:
@@ -205,11 +210,23 @@ class Environments:
 
     def serving(self, key: str) -> EnvironmentFolder:
         """The environment with this key, of those that serve a model without a container engine, or convert one."""
-        return self.at(self._host.cache / "serving" / key[:16])
+        folder = self._host.cache / "serving" / key[:16]
+        self._uses.hold(folder)
+        return EnvironmentFolder(folder=folder, console=self._console, made=self._added)
 
     def at(self, folder: Path) -> EnvironmentFolder:
         """The environment in a folder, such as one that a release record names."""
-        return EnvironmentFolder(folder=folder, console=self._console)
+        self._uses.hold(folder)
+        return EnvironmentFolder(folder=folder, console=self._console, made=self._uses.hold)
+
+    def _added(self, folder: Path) -> None:
+        """Use a new environment of the cache, and remove those beside it that nobody used for long."""
+        self._uses.hold(folder)
+        remove_unused(folder.parent, now_s=time.time())
+
+    def close(self) -> None:
+        """Let other processes remove the environments that this one used."""
+        self._uses.release()
 
     def interpreter(self, version: str) -> str:
         """
