@@ -110,6 +110,11 @@ def remove(python: Path) -> None:
     code(python).unlink()
 
 
+def replace_by_pipe(python: Path) -> None:
+    code(python).unlink()
+    os.mkfifo(code(python))
+
+
 def add(python: Path) -> None:
     (code(python).parent / "more.py").write_text(WRONG)
 
@@ -118,7 +123,7 @@ def uninstall(python: Path) -> None:
     shutil.rmtree(site(python) / "grape_code")
 
 
-@pytest.mark.parametrize("change", [edit, remove, uninstall])
+@pytest.mark.parametrize("change", [edit, remove, uninstall, replace_by_pipe])
 def test_a_package_that_was_edited_is_installed_again(trained: Trained, change: Callable[[Path], None]) -> None:
     """
     Also if the file is as long as before; the other packages stay as they are.
@@ -408,6 +413,16 @@ def install_other_content(trained: Trained, python: Path) -> None:
     trained.uv("pip", "install", "--no-deps", "--reinstall", "--python", str(python), str(other))
 
 
+def leave_a_pipe_as_record(_trained: Trained, python: Path) -> None:
+    (record,) = site(python).glob("grape-*/RECORD")
+    record.unlink()
+    os.mkfifo(record)
+
+
+def leave_a_pipe(_trained: Trained, python: Path) -> None:
+    replace_by_pipe(python)
+
+
 def leave_a_module(_trained: Trained, python: Path) -> None:
     (site(python) / "sitecustomize.py").write_text(WRONG)
 
@@ -425,6 +440,8 @@ def change_what_uv_wrote(_trained: Trained, python: Path) -> None:
     [
         (install_another, "grape-1.0.dist-info"),
         (install_other_content, "grape-1.0.dist-info"),
+        (leave_a_pipe_as_record, "grape-1.0.dist-info"),
+        (leave_a_pipe, "__init__.py"),
         (leave_a_module, "sitecustomize.py"),
         (leave_bytecode, "taste.pyc"),
         (change_what_uv_wrote, "pyvenv.cfg"),

@@ -149,11 +149,14 @@ def sources(root: Path, without: "frozenset[str]") -> "Iterator[tuple[Path, list
     """Every folder below `root` with its Python files, sorted."""
     for base, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in without)
-        yield Path(base), [Path(base, name) for name in sorted(files) if name.endswith(".py")]
+        yield (
+            Path(base),
+            [path for name in sorted(files) if name.endswith(".py") and (path := Path(base, name)).is_file()],
+        )
 
 
 def start_compiler(files: "list[Path]") -> int:
-    """Fork a process that compiles these files, and skips invalid Python and broken links; its process id."""
+    """Fork a process that compiles these files, and skips invalid Python; its process id."""
     child = os.fork()
     if child == 0:
         code = 0

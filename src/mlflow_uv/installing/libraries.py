@@ -165,7 +165,7 @@ def libraries_in(environment: Path) -> "Iterator[Library]":
 def _named_as_libraries(environment: Path) -> "Iterator[Path]":
     for base, folders, names in os.walk(environment):
         folders.sort()
-        yield from (Path(base, name) for name in sorted(names) if ".so" in name)
+        yield from filter(Path.is_file, (Path(base, name) for name in sorted(names) if ".so" in name))  # no pipe
 
 
 def _is_cut(path: Path) -> bool:
@@ -373,7 +373,7 @@ def owners_in(environment: Path) -> "dict[str, str]":
     """The distribution of each shared library that one lists, by its path."""
     places = ("lib/python*/site-packages/*.dist-info/RECORD", "*.dist-info/RECORD")
     owners: dict[str, str] = {}
-    for record in sorted(record for place in places for record in environment.glob(place)):
+    for record in sorted(record for place in places for record in environment.glob(place) if record.is_file()):
         package, top = re.sub(r"[-_.]+", "-", record.parent.name.partition("-")[0]).lower(), record.parents[1]
         with record.open(newline="", encoding="utf-8", errors="replace") as rows:
             for row in csv.reader(rows):

@@ -310,3 +310,17 @@ def test_a_real_library_is_truncated_without_its_last_segment_alone(tmp_path: Pa
     put(tmp_path, "ctypes", **{"whole.so": data, "sections.so": data[:tables], "start.so": data[:4096]})
 
     assert [["ctypes", "start.so"]] == libraries.truncated_files(tmp_path)
+
+
+def test_a_pipe_that_is_named_like_a_library_is_not_waited_for(tmp_path: Path) -> None:
+    """
+    Nor one in the place of a RECORD; the libraries beside them are found.
+    """
+    packages = put(tmp_path, "fig", **{"fig/a.so": elf.library("libx.so.1")})
+    os.mkfifo(packages / "fig" / "b.so")
+    (packages / "grape-1.0.dist-info").mkdir()
+    os.mkfifo(packages / "grape-1.0.dist-info" / "RECORD")
+
+    assert [("a.so", "libx.so.1")] == names(tmp_path)
+    assert [] == libraries.truncated_files(tmp_path)
+    assert "fig" == libraries.owner(tmp_path, packages / "fig" / "a.so")

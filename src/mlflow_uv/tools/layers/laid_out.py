@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from io import TextIOWrapper
 from pathlib import Path, PurePosixPath
 
 from ...command.errors import ToolFailed
@@ -14,6 +15,7 @@ from ...core.image.layers import PACKAGES
 from ...core.lock.package_names import canonicalize_name
 from ...core.model.model_files import WHEELS
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..system.content import open_file
 from .archive import LayerFile
 
 # Files of a package that have no digest in its RECORD (packaging.python.org, "Recording installed projects").
@@ -69,7 +71,7 @@ def has_recorded_content(file: Path, digest: str) -> bool:
     algorithm, _, recorded = digest.partition("=")
     if algorithm not in _ALGORITHMS:
         return False
-    with file.open("rb") as content:
+    with open_file(file) as content:
         computed = hashlib.file_digest(content, algorithm).digest()
     return base64.urlsafe_b64encode(computed).rstrip(b"=").decode() == recorded.rstrip("=")
 
@@ -163,7 +165,7 @@ def _package(environment: Path, record: Path) -> LaidOutPackage:
     top = os.path.relpath(record.parents[1], environment)
     files = []
     try:
-        with record.open(newline="", encoding="utf-8") as lines:
+        with TextIOWrapper(open_file(record), newline="", encoding="utf-8") as lines:
             rows = [row for row in csv.reader(lines) if row]
     except (OSError, ValueError, csv.Error) as error:
         raise ToolFailed(what=f"the RECORD of `{name}` cannot be read", why=str(error)) from error

@@ -7,7 +7,7 @@ import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from ...command.errors import BadInput
 
@@ -34,16 +34,26 @@ def digests_in(folder: Path, without: frozenset[str] = frozenset()) -> Iterator[
 def file_digest(path: Path) -> str:
     """The sha256 of a file. Raises BadInput for what cannot be read, or is no file."""
     try:
-        # A pipe that nobody writes to is not waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_file(path)
     except OSError as error:
         dangling = error.errno == errno.ENOENT and path.is_symlink()
         why = "it is a link to nothing" if dangling else error.strerror or str(error)
         raise _not_compared(path, why) from error
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _not_compared(path, "it is neither a file nor a folder")
+    with file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_file(path: Path) -> BinaryIO:
+    """
+    Open a file for reading. Raises OSError, also for a pipe, a socket or a device, of which none is waited for.
+
+    For files that others made, such as those of a package or a training: opening a pipe that nobody writes to blocks.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is neither a file nor a folder", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def _refuse_unreadable(error: OSError) -> NoReturn:

@@ -14,6 +14,7 @@ from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..layers.laid_out import LaidOutPackage, has_recorded_content, packages_in, unfit, unowned
 from ..project.files import write_atomically
+from ..system.content import open_file
 from ..system.threads import side_by_side
 from .environment_folder import file_states
 from .environment_uses import STATE_SUFFIX
@@ -215,9 +216,18 @@ def installed_records(environment: Path) -> dict[str, str]:
     What uv writes about its cache is left out: it differs between two installations of one folder.
     """
     return {
-        record.parent.name: sha256(b"".join(line for line in record.read_bytes().splitlines() if _CACHED not in line))
+        record.parent.name: sha256(b"".join(line for line in _content(record).splitlines() if _CACHED not in line))
         for record in sorted(environment.glob("lib/python*/site-packages/*.dist-info/RECORD"))
     }
+
+
+def _content(file: Path) -> bytes:
+    """The content of a file; empty for what is none, such as a pipe."""
+    try:
+        with open_file(file) as opened:
+            return opened.read()
+    except OSError:
+        return b""
 
 
 def foreign_content(environment: Path, names: Collection[str] | None = None) -> tuple[ForeignContent, ...]:
@@ -252,7 +262,8 @@ def _unlike(environment: Path, batch: list[tuple[str, list[tuple[str, str]]]]) -
 def _digest(file: Path) -> str:
     """The sha256 of a file; empty if it is missing, or a folder."""
     try:
-        return sha256(file.read_bytes())
+        with open_file(file) as opened:
+            return sha256(opened.read())
     except OSError:
         return ""
 
