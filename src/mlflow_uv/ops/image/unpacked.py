@@ -20,7 +20,7 @@ from ...tools.layers.cache import CachedLayer
 from ...tools.oci.registries import holds_blob
 from ...tools.project.files import write_atomically
 from ...tools.toolbox import Tools
-from ...tools.uv.environment_uses import POINTER_SUFFIX
+from ...tools.uv.environment_folder import POINTER_SUFFIX
 from .composed import ComposedServingImage
 from .environment import ServingPlace, stamp_in, stamp_of, write_stamp
 from .platforms import require_native

@@ -6,8 +6,9 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 
 from ...command.errors import BadInput
 
@@ -43,7 +44,7 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """
     Open a file for reading. Raises OSError, also for a pipe, a socket or a device, of which none is waited for.
 

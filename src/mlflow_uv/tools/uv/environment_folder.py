@@ -15,6 +15,8 @@ from ..system.partial_folders import new_folder, replace_folder
 from ..system.untrusted_file import read_untrusted
 
 COMPLETE = "mlflow-uv-complete"
+# Beside an environment: the state of its files, and a file by the id of an image with the name of an environment.
+STATE_SUFFIX, POINTER_SUFFIX = ".files.json", ".packages"
 _KIND = "files "
 _LONGEST_MARK = 4096
 _BYTECODE = "__pycache__"  # Python may write it anew; it imports a module without source from any other place

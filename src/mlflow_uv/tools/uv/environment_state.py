@@ -16,8 +16,7 @@ from ..layers.laid_out import LaidOutPackage, has_recorded_content, packages_in,
 from ..project.files import write_atomically
 from ..system.content import open_file
 from ..system.threads import side_by_side
-from .environment_folder import file_states
-from .environment_uses import STATE_SUFFIX
+from .environment_folder import STATE_SUFFIX, file_states
 
 _BYTECODE = "__pycache__"
 _VERSION, _FORMAT, _FILES = "format", 2, "files"  # of the kept state; an earlier one may include files of no package

@@ -9,44 +9,31 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..system.partial_folders import PREFIX
+from .environment_folder import POINTER_SUFFIX, STATE_SUFFIX
 
 MOST = 20  # environments that are kept however they are used
 LONGEST_S = 30 * 86_400.0
 RECENT_S = 86_400.0  # used by the steps of one release, which are processes of their own
 _CONFIGURATION = "pyvenv.cfg"
-STATE_SUFFIX, POINTER_SUFFIX = ".files.json", ".packages"
 
 
-class EnvironmentUses:
+def hold(folder: Path, held: dict[Path, int]) -> None:
     """
-    The environments that this process uses: a shared lock on the folder of each, which ends with the process.
+    Note that an environment is used, and let no process remove it; nothing if there is none.
 
-    The time of a folder is that of its last use; nothing compares it with anything else.
+    `held` gets a descriptor with a shared lock on its folder, which ends with this process. The time of a folder is
+    that of its last use; nothing compares it with anything else.
     """
-
-    def __init__(self) -> None:
-        self._held: dict[Path, int] = {}
-
-    def hold(self, folder: Path) -> None:
-        """Note that an environment is used, and let no process remove it; nothing if there is none."""
-        try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            return
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        with suppress(OSError):  # a folder of somebody else
-            os.utime(descriptor)
-        self._release(folder)
-        self._held[folder] = descriptor
-
-    def release(self) -> None:
-        """Let go of all environments."""
-        for folder in tuple(self._held):
-            self._release(folder)
-
-    def _release(self, folder: Path) -> None:
-        if (descriptor := self._held.pop(folder, None)) is not None:
-            os.close(descriptor)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with suppress(OSError):  # a folder of somebody else
+        os.utime(descriptor)
+    if (earlier := held.get(folder)) is not None:
+        os.close(earlier)
+    held[folder] = descriptor
 
 
 def remove_unused(parent: Path, *, now_s: float) -> None:

@@ -18,7 +18,6 @@ from ..engines.source_snapshot import restored_sources
 from ..mlflow.store import Store, StoreKind
 from ..project.files import Project, path_from
 from .environment_folder import EnvironmentFolder
-from .environment_uses import EnvironmentUses, remove_unused
 from .uv import Uv
 
 _WRITE_ELSEWHERE = (
@@ -61,7 +60,7 @@ class Environments:
         self._interpreters: dict[Path, Path] = {}
         self._installed: dict[Path, dict[str, str]] = {}  # digests of RECORDs, before a training runs
         self._syncs: dict[Path, Callable[..., Path]] = {}  # those that this program makes
-        self._uses = EnvironmentUses()
+        self._held: dict[Path, int] = {}  # locks on those that this process uses
         self._rebuilt: set[Path] = set()  # those whose local packages were rebuilt
 
     def project(self, project: Project, selection: Selection, *, local: tuple[LocalSource, ...] = ()) -> Path:
@@ -81,7 +80,7 @@ class Environments:
                     flags = _reinstalling(() if anew else local, names, anew=anew)
                     return self._sync(project, selection, folder, local, flags)
 
-                self._uses.hold(folder)
+                self._hold(folder)
                 self._interpreters[folder] = EnvironmentState(folder=folder).synced(sync, say=self._console.say)
                 self._added(folder)
                 self._installed[folder] = installed_records(folder)
@@ -211,22 +210,30 @@ class Environments:
     def serving(self, key: str) -> EnvironmentFolder:
         """The environment with this key, of those that serve a model without a container engine, or convert one."""
         folder = self._host.cache / "serving" / key[:16]
-        self._uses.hold(folder)
+        self._hold(folder)
         return EnvironmentFolder(folder=folder, console=self._console, made=self._added)
 
     def at(self, folder: Path) -> EnvironmentFolder:
         """The environment in a folder, such as one that a release record names."""
-        self._uses.hold(folder)
-        return EnvironmentFolder(folder=folder, console=self._console, made=self._uses.hold)
+        self._hold(folder)
+        return EnvironmentFolder(folder=folder, console=self._console, made=self._hold)
+
+    def _hold(self, folder: Path) -> None:
+        from .environment_uses import hold  # noqa: PLC0415  # many steps use no environment
+
+        hold(folder, self._held)
 
     def _added(self, folder: Path) -> None:
         """Use a new environment of the cache, and remove those beside it that nobody used for long."""
-        self._uses.hold(folder)
+        from .environment_uses import remove_unused  # noqa: PLC0415  # as above
+
+        self._hold(folder)
         remove_unused(folder.parent, now_s=time.time())
 
     def close(self) -> None:
         """Let other processes remove the environments that this one used."""
-        self._uses.release()
+        while self._held:
+            os.close(self._held.popitem()[1])
 
     def interpreter(self, version: str) -> str:
         """

@@ -1,22 +1,11 @@
 """Tests which environments of a cache are removed."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from mlflow_uv.tools.uv.environment_uses import LONGEST_S, MOST, RECENT_S, EnvironmentUses, remove_unused
+from mlflow_uv.tools.uv.environment_uses import LONGEST_S, MOST, RECENT_S, hold, remove_unused
 
 NOW_S = 2_000_000_000.0
-
-
-@pytest.fixture
-def uses() -> Iterator[EnvironmentUses]:
-    """The environments that another process uses."""
-    uses = EnvironmentUses()
-    yield uses
-    uses.release()
 
 
 def environment(cache: Path, name: str, *, unused_s: float) -> Path:
@@ -63,35 +52,38 @@ def test_of_many_those_are_removed_that_were_not_used_for_the_longest_time(tmp_p
     assert ([MOST, MOST + 2], False) == (kept, (tmp_path / "many" / f"{MOST:02}").exists())
 
 
-def test_one_that_a_process_uses_stays(tmp_path: Path, uses: EnvironmentUses) -> None:
+def test_one_that_a_process_uses_stays(tmp_path: Path) -> None:
     """
     Also if it began long ago; once the process has ended, it is removed.
     """
     folder = environment(tmp_path, "old", unused_s=LONGEST_S + 1)
-    uses.hold(folder)
+    held: dict[Path, int] = {}
+    hold(folder, held)
+    hold(folder, held)
     used_s = folder.stat().st_mtime
     os.utime(folder, (0, 0))
 
     remove_unused(tmp_path, now_s=NOW_S)
     kept = names(tmp_path)
-    uses.release()
+    os.close(held[folder])
     remove_unused(tmp_path, now_s=NOW_S)
 
     assert (True, ["old", "old.files.json"], []) == (used_s > 1, kept, names(tmp_path))
 
 
-def test_using_one_keeps_it_for_later(tmp_path: Path, uses: EnvironmentUses) -> None:
+def test_using_one_keeps_it_for_later(tmp_path: Path) -> None:
     """
     The time of its last use counts, and not when it was made; one that is not there is no error.
     """
     folder = environment(tmp_path, "old", unused_s=LONGEST_S + 1)
-    uses.hold(folder)
-    uses.hold(tmp_path / "missing")
-    uses.release()
+    held: dict[Path, int] = {}
+    hold(folder, held)
+    hold(tmp_path / "missing", held)
+    os.close(held.pop(folder))
 
     remove_unused(tmp_path, now_s=folder.stat().st_mtime + RECENT_S)
 
-    assert ["old", "old.files.json"] == names(tmp_path)
+    assert ({}, ["old", "old.files.json"]) == (held, names(tmp_path))
 
 
 def test_the_name_of_a_removed_environment_goes_too(tmp_path: Path) -> None:
