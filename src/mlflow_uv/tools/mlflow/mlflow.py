@@ -134,8 +134,14 @@ class Mlflow:
         """The store for an environment's MLflow; the file of an embedded store depends on the database schema."""
         if store.kind is not StoreKind.EMBEDDED:
             return store
-        about = self.describe_environment(python)
-        file = self._embedded_stores.prepare(project, about.mlflow_schema or f"mlflow-{about.mlflow}")
+        from ...payloads.messages.database_schema import newest_revision  # noqa: PLC0415  # a server needs no schema
+
+        # The packages of a virtual environment come before all others; reading their files starts no process.
+        schema = newest_revision(python.parent.parent.glob("lib/python*/site-packages"))
+        if schema is None:
+            about = self.describe_environment(python)
+            schema = about.mlflow_schema or f"mlflow-{about.mlflow}"
+        file = self._embedded_stores.prepare(project, schema)
         uri = f"sqlite:///{file}"
         # A URI, not a path: MLflow writes it unescaped into its first SQL statement.
         variables = {"MLFLOW_TRACKING_URI": uri, ARTIFACT_ROOT: file.with_name("artifacts").as_uri()}

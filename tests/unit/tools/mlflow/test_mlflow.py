@@ -70,6 +70,25 @@ def answering(folder: Path, content: Any, **variables: str) -> tuple[Mlflow, Ans
     return Mlflow(Payloads(process), host=host, on_line=print, say=print), process
 
 
+def test_the_schema_that_names_an_embedded_store_is_read_from_the_files_of_an_environment(tmp_path: Path) -> None:
+    """
+    Without them, its interpreter says which one it has.
+    """
+    described = {"python": "3.11.7", "python_executable": "/python", "mlflow": "3.1.0", "mlflow_flavor": "full"}
+    mlflow, process = answering(tmp_path, {"value": {**described, "mlflow_schema": "said", "platform": "Linux"}})
+    embedded = mlflow.store(None, embedded=True)
+    versions = tmp_path / "with" / "lib" / "python3.11" / "site-packages" / "mlflow/store/db_migrations/versions"
+    versions.mkdir(parents=True)
+    (versions / "a.py").write_text('revision = "found"\ndown_revision = None\n')
+
+    places = [
+        mlflow.resolve_embedded(embedded, tmp_path / name / "bin" / "python", tmp_path) for name in ("with", "no")
+    ]
+
+    assert ["found", "said"] == [Path(store.uri.removeprefix("sqlite:///")).parent.name for store in places]
+    assert ["describe-environment"] == [message["verb"] for message in process.messages]
+
+
 def test_a_response_is_parsed_where_it_comes_in(tmp_path: Path) -> None:
     """
     The caller gets a value with attributes, and the request was sent with the verb of its class.
