@@ -1,6 +1,7 @@
 """Connects to a Databricks workspace with the login of the environment."""
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from ...command.errors import BadInput
 from ...core.security.endpoint_address import EndpointHeaders, endpoint_address
@@ -76,7 +77,7 @@ def _root(host: str) -> str:
     root = host.strip().rstrip("/")
     if root and "://" not in root:
         root = f"https://{root}"
-    loopback = root.startswith("http://") and is_loopback(root.removeprefix("http://").partition(":")[0])
+    loopback = root.startswith("http://") and is_plain_web_address(root) and is_loopback(urlsplit(root).hostname or "")
     if not is_plain_web_address(root) or not (root.startswith("https://") or loopback):
         why = f"{_HOST} is not set" if not root else f"{_HOST} is not an HTTPS address"
         raise BadInput(what="the Databricks workspace is unknown", why=why, fix=f"set {_HOST} to https://WORKSPACE")

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ...command.errors import BadInput, ToolFailed
 from ...core.security.origins import is_loopback, is_plain_web_address
@@ -120,7 +121,7 @@ def connect_ray(web: Web, clock: Clock, variables: Mapping[str, str]) -> RayClus
     """
     named = next((name for name in _ADDRESSES if variables.get(name)), _ADDRESSES[0])
     root = variables.get(named, "").strip().rstrip("/")
-    plain = root.startswith("http://") and is_loopback(root.removeprefix("http://").partition(":")[0])
+    plain = root.startswith("http://") and is_plain_web_address(root) and is_loopback(urlsplit(root).hostname or "")
     if not is_plain_web_address(root) or not (root.startswith("https://") or plain):
         raise BadInput(
             what="the Ray cluster is unknown",

@@ -1,10 +1,12 @@
 """Which addresses lead to the same server."""
 
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.security.origins import is_plain_web_address, origin_of
+from mlflow_uv.core.security.origins import is_loopback, is_plain_web_address, origin_of
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,52 @@ def test_the_origin_of_a_plain_address_is_what_stands_before_its_first_slash(res
 
     if is_plain_web_address(url) and origin_of(url) is not None:
         assert origin_of(url.partition("://")[0] + "://" + rest.partition("/")[0]) == origin_of(url)
+
+
+PART = st.one_of(
+    st.sampled_from(["127", "0x7f", "0177", "0X7F", "0", "1", "256", "08", "0x", "2130706433", "017700000001", "x"]),
+    st.integers(0, 1 << 33).map(str),
+    st.integers(0, 1 << 33).map(hex),
+)
+
+
+@given(st.lists(PART, min_size=1, max_size=5).map(".".join))
+def test_a_host_of_numbers_is_loopback_as_the_c_library_reads_it(host: str) -> None:
+    """
+    A resolver would connect to it: `127.1`, `0x7f.1` and `2130706433` are this machine, and `0127.0.0.1` is not.
+    """
+    try:
+        first = socket.inet_aton(host)[0]
+    except OSError:
+        first = 0
+
+    assert (first == 127) == is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("LocalHost", True),
+        ("localhost.", False),
+        ("::1", True),
+        ("0:0:0:0:0:0:0:1", True),
+        ("::ffff:127.0.0.1", True),
+        ("127.1", True),
+        ("::2", False),
+        ("::1.", False),
+        ("::ffff:10.0.0.1", False),
+        ("localhost..", False),
+        ("localhost.example", False),
+        ("127.0.0.1.example", False),
+        ("127.0.0.300", False),
+        ("127.0.0.1 ", False),
+        ("", False),
+        (".", False),
+    ],
+)
+def test_names_and_addresses_of_this_machine_in_every_form(host: str, *, loopback: bool) -> None:
+    """
+    Without encryption, a credential is sent to these alone.
+    """
+    assert loopback == is_loopback(host)

@@ -54,6 +54,16 @@ def test_a_cluster_without_an_encrypted_address_is_refused(variables: dict[str, 
         connect_ray(cast("Web", None), QuickClock(), variables)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_a_cluster_on_this_machine_needs_no_encryption(host: str) -> None:
+    """
+    In each form of its address, also with brackets.
+    """
+    cluster = connect_ray(cast("Web", None), QuickClock(), {"RAY_ADDRESS": f"http://{host}:8265"})
+
+    assert cluster is not None
+
+
 def test_the_token_of_the_environment_is_the_login() -> None:
     """
     Without one nothing is sent in its place.

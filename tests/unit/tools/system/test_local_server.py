@@ -7,7 +7,7 @@ import pytest
 from mlflow_uv.tools.system.local_server import refuses_connections
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "localhost.", "0.0.0.0"])  # noqa: S104
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f.1", "localhost", "localhost.", "0.0.0.0"])  # noqa: S104
 def test_a_port_refuses_connections_once_nobody_listens(host: str) -> None:
     """
     The same port, with a listener and without; the address at which a server listens everywhere is one of here.
