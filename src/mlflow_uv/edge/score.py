@@ -51,6 +51,8 @@ class TfliteModel:
         for part, (_, kind, shape) in zip(parts, self.inputs, strict=True):
             if part.shape[1:] != shape[1:] or part.dtype != kind:
                 raise ValueError(f"a row has the shape {part.shape[1:]}, and the model takes {shape[1:]}")
+            if part.dtype.kind == "f" and not np.isfinite(part).all():
+                raise ValueError("a number is missing or infinite, of which each runtime makes something else")
         rows = []
         for number in range(len(parts[0])):
             for part, (index, _, _) in zip(parts, self.inputs, strict=True):

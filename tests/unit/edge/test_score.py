@@ -141,3 +141,35 @@ def test_what_32_bits_cannot_hold_is_refused(converting: Path, tmp_path: Path) -
     assert "ValueError: 'n' has no value in some row" == found[1]
     assert "OverflowError" in found[2]
     assert "ValueError: the request lacks the columns ['größe']" == found[3]
+
+
+def test_a_network_is_not_given_a_missing_or_infinite_number(converting: Path) -> None:
+    """
+    TensorFlow and TensorFlow Lite make different numbers of it, of which none looks wrong.
+    """
+    found = run_in(
+        converting,
+        """
+    import numpy as np
+    from types import SimpleNamespace as Part
+    score = importlib.import_module("edge.score")
+    given = []
+    interpreter = Part(
+        set_tensor=lambda index, row: given.append(row.tolist()),
+        invoke=lambda: None,
+        get_tensor=lambda index: np.array([[0.5]], dtype=np.float32),
+    )
+    model = score.TfliteModel.__new__(score.TfliteModel)
+    vars(model).update(shape=(1,), inputs=[(0, np.float32, (1, 2))], interpreter=interpreter, output=1)
+    results = []
+    for values in ([[1.0, 2.0]], [[1.0, np.nan]], [[np.inf, 2.0], [1.0, 2.0]]):
+        try:
+            results.append(model.run({"x": np.array(values, dtype=np.float32)})[0].tolist())
+        except ValueError as error:
+            results.append(str(error))
+    print(json.dumps([results, given]))
+    """,
+    )
+
+    why = "a number is missing or infinite, of which each runtime makes something else"
+    assert [[[[0.5]], why, why], [[[1.0, 2.0]]]] == found

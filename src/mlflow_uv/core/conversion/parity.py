@@ -70,7 +70,7 @@ class Parity:
     """
     The result of the comparison.
 
-    `beyond_types` are the names of requests with values that the types of the converted model cannot hold, `refused`
+    `beyond_types` are the names of requests with values that the converted model does not take, `refused`
     the numbers of requests, by origin, that the original refuses, and `failed` names and reasons of those that only the
     converted model does not answer.
     """
@@ -308,7 +308,7 @@ def parity_findings(parity: Parity, budget: ParityBudget, shown: str, advice: st
             rule="parity-beyond-types",
             severity=Severity.NOTICE,
             what=f"{counted(len(parity.beyond_types), 'request')} cannot be given to the converted model",
-            why="its inputs are numbers of 32 bits, and nothing may be missing in other columns: "
+            why="its inputs are numbers of 32 bits, finite ones of a network, and nothing may be missing elsewhere: "
             + "; ".join(parity.beyond_types[:_SHOWN]),
         )
 
