@@ -23,15 +23,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import page
 from imaging.asking import responds_correctly
 from imaging.large_wheel import NAME as MASSIVE
 from imaging.large_wheel import index, make_wheel
 from imaging.projects import LIBRARIES, Logged, Project, create_project
+from imaging.pushed_page import CASES, IN_RELEASE, PULLS, SIDES, Numbers, section
 from imaging.sides import STOCK_SIDE
-from imaging.tables import table
 from imaging.workshop import DOCKER, Failed, Workshop, workshop
 from serving_image import cancel, machine, say
 
@@ -52,55 +51,12 @@ storage:
 http:
   addr: 127.0.0.1:{port}
 """
-Numbers = dict[str, Any]
-SIDES = ("stock", "composed", "composed, loaded")
-# What is measured, in this order: stock needs the same time for a first build whatever this machine has.
-CASES = {
-    "cold": "first build of a lock; nothing downloaded",
-    "downloads": "… with what training downloaded",
-    "fresh": "… and a registry that has the layers of the last version",
-    "second": "second model under the lock, in another repository",
-    "model": "after a change of the model",
-    "small": "after a change of one small package",
-    "large": "after a change of one large package",
-}
-AIMS = {"cold": 8, "downloads": 8, "fresh": 60, "second": 60, "model": 100, "small": 20, "large": 20}
-PULLS = {"nothing": "on a machine that has nothing", "last": "on one that has the version before"}
-WHEELS = {
-    "downloads": "first build of its lock",
-    "model": "after a change of the model",
-    "small": "… of a small package",
-}
-PULLED = "From `podman pull` to the first right answer, with a storage of its own:"
-NOT_PULLED = "The time from `podman pull` to the first right answer is not measured yet."
 PARTS = (*CASES, "pull", "wheel")
+# What the cache knows of layers and bases.
+LAYERS = (
+    "layers", "layers-of-registries", "base-layers", "base-facts", "shared-libraries", "unpacked-libraries"
+)  # fmt: skip
 SMALL, LARGE = "certifi", "pyarrow"
-SECTION = """
-## Build and push
-
-What is measured is the user's job: from a logged model to an image that a registry has. "Stock" is
-`mlflow models build-docker --env-manager local` and `docker push`, "composed" is `build-image --push` without an
-engine, and "composed, loaded" the same with Docker, which gets the image too and in which its packages are compared.
-The model is {title}, the base has {base:.0f} MB and is in the same registry, on this machine. Times are seconds of
-whole commands, measured once on {processors} processors ({architecture}), Docker {docker}, {uv}, at a load of
-{load:.1f} to {most_load:.1f}.
-
-{times}
-
-In brackets: how many times faster than stock, and the aim. Stock is not helped by what training downloaded, nor by a
-registry that has the layers of another version: its first build counts there. {reached}
-
-What the registry stored in addition, in MB:
-
-{stored}
-
-{pulls}
-
-A lock with a wheel of {megabytes} MB (one shared library, half of which can be compressed), composed without an engine;
-stock was not measured:
-
-{wheel}
-"""
 
 
 @dataclass
@@ -127,7 +83,9 @@ class Bench:
 
     def name(self, side: str, case: str) -> str:
         """The image of a side in a case."""
-        return f"{self.host}/{'second' if case == 'second' else 'wine'}-{side.replace(', ', '-')}:{case}"
+        return (
+            f"{self.host}/{'second' if case == 'second' else 'wine'}-{'-'.join(side.replace(',', '').split())}:{case}"
+        )
 
     def push(self, side: str, case: str, *flags: str, **variables: str) -> list[float]:
         """Build an image and push it: seconds, and bytes that the registry got."""
@@ -137,9 +95,13 @@ class Bench:
         if side == "stock":
             STOCK_SIDE.build_image(self.project, model, self.base, name)
             self.shop.run(DOCKER, "push", "--quiet", name)
-        else:
-            engine = "docker" if side == "composed, loaded" else "none"
-            flags = ("--builder", "compose", "--engine", engine, "--base-image", self.base, "--push", *flags)
+        engine = "docker" if side == "composed, loaded" else "none"
+        flags = ("--builder", "compose", "--engine", engine, "--base-image", self.base, "--push", *flags)
+        if side == IN_RELEASE:  # the model is logged, and not trained again
+            flags = ("--steps", "log-model,build-image", *flags)
+            timings = self.project.answer("release", *flags, "--image", name, **variables)["timings"]
+            return [next(each["seconds"] for each in timings if each["step"] == "build-image"), self.stored() - before]
+        if side != "stock":
             self.project.step("build-image", *flags, "--image", name, **variables)
         return [time.perf_counter() - started, self.stored() - before]
 
@@ -147,12 +109,23 @@ class Bench:
         """Measure a push, and keep it."""
         self.add("cases", case, side, self.push(side, case, *flags, **variables))
 
-    def forget(self, *, serving: bool) -> None:
-        """Remove layers and what is known of bases; also what is unpacked of packages, as on a fresh machine."""
-        cache = self.project.home / "cache"
-        folders = ("layers", "layers-of-registries", "base-layers", "base-facts", "shared-libraries")
-        for name in (*folders, "unpacked-libraries", *(("serving", "unpacked-layers") if serving else ())):
-            shutil.rmtree(cache / name, ignore_errors=True)
+    def forget(self) -> None:
+        """Remove layers and what is known of bases, as on a fresh machine."""
+        for name in LAYERS:
+            shutil.rmtree(self.project.home / "cache" / name, ignore_errors=True)
+
+    def keep_layers(self) -> Path:
+        """Keep what is known of layers and bases; the folder that has it."""
+        kept = self.shop.fresh("layers")
+        for name in LAYERS:
+            if (folder := self.project.home / "cache" / name).is_dir():
+                shutil.copytree(folder, kept / name, copy_function=os.link)
+        return kept
+
+    def know_layers(self, kept: Path) -> None:
+        """Know the layers and bases of before, and no others."""
+        self.forget()
+        shutil.copytree(kept, self.project.home / "cache", copy_function=os.link, dirs_exist_ok=True)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -219,19 +192,19 @@ def cases(bench: Bench, parts: Sequence[str]) -> None:
     first = bench.push("stock", "cold")
     if "cold" in parts:
         bench.add("cases", "cold", "stock", first)
-        bench.forget(serving=True)
+        bench.forget()
         bench.measure("composed", "cold", UV_CACHE_DIR=str(bench.shop.fresh("uv")))
     if "downloads" in parts:
-        for side in SIDES[1:]:
-            bench.forget(serving=True)
+        for side in SIDES[1:3]:
+            bench.forget()
             bench.measure(side, "downloads")
     else:
         bench.push("composed", "downloads")
     if "fresh" in parts:
-        bench.forget(serving=True)
+        bench.forget()
         source = bench.name("composed", "downloads")
         bench.measure("composed", "fresh", "--layers-from", source, UV_CACHE_DIR=str(bench.shop.fresh("uv")))
-        bench.forget(serving=False)
+        bench.forget()
         bench.push("composed", "downloads")
     changes = {
         "second": project.change_model,
@@ -243,11 +216,24 @@ def cases(bench: Bench, parts: Sequence[str]) -> None:
         if case in parts or ("pull" in parts and case in {"small", "large"}):
             change()
             bench.models[case] = project.log()
-            for side in SIDES:
+            kept = bench.keep_layers()
+            for side in SIDES if case in {"second", "model"} else SIDES[:3]:
+                bench.know_layers(kept)
                 bench.measure(side, case)
+        if case == "model" and case in parts:
+            start_of_mlflow(bench)
     if "pull" in parts:
         for side in SIDES[:2]:
             pull(bench, side)
+
+
+def start_of_mlflow(bench: Bench) -> None:
+    """The least that a step needs which asks MLflow for a model: a process that imports it and reads one tag."""
+    project, model = bench.project, bench.models["model"].model_id
+    program = f"import mlflow; mlflow.MlflowClient().get_logged_model({model!r}).tags"
+    seconds = bench.shop.timed(project.python, "-I", "-c", program, MLFLOW_TRACKING_URI=project.store)
+    bench.numbers["mlflow"] = seconds
+    bench.keep(bench.numbers)
 
 
 def pull(bench: Bench, side: str) -> None:
@@ -328,72 +314,6 @@ def listens(port: int) -> bool:
     """Whether a program answers there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def section(numbers: Numbers) -> str:
-    """Our part of docs/benchmarks.md."""
-    about = numbers["machine"]
-    cases = numbers.get("cases", {})
-    pulls = [
-        (words, *(f"{numbers['pulls'][what][side][0]:.1f} s" for side in SIDES[:2]))
-        for what, words in PULLS.items()
-        if what in numbers.get("pulls", {})
-    ]
-    wheels = (
-        (words, *(f"{number:.1f}" for number in (seconds, sent / 1e6)))
-        for case, words in WHEELS.items()
-        for seconds, sent in numbers.get("wheel", {}).get(case, {}).values()
-    )
-    return SECTION.format(
-        **about | {"base": about["base"] / 1e6},
-        title=numbers["title"],
-        megabytes=numbers.get("megabytes", 0),
-        reached=reached(cases),
-        times=table(("", *SIDES), rows(cases, times)),
-        stored=table(("", *SIDES), rows(cases, stored)),
-        pulls=f"{PULLED}\n\n{table(('', *SIDES[:2]), pulls)}" if pulls else NOT_PULLED,
-        wheel=table(("", "seconds", "MB stored"), wheels),
-    )
-
-
-def rows(cases: Numbers, cell: Callable[[Numbers, str, str], str]) -> Iterator[tuple[str, ...]]:
-    """A row for each case that was measured, with a cell for each side."""
-    for case, words in CASES.items():
-        if case in cases:
-            yield (words, *(cell(cases, case, side) for side in SIDES))
-
-
-def reached(cases: Numbers) -> str:
-    """How many aims are reached, in a sentence."""
-    ratios = [
-        (stock / sides[side][0], AIMS[case])
-        for case, sides in cases.items()
-        for side in SIDES[1:]
-        if (stock := stock_of(cases, case)) is not None and side in sides
-    ]
-    count = sum(ratio >= aim for ratio, aim in ratios)
-    return f"{count or 'None'} of the {len(ratios)} aims {'are' if count > 1 else 'is'} reached."
-
-
-def stock_of(cases: Numbers, case: str) -> float | None:
-    """Seconds of stock; None if they were not measured."""
-    numbers = cases[case].get("stock") or cases.get("cold", {}).get("stock")
-    return numbers[0] if numbers else None
-
-
-def times(cases: Numbers, case: str, side: str) -> str:
-    """Seconds, how many times faster than stock, and the aim."""
-    numbers, stock = cases[case].get(side), stock_of(cases, case)
-    if numbers is None:
-        return "–"
-    ratio = "" if side == "stock" or stock is None else f" ({stock / numbers[0]:.1f}, aim {AIMS[case]})"
-    return f"{numbers[0]:.1f} s{ratio}"
-
-
-def stored(cases: Numbers, case: str, side: str) -> str:
-    """Megabytes that the registry got."""
-    numbers = cases[case].get(side)
-    return "–" if numbers is None else f"{numbers[1] / 1e6:.1f}"
 
 
 if __name__ == "__main__":

@@ -108,9 +108,12 @@ class Project:
 
     def step(self, name: str, *flags: str, **variables: str) -> dict[str, Any]:
         """Run a step of ours as a person would; its outputs."""
+        return dict(self.answer(name, *flags, **variables)["outputs"])
+
+    def answer(self, name: str, *flags: str, **variables: str) -> dict[str, Any]:
+        """Run a step of ours, or a release; all that it says."""
         argv = (*OURS, "mlflow_uv", name, "--format", "json", *flags)
-        response = self.shop.run(*argv, folder=self.folder, **variables)
-        return dict(json.loads(response)["outputs"])
+        return dict(json.loads(self.shop.run(*argv, folder=self.folder, **variables)))
 
     def log(self) -> Logged:
         """Train and log."""

@@ -1,0 +1,136 @@
+"""Writes the page of numbers from pushed_image.py."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .tables import table
+
+Numbers = dict[str, Any]
+IN_RELEASE = "composed, in a release"
+SIDES = ("stock", "composed", "composed, loaded", IN_RELEASE)
+# What is measured, in this order: stock needs the same time for a first build whatever this machine has.
+CASES = {
+    "cold": "first build of a lock; nothing downloaded",
+    "downloads": "… with what training downloaded",
+    "fresh": "… and a registry that has the layers of the last version",
+    "second": "second model under the lock, in another repository",
+    "model": "after a change of the model",
+    "small": "after a change of one small package",
+    "large": "after a change of one large package",
+}
+AIMS = {"cold": 8, "downloads": 8, "fresh": 60, "second": 60, "model": 100, "small": 20, "large": 20}
+PULLS = {"nothing": "on a machine that has nothing", "last": "on one that has the version before"}
+WHEELS = {
+    "downloads": "first build of its lock",
+    "model": "after a change of the model",
+    "small": "… of a small package",
+}
+PULLED = "From `podman pull` to the first right answer, with a storage of its own:"
+NOT_PULLED = "The time from `podman pull` to the first right answer is not measured yet."
+MLFLOW = "A program that imports MLflow and reads one tag of the model there takes {:.1f} s."
+SECTION = """
+## Build and push
+
+What is measured is the user's job: from a logged model to an image that a registry has. "Stock" is
+`mlflow models build-docker --env-manager local` and `docker push`, "composed" is `build-image --push` without an
+engine, and "composed, loaded" the same with Docker, which gets the image too and in which its packages are compared.
+"In a release" are the seconds of the step `build-image` of a release whose step before it logged the model.
+The model is {title}, the base has {base:.0f} MB and is in the same registry, on this machine. Times are seconds of
+whole commands, measured once on {processors} processors ({architecture}), Docker {docker}, {uv}, at a load of
+{load:.1f} to {most_load:.1f}.
+
+{times}
+
+In brackets: how many times faster than stock, and the aim. Stock is not helped by what training downloaded, nor by a
+registry that has the layers of another version: its first build counts there. {reached}
+
+Where the time goes:
+
+- Before it composes, a step that runs alone starts Python, compares the environment that has MLflow, and lets MLflow
+  read the model from the store.{mlflow} Within a release this process runs already.
+- With all layers known, the step reads them and the base again to compare their digests, composes server and model, and
+  asks the registry for each layer.
+- A first build verifies and compresses each file of each package, and compiles its modules: [Lower
+  bounds](#lower-bounds) has the time for that alone. A fresh machine gets all layers from the registry, since packages
+  and libraries are compared in the layers themselves, and reads the base.
+- After a change of one package, only its layer is made, and libraries are examined again. Small packages share layers,
+  so that more than the changed one is compiled. Layers that one side made are removed before the next one is measured.
+
+What the registry stored in addition, in MB:
+
+{stored}
+
+{pulls}
+
+A lock with a wheel of {megabytes} MB (one shared library, half of which can be compressed), composed without an engine;
+stock was not measured:
+
+{wheel}
+"""
+
+
+def section(numbers: Numbers) -> str:
+    """Our part of docs/benchmarks.md."""
+    about = numbers["machine"]
+    cases = numbers.get("cases", {})
+    pulls = [
+        (words, *(f"{numbers['pulls'][what][side][0]:.1f} s" for side in SIDES[:2]))
+        for what, words in PULLS.items()
+        if what in numbers.get("pulls", {})
+    ]
+    wheels = (
+        (words, *(f"{number:.1f}" for number in (seconds, sent / 1e6)))
+        for case, words in WHEELS.items()
+        for seconds, sent in numbers.get("wheel", {}).get(case, {}).values()
+    )
+    return SECTION.format(
+        **about | {"base": about["base"] / 1e6},
+        title=numbers["title"],
+        megabytes=numbers.get("megabytes", 0),
+        reached=reached(cases),
+        mlflow=f" {MLFLOW.format(numbers['mlflow'])}" if "mlflow" in numbers else "",
+        times=table(("", *SIDES), rows(cases, times)),
+        stored=table(("", *SIDES), rows(cases, stored)),
+        pulls=f"{PULLED}\n\n{table(('', *SIDES[:2]), pulls)}" if pulls else NOT_PULLED,
+        wheel=table(("", "seconds", "MB stored"), wheels),
+    )
+
+
+def rows(cases: Numbers, cell: Callable[[Numbers, str, str], str]) -> Iterator[tuple[str, ...]]:
+    """A row for each case that was measured, with a cell for each side."""
+    for case, words in CASES.items():
+        if case in cases:
+            yield (words, *(cell(cases, case, side) for side in SIDES))
+
+
+def reached(cases: Numbers) -> str:
+    """How many aims are reached, in a sentence."""
+    ratios = [
+        (stock / sides[side][0], AIMS[case])
+        for case, sides in cases.items()
+        for side in SIDES[1:]
+        if (stock := stock_of(cases, case)) is not None and side in sides
+    ]
+    count = sum(ratio >= aim for ratio, aim in ratios)
+    return f"{count or 'None'} of the {len(ratios)} aims {'are' if count > 1 else 'is'} reached."
+
+
+def stock_of(cases: Numbers, case: str) -> float | None:
+    """Seconds of stock; None if they were not measured."""
+    numbers = cases[case].get("stock") or cases.get("cold", {}).get("stock")
+    return numbers[0] if numbers else None
+
+
+def times(cases: Numbers, case: str, side: str) -> str:
+    """Seconds, how many times faster than stock, and the aim."""
+    numbers, stock = cases[case].get(side), stock_of(cases, case)
+    if numbers is None:
+        return "–"
+    ratio = "" if side == "stock" or stock is None else f" ({stock / numbers[0]:.1f}, aim {AIMS[case]})"
+    return f"{numbers[0]:.1f} s{ratio}"
+
+
+def stored(cases: Numbers, case: str, side: str) -> str:
+    """Megabytes that the registry got."""
+    numbers = cases[case].get(side)
+    return "–" if numbers is None else f"{numbers[1] / 1e6:.1f}"
