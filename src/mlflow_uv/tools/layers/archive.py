@@ -48,9 +48,10 @@ def write_layer(
     a lower layer and keep their modes and owners. Raises OSError, ValueError for a path that is relative, is not
     normal, or leads through a file of the layer.
     """
-    entries = sorted((path, file) for path, file in _with_folders(files).items() if path not in existing)
+    paths = _with_folders(files)
+    entries = sorted(((path, paths[path]) for path in paths.keys() - existing), key=lambda entry: entry[0].parts)
     with out.open("wb") as raw, _Digesting(raw, compression) as stream:
-        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_PIECE) as tar:
+        with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for path, file in entries:
                 _add(tar, path, file)
         return stream.finish(name)
@@ -81,16 +82,20 @@ def _with_folders(files: Mapping[PurePosixPath, LayerFile]) -> dict[PurePosixPat
     """The files, and None for each folder above one."""
     entries: dict[PurePosixPath, LayerFile | None] = {}
     for path in files:
-        if not path.is_absolute() or ".." in path.parts or path == PurePosixPath("/"):
+        parts = path.parts
+        if not path.is_absolute() or ".." in parts or len(parts) == 1:
             raise ValueError(f"{path} is no path of a file in an image")
-        entries |= dict.fromkeys(path.parents[:-1])
+        folder, depth = path.parent, len(parts) - 1
+        while depth > 1 and folder not in entries:
+            entries[folder] = None
+            folder, depth = folder.parent, depth - 1
     if both := sorted(entries.keys() & files.keys()):
         raise ValueError(f"{both[0]} is both a file and a folder")
     return {**entries, **files}
 
 
 def _add(tar: tarfile.TarFile, path: PurePosixPath, file: LayerFile | None) -> None:
-    entry = tarfile.TarInfo(str(path.relative_to("/")))
+    entry = tarfile.TarInfo(str(path)[1:])
     entry.mtime, entry.mode = _WHEN, 0o755
     if file is None:
         entry.type = tarfile.DIRTYPE
@@ -120,6 +125,8 @@ class _Digesting(io.RawIOBase, AbstractContextManager["_Digesting"]):
         self._compressor = _compressor(compression)
         self._before, self._after = hashlib.sha256(), hashlib.sha256()
         self._size = 0
+        self._waiting = bytearray()  # what is written becomes pieces of one size, however small the writes are
+        self._written = 0
 
     def __enter__(self) -> Self:
         return self
@@ -128,20 +135,32 @@ class _Digesting(io.RawIOBase, AbstractContextManager["_Digesting"]):
         """True."""
         return True
 
+    def tell(self) -> int:
+        """How much was written."""
+        return self._written
+
     def write(self, data: object) -> int:
         """Compress and write."""
-        piece = memoryview(data)  # type: ignore[arg-type]
-        self._before.update(piece)
-        self._store(self._compressor.compress(piece))
-        return len(piece)
+        self._waiting += data  # type: ignore[arg-type]
+        while len(self._waiting) > _PIECE:
+            self._compress(bytes(self._waiting[:_PIECE]))
+            del self._waiting[:_PIECE]
+        length = len(data)  # type: ignore[arg-type]
+        self._written += length
+        return length
 
     def finish(self, name: str) -> LayerBlob:
         """End the archive; its digests."""
+        self._compress(bytes(self._waiting))
         self._store(self._compressor.flush())
         blob = Blob(
             media_type=self._compression.media_type, digest=f"sha256:{self._after.hexdigest()}", size=self._size
         )
         return LayerBlob(name=name, blob=blob, diff_id=f"sha256:{self._before.hexdigest()}")
+
+    def _compress(self, piece: bytes) -> None:
+        self._before.update(piece)
+        self._store(self._compressor.compress(piece))
 
     def _store(self, data: bytes) -> None:
         self._after.update(data)
