@@ -4,20 +4,23 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.errors import BaseImageMissing, ToolFailed
+from mlflow_uv.command.errors import BaseImageMissing, StepError, ToolFailed
 from mlflow_uv.core.image.reference import TlsProblem
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.ops.image.composed_push import push_composed, require_push
 from mlflow_uv.ops.image.recomposed import from_parts
 from mlflow_uv.tools.engines.build_errors import NotPulled
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
+from mlflow_uv.tools.toolbox import Tools
 from tests.endpoints import certified
-from tests.registries import own_address, registry
+from tests.registries import PASSWORD, USER, own_address, registry
+from tests.waiting import happens, listens
 
 from .composed import push_base, tiny_release
 from .conftest import name_of_image
@@ -266,3 +269,96 @@ def test_an_engine_that_cannot_pull_says_why(with_tls: str, plain: str, registry
         f"let {plain} speak TLS, or put it into `insecure-registries` of /etc/docker/daemon.json",
         "",
     ] == [error.fix for error in (untrusted, unencrypted, absent)], [error.why for error in refused]
+
+
+def pull_fixes(tools: Tools, name: str) -> tuple[str, str]:
+    """The fixes that are printed if Docker cannot pull an image of a record, or a base image; empty if it can."""
+    fixes = []
+    docker = tools.engines.named("docker")
+    for pull in (docker.pull, docker.fetch):
+        try:
+            pull(name)
+            fixes.append("")
+        except StepError as failed:
+            fixes.append(str(failed.fix))
+        finally:
+            remove_image(name)
+    return fixes[0], fixes[1]
+
+
+def docker_with(folder: Path, *argv: str) -> None:
+    """Run Docker with a configuration of its own and the password of the private registry."""
+    variables = {**os.environ, "DOCKER_CONFIG": str(folder)}
+    subprocess.run(("docker", *argv), input=PASSWORD, text=True, check=True, capture_output=True, env=variables)
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_the_certificate_where_the_message_says_lets_the_engine_pull(with_tls: str, keys: Path, tmp_path: Path) -> None:
+    """
+    Without TLS, Docker reads its configuration anew only when it is started again, which a test does not do.
+    """
+    variables = {**DIRECT, "SSL_CERT_FILE": str(bundle_with(keys / "ca.pem"))}
+    with tiny_release(tmp_path / "release", variables=variables) as tiny:
+        push_base(f"{with_tls}/base:1", tmp_path / "base", tiny.tools)
+        untrusted = pull_fixes(tiny.tools, f"{with_tls}/base:1")
+        file = Path(untrusted[0].rpartition(" into ")[2])
+        file.parent.mkdir(parents=True)
+        try:
+            shutil.copyfile(keys / "ca.pem", file)
+            trusted = pull_fixes(tiny.tools, f"{with_tls}/base:1")
+        finally:
+            shutil.rmtree(file.parent)
+            with suppress(OSError):  # others are in it
+                file.parents[1].rmdir()
+
+    assert ("ca.crt", f"{untrusted[0]}, or --base-image NAME", ("", "")) == (file.name, untrusted[1], trusted)
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_the_login_that_the_message_prints_lets_the_engine_pull(registry_program: str, tmp_path: Path) -> None:
+    """
+    For an image of a record and for a base image.
+    """
+    config, login = tmp_path / "docker", ("--username", USER, "--password-stdin")
+    variables = {**DIRECT, "DOCKER_CONFIG": str(config)}
+    (tmp_path / "registry").mkdir()
+    with (
+        registry(tmp_path / "registry", registry_program, private=True) as host,
+        tiny_release(tmp_path / "release", variables=variables) as tiny,
+    ):
+        docker_with(config, "login", *login, host)
+        push_base(f"{host}/base:1", tmp_path / "base", tiny.tools)
+        docker_with(config, "logout", host)
+        denied = pull_fixes(tiny.tools, f"{host}/base:1")
+        docker_with(config, *denied[0].split()[1:], *login)
+        allowed = pull_fixes(tiny.tools, f"{host}/base:1")
+
+    assert (f"docker login {host}", f"docker login {host}, or --base-image NAME") == denied
+    assert ("", "") == allowed
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_a_registry_that_is_there_again_lets_the_engine_pull(registry_program: str, tmp_path: Path) -> None:
+    """
+    What a registry does not have, another name of a base has, and no network.
+    """
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    with tiny_release(tmp_path / "release", variables=DIRECT) as tiny:
+        with registry(folder, registry_program) as host:
+            push_base(f"{host}/base:1", tmp_path / "base", tiny.tools)
+            absent = pull_fixes(tiny.tools, f"{host}/other:1")
+        down = pull_fixes(tiny.tools, f"{host}/base:1")
+        with subprocess.Popen((registry_program, "serve", folder / "config.yml"), stderr=subprocess.DEVNULL) as again:
+            try:
+                listening = happens(lambda: listens(int(host.partition(":")[2]), "127.0.0.1"))
+                reached = pull_fixes(tiny.tools, f"{host}/base:1")
+            finally:
+                again.terminate()
+
+    assert (True, ("", "--base-image NAME")) == (listening, absent)
+    assert f"reach {host} from the machine of docker" == down[0]
+    assert (f"{down[0]}, or --base-image NAME", ("", "")) == (down[1], reached)

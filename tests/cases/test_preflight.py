@@ -193,7 +193,7 @@ def test_a_base_image_that_nobody_has_stops_a_release_before_it_trains(
     (problem,) = told(result)
     assert (NO_BASE, False) == (result.code, wine.trained.exists()), result.stderr
     assert f"the base image `{name}` is not present and cannot be pulled" == problem["what"]
-    assert f"docker pull {name}" in problem["fix"]
+    assert problem["fix"].endswith("base-image NAME")
 
 
 @pytest.mark.engine

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from enum import Enum
+from typing import Protocol
 
+from ...command.wording import local
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 DOCKER_HUB = "docker.io"
@@ -50,6 +52,31 @@ def image_reference(name: str) -> ImageReference:
     if host in {DOCKER_HUB, f"index.{DOCKER_HUB}"}:
         host, repository = DOCKER_HUB, repository if "/" in repository else f"library/{repository}"
     return ImageReference(host=host, repository=repository, tag=tag)
+
+
+class UnansweredRequest(Protocol):
+    """
+    Why a registry gave no usable response: it denies access (`denied`), or responded with something else (`reached`).
+
+    Otherwise there was no response; `tls` says why there was no encrypted connection, if that is the reason.
+    """
+
+    denied: bool
+    reached: bool
+    tls: TlsProblem | None
+
+
+def registry_fix(name: str, request: UnansweredRequest, *, program: str = "docker") -> str:
+    """Return the fix for a registry that gave no usable response to this program; `program` can log in to it."""
+    host = image_reference(name).host
+    if request.denied:
+        return login_fix(program, host)
+    return f"find the reason in the log of {host}" if request.reached else reach_fix(name, request.tls)
+
+
+def login_fix(program: str, host: str) -> str:
+    """Return the fix for a registry that denies access with the current login."""
+    return local(f"{program} login {host}", f"a step with docker/login-action for {host} before this one")
 
 
 def reach_fix(name: str, tls: TlsProblem | None) -> str:

@@ -9,7 +9,7 @@ from ...command.inputs import Serving
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
 from ...core.image.composition import Compression
-from ...core.image.reference import TlsProblem, reach_fix
+from ...core.image.reference import UnansweredRequest, registry_fix
 from ...core.lock.install_findings import needed_by
 from ...core.lock.placement import Placement
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -126,9 +126,14 @@ def without_wheel(placement: Placement) -> PackageNotComposable:
     )
 
 
-def unreadable_base(name: str, why: str, *, tls: TlsProblem | None = None) -> BaseUnread:
-    """Return the error for a base image that its registry does not return, where no engine has it; see `reach_fix`."""
+def unreadable_base(name: str, why: str, *, request: UnansweredRequest | None = None) -> BaseUnread:
+    """
+    Return the error for a base image that its registry does not return, where no engine has it.
+
+    `request` is the one without a usable response; None if the registry does not have the image.
+    """
     what = f"the base image `{name}` cannot be read from its registry"
-    reached = reach_fix(name.partition("@")[0], tls)
-    fix = Wording(f"{reached}, or ", option("base-image", "NAME"), " of another registry")
-    return BaseUnread(what=what, why=why, fix=fix)
+    other = option("base-image", "NAME")
+    if request is not None:
+        other = Wording(f"{registry_fix(name.partition('@')[0], request)}, or ", other, " of another registry")
+    return BaseUnread(what=what, why=why, fix=other)

@@ -11,7 +11,6 @@ from ...command.wording import Wording, joined, option
 from ...core.image.composition import BaseLayers, digest_of
 from ...core.image.dockerfile import MODEL, SERVING, VENV
 from ...core.image.file_tree import EntryKind
-from ...core.image.reference import TlsProblem
 from ...core.lock.targets import System, machine_name
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import ImageLink
@@ -129,7 +128,7 @@ def read_recorded_base(
         try:
             read = _pulled(name, architecture, scratch, tools)
         except (RegistryUnanswered, ToolFailed) as error:
-            raise unreadable_base(image.base, _reason(error), tls=_tls_problem(error)) from error
+            raise unreadable_base(image.base, _reason(error), request=_request_of(error)) from error
         if read is None:
             raise unreadable_base(image.base, f"its registry does not have {image.base_digest} for {architecture}")
         return _composable(image.base, needs, read)
@@ -191,15 +190,15 @@ def _read(wanted: WantedBase, scratch: Path, tools: Tools) -> _ReadBase:
             raise unreadable_base(name, f"only {engine.name} has it, and for its own platform alone")
         return _saved(engine.fetch(name), engine, scratch, tools)
     place = name.partition("@")[0]
-    reason, tls = f"its registry has no such image for {architecture}", None
+    reason, request = f"its registry has no such image for {architecture}", None
     try:
         pulled = _pulled(name if local_image is None else f"{place}@{local_image.digest}", architecture, scratch, tools)
     except (RegistryUnanswered, ToolFailed) as error:
-        pulled, reason, tls = None, _reason(error), _tls_problem(error)
+        pulled, reason, request = None, _reason(error), _request_of(error)
     if pulled is not None:
         return pulled
     if engine is None or not usable:
-        raise unreadable_base(name, reason, tls=tls)
+        raise unreadable_base(name, reason, request=request)
     finding = Finding(
         rule="base-from-engine",
         severity=Severity.NOTICE,
@@ -235,8 +234,8 @@ def _reason(error: RegistryUnanswered | ToolFailed) -> str:
     return error.why if isinstance(error, ToolFailed) else str(error)
 
 
-def _tls_problem(error: RegistryUnanswered | ToolFailed) -> TlsProblem | None:
-    return error.tls if isinstance(error, RegistryUnanswered) else None
+def _request_of(error: RegistryUnanswered | ToolFailed) -> RegistryUnanswered | None:
+    return error if isinstance(error, RegistryUnanswered) else None
 
 
 def _saved(local_image: BuiltImage, engine: Engine, scratch: Path, tools: Tools) -> _ReadBase:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...command.errors import ToolFailed
-from ...command.wording import Wording, local, option
+from ...command.wording import Wording, option
 from ...core.image.composition import ZSTD_TYPE, ComposedImage, ImageIndex
-from ...core.image.reference import image_reference, reach_fix
+from ...core.image.reference import image_reference, registry_fix
 from ...tools.engines.engine import Engine
 from ...tools.oci.pushed_blobs import PushedBlobs
 from ...tools.oci.repository import RegistryUnanswered
@@ -28,15 +28,12 @@ def require_push(tag: str, tools: Tools, *, engine: Engine | None) -> None:
         raise RegistryNotReached(
             what=f"`{tag}` cannot be pushed without an engine",
             why=str(error),
-            fix=reach_fix(tag, error.tls),
+            fix=registry_fix(tag, error),
         ) from error
 
 
 def _push_refused(tag: str, error: RegistryUnanswered) -> ToolFailed:
-    host = image_reference(tag).host
-    login = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
-    fix = login if error.denied else reach_fix(tag, error.tls)
-    return ToolFailed(what=f"`{tag}` cannot be pushed", why=str(error), fix=fix)
+    return ToolFailed(what=f"`{tag}` cannot be pushed", why=str(error), fix=registry_fix(tag, error))
 
 
 def push_composed(tag: str, image: ComposedImage | ImageIndex, archives: Mapping[str, Path], tools: Tools) -> str:

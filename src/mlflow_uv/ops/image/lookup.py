@@ -10,7 +10,7 @@ from ...command.report import Finding, Severity
 from ...command.wording import Wording, local, option, step_call
 from ...core.image.dockerfile import ATTESTATIONS
 from ...core.image.labels import MODEL, link_labels, other_version_in
-from ...core.image.reference import image_reference, reach_fix
+from ...core.image.reference import image_reference, registry_fix
 from ...core.release.chain import LinkCheck, LinkState, compare_link
 from ...core.release.record import ImageLink, Record
 from ...tools.engines.build_errors import NotPulled
@@ -106,13 +106,7 @@ def _looked_up(record: Record, tools: Tools, belongs_to_another: Callable[[Label
     try:
         published = tools.registries.published(image.tag, image.digest)
     except RegistryUnanswered as error:
-        host = image_reference(image.tag).host
-        fix = reach_fix(image.tag, error.tls)
-        if error.denied:
-            fix = local(
-                f"{image.engine or 'docker'} login {host}",
-                f"a step with docker/login-action for {host} before this one",
-            )
+        fix = registry_fix(image.tag, error, program=image.engine or "docker")
         unverified = LinkCheck(link="image", state=LinkState.UNVERIFIED, reason=str(error), fix=fix)
         yield _from_engine(record, tools, unverified, belongs_to_another)
         return

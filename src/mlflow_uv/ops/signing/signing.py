@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ...command.errors import BadInput, ChainBroken, StepError, ToolFailed
 from ...command.wording import local, option, step_call
-from ...core.image.reference import image_reference, reach_fix
+from ...core.image.reference import registry_fix
 from ...core.release.digests import ADDED_ON_DOWNLOAD, sha256
 from ...core.release.record import Record, SignatureLink
 from ...core.security.child_environment import IDENTITY_TOKEN, SIGNING_KEY
@@ -238,11 +238,8 @@ def _answered(request: Callable[[], T], name: str) -> T:
     try:
         return request()
     except RegistryUnanswered as error:
-        host = image_reference(name).host
-        fix = local(f"docker login {host}", f"a step with docker/login-action for {host} before this one")
         what = f"the attestations cannot be kept with `{name}`"
-        fix = fix if error.denied else reach_fix(name, error.tls)
-        raise ToolFailed(what=what, why=str(error), fix=fix) from error
+        raise ToolFailed(what=what, why=str(error), fix=registry_fix(name, error)) from error
 
 
 def _sbom(record: Record, model: Path, tools: Tools) -> str:

@@ -9,7 +9,7 @@ from ...command.inputs import Serving
 from ...command.report import Finding, Severity
 from ...command.wording import local
 from ...core.export.requirements import Requirements
-from ...core.image.reference import image_reference, with_default_tag
+from ...core.image.reference import image_reference, registry_fix, with_default_tag
 from ...core.image.slim import ANY_MODEL, slim_requirements
 from ...core.lock.installable import InstallMethod
 from ...core.lock.lockfile import Package
@@ -143,17 +143,18 @@ def _in_registry(name: str, container_engine: Engine | None, context: PreflightC
         exists = context.tools.registries.has(name)
     except RegistryUnanswered as error:
         if error.denied:
-            raise _missing(name, container_engine, str(error)) from error
+            raise _missing(name, container_engine, str(error), request=error) from error
         return (_unknown("preflight-base-image", f"the base image `{name}` is not here", error),)
     if not exists:
-        raise _missing(name, container_engine, "its registry has no such image")
+        raise _missing(name, container_engine, "its registry has no such image", request=None)
     return f"{name}, which is not pulled yet"
 
 
-def _missing(name: str, container_engine: Engine | None, why: str) -> StepError:
-    return (
-        unreadable_base(name, why) if container_engine is None else base_missing(container_engine.name, name, why=why)
-    )
+def _missing(name: str, container_engine: Engine | None, why: str, *, request: RegistryUnanswered | None) -> StepError:
+    if container_engine is None:
+        return unreadable_base(name, why, request=request)
+    fix = registry_fix(name, request, program=container_engine.name) if request else ""
+    return base_missing(name, why=why, fix=fix)
 
 
 def _unknown(rule: str, what: str, error: RegistryUnanswered) -> Finding:

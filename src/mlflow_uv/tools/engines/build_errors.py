@@ -5,7 +5,7 @@ import re
 from ...command.errors import NoSpace, StepError, ToolFailed
 from ...command.lazy_pattern import lazy_pattern
 from ...command.wording import Wording, local, option
-from ...core.image.reference import image_reference
+from ...core.image.reference import image_reference, login_fix
 from ...core.image.system_libraries import replacement_fix
 from ..system.process import Completed
 
@@ -99,10 +99,11 @@ class NotPulled(ToolFailed):
 def pull_error(program: str, name: str, done: Completed) -> NotPulled:
     """The error of a failed pull, with the engine's own reason."""
     what = f"{program} cannot pull `{name}`"
-    return NotPulled(what=what, why=done.last_line, fix=_pull_fix(program, name, done.stderr))
+    return NotPulled(what=what, why=done.last_line, fix=pull_fix(program, name, done.stderr))
 
 
-def _pull_fix(program: str, name: str, text: str) -> str:
+def pull_fix(program: str, name: str, text: str) -> str:
+    """The fix for the reason in an engine's message about a pull; empty if the registry does not have the image."""
     if name.startswith("sha256:") or re.search(_ABSENT, text):  # an id is in no registry
         return ""
     host = image_reference(name).host
@@ -111,5 +112,5 @@ def _pull_fix(program: str, name: str, text: str) -> str:
     if re.search(_UNTRUSTED, text):
         return f"put the certificate of the CA of {host} into {_FOLDERS[program]}/{host}/ca.crt"
     if re.search(_DENIED, text, re.IGNORECASE):
-        return local(f"{program} login {host}", f"a step with docker/login-action for {host} before this one")
+        return login_fix(program, host)
     return f"reach {host} from the machine of {program}"

@@ -12,13 +12,13 @@ from typing import ClassVar
 
 from ...command.errors import BaseImageMissing, NoEngine, NoSpace, ToolFailed, ToolMissing
 from ...command.lazy_pattern import lazy_pattern
-from ...command.wording import Wording, local, option
+from ...command.wording import Wording, option
 from ...core.image.reference import digest_under
 from ...core.security.child_environment import for_engine
 from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ..system.process import Command, Completed, Conversation, Runner
-from .build_errors import build_error, pull_error
+from .build_errors import build_error, pull_error, pull_fix
 from .containers import OURS, Container
 from .engine import ANSWER_S, BARE, Build, BuiltImage, Candidate, ImageLayer, ServerSettings
 
@@ -114,7 +114,7 @@ class Client(ABC):
         done = self.run("pull", "--quiet", *platform, "--", base, timeout_s=PULL_S, on_line=self._on_line)
         image = self.image(base)
         if image is None:
-            raise base_missing(self.name, base, why=done.last_line)
+            raise base_missing(base, why=done.last_line, fix=pull_fix(self.name, base, done.stderr))
         return image
 
     def pull(self, name: str) -> BuiltImage:
@@ -342,16 +342,13 @@ def _limits(given: ServerSettings) -> Iterator[str]:
     yield from (f"--mount=type=bind,source={path},target={path},readonly" for path in given.mounts)
 
 
-def base_missing(program: str, base: str, *, why: str) -> BaseImageMissing:
-    """The error for a base image that cannot be pulled."""
+def base_missing(base: str, *, why: str, fix: str) -> BaseImageMissing:
+    """The error for a base image that cannot be pulled; `fix` is empty if its registry does not have it."""
+    other = option("base-image", "NAME")
     return BaseImageMissing(
         what=f"the base image `{base}` is not present and cannot be pulled",
         why=why,
-        fix=Wording(
-            local(f"{program} pull {base}", f"a step before this one with `{program} pull {base}`"),
-            ", or ",
-            option("base-image", "NAME"),
-        ),
+        fix=Wording(fix, ", or ", other) if fix else other,
     )
 
 

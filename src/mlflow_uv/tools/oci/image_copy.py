@@ -23,23 +23,23 @@ def copy_image(source: Repository, target: Repository, digest: str) -> int:
     """
     sent = _copied(source, target, digest, names=(digest, digest.replace(":", "-")), depth=1)
     if target.manifest(digest) is None:
-        raise RegistryUnanswered(f"the registry does not return {digest} after it was pushed")
+        raise RegistryUnanswered(f"the registry does not return {digest} after it was pushed", reached=True)
     return sent
 
 
 def _copied(source: Repository, target: Repository, digest: str, *, names: tuple[str, ...], depth: int) -> int:
     manifest = source.manifest(digest)
     if manifest is None:
-        raise RegistryUnanswered(f"the registry has no {digest}")
+        raise RegistryUnanswered(f"the registry has no {digest}", reached=True)
     try:
         content: Any = parse_json(manifest)
         members = [str(entry["digest"]) for entry in content.get("manifests", ())]
         blobs = [_blob(part) for part in (*content.get("layers", ()), *filter(None, (content.get("config"),)))]
         media_type = str(content.get("mediaType") or (_INDEX_TYPE if members else MANIFEST_TYPE))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RegistryUnanswered(f"{digest} is not the manifest of an image") from error
+        raise RegistryUnanswered(f"{digest} is not the manifest of an image", reached=True) from error
     if len(members) > MOST or len(blobs) > _MOST_BLOBS or (members and not depth) or media_type not in TYPES:
-        raise RegistryUnanswered(f"{digest} is not an image that can be copied")
+        raise RegistryUnanswered(f"{digest} is not an image that can be copied", reached=True)
     sent = sum(_copied(source, target, member, names=(member,), depth=depth - 1) for member in members)
     with tempfile.TemporaryDirectory(prefix="mlflow-uv-") as folder:
         for blob in dict.fromkeys(blobs):

@@ -40,7 +40,7 @@ def attach(repository: Repository, image: str, attachment: Attachment) -> int:
     """
     subject = repository.manifest(image)
     if subject is None:
-        raise RegistryUnanswered(f"the registry has no image {image}")
+        raise RegistryUnanswered(f"the registry has no image {image}", reached=True)
     manifest = _manifest(image, subject, attachment)
     digest = digest_of(manifest)
     if repository.manifest(digest) == manifest and digest in _listed(repository, image, attachment.media_type):
@@ -58,7 +58,7 @@ def attach(repository: Repository, image: str, attachment: Attachment) -> int:
             _list_under_tag(repository, image, manifest, attachment)
         if digest in _listed(repository, image, attachment.media_type):
             return sent + len(manifest)
-    raise RegistryUnanswered(f"the registry does not list what was attached to {image}")
+    raise RegistryUnanswered(f"the registry does not list what was attached to {image}", reached=True)
 
 
 def attached(repository: Repository, image: str, media_type: str) -> tuple[bytes, ...]:
@@ -76,7 +76,9 @@ def attached(repository: Repository, image: str, media_type: str) -> tuple[bytes
                 if content is not None:
                     documents.append(content)
         if sum(map(len, documents)) > _MOST_BYTES:
-            raise RegistryUnanswered(f"more than {_MOST_BYTES >> 20} MB of documents are attached to {image}")
+            raise RegistryUnanswered(
+                f"more than {_MOST_BYTES >> 20} MB of documents are attached to {image}", reached=True
+            )
     return tuple(dict.fromkeys(documents))
 
 
@@ -112,7 +114,7 @@ def _listed(repository: Repository, image: str, media_type: str) -> tuple[str, .
                 (typed if kind else untyped).append(entry["digest"])
     typed = list(dict.fromkeys(typed))
     if len(typed) > _MOST:
-        raise RegistryUnanswered(f"more than {_MOST} documents of {media_type} are attached to {image}")
+        raise RegistryUnanswered(f"more than {_MOST} documents of {media_type} are attached to {image}", reached=True)
     return tuple(dict.fromkeys((*typed, *list(dict.fromkeys(untyped))[:_MOST_UNTYPED])))
 
 

@@ -116,7 +116,7 @@ class Registries:
             repository.put_manifest(each.digest, each.manifest, kind=each.media_type)
         repository.put_manifest(reference.served_tag, image.document, kind=image.media_type)
         if repository.manifest(image.digest) != image.document:
-            raise RegistryUnanswered(f"{reference.host} does not return the manifest that was pushed")
+            raise RegistryUnanswered(f"{reference.host} does not return the manifest that was pushed", reached=True)
         return PushedImage(digest=image.digest, sent=uploaded.sent, mounted=uploaded.mounted)
 
     def copy(self, source: str, target: str, login: Login | None) -> int:

@@ -43,12 +43,14 @@ class RegistryUnanswered(Exception):
     """
     A registry gave no usable response: it is unreachable, or denies access with the current login (`denied`).
 
-    `tls` says why there was no encrypted connection, if a certificate or a registry without TLS is the reason.
+    `reached` says that there was a response, `tls` why there was no encrypted connection.
     """
 
-    def __init__(self, reason: str, *, denied: bool = False, tls: TlsProblem | None = None) -> None:
+    def __init__(
+        self, reason: str, *, denied: bool = False, reached: bool = False, tls: TlsProblem | None = None
+    ) -> None:
         super().__init__(reason)
-        self.denied, self.tls = denied, tls
+        self.denied, self.reached, self.tls = denied, reached, tls
 
 
 @lazy_dataclass
@@ -222,7 +224,7 @@ class Repository:
         login = "" if self._login else ", without a login"
         denied = reply.status in _DENIED or reply.status == _ABSENT
         what = f"{self._host} denies the push to {self._reference.repository} ({reasons}{login})"
-        return RegistryUnanswered(what, denied=denied)
+        return RegistryUnanswered(what, denied=denied, reached=True)
 
     def manifest(self, which: str) -> bytes | None:
         """The manifest or index of a tag or digest, None if the registry has none."""
@@ -248,7 +250,7 @@ class Repository:
                 raise self._not_returned(reply, codes_of(reply.body))
             pages.append(reply.body)
             if len(pages) > _MOST_PAGES or sum(map(len, pages)) > _MOST_LISTED:
-                raise RegistryUnanswered(f"{self._host} lists too many referrers of {digest}")
+                raise RegistryUnanswered(f"{self._host} lists too many referrers of {digest}", reached=True)
             place = self._next_page(reply, place)
         return tuple(pages)
 
@@ -270,7 +272,7 @@ class Repository:
         }
         configs = [self._parsed(read_manifest, body).config for body in manifests.values()]
         if not all(configs):
-            raise RegistryUnanswered(f"the manifest at {self._host} is an index of indexes")
+            raise RegistryUnanswered(f"the manifest at {self._host} is an index of indexes", reached=True)
         config_bodies = [self._require_body(self._fetch(f"blobs/{config}", config), config) for config in configs]
         return PublishedImage(
             ids=frozenset({digest, *manifests, *configs}),
@@ -286,7 +288,7 @@ class Repository:
             manifest = self._require_body(self.manifest(member), member)
         config = self._parsed(read_manifest, manifest).config
         if not config:
-            raise RegistryUnanswered(f"the manifest at {self._host} is an index of indexes")
+            raise RegistryUnanswered(f"the manifest at {self._host} is an index of indexes", reached=True)
         body = self._require_body(self._fetch(f"blobs/{config}", config), config)
         layers, keys = self._parsed(read_layers, manifest), self._parsed(read_layer_keys, manifest)
         return PulledImage(config=body, layers=layers, keys=keys)
@@ -302,7 +304,7 @@ class Repository:
             with written.open("rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
             if f"sha256:{digest}" != blob.digest:
-                raise RegistryUnanswered(f"{self._host} returned other content than {blob.digest}")
+                raise RegistryUnanswered(f"{self._host} returned other content than {blob.digest}", reached=True)
             written.replace(target)
 
     def labels(self, manifest: bytes) -> tuple[Mapping[str, str], ...]:
@@ -314,20 +316,20 @@ class Repository:
 
     def _require_body(self, body: bytes | None, digest: str) -> bytes:
         if body is None:
-            raise RegistryUnanswered(f"{self._host} has only part of the image: {digest} is missing")
+            raise RegistryUnanswered(f"{self._host} has only part of the image: {digest} is missing", reached=True)
         return body
 
     def _parsed(self, read: Callable[[bytes], T], body: bytes) -> T:
         try:
             return read(body)
         except ValueError as error:
-            raise RegistryUnanswered(f"the object at {self._host} is not an image: {error}") from error
+            raise RegistryUnanswered(f"the object at {self._host} is not an image: {error}", reached=True) from error
 
     def _fetch(self, path: str, which: str) -> bytes | None:
         reply = self._request(path)
         if reply.status == _OK:
             if which.startswith("sha256:") and digest_of(reply.body) != which:
-                raise RegistryUnanswered(f"{self._host} returned other content than {which}")
+                raise RegistryUnanswered(f"{self._host} returned other content than {which}", reached=True)
             return reply.body
         codes = codes_of(reply.body)
         if reply.status == _ABSENT and codes & {"MANIFEST_UNKNOWN", "BLOB_UNKNOWN", _UNKNOWN_BLOB}:
@@ -339,7 +341,7 @@ class Repository:
         denied = reply.status in _DENIED or reply.status == _ABSENT
         login = "" if self._login else ", without a login"
         what = f"{self._host} does not return {self._reference.repository} ({reasons}{login})"
-        return RegistryUnanswered(what, denied=denied)
+        return RegistryUnanswered(what, denied=denied, reached=True)
 
     def _request(self, path: str, form: bytes | None = None) -> WebReply:
         return self._authorized(WebRequest(url=f"{self._base}/{path}", headers={"Accept": ", ".join(TYPES)}, form=form))

@@ -1,5 +1,7 @@
 """How the name of an image is read and completed."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from mlflow_uv.core.image.reference import (
@@ -8,6 +10,7 @@ from mlflow_uv.core.image.reference import (
     digest_under,
     image_reference,
     reach_fix,
+    registry_fix,
     with_default_tag,
 )
 
@@ -118,3 +121,21 @@ def test_a_certificate_is_named_where_it_is_missing_alone() -> None:
     assert reach_fix(name, TlsProblem.UNTRUSTED).startswith(
         "reach 10.0.0.7:5000 from here by HTTPS, with the certificate"
     )
+
+
+@pytest.mark.parametrize(
+    ("denied", "reached", "fix"),
+    [
+        (False, False, "reach r.example:5000 from here"),
+        (False, True, "find the reason in the log of r.example:5000"),
+        (True, True, "podman login r.example:5000"),
+        (True, False, "podman login r.example:5000"),
+    ],
+)
+def test_the_fix_of_an_unusable_response_is_for_its_kind(*, denied: bool, reached: bool, fix: str) -> None:
+    """
+    A registry that responds with 400, or with something that is no image, can be reached from here.
+    """
+    request = SimpleNamespace(denied=denied, reached=reached, tls=None)
+
+    assert fix == str(registry_fix("r.example:5000/wine:1", request, program="podman"))

@@ -111,7 +111,7 @@ def linked_too_new() -> None:
 
 def unread() -> None:
     """A base that its registry does not return."""
-    raise unreadable_base("base:1", "it does not answer")
+    raise unreadable_base("base:1", "it does not answer", request=RegistryUnanswered("it does not answer"))
 
 
 def not_reached() -> None:
