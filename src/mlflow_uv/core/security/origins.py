@@ -1,5 +1,6 @@
 """Computes the origin of a URL: scheme, host and port (RFC 6454)."""
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from ...command.lazy_pattern import lazy_pattern
@@ -39,8 +40,6 @@ def is_loopback(host: str) -> bool:
     the dot, a resolver asks DNS for it and not `/etc/hosts`.
     """
     if ":" in host:
-        import ipaddress  # noqa: PLC0415  # takes milliseconds, and few hosts are such
-
         try:
             address = ipaddress.IPv6Address(host)
         except ValueError:
