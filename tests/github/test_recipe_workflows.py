@@ -20,6 +20,10 @@ from tests.github.act import Consumer
 from tests.github.other_actions import cloud_logins
 from tests.house.files import ROOT
 from tests.registries import PASSWORD, USER
+from tests.sharing import SharedFolder
+from tests.stand_ins.databricks_models import databricks_models
+from tests.stand_ins.unity_catalog import UnityCatalog
+from tests.stores import servers_python
 
 pytestmark = pytest.mark.extended
 RECIPES = ROOT / "examples/recipes"
@@ -298,3 +302,30 @@ def test_the_recipe_behind_a_company_proxy_gets_all_packages_through_it(
     assert {"cork-1.0-py3-none-any.whl"} <= through
     assert any(name.startswith("packaging-") for name in through), "the program's own packages"
     assert password not in run.summary
+
+
+@pytest.mark.engine
+def test_the_recipe_of_a_workspace_registers_in_unity_catalog(
+    small: Consumer, tmp_path: Path, shared: SharedFolder, registry_host: str, actions: tuple[str, ...]
+) -> None:
+    """
+    As the service principal whose secret it has; with another secret nothing is trained or registered.
+    """
+    catalog = UnityCatalog()
+    with databricks_models(servers_python(shared), tmp_path / "workspace", catalog) as workspace:
+        client, secret = workspace.principal
+        options = (
+            *("--var", f"DATABRICKS_HOST={workspace.host}", "--var", f"DATABRICKS_CLIENT_ID={client}"), *actions,
+        )  # fmt: skip
+        recipe = workflow("databricks.yml", registry_host)
+
+        refused = small.run(recipe, options=options, secrets={"DATABRICKS_CLIENT_SECRET": "another"})
+        before = dict(catalog.models)
+        run = small.run(recipe, options=options, secrets={"DATABRICKS_CLIENT_SECRET": secret})
+
+    assert (False, {}, True) == (refused.ok, before, run.ok), refused.log[-3000:] + run.log[-8000:]
+    assert any("DATABRICKS_CLIENT_SECRET" in found.message for found in refused.of("error")), refused.log[-3000:]
+    model = catalog.models["main.models.wine"]
+    assert ({"candidate": "1"}, "READY") == (model.aliases, model.versions["1"]["status"])
+    assert digest_in_private(registry_host, "team/databricks")
+    assert [] == [word for word in (secret, *workspace.issued) if word in run.log + run.summary]

@@ -12,6 +12,7 @@ from ...command.errors import (
     TrainingFailed,
 )
 from ...command.wording import Wording, option, step_call
+from .store import Store, StoreKind
 
 
 class NotInStore(ToolFailed):
@@ -63,7 +64,24 @@ FIXES: Mapping[str, str] = {
     "mlflow-missing": "uv add mlflow",
 }
 # Its credentials are part of its address, and its driver is a package of the project.
-DATABASE_FIXES: Mapping[str, str] = {
+_DATABASE_FIXES: Mapping[str, str] = {
     "denied": "put its user and password into MLFLOW_TRACKING_URI, from a secret",
     "library-missing": "uv add the driver of that database, e.g. 'psycopg[binary]' or pymysql",
 }
+# MLflow uses the login of the SDK of Databricks.
+_DATABRICKS_FIXES: Mapping[str, str] = {
+    "denied": (
+        "set DATABRICKS_HOST with DATABRICKS_TOKEN, or with DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET, from"
+        " secrets"
+    ),
+    "unreachable": "set DATABRICKS_HOST to https://WORKSPACE",
+}
+
+
+def fixes_for(store: Store | None) -> Mapping[str, str]:
+    """The fix of each kind of problem with a store."""
+    if store is None:
+        return FIXES
+    if store.kind is not StoreKind.SERVER:
+        return {**FIXES, **_DATABASE_FIXES}
+    return {**FIXES, **_DATABRICKS_FIXES} if store.uri.startswith("databricks") else FIXES

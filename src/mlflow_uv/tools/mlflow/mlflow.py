@@ -33,7 +33,7 @@ from ...payloads.messages.request import (
 from ..system.process import Command, Conversation, Runner
 from .bytecode import cached_bytecode
 from .embedded_store import EmbeddedStores
-from .errors import DATABASE_FIXES, ERRORS, FIXES
+from .errors import ERRORS, fixes_for
 from .schema_mismatch import schema_mismatch
 from .store import ARTIFACT_ROOT, Store, StoreKind
 from .tracking_uris import SQLITE, absolute_uri, require_readable
@@ -321,8 +321,7 @@ class Mlflow:
         if error.kind == "schema" and store is not None and error.facts is not None:
             other = replace(store, uri=store.variables[error.facts.variable])
             return schema_mismatch(error.facts, uri=other.uri, shown=other.shown)
-        fixes = FIXES if store is None or store.kind is StoreKind.SERVER else {**FIXES, **DATABASE_FIXES}
-        fix = machine_fix(error.message) or fixes.get(error.kind, "")
+        fix = machine_fix(error.message) or fixes_for(store).get(error.kind, "")
         failed = error_class(what=what, why=error.message, fix=fix)
         failed.output = tuple(detail)
         return failed

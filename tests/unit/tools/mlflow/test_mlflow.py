@@ -170,6 +170,30 @@ def test_an_error_becomes_that_of_its_kind(tmp_path: Path, kind: str, error: typ
     assert "so" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("uri", "kind", "variable"),
+    [
+        ("https://mlflow.test", StoreKind.SERVER, "MLFLOW_TRACKING_USERNAME"),
+        ("databricks", StoreKind.SERVER, "DATABRICKS_CLIENT_SECRET"),
+        ("databricks://profile", StoreKind.SERVER, "DATABRICKS_TOKEN"),
+        ("postgresql://host/all", StoreKind.DATABASE, "MLFLOW_TRACKING_URI"),
+    ],
+)
+def test_who_is_denied_access_is_told_the_variables_of_the_store(
+    tmp_path: Path, uri: str, kind: StoreKind, variable: str
+) -> None:
+    """
+    Each kind of store has a login of its own.
+    """
+    mlflow, _ = answering(tmp_path, {"error": {"kind": "denied", "message": "so", "detail": None, "facts": None}})
+    store = Store(uri=uri, kind=kind, variables={})
+
+    with pytest.raises(StoreUnreachable) as caught:
+        StoreClient(mlflow=mlflow, python=Path("python"), store=store).describe_version("wine", "1")
+
+    assert variable in str(caught.value.fix)
+
+
 def test_a_secret_in_a_tag_is_masked_before_it_is_sent(tmp_path: Path) -> None:
     """
     A tag is shown by MLflow to everybody who may read.
