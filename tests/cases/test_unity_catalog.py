@@ -42,7 +42,9 @@ def test_a_release_registers_in_unity_catalog_and_is_promoted(
     assert (0, False, "1") == (again.code, again.outputs["created"], again.outputs["version"]), again.stderr
     assert (0, {"candidate": "1", "champion": "1"}) == (promoted.code, model.aliases), promoted.stderr
     assert (0, []) == (audited.code, audited.answer["findings"]), audited.stderr
-    assert ["1"] == list(model.versions)
+    tags = model.versions["1"]["tags"]
+    entries = [key for key in tags if key.startswith("mlflow_uv__audit__")]
+    assert (["1"], 2, 9) == (list(model.versions), len(entries), len(tags) - len(entries)), "docs/recipes/databricks.md"
     printed = "".join(run.stdout + run.stderr for run in (result, again, promoted, audited))
     hidden = (workspace.token, workspace.principal[1], *workspace.issued)
     assert [] == [secret for secret in hidden if secret in printed]

@@ -1,7 +1,8 @@
 """The sentences for the kinds of problems that a payload reports."""
 
 from mlflow_uv.payloads.problems import ProblemKind
-from mlflow_uv.tools.mlflow.errors import DATABASE_FIXES, ERRORS, FIXES
+from mlflow_uv.tools.mlflow.errors import ERRORS, fixes_for
+from mlflow_uv.tools.mlflow.store import Store, StoreKind
 
 KINDS = {kind.value for kind in ProblemKind} - {ProblemKind.UNEXPECTED.value}
 
@@ -17,7 +18,8 @@ def test_fixes_are_for_kinds_that_exist() -> None:
     """
     A fix for a kind that nothing raises is never shown.
     """
-    assert set() == (FIXES.keys() | DATABASE_FIXES.keys()) - KINDS
+    stores = [Store(uri=uri, kind=kind, variables={}) for uri in ("databricks", "x:") for kind in StoreKind]
+    assert set() == {kind for store in (None, *stores) for kind in fixes_for(store)} - KINDS
 
 
 def test_sentences_differ() -> None:
