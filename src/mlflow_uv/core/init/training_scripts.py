@@ -1,10 +1,8 @@
 """Finds the script of a project that trains a model, from the texts of its files."""
 
-import ast
 import posixpath
 import re
 import shlex
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -12,9 +10,8 @@ from ...command.inputs import NAME
 from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lint.rule import is_test
+from .script_syntax import imports_mlflow, logging_calls, registered_names, required_arguments
 
-_IMPORT = lazy_pattern(r"^[ \t]*(?:import|from)[ \t]+mlflow\b", re.MULTILINE)
-_LOGS = lazy_pattern(r"\bmlflow(?:\.(?P<flavor>[a-z_]+))?\.(?P<call>log_model|autolog)\s*\(")
 _MAIN = lazy_pattern(r"^if\s+__name__\s*==\s*['\"]__main__['\"]", re.MULTILINE)
 _AT_TOP = lazy_pattern(r"^(?:with\s+)?mlflow\.", re.MULTILINE)  # a script without a `__main__` block
 # A statement of a script without functions; settings of libraries are in modules, too.
@@ -32,14 +29,6 @@ _RUN = lazy_pattern(
     r"([\w./-]+)([^\n;&|`#]*)"
 )
 _PLACEHOLDER = frozenset("${}<>[]*\\\"'")  # in a command that cannot be run as it is written
-# Calls that declare an argument of a command line; longer ones are not read.
-_ARGUMENT = lazy_pattern(
-    r"\b(add_argument|click\.option|click\.argument|typer\.Option|typer\.Argument)"
-    r"\(([^()]{0,400}(?:\([^()]{0,200}\)[^()]{0,200}){0,3})\)"
-)
-_FLAGS = lazy_pattern(r"\s*(?:\.\.\.|['\"]([^'\"]*)['\"](?:\s*,\s*['\"](--[^'\"]*)['\"])?)")
-_OPTIONAL = lazy_pattern(r"\bnargs\s*=\s*['\"][?*]|\bdefault\s*=|\brequired\s*=\s*False")
-_REQUIRED = lazy_pattern(r"\brequired\s*=\s*True")
 _IMPORTED = lazy_pattern(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import|import[ \t]+([\w.]+))", re.MULTILINE)
 _MODEL_NAME = lazy_pattern(NAME)
 _DOCUMENTED = 2  # for a script that a command of the project's documents runs
@@ -86,12 +75,12 @@ def training_scripts(
     that import a module that logs a model are equally likely.
     """
     texts = dict(files)
-    importing = frozenset(path for path, text in texts.items() if _imports_mlflow(text))
+    importing = frozenset(path for path, text in texts.items() if imports_mlflow(text))
     if not importing:
         return ()
     commands = _run_by(documents)
     modules = _trained_by(entries or {})
-    logging = frozenset(path for path in importing if _LOGS.search(texts[path]))
+    logging = frozenset(path for path in importing if logging_calls(texts[path]))
     scripts = []
     for path, text in texts.items():
         names = _names_of(path)
@@ -120,22 +109,6 @@ def training_scripts(
 def _is_training_script(path: str, text: str) -> bool:
     """Whether a script is named after training, and does its work outside of functions."""
     return bool(_TRAINS.search(posixpath.basename(path).removesuffix(".py").lower()) and _STATEMENT.search(text))
-
-
-def required_arguments(text: str) -> tuple[str, ...]:
-    """The arguments that a script with argparse, click or typer cannot be run without."""
-    return tuple(
-        (flags[2] or flags[1] or "an argument")
-        for call, words in _ARGUMENT.findall(text)
-        if (flags := _FLAGS.match(words)) and _is_required(call, flags[1] or "", words)
-    )
-
-
-def _is_required(call: str, name: str, words: str) -> bool:
-    if call.startswith("typer"):
-        return words.lstrip().startswith("...")
-    positional = call == "click.argument" or (call == "add_argument" and not name.startswith("-"))
-    return bool(_REQUIRED.search(words)) or (positional and not _OPTIONAL.search(words))
 
 
 def _is_apart(path: str) -> bool:
@@ -198,7 +171,7 @@ def _reaches(path: str, texts: Mapping[str, str], logging: frozenset[str]) -> bo
 def _script(path: str, text: str, *, logs: bool, documented: bool, entry: str) -> TrainingScript | None:
     *folders, name = path.split("/")
     stem = name.removesuffix(".py").lower()
-    calls = [(match["call"], match["flavor"] or "") for match in _LOGS.finditer(text)] if logs else []
+    calls = logging_calls(text) if logs else ()
     runs = bool(_MAIN.search(text)) or stem == "__main__" or (bool(entry) and documented)
     runs |= documented and _is_training_script(path, text)
     trains = calls or _TRAINS.search(stem) or documented
@@ -223,39 +196,13 @@ def _script(path: str, text: str, *, logs: bool, documented: bool, entry: str) -
     )
 
 
-def _imports_mlflow(text: str) -> bool:
-    """Whether a file imports MLflow anywhere; one that is not Python of here does so if a line begins like that."""
-    if "mlflow" not in text:
-        return False
-    tree = _parsed(text)
-    if tree is None:
-        return bool(_IMPORT.search(text))
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
-    return any(name.partition(".")[0] == "mlflow" for name in names)
-
-
 def _registered_names(text: str) -> frozenset[str]:
     """The names of models in the calls; "" for what is not written as a name there, and is known while it runs."""
-    tree = _parsed(text) if "registered_model_name" in text else None
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call)) if tree is not None else ()
-    values = [part.value for call in calls for part in call.keywords if part.arg == "registered_model_name"]
-    constants = [value.value if isinstance(value, ast.Constant) else "" for value in values]
     return frozenset(
         value if isinstance(value, str) and _MODEL_NAME.fullmatch(value) else ""
-        for value in constants
+        for value in registered_names(text)
         if value is not None
     )
-
-
-def _parsed(text: str) -> ast.Module | None:
-    """A file as Python reads it; None for one that it cannot read."""
-    with warnings.catch_warnings():  # about the file of the user, such as an escape that Python does not know
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
 
 
 def training_command(script: TrainingScript, paths: frozenset[str], scripts: Mapping[str, object]) -> str:

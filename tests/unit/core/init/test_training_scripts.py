@@ -126,9 +126,14 @@ def test_a_script_without_functions_is_one_if_it_is_named_after_training() -> No
         ('parser.add_argument("-d", "--data", required=True, type=partial(f, 1))', ("--data",)),
         ('parser.add_argument("data", nargs="?")', ()),
         ('parser.add_argument("--data", default="a")\nadd_argument("--b", required=False)', ()),
-        ('@click.option("--data", required=True)\n@click.argument("out")', ("--data", "out")),
-        ('@click.argument("out", required=False)', ()),
+        ('@click.option("--data", required=True)\n@click.argument("out")\ndef f(): ...', ("--data", "out")),
+        ('@click.argument("out", required=False)\ndef f(): ...', ()),
+        ('from click import argument as given\n@given("out")\ndef f(): ...', ("out",)),
+        ('# parser.add_argument("data")\na = "parser.add_argument(\'data\')"', ()),
+        ('argparse.ArgumentParser().add_argument("--data", help=f"a ({b}) (c (d))", required=True)', ("--data",)),
+        ('parser.add_argument("--" + name, required=True)', ()),
         ("x: str = typer.Option(...)\ny: str = typer.Option('b')", ("an argument",)),
+        ("x: str = typer.Option(..., '-x', '--data')", ("--data",)),
     ],
 )
 def test_arguments_that_a_script_requires_are_known(arguments: str, required: tuple[str, ...]) -> None:
