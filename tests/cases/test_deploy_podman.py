@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -129,7 +130,7 @@ def test_the_manifest_for_a_cluster_is_run_by_podman(
         manifest = tmp_path / f"{name}.yaml"
         manifest.write_text(json.dumps(deployment))
         with played(manifest, podman_program, podman):
-            assert happens(lambda served=served: answers(served))
+            assert happens(partial(answers, served))
             shown = "{{.HostConfig.ReadonlyRootfs}} {{.Config.User}} {{len .EffectiveCaps}}"
             argv = (podman_program, "inspect", "--format", shown, f"{pod.name}-pod-0-{CONTAINER}")
             done = subprocess.run(argv, capture_output=True, text=True, check=True, env=served.environment)
