@@ -41,9 +41,9 @@ def edge_image(python: Path, bundle: Path, scratch: Path) -> Iterator[str]:
 
 
 def scored(image: str, *arguments: str, given: str = "") -> tuple[int, str]:
-    """The code and the output of the scorer, without a network and without a place to write."""
+    """The code and what the scorer prints or, if that is nothing, its error; no network, and no place to write."""
     done = subprocess.run(
         ("docker", "run", "--rm", "--interactive", "--network=none", "--read-only", image, *arguments),
         input=given, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr[-500:]
+    return done.returncode, done.stdout or done.stderr[-500:]  # runtimes write what they do to standard error
