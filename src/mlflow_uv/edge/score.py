@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import math
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ class OnnxModel:
     """A model that onnxruntime runs: each column is an input."""
 
     def __init__(self, file: Path, signature: "dict[str, Any]") -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.32 has some
         onnxruntime = importlib.import_module("onnxruntime")  # a bundle has one of two runtimes
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # errors are raised

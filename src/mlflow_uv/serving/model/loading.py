@@ -38,6 +38,7 @@ def import_mlflow(model: Path) -> Any:
     """Import MLflow's scoring server and what it and the model in a folder need. Raises CannotLoad."""
     # MLflow's own timeout is set to a day, because REQUEST_TIMEOUT is enforced by this server.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # of onnxruntime
     os.environ[MLFLOW_TIMEOUT] = ONE_DAY_S
     if not os.access(os.environ.get("HOME", "/"), os.W_OK):
         os.environ["HOME"] = "/tmp"  # noqa: S108 - the only writable folder of a read-only container

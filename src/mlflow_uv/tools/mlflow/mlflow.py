@@ -41,12 +41,13 @@ from .tracking_uris import SQLITE, absolute_uri, require_readable
 T = TypeVar("T")
 
 PAYLOADS = Path(__file__).parents[2] / "payloads"
-# Defaults for MLflow: no telemetry, and bounded retries. Variables of the caller override them.
+# Defaults for MLflow and the runtimes of its models: no telemetry, and bounded retries. Variables of the caller override them.
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+    "ORT_DISABLE_TELEMETRY": "1",
 }
 # Names of the variables whose values are masked in messages: see payloads/problems.py.
 _SERVE_ENV = "MLFLOW_UV_HANDED"
