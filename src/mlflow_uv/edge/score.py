@@ -21,7 +21,8 @@ class OnnxModel:
     """A model that onnxruntime runs: each column is an input."""
 
     def __init__(self, file: Path, signature: "dict[str, Any]") -> None:
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.32 has some
+        # onnxruntime 1.32 has some.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # noqa: TID251  # a program of its own
         onnxruntime = importlib.import_module("onnxruntime")  # a bundle has one of two runtimes
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # errors are raised

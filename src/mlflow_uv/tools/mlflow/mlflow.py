@@ -41,7 +41,7 @@ from .tracking_uris import SQLITE, absolute_uri, require_readable
 T = TypeVar("T")
 
 PAYLOADS = Path(__file__).parents[2] / "payloads"
-# Defaults for MLflow and the runtimes of its models: no telemetry, and bounded retries. Variables of the caller override them.
+# Defaults for MLflow and onnxruntime: no telemetry, and bounded retries. Variables of the caller override them.
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
