@@ -202,6 +202,22 @@ def test_an_environment_whose_files_were_only_touched_is_kept(tmp_path: Path) ->
 
 
 @pytest.mark.installs
+def test_touched_sources_do_not_change_the_bytecode(tmp_path: Path) -> None:
+    """
+    Python would write it anew for a source with another time, and the environment would be made again for that.
+    """
+    assert 0 == launch(tmp_path).returncode
+    folder = made(tmp_path)
+    for source in folder.rglob("*.py"):
+        os.utime(source)
+
+    subprocess.run((folder / "bin" / "python", "-I", "-c", "import jinja2, packaging.requirements"), check=True)
+    runs = [launch(tmp_path), launch(tmp_path)]
+
+    assert [(0, ""), (0, "")] == [(done.returncode, done.stderr) for done in runs]
+
+
+@pytest.mark.installs
 def test_a_changed_environment_that_cannot_be_made_again_is_kept_and_not_run(tmp_path: Path) -> None:
     """
     Offline, or on a full disk: the error names the file. With its content of before, the environment is used again.
