@@ -136,7 +136,7 @@ def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tool
     errors = [(answer, problem) for answer in answers for problem in answer.problems if isinstance(problem, StepError)]
     if errors:
         answer, error = errors[0]
-        tools.console.say(f"stopped before {answer.step}: {answer.check}")
+        tools.console.say(f"stopped before {answer.step}: the check `{answer.check}` failed")
         findings = tuple(
             as_finding(answer_with_problem, problem)
             for answer_with_problem in answers

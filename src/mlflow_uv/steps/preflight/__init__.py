@@ -21,7 +21,7 @@ CONTRIBUTIONS: Mapping[str, tuple[tuple[str, Check], ...]] = {
     "check-lock": (("lock", project.lock),),
     "check-targets": (("targets", project.targets),),
     "log-model": (
-        ("way", project.way),
+        ("model source", project.model_source),
         ("commit", project.commit),
         ("MLflow", project.mlflow),
         ("Python", project.python),

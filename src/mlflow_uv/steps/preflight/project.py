@@ -26,7 +26,7 @@ def targets(context: PreflightContext) -> str | tuple[Problem, ...]:
     return _errors(check_targets.run(context.inputs.check_targets, context.tools))
 
 
-def way(context: PreflightContext) -> str:
+def model_source(context: PreflightContext) -> str:
     """Check that there is one model source, and that the files and variables it names exist."""
     inputs, project = context.inputs.log_model, context.project
     chosen = log_model.model_source(inputs, project, context.tools)
