@@ -167,8 +167,8 @@ def make(folder, lock, flags, *, beside):
 
 def install(uv, folder, pins, flags):
     """Sync the packages; what pip is told about the network holds for uv too."""
-    # Compiled now, so that no file is added later, and whatever times the sources get; copied, since an edited file would
-    # be edited in uv's cache too.
+    # Compiled now, so that no file is added later, and whatever times the sources get; copied, since an edited file
+    # would be edited in uv's cache too.
     compared = "dev" not in flags and "docs" not in flags
     settings = {"UV_LINK_MODE": "copy", "PYC_INVALIDATION_MODE": "UNCHECKED_HASH"}
     compiled, copied = (("--compile-bytecode",), settings) if compared else ((), {})
