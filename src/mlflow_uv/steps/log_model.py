@@ -251,7 +251,7 @@ def _settled_plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools)
         return _plan(inputs, project, scratch / "first", tools)
     except InputsChanged as changed:
         tools.console.say(f"{changed.what}: prepared again")
-    tools.environments.forget()
+    tools.environments.invalidate()
     return _plan(inputs, read_project(inputs.project), scratch / "second", tools)
 
 

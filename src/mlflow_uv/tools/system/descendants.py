@@ -43,7 +43,7 @@ class Orphans:
             self._foreign.add(mark)
         return mark
 
-    def forget(self, pid: int) -> None:
+    def unregister(self, pid: int) -> None:
         """Unregister a program that is not foreign; its daemons are kept, e.g. an engine's container monitors."""
         with self.mutex:
             self.started.discard(pid)

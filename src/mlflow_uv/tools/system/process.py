@@ -147,7 +147,7 @@ class SystemRunner:
                 self._orphans.started.add(process.pid)
         except BaseException:
             if mark is not None:
-                self._watchdog.forget(mark)
+                self._watchdog.unwatch(mark)
                 self._orphans.end(None, mark, grace_s=ORPHAN_GRACE_S)
             if temporary is not None:
                 temporary.cleanup()
@@ -205,9 +205,9 @@ class _Child:
             self._unwatch()
             if self._mark is not None:
                 orphans = self._orphans.end(self.process.pid, self._mark, grace_s=ORPHAN_GRACE_S)
-                self._watchdog.forget(self._mark)
+                self._watchdog.unwatch(self._mark)
                 return orphans
-            self._orphans.forget(self.process.pid)
+            self._orphans.unregister(self.process.pid)
             return ()
         finally:
             if self._temporary is not None:

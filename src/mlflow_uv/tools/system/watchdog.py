@@ -33,39 +33,39 @@ class Watchdog:
         self._pipe: int | None = None
 
     def expect(self, mark: str | None) -> None:
-        """Be ready for a program that is about to start: what has its mark ends with this process, until `forget`."""
-        self._tell(("watch", mark, mark))
+        """Be ready for a program that is about to start: what has its mark ends with this process, until `unwatch`."""
+        self._start_and_send(("watch", mark, mark))
 
-    def forget(self, mark: str) -> None:
+    def unwatch(self, mark: str) -> None:
         """Take back what was expected, if it was."""
-        self._send(("forget", mark, None))
+        self._send(("unwatch", mark, None))
 
     def watch(self, pid: int, mark: str | None) -> Callable[[], None]:
         """Let a program, its group and what has its mark end with this process; return what takes that back."""
-        self._tell(("watch", pid, mark))
-        return lambda: self._send(("forget", pid, None))
+        self._start_and_send(("watch", pid, mark))
+        return lambda: self._send(("unwatch", pid, None))
 
     def watch_later(self, pid: int, mark: str | None) -> Callable[[], None]:
         """The same, but the second process is started only for a program that has run for a moment."""
         if self._pipe is not None:
             return self.watch(pid, mark)
         mutex = threading.Lock()
-        forget: Callable[[], None] | None = None
+        unwatch: Callable[[], None] | None = None
         over = False
 
         def watch() -> None:
-            nonlocal forget
+            nonlocal unwatch
             with mutex:
                 if not over:
-                    forget = self.watch(pid, mark)
+                    unwatch = self.watch(pid, mark)
 
         def stop() -> None:
             nonlocal over
             timer.cancel()
             with mutex:
                 over = True
-                if forget is not None:
-                    forget()
+                if unwatch is not None:
+                    unwatch()
 
         timer = threading.Timer(AFTER_S, watch)
         timer.daemon = True
@@ -78,10 +78,10 @@ class Watchdog:
         program = shutil.which(name, path=command.variables.get("PATH")) or name
         key = os.urandom(8).hex()
         what = ((program, *rest), dict(command.variables), str(command.folder))
-        self._tell(("run", key, what))
+        self._start_and_send(("run", key, what))
         return lambda: self._send(("drop", key, None))
 
-    def _tell(self, message: tuple[Any, ...]) -> None:
+    def _start_and_send(self, message: tuple[Any, ...]) -> None:
         with self._mutex:
             if self._pipe is None:
                 self._pipe = self._started()

@@ -28,7 +28,7 @@ def main() -> None:
         match kind:
             case "watch":
                 watched[key] = value
-            case "forget":
+            case "unwatch":
                 watched.pop(key, None)
             case "run":
                 commands[key] = value

@@ -157,7 +157,7 @@ class EnvironmentState:
         state = {_VERSION: _FORMAT, _FILES: file_states(self.folder), _OF_WHEELS: dict(of_wheels)}
         write_atomically(self.file, canonical(state))
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Let the next sync make the environment again: its files are known to differ."""
         self.file.unlink(missing_ok=True)
 

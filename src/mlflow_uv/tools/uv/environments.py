@@ -89,7 +89,7 @@ class Environments:
                 self._rebuilt.add(folder)
         return self._interpreters[folder]
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Let the next calls sync environments again: what they are made from changed."""
         self._interpreters.clear()
         self._rebuilt.clear()
@@ -116,7 +116,7 @@ class Environments:
         folder = python.parent.parent
         edited = next(self._edited(folder), None)
         if edited:
-            EnvironmentState(folder=folder).forget()
+            EnvironmentState(folder=folder).discard()
         return edited
 
     def _edited(self, folder: Path) -> Iterator[EditedFile]:

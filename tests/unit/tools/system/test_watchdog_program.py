@@ -21,7 +21,7 @@ def test_what_is_watched_when_the_pipe_ends_is_ended() -> None:
     gone = subprocess.Popen((sys.executable, "-I", "-S", "-c", ""), start_new_session=True)
     gone.wait()
     messages = [("watch", process.pid, None) for process in (gone, *sleeping)]
-    data = b"".join(marshal.dumps(message) for message in (*messages, ("forget", sleeping[0].pid, None)))
+    data = b"".join(marshal.dumps(message) for message in (*messages, ("unwatch", sleeping[0].pid, None)))
 
     done = subprocess.run((sys.executable, "-I", "-S", "-c", PROGRAM, SOURCES), input=data, env={}, check=False)
 
@@ -36,7 +36,7 @@ def test_a_program_is_ended_by_the_mark_that_was_expected() -> None:
     """
     sleeping = [subprocess.Popen(SLEEPING, env={MARK: mark}, start_new_session=True) for mark in ("of-a", "of-b")]
     data = b"".join(marshal.dumps(("watch", mark, mark)) for mark in ("of-a", "of-b"))
-    data += marshal.dumps(("watch", None, None)) + marshal.dumps(("forget", "of-b", None))
+    data += marshal.dumps(("watch", None, None)) + marshal.dumps(("unwatch", "of-b", None))
 
     done = subprocess.run((sys.executable, "-I", "-S", "-c", PROGRAM, SOURCES), input=data, env={}, check=False)
 
