@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...command.lazy_pattern import lazy_pattern
 from ...command.report import ChainLink, Table, WebLink
 from ...core.security.control_characters import visible
 from ...core.security.masking import mask
@@ -14,6 +15,8 @@ LIMIT = 300_000  # bytes of the file
 _LOWEST = 1.5  # share of a column that is not empty
 _TEXT = 1_000  # characters of one value
 _ROWS = (400, 100, 20, 5, 0)  # rows that are shown of a table: the first number with which the page is small enough
+
+_RESULTS = lazy_pattern(r"; (?=[✓✗?] )")  # between several results in a cell, each of which has a line
 
 
 @lazy_dataclass
@@ -119,6 +122,7 @@ def _rendered(page: ReportPage, rows: int, secrets: tuple[str, ...]) -> bytes:
         return text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=shown)
+    environment.filters["results"] = _RESULTS.split
     template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     short = replace(page, changes=_cut(page.changes, rows), tables=_cut(page.tables, rows))
     text: str = template.render(page=short)

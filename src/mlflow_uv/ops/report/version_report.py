@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from ...command.errors import StepError
+from ...command.lazy_pattern import lazy_pattern
 from ...command.report import ChainLink, Table
 from ...command.wording import step_call
 from ...core.image.sbom import packages_by_licence
@@ -29,6 +30,7 @@ _LAYERS = 8  # of an image that are shown, the largest
 _SIZE = 1e6
 _UNKNOWN = "unknown"
 _MILLISECONDS = "-milliseconds"
+_MOMENT = lazy_pattern(r"\A(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ\Z")
 
 
 @lazy_dataclass
@@ -141,7 +143,7 @@ def _tables(audit: Audited) -> Iterator[Table]:
     if entries := audit.description.entries:
         rows = tuple(
             (
-                entry.when,
+                _MOMENT.sub(r"\1 \2 UTC", entry.when),
                 entry.action if entry.done else f"{entry.action}, not finished",
                 entry.alias,
                 f"{entry.before or 'none'} → {entry.after}",

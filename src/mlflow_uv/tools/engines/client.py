@@ -296,7 +296,9 @@ class Client(ABC):
         except (ToolMissing, ToolFailed) as error:
             raise NoEngine(what=f"{self.title} does not answer", why=str(error), fix=fix) from error
         if done.code != 0:
-            raise NoEngine(what=f"{self.title} does not answer", why=done.last_line, fix=fix)
+            silent = f"`{self.name} {argv[0]}` ends with exit code {done.code}, without a message"
+            why = done.last_line if (done.stdout + done.stderr).strip() else silent
+            raise NoEngine(what=f"{self.title} does not answer", why=why, fix=fix)
         return done
 
     def require(self, *argv: str, what: str) -> Completed:

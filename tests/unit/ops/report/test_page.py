@@ -149,6 +149,19 @@ def test_a_page_stays_small() -> None:
     assert "of 5000 rows)" in document.decode()
 
 
+def test_each_result_of_a_cell_has_a_line_and_other_text_has_one() -> None:
+    """
+    The gates of a promotion are several; a semicolon and a line end in a name are text.
+    """
+    rows = (("✓ a; b holds; ✗ c: 1 < 2; ? d", "x; y\n✓ z"),)
+
+    document = render_page(replace(PAGE, tables=(Table(title="t", columns=("g", "n"), rows=rows),)), secrets=())
+
+    text = document.decode()
+    assert "✓ a; b holds<br>✗ c: 1 &lt; 2<br>? d</td>" in text
+    assert "x; y\\n✓ z</td>" in text
+
+
 def test_a_secret_is_not_in_the_page() -> None:
     """
     It is masked before it is escaped.

@@ -33,7 +33,7 @@ RECORD = replace(
     verification=replace(WHOLE.verification, ways=(WAY,)) if WHOLE.verification else None,
 )  # fmt: skip
 ENTRY = AliasEntry(action="promotion", alias="champion", before="3", after="4", previous="3", who="ada",
-                   when="2026-11-26T20:12:55Z", gates=("✓ accuracy 0.98",), done=True)  # fmt: skip
+                   when="2026-11-26T20:12:55Z", gates=("✓ tested", "✓ accuracy 0.98"), done=True)  # fmt: skip
 HOLDS = LinkCheck(link="lock", state=LinkState.HOLDS)
 BROKEN = LinkCheck(link="model", state=LinkState.BROKEN, reason="the store says otherwise")
 
@@ -116,7 +116,10 @@ def test_a_report_has_what_the_record_and_the_registry_know() -> None:
     assert ["Ways of serving by environment", "Ways of serving", "figures of the server", "history"] == [
         table.title for table in page.tables
     ]
-    assert page.tables[-1].rows[0][-1] == "✓ accuracy 0.98"
+    assert ("2026-11-26 20:12 UTC", "✓ tested; ✓ accuracy 0.98") == (
+        page.tables[-1].rows[0][0],
+        page.tables[-1].rows[0][-1],
+    )
     assert f"docker run --rm --publish 8080:8080 ghcr.io/acme/wine@{IMAGE.digest}" == page.commands[0].value
 
 

@@ -61,6 +61,21 @@ def test_where_none_answers_it_is_said_which(
     assert told == caught.value.what
 
 
+def test_an_engine_that_fails_without_a_message_is_named_with_its_exit_code(tmp_path: Path) -> None:
+    """
+    Of two engines that print nothing, each is named; one that prints a reason is quoted.
+    """
+    for name, line in (("docker", "exit 3"), ("podman", "echo no permission >&2; exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    known = Engines(SystemRunner(), variables={"PATH": str(tmp_path)}, on_line=print)
+
+    with pytest.raises(NoEngine) as caught:
+        known.available(EngineChoice.ANY)
+
+    assert "`docker version` ends with exit code 3, without a message; no permission" == caught.value.why
+
+
 @pytest.mark.parametrize("variable", ["DOCKER_HOST", "DOCKER_CONTEXT"])
 def test_who_says_where_docker_is_means_docker(tmp_path: Path, variable: str) -> None:
     """
