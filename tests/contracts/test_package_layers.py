@@ -1,6 +1,7 @@
 """Layers of packages that real uv lays out: the same on every machine; a wheel that is not what it says is refused."""
 
 import base64
+import gzip
 import hashlib
 import io
 import os
@@ -19,6 +20,7 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.core.image.layer_grouping import LayerGroup
 from mlflow_uv.tools.layers.cache import CachedLayer, LayerCache
 from mlflow_uv.tools.layers.package_layers import PackageLayers, WantedPackages
+from mlflow_uv.tools.layers.registry_layers import files_in
 from mlflow_uv.tools.toolbox import toolbox
 from tests.console import KeptConsole
 
@@ -164,7 +166,9 @@ def test_layers_are_the_same_on_every_machine(tmp_path: Path) -> None:
     """
     Other folders, one of them with a space and long, another umask, another order, and a wheel written elsewhere.
     """
-    plum = {"plum.py": b"x = {'a', 'b', 'c'}\n", "plum/deep/__init__.py": b""}
+    # Not line ends in a RECORD, whatever Python's `splitlines` takes for one.
+    separators = {f"plum/a{separator}b.txt": b"" for separator in ("\u2028", "\u2029")}
+    plum = {"plum.py": b"x = {'a', 'b', 'c'}\n", "plum/deep/__init__.py": b"", **separators}
     digests = []
     for at, (name, mask, order) in enumerate((("one", 0o022, 1), ("ein anderer " + "l" * 120, 0o077, -1))):
         before = os.umask(mask)
@@ -177,6 +181,10 @@ def test_layers_are_the_same_on_every_machine(tmp_path: Path) -> None:
 
     assert digests[0] == digests[1]
     assert 2 == len({digest for digest, _ in digests[0]})
+    for layer in layers:
+        plain = tmp_path / "plain.tar"
+        plain.write_bytes(gzip.decompress(layer.archive.read_bytes()))
+        assert "RECORD" in str(files_in(plain))  # as another machine reads it, which takes the layer
 
 
 @pytest.mark.parametrize(
@@ -186,8 +194,19 @@ def test_layers_are_the_same_on_every_machine(tmp_path: Path) -> None:
         ({"grape/__init__.py": b"red"}, {"twice": {"grape/__init__.py": b"white"}}),
         ({"grape-1.0.data/scripts/python": b"#!/bin/sh\ntouch /tmp/mlflow-uv-escape.py\n"}, {}),
         ({"grape-1.0.data/data/pyvenv.cfg": b"home = /tmp\n"}, {}),
+        ({"cellar/.wh.red.py": b""}, {}),
+        ({"cellar/.wh..wh..opq": b""}, {}),
+        ({"grape/.wh.old/red.py": b""}, {}),
     ],
-    ids=["file without row", "member twice", "the interpreter", "the environment"],
+    ids=[
+        "file without row",
+        "member twice",
+        "the interpreter",
+        "the environment",
+        "deletes a file",
+        "deletes a folder",
+        "below a deletion",
+    ],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_hostile_wheel_is_refused(machine: Machine, tmp_path: Path, files, more) -> None:

@@ -7,6 +7,7 @@ Its output is reproducible: all files have the same date, and bytecode depends n
 that another stage copies, for the architecture in TARGETARCH, whichever it runs on.
 """
 
+import csv
 import json
 import os
 import platform
@@ -140,8 +141,8 @@ def idle(environment: Path, names: Path) -> "set[Path]":
     files: dict[bool, set[Path]] = {True: set(), False: set()}
     for record in environment.glob("lib/python*/site-packages/*.dist-info/RECORD"):
         name = re.sub(r"[-_.]+", "-", record.parent.name.partition("-")[0]).lower()
-        rows = record.read_text(encoding="utf-8").splitlines()
-        files[name in listed].update(record.parents[1] / row.rsplit(",", 2)[0].strip('"') for row in rows)
+        with record.open(encoding="utf-8", newline="") as rows:
+            files[name in listed].update(record.parents[1] / row[0] for row in csv.reader(rows) if row)
     return files[True] - files[False]
 
 

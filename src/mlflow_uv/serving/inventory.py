@@ -8,6 +8,7 @@ from another path, `serves` is the model folder that the server would use, and `
 
 import csv
 import hashlib
+import io
 import json
 import os
 import platform
@@ -76,7 +77,8 @@ def record_of(item: metadata.Distribution) -> "str | None":
 def listed(item: metadata.Distribution) -> "list[list[str]]":
     """The parts of each path that a distribution lists; `item.files` makes an object of each, and looks for it."""
     record = record_of(item)
-    paths = [row[0] for row in csv.reader(record.splitlines()) if row] if record else map(str, item.files or ())
+    rows = csv.reader(io.StringIO(record or "", newline=""))
+    paths = [row[0] for row in rows if row] or map(str, item.files or ())
     return [[part for part in path.split("/") if part not in ("", ".")] for path in paths]
 
 

@@ -6,9 +6,8 @@ from enum import Enum
 from pathlib import PurePosixPath
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from .layers import OPAQUE, WHITEOUT
 
-# Layers remove files of lower layers by these names (OCI image specification, "Whiteouts").
-_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _MOST_LINKS = 40  # as in Linux
 _TOP = PurePosixPath("/")
 
@@ -51,12 +50,12 @@ class FileTree:
         added = list(entries)
         for entry in added:
             name, parent = entry.path.name, entry.path.parent
-            if name == _OPAQUE:
+            if name == OPAQUE:
                 self._remove_below(parent)
-            elif name.startswith(_WHITEOUT):
-                self._remove(parent / name.removeprefix(_WHITEOUT))
+            elif name.startswith(WHITEOUT):
+                self._remove(parent / name.removeprefix(WHITEOUT))
         for entry in added:
-            if not entry.path.name.startswith(_WHITEOUT):
+            if not entry.path.name.startswith(WHITEOUT):
                 if entry.kind is not EntryKind.FOLDER:
                     self._remove(entry.path)
                 self._put(entry)

@@ -1,6 +1,7 @@
-"""Splits packages into layers: large packages, which change rarely, get a layer of their own."""
+"""Layers: which packages get one of their own, because they are large and change rarely; names that delete files."""
 
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.lockfile import Artifact, Package
@@ -9,6 +10,8 @@ LARGE, PACKAGES = "large", "packages"
 # Large although not compiled; they share one folder and therefore one layer.
 _LARGE_ANYWAY = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 _LARGE_BYTES = 5_000_000
+# A layer removes a file of lower layers, or all of a folder's, by these names (OCI image specification, "Whiteouts").
+WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 
 
 @lazy_dataclass
@@ -22,6 +25,11 @@ class PackageLayer:
     folder: str
     requirements: str
     idle: frozenset[str] = frozenset()
+
+
+def deletes(path: PurePosixPath) -> bool:
+    """Whether an engine takes a path of a layer for the deletion of another one, and makes no file of it."""
+    return any(part.startswith(WHITEOUT) for part in path.parts)
 
 
 def large_packages(packages: Iterable[Package]) -> frozenset[str]:

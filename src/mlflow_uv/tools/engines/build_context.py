@@ -10,9 +10,10 @@ from tempfile import TemporaryDirectory
 
 import tomli
 
+from ...command.errors import ToolFailed
 from ...command.host import Host
 from ...core.image import dockerfile
-from ...core.image.layers import PACKAGES, PackageLayer
+from ...core.image.layers import PACKAGES, PackageLayer, deletes
 from ...core.lock.targets import System, machine_name
 from ...core.model import model_files
 from ...core.release.digests import canonical, sha256
@@ -185,10 +186,20 @@ def _date_by_content(path: Path) -> None:
 
 
 def pack(archive: Path, folder: Path, top: PurePosixPath) -> None:
-    """Write a folder as a tar archive that unpacks at `top`: sorted, with one date, owned by root, readable by all."""
+    """
+    Write a folder as a tar archive that unpacks at `top`: sorted, with one date, owned by root, readable by all.
+
+    Raises ToolFailed for a name that has another meaning in a layer, OSError.
+    """
     import tarfile  # noqa: PLC0415
 
     entries = dict.fromkeys((top, *top.parents[:-1])) | dict(_below(folder, top))
+    if deleting := sorted(filter(deletes, entries)):
+        raise ToolFailed(
+            what=f"`{deleting[0].relative_to(top)}` cannot be put into an image",
+            why="in a layer of an image, a path with such a name deletes other files",
+            fix="log the model with another name of that file",
+        )
     with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
         for path, file in sorted(entries.items()):
             entry = tarfile.TarInfo(str(path.relative_to("/")))

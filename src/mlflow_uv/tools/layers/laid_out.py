@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from ...command.errors import ToolFailed
 from ...core.image.dockerfile import MOUNTS
-from ...core.image.layers import PACKAGES
+from ...core.image.layers import PACKAGES, deletes
 from ...core.lock.package_names import canonicalize_name
 from ...core.model.model_files import WHEELS
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -173,6 +173,12 @@ def _package(environment: Path, record: Path) -> LaidOutPackage:
         place = os.path.normpath(os.path.join(top, written))  # noqa: PTH118  # normalized as text, whatever is there
         if os.path.isabs(written) or place.startswith("..") or "\0" in written:  # noqa: PTH117
             raise unfit(name, written, "it is outside of the environment")
+        if deletes(PurePosixPath(place)):
+            raise ToolFailed(
+                what=f"`{name}` cannot be put into an image: `{written}`",
+                why="in a layer of an image, a path with such a name deletes other files",
+                fix=f"lock another version of {name}",
+            )
         files.append(RecordedFile(path=PurePosixPath(place), digest=digest))
     return LaidOutPackage(
         name=name, record=PurePosixPath(record.relative_to(environment).as_posix()), files=tuple(files)
@@ -221,14 +227,15 @@ def _rewritten(environment: Path, package: LaidOutPackage, path: PurePosixPath, 
 def _record_of(environment: Path, package: LaidOutPackage, rewritten: Mapping[PurePosixPath, bytes]) -> bytes:
     """RECORD as uv wrote it, with the digests of rewritten scripts, and without what is left out."""
     with (environment / package.record).open(newline="", encoding="utf-8") as lines:
-        text = lines.read()
-    rows = text.splitlines(keepends=True)
+        rows = [row for row in lines if row.strip("\r\n")]
+    if len(rows) != len(package.files):
+        raise unfit(package.name, str(package.record), "a path in it contains a line break")
     kept = []
-    for row, file in zip(rows, package.files, strict=True) if len(rows) == len(package.files) else ():
+    for row, file in zip(rows, package.files, strict=True):
         if _is_left_out(package, file.path):
             continue
         kept.append(_row(row, rewritten[file.path]) if file.path in rewritten else row)
-    return "".join(kept).encode() if kept else text.encode()
+    return "".join(kept).encode()
 
 
 def _row(row: str, data: bytes) -> str:

@@ -1,6 +1,7 @@
 """Takes layers that an image in a registry has, by what they were made from, in place of making them."""
 
 import csv
+import io
 import os
 import threading
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from ...core.image.composition import Blob, LayerBlob
+from ...core.image.layers import deletes
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -109,6 +111,8 @@ def files_in(archive: Path) -> dict[str, str]:
     with opened_archive(archive) as tar:
         for member in islice(tar, MOST_PATHS):
             path = path_of(member)
+            if deletes(path):
+                raise ValueError(f"it has {path}, which deletes other files")
             if member.isdir():
                 continue
             present.append(str(path))
@@ -127,7 +131,7 @@ def files_in(archive: Path) -> dict[str, str]:
 
 def _recorded(record: PurePosixPath, text: str) -> dict[str, str]:
     """The files in a RECORD, whose paths are relative to the folder of packages."""
-    rows = (row for row in csv.reader(text.splitlines()) if row)
+    rows = (row for row in csv.reader(io.StringIO(text, newline="")) if row)
     top = record.parents[1]
     return {os.path.normpath(top / row[0]): row[1] if len(row) > 1 else "" for row in rows}
 

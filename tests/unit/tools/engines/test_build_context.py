@@ -4,8 +4,10 @@ import os
 import tarfile
 from pathlib import Path, PurePosixPath
 
+import pytest
 import tomli
 
+from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.tools.engines.build_context import copy_library, locked_line, pack
 
 
@@ -73,3 +75,14 @@ def test_a_library_has_one_order_by_path_and_by_component(tmp_path: Path) -> Non
         "lib/grape/__init__.py", "lib/vine.py",
         "metadata/grape-1.0.dist-info/METADATA", "metadata/grape-1.0.dist-info/licenses/LICENSE",
     } == names  # fmt: skip
+
+
+def test_a_model_with_a_file_that_deletes_others_in_a_layer_is_refused(tmp_path: Path) -> None:
+    """
+    The name of a whiteout is that of a file in the model folder, and none in an image.
+    """
+    folder = tmp_path / "model"
+    (folder / "data" / ".wh.vocabulary").mkdir(parents=True)
+
+    with pytest.raises(ToolFailed, match=r"`data/\.wh\.vocabulary` cannot be put into an image"):
+        pack(tmp_path / "layer.tar", folder, PurePosixPath("/opt/model"))

@@ -113,8 +113,9 @@ def test_another_image_is_asked_for_its_own_layer(tmp_path: Path) -> None:
     [
         ({**GRAPE, SITE / "sitecustomize.py": b"steal()"}, "sitecustomize.py, which no package lists"),
         ({path: data for path, data in GRAPE.items() if path.name != "grape.py"}, "grape.py, which a package lists"),
+        ({**GRAPE, SITE / ".wh.plum.py": b""}, ".wh.plum.py, which deletes other files"),
     ],
-    ids=["more", "less"],
+    ids=["more", "less", "deleting"],
 )
 def test_a_layer_with_other_files_than_its_packages_list_is_not_taken(
     tmp_path: Path, files: Mapping[PurePosixPath, bytes], problem: str
