@@ -14,4 +14,4 @@ def folders_in(cache: Path) -> Callable[[str], EnvironmentFolder]:
 
 def environment_at(folder: Path) -> EnvironmentFolder:
     """Return what `Environments.at` is."""
-    return EnvironmentFolder(folder=folder, console=KeptConsole(), made=lambda _folder: None)
+    return EnvironmentFolder(folder=folder, console=KeptConsole(), on_new=lambda _folder: None)

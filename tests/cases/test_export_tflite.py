@@ -106,7 +106,7 @@ def test_a_network_is_exported_registered_audited_and_answers_at_the_edge(networ
         exported.code, exported.outputs.get("exported-uri"), exported.outputs["flips"],
     ), exported.stderr  # fmt: skip
     assert exported.outputs["compared-rows"] > 200
-    # Requests with NaN and infinity, of which TensorFlow makes something else.
+    # Requests with NaN and infinity, for which TensorFlow and TensorFlow Lite give different results.
     assert ("parity-beyond-types" in exported.rules, "is missing or infinite" in refused[1]) == (True, True), refused
     assert 0 < exported.outputs["difference"] < 1e-5
     assert (0, "models:/digits-tflite/1") == (again.code, again.outputs["exported-uri"]), again.stderr

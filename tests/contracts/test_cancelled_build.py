@@ -12,7 +12,7 @@ import pytest
 from tests import projects
 from tests.waiting import happens
 
-# It neither listens to signals nor does what it started, as a compiler that a backend runs.
+# It ignores signals, and so does the process that it starts, like a compiler that a backend runs.
 BACKEND = """
 import os, signal, subprocess
 
@@ -54,7 +54,7 @@ def endless(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
-def test_a_build_that_does_not_listen_ends_with_the_step(
+def test_a_build_that_ignores_signals_ends_with_the_step(
     endless: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     """

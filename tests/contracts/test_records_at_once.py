@@ -84,13 +84,13 @@ def test_of_two_machines_that_register_one_version_one_writes_its_first_record(
     workers: tuple[Worker, Worker], tmp_path: Path
 ) -> None:
     """
-    The other one is told its digest, reads that record, and replaces it with what both know.
+    The other one gets the digest of that record, reads it, and replaces it with the results of both.
     """
     version = registered(workers[0], tmp_path, tags={})
 
     with ThreadPoolExecutor(2) as threads:
         asked = [threads.submit(version.changed, worker, None, f"of {at}") for at, worker in enumerate(workers)]
-    told = {one.result() for one in asked}
+    digests = {each.result() for each in asked}
 
-    assert {version.digest()} == told
+    assert {version.digest()} == digests
     assert "of both" == version.changed(workers[1], version.digest(), "of both")

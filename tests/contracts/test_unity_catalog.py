@@ -99,7 +99,7 @@ def test_the_stand_in_knows_the_requests_of_mlflows_client(mlflow: MlflowInterpr
     assert known == json.loads(done.stdout.splitlines()[-1])
 
 
-def test_mlflows_own_tag_is_refused_and_ours_is_read_back(
+def test_a_tag_with_a_dot_is_refused_from_mlflow_and_that_of_this_program_is_read_back(
     worker: Worker, client: MlflowInterpreter, workspace: DatabricksModels, tmp_path: Path
 ) -> None:
     """
@@ -186,7 +186,7 @@ def test_an_alias_is_promoted_and_rolled_back(worker: Worker, workspace: Databri
     ("name", "words"),
     [("wine", "all three levels"), ("models.wine", "all three levels"), ("main.other.wine", "does not exist")],
 )
-def test_a_name_that_the_catalog_refuses_is_an_error_with_its_words(
+def test_a_name_that_the_catalog_refuses_is_an_error_with_its_message(
     worker: Worker, tmp_path: Path, name: str, words: str
 ) -> None:
     """

@@ -21,7 +21,7 @@ class OnnxModel:
     """A model that onnxruntime runs: each column is an input."""
 
     def __init__(self, file: Path, signature: "dict[str, Any]") -> None:
-        # onnxruntime 1.32 has some.
+        # onnxruntime 1.32 sends telemetry otherwise.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # noqa: TID251  # a program of its own
         onnxruntime = importlib.import_module("onnxruntime")  # a bundle has one of two runtimes
         options = onnxruntime.SessionOptions()
@@ -55,7 +55,7 @@ class TfliteModel:
             if part.shape[1:] != shape[1:] or part.dtype != kind:
                 raise ValueError(f"a row has the shape {part.shape[1:]}, and the model takes {shape[1:]}")
             if part.dtype.kind == "f" and not np.isfinite(part).all():
-                raise ValueError("a number is missing or infinite, of which each runtime makes something else")
+                raise ValueError("a number is missing or infinite, for which runtimes give different results")
         rows = []
         for number in range(len(parts[0])):
             for part, (index, _, _) in zip(parts, self.inputs, strict=True):

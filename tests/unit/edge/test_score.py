@@ -147,7 +147,7 @@ def test_what_32_bits_cannot_hold_is_refused(converting: Path, tmp_path: Path) -
 
 def test_a_network_is_not_given_a_missing_or_infinite_number(converting: Path) -> None:
     """
-    TensorFlow and TensorFlow Lite make different numbers of it, of which none looks wrong.
+    TensorFlow and TensorFlow Lite give different results for it, of which none looks wrong.
     """
     found = run_in(
         converting,
@@ -173,5 +173,5 @@ def test_a_network_is_not_given_a_missing_or_infinite_number(converting: Path) -
     """,
     )
 
-    why = "a number is missing or infinite, of which each runtime makes something else"
+    why = "a number is missing or infinite, for which runtimes give different results"
     assert [[[[0.5]], why, why], [[[1.0, 2.0]]]] == found

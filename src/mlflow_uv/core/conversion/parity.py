@@ -308,7 +308,7 @@ def parity_findings(parity: Parity, budget: ParityBudget, shown: str, advice: st
             rule="parity-beyond-types",
             severity=Severity.NOTICE,
             what=f"{counted(len(parity.beyond_types), 'request')} cannot be given to the converted model",
-            why="its inputs are numbers of 32 bits, finite ones of a network, and nothing may be missing elsewhere: "
+            why="its inputs are numbers of 32 bits (finite ones for TFLite), and other columns need all values: "
             + "; ".join(parity.beyond_types[:_SHOWN]),
         )
 

@@ -40,7 +40,7 @@ class _Places:
     """
     Where a file names a version; without `digest` the image has it, and `name` is read where there is no image.
 
-    `tag` is that of an earlier image, which would stand beside the digest and say something else.
+    `tag` is that of an earlier image, which Kustomize would put beside the digest.
     """
 
     image: YamlPath

@@ -1,4 +1,4 @@
-"""Waits until what a target was told to delete is gone: a platform accepts a deletion before it carries it out."""
+"""Waits until what was deleted on a target is gone: a platform accepts a deletion before it carries it out."""
 
 from collections.abc import Callable
 

@@ -15,7 +15,7 @@ from ..system.partial_folders import new_folder, replace_folder
 from ..system.untrusted_file import read_untrusted
 
 COMPLETE = "mlflow-uv-complete"
-# Beside an environment: the state of its files, and a file by the id of an image with the name of an environment.
+# Beside an environment: the state of its files, and by the id of an image the list of the layers of its packages.
 STATE_SUFFIX, POINTER_SUFFIX = ".files.json", ".packages"
 _KIND = "files "
 _LONGEST_MARK = 4096
@@ -36,7 +36,7 @@ class EnvironmentFolder:
 
     folder: Path
     console: Console
-    made: Callable[[Path], None]  # gets the folder when a new environment is in its place
+    on_new: Callable[[Path], None]  # gets the folder when a new environment is in its place
 
     @property
     def python(self) -> Path:
@@ -94,7 +94,7 @@ class EnvironmentFolder:
             make(new)
             (new / COMPLETE).write_text(f"{os.urandom(16).hex()}\n{_state_of(new)}", encoding="utf-8")
             replace_folder(new, self.folder, old=scratch / "old")
-        self.made(self.folder)
+        self.on_new(self.folder)
 
     def _made(self) -> str:
         """What tells this environment from one that replaces it; empty if none is complete."""

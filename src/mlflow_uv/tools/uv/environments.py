@@ -211,12 +211,12 @@ class Environments:
         """The environment with this key, of those that serve a model without a container engine, or convert one."""
         folder = self._host.cache / "serving" / key[:16]
         self._hold(folder)
-        return EnvironmentFolder(folder=folder, console=self._console, made=self._added)
+        return EnvironmentFolder(folder=folder, console=self._console, on_new=self._added)
 
     def at(self, folder: Path) -> EnvironmentFolder:
         """The environment in a folder, such as one that a release record names."""
         self._hold(folder)
-        return EnvironmentFolder(folder=folder, console=self._console, made=self._hold)
+        return EnvironmentFolder(folder=folder, console=self._console, on_new=self._hold)
 
     def _hold(self, folder: Path) -> None:
         from .environment_uses import hold  # noqa: PLC0415  # many steps use no environment

@@ -42,7 +42,7 @@ def test_two_names_are_never_one() -> None:
 @pytest.mark.parametrize("name", ["team", "mlflow.note", "mlflow_uv", "a__b", "mlflow_uv_x"])
 def test_tags_of_others_are_left_as_they_are(name: str) -> None:
     """
-    Also those that the catalog refuses: whoever sets one is told by the catalog.
+    Also those that the catalog refuses: its error is for whoever sets one.
     """
     long = "x" * 2000
 

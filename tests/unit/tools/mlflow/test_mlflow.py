@@ -179,7 +179,7 @@ def test_an_error_becomes_that_of_its_kind(tmp_path: Path, kind: str, error: typ
         ("postgresql://host/all", StoreKind.DATABASE, "MLFLOW_TRACKING_URI"),
     ],
 )
-def test_who_is_denied_access_is_told_the_variables_of_the_store(
+def test_the_fix_for_a_denied_login_names_the_variables_of_the_store(
     tmp_path: Path, uri: str, kind: StoreKind, variable: str
 ) -> None:
     """

@@ -29,7 +29,7 @@ def make(folder):
     sys.stdin.readline()
     (folder / "rest").write_text(sys.argv[2])
 
-environment = EnvironmentFolder(folder=Path(sys.argv[1]), console=Printing(), made=lambda _folder: None)
+environment = EnvironmentFolder(folder=Path(sys.argv[1]), console=Printing(), on_new=lambda _folder: None)
 if sys.argv[3] == "once":
     environment.make_once(make)
 else:
