@@ -23,7 +23,7 @@ def main(folder: Path, requests: Path, out: Path, repeats: int) -> None:
     row: dict[str, Any] = {}
     for request in json.loads(requests.read_text(encoding="utf-8")):
         try:
-            answers.append({"outputs": scorer.score(request)})
+            answers.append({"outputs": scorer.outputs(request)})
         except Exception as error:  # noqa: BLE001  # onnxruntime raises anything
             answers.append({"refused": f"{type(error).__name__}: {error}"[:300]})
             continue
@@ -31,7 +31,7 @@ def main(folder: Path, requests: Path, out: Path, repeats: int) -> None:
     seconds = []
     for _ in range(repeats if row else 0):
         begun = time.perf_counter()
-        scorer.score(row)
+        scorer.outputs(row)
         seconds.append(time.perf_counter() - begun)
     measured = {"answers": answers, "row_s": statistics.median(seconds) if seconds else 0.0, "memory": peak_memory()}
     out.write_text(json.dumps(measured), encoding="utf-8")

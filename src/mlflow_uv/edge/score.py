@@ -13,8 +13,9 @@ import numpy as np
 
 ONNX, TFLITE = "model.onnx", "model.tflite"
 FILES = ("requests.json", "score.py", "signature.json")
-TYPES = {"double": np.float64, "float": np.float64, "long": np.int64, "integer": np.int32, "boolean": np.bool_,
-         "string": np.object_, "uint8": np.uint8}  # fmt: skip
+FORMS = ("dataframe_records", "dataframe_split", "inputs", "instances")
+REFUSED = 2  # the exit code if there is no answer
+TYPES = {"long": np.int64, "integer": np.int32, "boolean": np.bool_, "uint8": np.uint8}
 
 
 class OnnxModel:
@@ -27,11 +28,19 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # errors are raised
         self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        self.ranks = {port.name: len(port.shape) for port in self.session.get_inputs()}
+        self.shapes = {port.name: port.shape for port in self.session.get_inputs()}
+        self.ranks = {name: len(shape) for name, shape in self.shapes.items()}
         self.names = [port["name"] for port in signature["outputs"]]
+        self.tensors = signature["layout"] != "columns"
 
     def run(self, feeds: "dict[str, Any]") -> "list[Any]":
         """The outputs for all rows."""
+        for name, feed in feeds.items() if self.tensors else ():
+            row = self.shapes[name][1:]
+            if len(feed.shape[1:]) != len(row) or any(
+                isinstance(wanted, int) and wanted != size for wanted, size in zip(row, feed.shape[1:], strict=True)
+            ):
+                raise ValueError(f"a row has the shape {feed.shape[1:]}, and the model takes {tuple(row)}")
         shaped = {name: feed.reshape(-1, 1) if feed.ndim < self.ranks[name] else feed for name, feed in feeds.items()}
         outputs: list[Any] = self.session.run(self.names, shaped)
         return outputs
@@ -79,23 +88,58 @@ class Scorer:
         self.model = kind(folder / model_file(folder), self.signature)
 
     def score(self, request: "dict[str, Any]") -> "dict[str, list[Any]]":
-        """Return a list of values for each output. Raises ValueError for a request that the model cannot read."""
+        """
+        Return a list of values for each output.
+
+        Raises ValueError for a request that the model cannot read, and for an answer that is no JSON.
+        """
+        feeds = self.feeds(request)
+        for name, feed in feeds.items():
+            if feed.dtype.kind == "f" and np.isinf(feed).any():
+                raise ValueError(f"{name!r} has an infinite number")
+        outputs = self.arrays(feeds)
+        for name, part in outputs.items():
+            if not len(part):
+                raise ValueError("the request has no rows")
+            if part.dtype.kind == "f" and not np.isfinite(part).all():
+                raise ValueError(
+                    f"the model computes no finite number for `{name}`: one of the request is missing or too large"
+                )
+        return as_lists(outputs)
+
+    def outputs(self, request: "dict[str, Any]") -> "dict[str, list[Any]]":
+        """The outputs as `score`, also for no rows, and with numbers that JSON lacks, to compare them."""
+        return as_lists(self.arrays(self.feeds(request)))
+
+    def arrays(self, feeds: "dict[str, Any]") -> "dict[str, Any]":
+        """An array for each output."""
         names = [port["name"] for port in self.signature["outputs"]]
-        outputs = self.model.run(self.feeds(request))
-        return {name: part.tolist() for name, part in zip(names, outputs, strict=True)}
+        return dict(zip(names, self.model.run(feeds), strict=True))
 
     def feeds(self, request: "dict[str, Any]") -> "dict[str, Any]":
         """An array for each input."""
-        inputs = self.signature["inputs"]
-        if self.signature["layout"] == "tensor":
-            table = {inputs[0]["name"]: request["inputs"]}
-        elif self.signature["layout"] == "tensors":
-            table = request["inputs"]
+        inputs, layout = self.signature["inputs"], self.signature["layout"]
+        names = [port["name"] for port in inputs]
+        form, content = form_of(request)
+        if layout == "columns":
+            table = columns(form, content, names)
+        elif form not in {"inputs", "instances"}:
+            raise ValueError(f"the model takes tensors, as `inputs` or `instances`, and not `{form}`")
         else:
-            table = columns(request)
-        if missing := [port["name"] for port in inputs if port["name"] not in table]:
-            raise ValueError(f"the request lacks the columns {missing}")
-        return {port["name"]: array(port["name"], port["type"], table[port["name"]]) for port in inputs}
+            table = {names[0]: content} if layout == "tensor" else tensors(form, content, names)
+        require_names(table, names)
+        feeds = {port["name"]: array(port["name"], port["type"], table[port["name"]]) for port in inputs}
+        for name, feed in feeds.items():
+            if not feed.ndim or (feed.ndim > 1 and layout == "columns"):
+                raise ValueError(f"{name!r} has lists as values" if feed.ndim else f"{name!r} is not a list of rows")
+        if len({len(feed) for feed in feeds.values()}) > 1:
+            raise ValueError("the inputs have different numbers of rows")
+        return feeds
+
+
+def as_lists(outputs: "dict[str, Any]") -> "dict[str, list[Any]]":
+    """The values of arrays."""
+    return {name: part.tolist() for name, part in outputs.items()}
 
 
 def model_file(folder: Path) -> str:
@@ -103,27 +147,159 @@ def model_file(folder: Path) -> str:
     return TFLITE if (folder / TFLITE).is_file() else ONNX
 
 
-def columns(request: "dict[str, Any]") -> "dict[str, list[Any]]":
-    """The values of each column in a request, as `dataframe_split` or `dataframe_records`."""
-    if "dataframe_split" in request:
-        split = request["dataframe_split"]
-        return {name: [row[at] for row in split["data"]] for at, name in enumerate(split["columns"])}
-    records = request["dataframe_records"]
-    return {name: [record[name] for record in records] for name in (records[0] if records else ())}
+def document(text: "str | bytes") -> Any:
+    """A text as JSON. Raises ValueError, also if an object has a name twice: which value counts is not defined."""
+
+    def named_once(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
+        if repeated := twice([name for name, _ in pairs]):
+            raise ValueError(f"an object has the name {repeated!r} twice")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=named_once)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
-def array(name: str, kind: str, values: "list[Any]") -> Any:
-    """Values as an input of the model: null is NaN in a column of floats, and refused elsewhere."""
-    if kind in ("double", "float"):
-        wide = np.array(values, dtype=np.float64)
-        with np.errstate(over="ignore"):
-            narrow = wide.astype(np.float32)
-        if (np.isinf(narrow) & np.isfinite(wide)).any():
-            raise ValueError(f"{name!r} has a number that 32 bits cannot hold")
-        return narrow
-    if any(value is None for value in values):  # of a tensor, NumPy refuses it
+def twice(names: "list[str]") -> "str | None":
+    """A name that is in a list more than once, if there is one."""
+    seen = set(names)
+    return next((name for name in seen if names.count(name) > 1), None) if len(seen) != len(names) else None
+
+
+def form_of(request: Any) -> "tuple[str, Any]":
+    """The form of a request and what stands under its name; a model that was converted has no parameters."""
+    if not isinstance(request, dict):
+        raise ValueError(f"the request is not an object with one of {', '.join(FORMS)}")  # noqa: TRY004  # a bad value
+    if request.get("params"):
+        raise ValueError("the request has `params`, which the model does not take")
+    names = [name for name in request if name != "params"]
+    if len(names) != 1 or names[0] not in FORMS:
+        raise ValueError(f"the request has {names}, and needs exactly one of {', '.join(FORMS)}")
+    return names[0], request[names[0]]
+
+
+def require_names(given: "dict[str, Any]", names: "list[str]") -> None:
+    """Raise ValueError for inputs that a table, a record or tensors lack; MLflow ignores other names, too."""
+    if missing := [name for name in names if name not in given]:
+        raise ValueError(f"the request lacks the columns {missing}")
+
+
+def columns(form: str, content: Any, names: "list[str]") -> "dict[str, list[Any]]":
+    """The values of each column of a table, in any of the four forms."""
+    if form == "dataframe_split":
+        return split_columns(content)
+    if isinstance(content, list) and (form == "dataframe_records" or any(isinstance(row, dict) for row in content)):
+        return record_columns(content, names)
+    if form == "dataframe_records":
+        raise ValueError("`dataframe_records` is not a list of objects")
+    table = by_name(form, content, names)
+    if table and not any(isinstance(values, list) for values in table.values()):
+        return {name: [value] for name, value in table.items()}  # one row
+    if not all(isinstance(values, list) for values in table.values()):
+        raise ValueError(f"`{form}` has lists and single values")
+    if len({len(values) for values in table.values()}) > 1:
+        raise ValueError("the columns have different numbers of values")
+    return table
+
+
+def split_columns(split: Any) -> "dict[str, list[Any]]":
+    """The values of each column of a `dataframe_split`."""
+    if not isinstance(split, dict) or not {"columns", "data"} <= set(split) <= {"columns", "data", "index"}:
+        raise ValueError("`dataframe_split` is not an object with `columns` and `data`")
+    named, rows, index = split["columns"], split["data"], split.get("index")
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise ValueError("`columns` is not a list of names")
+    if repeated := twice(named):
+        raise ValueError(f"`columns` has the name {repeated!r} twice")
+    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == len(named) for row in rows):
+        raise ValueError(f"`data` is not a list of rows with {len(named)} values each")
+    if index is not None and (not isinstance(index, list) or len(index) != len(rows)):
+        raise ValueError("`index` is not a list with a value for each row")
+    return {name: [row[at] for row in rows] for at, name in enumerate(named)}
+
+
+def record_columns(records: "list[Any]", names: "list[str]") -> "dict[str, list[Any]]":
+    """The values of the columns of a model in records, of which each has to have them all."""
+    for record in records:
+        if not isinstance(record, dict):
+            raise ValueError("a row is not an object")  # noqa: TRY004  # a bad value
+        require_names(record, names)
+    if not records:
+        raise ValueError("the request has no rows")
+    return {name: [record[name] for record in records] for name in names}
+
+
+def by_name(form: str, content: Any, names: "list[str]") -> "dict[str, Any]":
+    """An object with the inputs by their names; a model with one input takes its values alone."""
+    if isinstance(content, list) and len(names) == 1:
+        return {names[0]: content}
+    if not isinstance(content, dict):
+        raise ValueError(f"`{form}` is not an object with {names}")  # noqa: TRY004  # a bad value
+    return content
+
+
+def tensors(form: str, content: Any, names: "list[str]") -> "dict[str, Any]":
+    """The tensors by name: `inputs` has them whole, `instances` also row by row."""
+    if isinstance(content, list) and any(isinstance(row, dict) for row in content):
+        if form == "inputs":
+            raise ValueError("`inputs` is not an object with a tensor for each name")
+        return record_columns(content, names)
+    return by_name(form, content, names)
+
+
+def array(name: str, kind: str, values: Any) -> Any:
+    """Values as an input of the model: null is NaN in a column of floats, and refused elsewhere. Raises ValueError."""
+    if kind in {"double", "float"}:
+        return floats(name, kind, values)
+    return texts(name, values) if kind == "string" else integers(name, kind, values)
+
+
+def read(name: str, kind: str, values: Any, dtype: Any) -> Any:
+    """Values as NumPy reads them. Raises ValueError."""
+    try:
+        return np.array(values, dtype=dtype)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"{name!r} has a value that is not of the type {kind}: {error}") from error
+
+
+def floats(name: str, kind: str, values: Any) -> Any:
+    """Numbers of 32 bits."""
+    wide = read(name, kind, values, np.float64)
+    with np.errstate(over="ignore"):
+        narrow = wide.astype(np.float32)
+    if (np.isinf(narrow) & np.isfinite(wide)).any():
+        raise ValueError(f"{name!r} has a number that 32 bits cannot hold")
+    return narrow
+
+
+def texts(name: str, values: Any) -> Any:
+    """A column of texts."""
+    if any(value is None for value in values):
         raise ValueError(f"{name!r} has no value in some row")
-    return np.array(values, dtype=TYPES[kind])
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{name!r} has a value that is not a text")
+    return np.array(values, dtype=np.object_)
+
+
+def integers(name: str, kind: str, values: Any) -> Any:
+    """Integers or booleans; a fraction is cut off, as MLflow does for a column of integers."""
+    found = read(name, kind, values, None)
+    if found.dtype.kind in "OU":  # texts, null, or integers beyond 64 bits
+        found = read(name, kind, values, np.object_)
+        if any(value is None for value in found.flat):
+            raise ValueError(f"{name!r} has no value in some row")
+        found = found if kind == "boolean" else read(name, kind, found, np.int64)
+    elif found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise ValueError(f"{name!r} has a number that is missing or infinite")
+    if kind == "boolean":
+        fits = bool(((found == 0) | (found == 1)).all())
+    else:
+        limits = np.iinfo(TYPES[kind])
+        fits = not found.size or (limits.min <= int(found.min()) and int(found.max()) <= limits.max)
+    if not fits:
+        raise ValueError(f"{name!r} has a value that the type {kind} cannot hold")
+    return found.astype(TYPES[kind])
 
 
 def close(left: object, right: object, tolerance: float) -> bool:
@@ -159,7 +335,7 @@ def other_answers(folder: Path) -> "list[str]":
     requests = json.loads((folder / "requests.json").read_text(encoding="utf-8"))
     failures = [] if requests else ["requests.json has no request, so that no answer was compared"]
     for item in requests:
-        outputs, recorded = scorer.score(item["request"]), item["response"]
+        outputs, recorded = scorer.outputs(item["request"]), item["response"]
         for name in sorted({*outputs, *recorded}):
             left, right = recorded.get(name, []), outputs.get(name, [])
             equal = [close(*pair, tolerance) for pair in zip(left, right, strict=False)]
@@ -179,5 +355,10 @@ if __name__ == "__main__":
         found = check(here)
         print("\n".join(found) or "all equal")
         sys.exit(1 if found else 0)
-    given = sys.stdin.read() if sys.argv[1:] in ([], ["-"]) else Path(sys.argv[1]).read_text(encoding="utf-8")
-    print(json.dumps({"predictions": Scorer(here).score(json.loads(given))}))
+    try:
+        given = sys.stdin.buffer.read() if sys.argv[1:] in ([], ["-"]) else Path(sys.argv[1]).read_bytes()
+        print(json.dumps({"predictions": Scorer(here).score(document(given))}, allow_nan=False))
+    except Exception as error:  # noqa: BLE001  # a runtime raises anything
+        kind = "" if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: "
+        print("no answer:", kind + " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(REFUSED)

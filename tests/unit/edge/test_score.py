@@ -44,7 +44,8 @@ BUNDLE = """
             [sys.executable, "-I", str(folder / "score.py"), *arguments],
             input=given, capture_output=True, text=True, env={"PATH": os.environ["PATH"], "HOME": "/proc/nowhere"},
         )
-        return [done.returncode, done.stdout.strip(), done.stderr.strip().rpartition("\\n")[2]]
+        lines = done.stderr.strip().splitlines()
+        return [done.returncode, done.stdout.strip(), lines if len(lines) > 1 else "".join(lines)]
 """
 
 
@@ -135,14 +136,50 @@ def test_what_32_bits_cannot_hold_is_refused(converting: Path, tmp_path: Path) -
     rows = [[1, 1e300], [None, 0.5], [2**63, 0.5]]
     requests = [{"dataframe_split": {"columns": ["n", "größe"], "data": [row]}} for row in rows]
     missing = {"dataframe_split": {"columns": ["n"], "data": [[1]]}}
-    print(json.dumps([ran(given=json.dumps(request))[2] for request in [*requests, missing]]))
+    print(json.dumps([ran(given=json.dumps(request)) for request in [*requests, missing]]))
     """,
     )
 
-    assert "ValueError: 'größe' has a number that 32 bits cannot hold" == found[0]
-    assert "ValueError: 'n' has no value in some row" == found[1]
-    assert "OverflowError" in found[2]
-    assert "ValueError: the request lacks the columns ['größe']" == found[3]
+    assert [
+        [2, "", "no answer: 'größe' has a number that 32 bits cannot hold"],
+        [2, "", "no answer: 'n' has no value in some row"],
+        [2, "", "no answer: 'n' has a value that the type long cannot hold"],
+        [2, "", "no answer: the request lacks the columns ['größe']"],
+    ] == found
+
+
+def test_what_is_no_request_or_no_json_ends_with_one_line(converting: Path, tmp_path: Path) -> None:
+    """
+    On standard error, with an exit code of its own; an answer with NaN or Infinity is none, and compares as it is.
+    """
+    found = scored(
+        converting,
+        tmp_path / "bundle",
+        """
+    texts = ["", "[1]", '{"inputs": {"n": [1], "n": [2], "größe": [0.5]}}', "[" * 100_000]
+    texts += [json.dumps({"inputs": {"n": [1, 2], "größe": [0.5, value]}}) for value in (None, float("inf"))]
+    results = [ran(given=text) for text in texts]
+    results.append(ran(str(folder / "absent.json")))
+    shutil.copy(sys.argv[2], folder / "imported.py")
+    sys.path.insert(0, str(folder))
+    outputs = importlib.import_module("imported").Scorer(folder).outputs(json.loads(texts[-1]))
+    print(json.dumps([results, outputs["sum"][0], str(outputs["sum"][1])]))
+    """,
+    )
+
+    (*results, absent), first, second = found
+    forms = "dataframe_records, dataframe_split, inputs, instances"
+    missing = "no answer: the model computes no finite number for `sum`: one of the request is missing or too large"
+    assert [
+        [2, "", "no answer: Expecting value: line 1 column 1 (char 0)"],
+        [2, "", f"no answer: the request is not an object with one of {forms}"],
+        [2, "", "no answer: an object has the name 'n' twice"],
+        [2, "", "no answer: it is nested too deeply"],
+        [2, "", missing],
+        [2, "", "no answer: 'größe' has an infinite number"],
+    ] == results
+    assert [2, "", True] == [*absent[:2], "absent.json" in absent[2]]
+    assert (1.5, "inf") == (first, second)
 
 
 def test_a_network_is_not_given_a_missing_or_infinite_number(converting: Path) -> None:
