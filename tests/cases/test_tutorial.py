@@ -74,6 +74,9 @@ def test_the_tutorial_leads_to_a_promoted_model(tmp_path: Path) -> None:
 
     printed = output.read_text()
     assert done.returncode == 0, printed[-9000:]
-    assert (tmp_path / "wine/mlflow-uv-report.html").is_file()
+    page = (tmp_path / "wine/mlflow-uv-report.html").read_text()
+    assert ("Changed since the champion", "<h3>metrics</h3>") == tuple(
+        shown for shown in ("Changed since the champion", "<h3>metrics</h3>") if shown in page
+    )
     moves = re.findall(r"champion[^\n]*version (\d)|version (\d)[^\n]*champion", printed)
     assert {"2", "3"} == {number for move in moves for number in move if number}

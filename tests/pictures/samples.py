@@ -37,10 +37,16 @@ CHANGED = Table(
     rows=(("numpy", "2.4.1", "2.4.6"), ("scikit-learn", "1.8.0", "1.9.2"), ("polars", "none", "1.31.0")),
     kind=TableKind.CHANGES,
 )
+METRICS = Table(
+    title="metrics",
+    columns=("metric", "candidate", "champion", "difference"),
+    rows=(("accuracy_score", "0.983", "0.979", "↑ +0.004"), ("log_loss", "0.061", "0.075", "↓ -0.014")),
+    kind=TableKind.CHANGES,
+)
 FIGURES = Table(
     title="figures that differ",
     columns=("figure", "champion", "candidate", "difference"),
-    rows=(("image size", "282.0 MB", "291.4 MB", "↑ +9.4 MB"), ("p95 latency", "8.4 ms", "7.9 ms", "↓ −0.5 ms")),
+    rows=(("image size", "282.0 MB", "291.4 MB", "↑ +9.4 MB"), ("p95 latency", "8.4 ms", "7.9 ms", "↓ -0.5 ms")),
     kind=TableKind.CHANGES,
 )
 GATES = Table(
@@ -79,7 +85,7 @@ GOOD: Report[None] = Report(
     findings=(
         Finding(rule="r", severity=Severity.WARNING, what="the name `wine:latest` is in use", fix="another one"),
     ),
-    tables=(CHANGED, FIGURES, GATES, LAYERS),
+    tables=(CHANGED, METRICS, FIGURES, GATES, LAYERS),
     timings=timings(7),
     advice=("serve it: docker run --rm --publish 8080:8080 ghcr.io/acme/wine@sha256:0dae706c",),
     links=(
@@ -200,7 +206,7 @@ def report_of(broken: int = len(NAMES), *, text: str = "") -> ReportPage:
             for link in chain_of(broken, name=text)
         ),
         champion="3" if whole else "",
-        changes=(CHANGED, FIGURES) if whole and not text else (),
+        changes=(CHANGED, METRICS, FIGURES) if whole and not text else (),
         histograms=(_latency_histogram(text),) if whole else (),
         charts=(*((sizes,) if whole else ()), bar_chart("Times of the release", times)),
         tables=tuple(_results(text)) if whole else (),

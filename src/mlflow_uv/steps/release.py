@@ -14,7 +14,7 @@ from ..command.report import ChainLink, Finding, Report, Table, Timing, WebLink,
 from ..command.step import Doc, OneRun, Step, StepOutputs, fields_of
 from ..command.wording import local, near_name, option
 from ..core.release import verdict
-from ..core.release.chain import chain_links
+from ..core.release.chain import EXPORTED, chain_links, stopped_at
 from ..core.release.record import Record
 from ..core.release.training_inputs import REPORT_FILE
 from ..ops.image.lookup import serve_line
@@ -34,7 +34,7 @@ from .check_targets import Outputs as TargetOutputs
 from .export import ExportFileInputs
 from .export import Outputs as ExportOutputs
 from .log_model import Outputs as ModelOutputs
-from .preflight import Answer, as_finding, preflight
+from .preflight import Answer, as_finding, failed_links, preflight, proven_links
 from .preflight.context import PreflightContext, StepInputs
 from .register import Outputs as VersionOutputs
 from .smoke_test import Outputs as TestOutputs
@@ -94,7 +94,11 @@ class Outputs:
 
 @lazy_dataclass
 class Progress:
-    """How far a release got: outputs, findings, timings and tables of its steps, and the chain."""
+    """
+    How far a release got: outputs, findings, timings and tables of its steps, and the chain.
+
+    `checked` are the links that its preflight checks found in order.
+    """
 
     outputs: Outputs = Outputs()
     findings: tuple[Finding, ...] = ()
@@ -103,6 +107,7 @@ class Progress:
     verdict: str = ""
     chain: tuple[ChainLink, ...] = ()
     links: tuple[WebLink, ...] = ()
+    checked: tuple[str, ...] = ()
 
 
 def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
@@ -147,7 +152,7 @@ def _answers(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tool
         nothing = Progress(
             findings=findings,
             verdict=verdict.stopped(None, _model_name(inputs), error.what),
-            chain=chain_links(None),
+            chain=chain_links(None, broken=failed_links(answers), proven=proven_links(answers)),
         )
         error.so_far = _report(nothing, summary, ())
         raise error
@@ -165,12 +170,13 @@ def _preflight_only(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tool
 
 
 def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -> Report[Outputs]:
-    progress = Progress()
     answers = _answers(steps, inputs, tools)
+    progress = Progress(checked=proven_links(answers))
     if failing := next((answer for answer in answers if answer.fails), None):
         findings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
         stopped = f"the release stopped at {failing.step}, before anything was trained"
-        return _report(_stopped(replace(progress, findings=findings), None, inputs, stopped), stopped, ())
+        progress = replace(progress, findings=findings)
+        return _report(_stopped(progress, None, inputs, stopped, broken=failed_links(answers)), stopped, ())
     warnings = tuple(as_finding(answer, problem) for answer in answers for problem in answer.problems)
     progress = replace(progress, findings=warnings)
     for step in steps:
@@ -179,7 +185,7 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
         try:
             report: Report[Any] = step.run(_inputs_of(step.inputs, inputs), tools)
         except StepError as error:
-            broken = error.links if isinstance(error, ChainBroken) else ()
+            broken = stopped_at(step.name, error.links if isinstance(error, ChainBroken) else ())
             reached = replace(progress, timings=(*progress.timings, _timing(step, started, error.what, tools)))
             reached = _stopped(reached, _begun(inputs, progress, tools), inputs, error.what, broken=broken)
             tools.console.say(f"stopped at {step.name}: {render_chain(reached.chain)}")
@@ -189,7 +195,9 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
             if isinstance(cancelled.so_far, Report):
                 stopped = f"the release was cancelled at {step.name}: {cancelled.so_far.summary}"
                 taken = _timing(step, started, "cancelled", tools)
-                cancelled.so_far = _report(_advanced(progress, step, cancelled.so_far, taken), stopped, ())
+                reached = _advanced(progress, step, cancelled.so_far, taken)
+                chain = _chain(reached, _begun(inputs, reached, tools))
+                cancelled.so_far = _report(replace(reached, chain=chain), stopped, ())
             raise
         if isinstance(report.outputs, ModelOutputs) and report.outputs.tracking_uri:
             inputs = replace(
@@ -199,10 +207,10 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
         progress = _advanced(progress, step, report, taken)
         if not report.ok:
             stopped = f"the release stopped at {step.name}: {report.summary}"
-            # The findings of the smoke test are about the answers.
-            broken = ("answers",) if step is smoke_test.STEP else ()
-            record = _begun(inputs, progress, tools)
-            return _report(_stopped(progress, record, inputs, report.summary, broken=broken), stopped, ())
+            reached = _stopped(
+                progress, _begun(inputs, progress, tools), inputs, report.summary, broken=stopped_at(step.name)
+            )
+            return _report(reached, stopped, ())
     path = progress.outputs.record
     if path is None:
         return _report(progress, f"{len(progress.timings)} steps done", ())
@@ -352,12 +360,16 @@ def _where(inputs: Inputs, record: Record, tools: Tools) -> Iterator[str]:
 
 
 def _stopped(
-    progress: Progress, record: Record | None, inputs: Inputs, why: str, *, broken: tuple[str, ...] = ()
+    progress: Progress, record: Record | None, inputs: Inputs, why: str, *, broken: tuple[str, ...]
 ) -> Progress:
     """Return the progress with the verdict on a release that stopped, and how far its chain goes."""
-    return replace(
-        progress, verdict=verdict.stopped(record, _model_name(inputs), why), chain=chain_links(record, broken=broken)
-    )
+    chain = _chain(progress, record, broken=broken)
+    return replace(progress, verdict=verdict.stopped(record, _model_name(inputs), why), chain=chain)
+
+
+def _chain(progress: Progress, record: Record | None, *, broken: tuple[str, ...] = ()) -> tuple[ChainLink, ...]:
+    exported = EXPORTED if progress.outputs.export is not None and "requirements" not in broken else ()
+    return chain_links(record, broken=broken, proven=(*progress.checked, *exported))
 
 
 def _model_name(inputs: Inputs) -> str | None:

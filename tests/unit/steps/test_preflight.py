@@ -8,7 +8,7 @@ from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.steps.catalog import RELEASE_PARTS
-from mlflow_uv.steps.preflight import CONTRIBUTIONS, Answer, as_finding, is_failure
+from mlflow_uv.steps.preflight import CONTRIBUTIONS, Answer, as_finding, failed_links, is_failure, proven_links
 from mlflow_uv.steps.preflight.image import _purelib
 
 LOCK = b"""version = 1
@@ -68,3 +68,20 @@ def test_what_was_built_here_tells_whether_it_is_compiled(tmp_path: Path, text: 
         file.write_text(content)
 
     assert [pure] == list(_purelib(tmp_path, package))
+
+
+def test_the_answers_say_which_links_hold_and_at_which_a_release_stops() -> None:
+    """
+    A check that did not apply proves nothing, and that a name may be used proves no link.
+    """
+    error = BadInput(what="a", why="b", fix="c")
+    answers = (
+        Answer(step="check-lock", check="lock", problems=(error,)),
+        Answer(step="log-model", check="commit", statement="62d50ce"),
+        Answer(step="log-model", check="MLflow", problems=(error,)),
+        Answer(step="build-image", check="engine", problems=(Finding(rule="r", what="w", severity=Severity.WARNING),)),
+        Answer(step="smoke-test", check="alias", statement="candidate"),
+    )
+
+    assert (("commit",), ("lock", "model")) == (proven_links(answers), failed_links(answers))
+    assert () == proven_links((Answer(step="check-lock", check="lock"),))

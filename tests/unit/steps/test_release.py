@@ -8,15 +8,16 @@ from typing import NoReturn, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, Cancelled
+from mlflow_uv.command.errors import BadInput, Cancelled, ToolFailed
 from mlflow_uv.command.inputs import UvInputs
 from mlflow_uv.command.outputs import output_values
-from mlflow_uv.command.report import Report
+from mlflow_uv.command.report import Mark, Report, render_chain
 from mlflow_uv.command.step import fields_of
 from mlflow_uv.payloads.messages.lazy_dataclass import lazy_dataclass
 from mlflow_uv.steps import verify
 from mlflow_uv.steps.catalog import RELEASE_PARTS, step_of
 from mlflow_uv.steps.check_targets import Outputs as TargetOutputs
+from mlflow_uv.steps.export import Outputs as ExportOutputs
 from mlflow_uv.steps.register import Outputs as VersionOutputs
 from mlflow_uv.steps.release import STEP, Inputs, Outputs, _chosen, _inputs_of, _run
 from mlflow_uv.surfaces.cli import _parsed
@@ -147,3 +148,44 @@ def test_a_release_has_the_outputs_of_the_steps_that_ran() -> None:
 
     assert (None, Path("a.json")) == (outputs.record, registered.record)
     assert (targets, version, None) == (registered.check_targets, registered.register, registered.smoke_test)
+
+
+def test_a_release_that_stops_shows_where_in_its_chain(tmp_path: Path) -> None:
+    """
+    What export computed holds, the link of the step that failed has the cross, and nothing was made after it.
+    """
+
+    def export(_inputs: object, _tools: object) -> Report[ExportOutputs]:
+        outputs = ExportOutputs(
+            requirements_file=None,
+            requirements_sha256="1" * 64,
+            pylock_file=None,
+            sbom_file=None,
+            wheels=(),
+            pins=3,
+            changed=False,
+            written=(),
+        )
+        return Report(outputs=outputs, summary="exported")
+
+    def log_model(_inputs: object, _tools: object) -> NoReturn:
+        raise ToolFailed(what="training failed", why="w")
+
+    console = KeptConsole()
+    tools = SimpleNamespace(
+        console=console,
+        clock=SimpleNamespace(now_s=lambda: 0.0),
+        runner=SimpleNamespace(side_by_side=lambda _: []),
+    )
+    steps = (replace(step_of("export"), run=export), replace(step_of("log-model"), run=log_model))
+
+    with pytest.raises(ToolFailed) as caught:
+        _run(steps, Inputs(project=tmp_path), cast("Tools", tools))
+
+    report = caught.value.so_far
+    assert isinstance(report, Report)
+    marks = {link.name: link.mark for link in report.chain}
+    assert {"selection": Mark.HOLDS, "requirements": Mark.HOLDS, "model": Mark.BROKEN} == {
+        name: mark for name, mark in marks.items() if mark is not Mark.MISSING
+    }
+    assert f"stopped at log-model: {render_chain(report.chain)}" in console.lines

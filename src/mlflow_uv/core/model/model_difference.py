@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from ...command.report import Table
+from ...command.report import Table, TableKind
 from ..export.requirements import parse_requirements
 from ..lock.package_names import canonicalize_name
 from ..promotion.gates import restore_infinity
@@ -60,14 +60,20 @@ def metric_table(candidate: Mapping[str, float], champion: Mapping[str, float] |
         rows=tuple(
             (name, *_side_by_side(candidate.get(name), champion.get(name))) for name in sorted({*candidate, *champion})
         ),
+        kind=TableKind.CHANGES,
     )
+
+
+def difference_text(difference: float, digits: str = ".6g") -> str:
+    """A difference with its sign, and an arrow that shows the direction; `0` if there is none."""
+    return f"{'↑' if difference > 0 else '↓'} {difference:+{digits}}" if difference else "0"
 
 
 def _side_by_side(candidate: float | None, champion: float | None) -> tuple[str, str, str]:
     mine, theirs = (NOTHING if value is None else f"{value:.6g}" for value in (candidate, champion))
     if candidate is None or champion is None or not math.isfinite(candidate - champion):
         return mine, theirs, NOTHING
-    return mine, theirs, "0" if candidate == champion else f"{candidate - champion:+.6g}"
+    return mine, theirs, difference_text(candidate - champion)
 
 
 def _verb(name: str, candidate: Packages, champion: Packages) -> str:

@@ -1,6 +1,6 @@
 """Compares the links of a release record with their sources, and lists them as the chain of a report."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
 
 from ...command.errors import ChainBroken
@@ -35,6 +35,19 @@ class LinkState(Enum):
 
 _COMMIT_DIGITS = 40  # of a digest, at least
 _MARKS = {LinkState.HOLDS: Mark.HOLDS, LinkState.BROKEN: Mark.BROKEN, LinkState.UNVERIFIED: Mark.UNVERIFIED}
+# The link that a step of a release makes or checks.
+_STEP_LINKS: Mapping[str, str] = {
+    "check-lock": "lock",
+    "check-targets": "lock",
+    "export": "requirements",
+    "log-model": "model",
+    "register": "version",
+    "build-image": "image",
+    "smoke-test": "answers",
+    "verify": "verification",
+}
+SOURCES = ("commit", "lock")  # links that preflight checks, each under its name, before there is a record
+EXPORTED = ("selection", "requirements")  # links that export computes before there is a record
 _WORST_FIRST = (LinkState.BROKEN, LinkState.UNVERIFIED, LinkState.HOLDS)
 
 
@@ -88,16 +101,24 @@ def merge_checks(checks: Iterable[LinkCheck]) -> tuple[LinkCheck, ...]:
     return tuple(merged)
 
 
-def chain_links(record: Record | None, *, broken: tuple[str, ...] = ()) -> tuple[ChainLink, ...]:
+def stopped_at(step: str, named: Iterable[str] = ()) -> tuple[str, ...]:
+    """The links at which a release stopped: those that the error or the failed check names, else that of the step."""
+    return tuple(link for link in named if link in LINKS) or (_STEP_LINKS[step],)
+
+
+def chain_links(
+    record: Record | None, *, broken: Collection[str] = (), proven: Collection[str] = ()
+) -> tuple[ChainLink, ...]:
     """
     The links that a release made so far, in order; those that do not exist yet are missing.
 
-    A link that many versions never have is left out if it does not exist.
+    `broken` are those at which it stopped, `proven` those that it checked before it wrote a record. A link that many
+    versions never have is left out if it does not exist, unless it is broken.
     """
     return tuple(
-        ChainLink(name=link, mark=_mark(record, link, broken), identity=_identity(record, link))
+        ChainLink(name=link, mark=_mark(record, link, broken, proven), identity=_identity(record, link))
         for link in LINKS
-        if link not in OPTIONAL or getattr(record, link, None) is not None
+        if link not in OPTIONAL or link in broken or getattr(record, link, None) is not None
     )
 
 
@@ -108,7 +129,7 @@ def checked_links(record: Record | None, checks: Iterable[LinkCheck]) -> tuple[C
     )
 
 
-def _mark(record: Record | None, link: str, broken: tuple[str, ...]) -> Mark:
+def _mark(record: Record | None, link: str, broken: Collection[str], proven: Collection[str]) -> Mark:
     if link in broken:
         return Mark.BROKEN
     value = getattr(record, link, None)
@@ -118,7 +139,7 @@ def _mark(record: Record | None, link: str, broken: tuple[str, ...]) -> Mark:
         return Mark.UNVERIFIED  # the record only names the signer
     if isinstance(value, VerificationLink) and any(link.verdict in ("different", "failed") for link in value.ways):
         return Mark.BROKEN
-    return Mark.HOLDS if value is not None else Mark.MISSING
+    return Mark.HOLDS if value is not None or link in proven else Mark.MISSING
 
 
 def _identity(record: Record | None, link: str) -> str:

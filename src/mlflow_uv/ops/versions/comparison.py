@@ -1,18 +1,19 @@
-"""Compares a version with the champion: packages, signature, figures of the tested server, and size of the image."""
+"""Compares a version with the champion: packages, signature, metrics, figures of the server, size of the image."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...command.errors import BadInput, NoEngine
 from ...command.report import Table, TableKind
-from ...core.model.model_difference import metric_table, package_changes, packages_of
+from ...core.model.model_difference import difference_text, metric_table, package_changes, packages_of
 from ...core.model.model_files import REQUIREMENTS
 from ...core.model.signature import signature_changes
 from ...core.release.commit import Commit
 from ...core.release.record import Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...payloads.messages.registry import RegisteredVersion
 from ...tools.toolbox import Tools
 from ..lineage.audit import readable_record_of
 from ..lineage.registry_client import RegistryClient
@@ -20,10 +21,15 @@ from ..lineage.registry_client import RegistryClient
 
 @lazy_dataclass
 class ComparedVersion:
-    """A folder with at least the files in COMPARED of a version, and its release record if it has one."""
+    """
+    A folder with at least the files in COMPARED of a version, and its release record if it has one.
+
+    `metrics` are those of an evaluation together with the other version; empty without one.
+    """
 
     files: Path
     record: Record | None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @lazy_dataclass
@@ -63,7 +69,9 @@ def compare_with_champion(
     if champion is None or champion == version:
         return None
     with TemporaryDirectory(prefix="mlflow-uv-compare-") as scratch:
-        new, old = (_downloaded(registry, name, number, Path(scratch)) for number in (version, champion))
+        described = [registry.client.describe_version(name, number) for number in (version, champion)]
+        new, old = (_downloaded(registry, description, Path(scratch)) for description in described)
+        new, old = _with_metrics(registry, (described[0].model_id, described[1].model_id), new, old)
         changes = signature_difference(new, old, registry)
         return ChampionComparison(
             champion=champion,
@@ -93,22 +101,48 @@ def difference_tables(
     tables = (
         package_changes(_packages(candidate), _packages(champion)),
         signature,
+        _metrics(candidate, champion),
         _figures(candidate, champion),
         _sizes(candidate, champion, tools),
     )
     return tuple(replace(table, kind=TableKind.CHANGES) for table in tables if table.rows)
 
 
-def _downloaded(registry: RegistryClient, name: str, version: str, scratch: Path) -> ComparedVersion:
-    description = registry.client.describe_version(name, version)
-    folder = scratch / version
+def _downloaded(registry: RegistryClient, description: RegisteredVersion, scratch: Path) -> ComparedVersion:
+    folder = scratch / description.version
     registry.client.download_version(description, folder, files=COMPARED)
-    return ComparedVersion(files=folder, record=readable_record_of(registry, description, scratch / f"{version}.json"))
+    record = readable_record_of(registry, description, scratch / f"{description.version}.json")
+    return ComparedVersion(files=folder, record=record)
+
+
+def _with_metrics(
+    registry: RegistryClient, ids: tuple[str | None, str | None], candidate: ComparedVersion, champion: ComparedVersion
+) -> tuple[ComparedVersion, ComparedVersion]:
+    """
+    Add the metrics of the last evaluation of both versions on the same data; `ids` are those of their models.
+
+    None are added if a version has no record, or was evaluated with files other than those of its record.
+    """
+    mine, theirs = ids
+    if candidate.record is None or champion.record is None or mine is None or theirs is None:
+        return candidate, champion
+    models = registry.client.find_evaluation((mine, theirs), {}).models
+    digests = {mine: candidate.record.model.sha256, theirs: champion.record.model.sha256}
+    if digests != {name: model.model_sha256 for name, model in models.items()}:
+        return candidate, champion
+    return replace(candidate, metrics=models[mine].metrics), replace(champion, metrics=models[theirs].metrics)
 
 
 def _packages(version: ComparedVersion) -> Mapping[str, str]:
     file = version.files / REQUIREMENTS
     return packages_of(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _metrics(candidate: ComparedVersion, champion: ComparedVersion) -> Table:
+    """Return a table of all metrics of both, empty unless both were evaluated together and a metric differs."""
+    table = metric_table(candidate.metrics, champion.metrics)
+    known = candidate.metrics and champion.metrics and candidate.metrics != champion.metrics
+    return replace(table, rows=table.rows if known else ())
 
 
 def _figures(candidate: ComparedVersion, champion: ComparedVersion) -> Table:
@@ -125,7 +159,13 @@ def _sizes(candidate: ComparedVersion, champion: ComparedVersion, tools: Tools) 
     rows = (
         ()
         if candidate_mb is None or champion_mb is None or round(candidate_mb - champion_mb) == 0
-        else ((f"{candidate_mb:.0f} MB", f"{champion_mb:.0f} MB", f"{candidate_mb - champion_mb:+.0f} MB"),)
+        else (
+            (
+                f"{candidate_mb:.0f} MB",
+                f"{champion_mb:.0f} MB",
+                f"{difference_text(candidate_mb - champion_mb, '.0f')} MB",
+            ),
+        )
     )
     return Table(title="image", columns=("candidate", "champion", "difference"), rows=rows)
 

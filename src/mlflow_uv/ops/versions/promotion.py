@@ -106,7 +106,9 @@ def check_promotion(
     )
     tables: tuple[Table, ...] = ()
     if champion is not None:
-        tables = difference_tables(_files(candidate), _files(champion), changes, registry.tools)
+        new, old = replace(_files(candidate), metrics=candidate_metrics), _files(champion)
+        old = replace(old, metrics=champion_metrics or {})
+        tables = difference_tables(new, old, changes, registry.tools)
     return PromotionDecision(conditions=conditions, tables=tables)
 
 

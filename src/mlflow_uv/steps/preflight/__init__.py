@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ...command.errors import StepError
 from ...command.report import Finding, Severity
 from ...core.lock.lockfile import NotALock
+from ...core.release.chain import SOURCES, stopped_at
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from . import image, project, registry
 from .context import PreflightContext, Problem
@@ -84,6 +85,16 @@ def _run_check(planned: tuple[str, str, Check], context: PreflightContext) -> An
     if isinstance(answer, str):
         return Answer(step=step, check=name, statement=answer)
     return Answer(step=step, check=name, problems=answer)
+
+
+def proven_links(answers: Iterable[Answer]) -> tuple[str, ...]:
+    """Return the links of the chain that the checks found in order."""
+    return tuple(answer.check for answer in answers if answer.check in SOURCES and answer.statement)
+
+
+def failed_links(answers: Iterable[Answer]) -> tuple[str, ...]:
+    """Return the links of the chain at which failed checks stop a release."""
+    return tuple(link for answer in answers if answer.fails for link in stopped_at(answer.step, (answer.check,)))
 
 
 def as_finding(answer: Answer, problem: Problem) -> Finding:

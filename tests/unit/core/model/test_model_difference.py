@@ -81,7 +81,7 @@ def test_metrics_stand_side_by_side() -> None:
     table = metric_table(candidate, champion)
 
     assert (
-        ("accuracy", "0.9556", "0.9", "+0.0556"),
+        ("accuracy", "0.9556", "0.9", "↑ +0.0556"),
         ("f1", "0.5", "0.5", "0"),
         ("loss", "inf", "0.5", "-"),
         ("new", "1", "-", "-"),

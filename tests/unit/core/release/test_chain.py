@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mlflow_uv.command.errors import ChainBroken
-from mlflow_uv.command.report import render_chain
+from mlflow_uv.command.report import Mark, render_chain
 from mlflow_uv.core.release.chain import (
     LinkCheck,
     LinkState,
@@ -14,8 +14,10 @@ from mlflow_uv.core.release.chain import (
     compare_link,
     merge_checks,
     require_unbroken,
+    stopped_at,
 )
-from mlflow_uv.core.release.record import VerificationLink, WayLink
+from mlflow_uv.core.release.record import LINKS, VerificationLink, WayLink
+from mlflow_uv.steps.catalog import RELEASE_PARTS
 from tests.unit.core.release.test_record import IMAGE, WAY, WHOLE
 
 HOLDS = LinkCheck(link="lock", state=LinkState.HOLDS)
@@ -120,3 +122,42 @@ def test_the_results_of_verify_are_in_the_chain_of_a_version_that_has_them(
     last = render_chain(chain_links(replace(WHOLE, verification=link, exports=None, signature=None))).split(" ── ")[-1]
 
     assert (shown or "✓ alias candidate") == last
+
+
+@pytest.mark.parametrize(
+    ("step", "named", "links"),
+    [
+        ("log-model", ("commit",), ("commit",)),
+        ("log-model", ("tracking server",), ("model",)),
+        ("register", ("model", "lock"), ("model", "lock")),
+        ("register", ("record",), ("version",)),
+        ("check-targets", (), ("lock",)),
+    ],
+)
+def test_a_release_stops_at_the_links_that_its_error_names_else_at_that_of_the_step(
+    step: str, named: tuple[str, ...], links: tuple[str, ...]
+) -> None:
+    """
+    What is not a link of the chain names none.
+    """
+    assert links == stopped_at(step, named)
+
+
+def test_every_step_of_a_release_has_a_link_of_the_chain() -> None:
+    """
+    So that a release that stops always has a link with a cross.
+    """
+    links = [link for step in (*RELEASE_PARTS, "verify") for link in stopped_at(step)]
+
+    assert set() == set(links) - set(LINKS)
+
+
+def test_a_release_that_stopped_shows_what_was_proven_before_and_where_it_stopped() -> None:
+    """
+    Without a record, too; a link that was checked and is broken now is broken.
+    """
+    chain = chain_links(None, broken=("lock", "verification"), proven=("commit", "lock"))
+
+    marks = {link.name: link.mark for link in chain}
+    assert (Mark.HOLDS, Mark.BROKEN, Mark.BROKEN) == (marks["commit"], marks["lock"], marks["verification"])
+    assert {Mark.MISSING} == {mark for name, mark in marks.items() if name not in ("commit", "lock", "verification")}

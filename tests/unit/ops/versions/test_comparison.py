@@ -10,8 +10,17 @@ import pytest
 from mlflow_uv.command.report import Table, TableKind
 from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.record import Record
-from mlflow_uv.ops.versions.comparison import ChampionComparison, ComparedVersion, difference_tables
+from mlflow_uv.ops.lineage.registry_client import RegistryClient
+from mlflow_uv.ops.versions.comparison import (
+    ChampionComparison,
+    ComparedVersion,
+    compare_with_champion,
+    difference_tables,
+)
+from mlflow_uv.payloads.messages.evaluation import EvaluatedModel, FoundEvaluation
+from mlflow_uv.payloads.messages.registry import RegisteredName
 from mlflow_uv.tools.toolbox import Tools
+from tests.messages import VERSION
 from tests.unit.core.release.test_record import WHOLE
 
 COMMIT = Commit(sha="a" * 40, project=".")
@@ -48,8 +57,8 @@ def test_every_subject_that_differs_has_a_table(tmp_path: Path) -> None:
     assert {
         "packages that differ": (("numpy", "2.4.1", "2.3.5", "changed"), ("rich", "14", "-", "added")),
         "signature": (("input `y` is new", "breaking"),),
-        "figures of the server": (("p95-milliseconds", "7.9", "7.2", "+0.7"),),
-        "image": (("742 MB", "700 MB", "+42 MB"),),
+        "figures of the server": (("p95-milliseconds", "7.9", "7.2", "↑ +0.7"),),
+        "image": (("742 MB", "700 MB", "↑ +42 MB"),),
     } == {table.title: table.rows for table in tables}
 
 
@@ -93,3 +102,58 @@ def test_what_is_equal_is_named_and_another_commit_is_no_equality(
 
     assert f"nothing in packages, signature and measurements{commits}" == equal.shown
     assert f"signature{commits}" == replace(equal, tables=(table,)).shown
+
+
+EVALUATED = {"m-1": {"accuracy": 0.97, "loss": 0.5}, "m-2": {"accuracy": 0.983, "loss": 0.5}}
+
+
+def compared(metrics: dict[str, dict[str, float]], *digests: str) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The tables of version 2 against version 1, which have this evaluation of files with these digests."""
+    versions = {
+        number: replace(VERSION, name="wine", version=number, model_id=f"m-{number}", run_id="r") for number in "12"
+    }
+    models = {
+        name: EvaluatedModel(run_id="e", model_sha256=digest, metrics=metrics[name])
+        for name, digest in zip(metrics, digests, strict=True)
+    }
+    client = SimpleNamespace(
+        describe_name=lambda _: RegisteredName(exists=True, aliases={"champion": "1"}),
+        describe_version=lambda _, number: versions[number],
+        download_version=lambda _, folder, **_files: folder.mkdir(),
+        download_record=lambda _run, **_files: None,
+        describe_signature=lambda _: SimpleNamespace(signature=None),
+        find_evaluation=lambda ids, _: FoundEvaluation(evaluation="e", models=models if ids == ("m-2", "m-1") else {}),
+    )
+    tools = SimpleNamespace(records=SimpleNamespace(load=lambda _: replace(WHOLE, image=None)))
+    registry = cast("RegistryClient", SimpleNamespace(client=client, tools=tools))
+    comparison = compare_with_champion(registry, name="wine", version="2", alias="champion")
+    assert comparison is not None
+    return {table.title: table.rows for table in comparison.tables}
+
+
+def test_metrics_of_both_versions_stand_beside_each_other_with_arrows() -> None:
+    """
+    Those that evaluate recorded of both, also one that is equal.
+    """
+    same = WHOLE.model.sha256
+
+    tables = compared(EVALUATED, same, same)
+
+    assert {"metrics": (("accuracy", "0.983", "0.97", "↑ +0.013"), ("loss", "0.5", "0.5", "0"))} == tables
+
+
+def test_metrics_of_other_files_or_of_nothing_are_not_compared() -> None:
+    """
+    An evaluation of another model under the same id says nothing about the version, and equal metrics are no change.
+    """
+    same, other = WHOLE.model.sha256, "f" * 64
+    equal = {name: {"accuracy": 0.97} for name in EVALUATED}
+
+    tables = [
+        compared(EVALUATED, other, same),
+        compared(EVALUATED, same, other),
+        compared({}),
+        compared(equal, same, same),
+    ]
+
+    assert [{}, {}, {}, {}] == tables
