@@ -54,14 +54,18 @@ def rivals(sample: SampleProject) -> None:
 @pytest.mark.extended
 def test_the_same_is_asked_of_both_and_asked_once(sample: SampleProject) -> None:
     """
-    A champion that doubles is right, a candidate that triples is not; both runs are whole, and nothing is asked twice.
+    A champion that doubles is right, a candidate that triples is not; the report shows it, and nothing is asked twice.
     """
     rivals(sample)
 
     result = sample.run("evaluate", *FLAGS, "--candidate", "2")
     again = sample.run("evaluate", *FLAGS, "--candidate", "2")
+    reported = sample.run("report", "models:/wine/2")
 
-    assert [0, 0] == [result.code, again.code], result.stderr
+    assert [0, 0, 0] == [result.code, again.code, reported.code], result.stderr + reported.stderr
+    row = {"metric": "mean_absolute_error", "candidate": "10.5", "champion": "0", "difference": "↑ +10.5"}
+    cells = "".join(f'<td data-column="{column}">{value}</td>' for column, value in row.items())
+    assert cells in (sample.folder / "mlflow-uv-report.html").read_text()
     evaluation = result.outputs["evaluation"]
     assert [("1", False, evaluation), ("1", True, evaluation)] == [
         (one.outputs["champion-version"], one.outputs["reused"], one.outputs["evaluation"]) for one in (result, again)

@@ -54,6 +54,7 @@ def test_a_lock_that_is_not_fresh_stops_a_release_at_its_first_step(sample: Samp
     assert (FINDINGS, rule, models) == (result.code, finding["rule"], sample.store.models)
     assert "uv lock" in finding["fix"]
     assert "stopped at check-lock" in result.answer["summary"]
+    assert "✓ commit ── ✗ lock ── · selection ── · requirements ── · model" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def workspace(shared: SharedFolder, tmp_path: Path) -> Iterator[DatabricksModels
         yield found
 
 
+@pytest.mark.extended
 def test_a_release_registers_in_unity_catalog_and_is_promoted(
     sample: SampleProject, workspace: DatabricksModels
 ) -> None:
