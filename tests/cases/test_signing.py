@@ -125,7 +125,9 @@ def test_a_key_is_rotated_and_revoked(sample: SampleProject, signers: Signers) -
     """
     first = signed(sample, signers)
     untrusted = sample.run("audit", VERSION, variables=trust(signers, "second"))
-    signed(sample, signers, "second")
+    named = sample.run("verify-chain", VERSION, "--public-key", str(signers.folder / "second.pub"))
+    hint, _, fix = named.answer["findings"][0]["fix"].partition("; else mlflow-uv ")
+    signing = sample.run(*fix.replace("FILE", str(signers.folder / "second.pem")).split())
     identifier = first.outputs["signer"].removeprefix("key ")
 
     both = sample.run("audit", VERSION, variables=trust(signers, "first"))
@@ -136,6 +138,8 @@ def test_a_key_is_rotated_and_revoked(sample: SampleProject, signers: Signers) -
     alone = sample.run("audit", VERSION, variables=trust(signers, "first", more=f'revoked = ["{identifier}"]'))
 
     assert (1, ["signature"]) == (untrusted.code, untrusted.outputs["broken"])
+    assert f"if another signer should be trusted than that of `{signers.folder}/second.pub`, name it" == hint
+    assert (1, 0, True) == (named.code, signing.code, signing.outputs["signed"]), signing.stderr
     assert f"the key {identifier} is not trusted" in untrusted.stderr
     assert [0, 0, 0] == [one.code for one in (both, dropped, valid)], both.stderr
     assert (1, True) == (alone.code, f"the key {identifier} is revoked" in alone.stderr)

@@ -63,6 +63,21 @@ def test_a_long_row_that_is_rejected_is_kept_in_part(bench: Bench, tmp_path: Pat
     assert {"2"} == predictions(output).keys()
 
 
+def test_a_row_that_has_a_name_twice_is_rejected(bench: Bench, tmp_path: Path) -> None:
+    """
+    Which of its values counts depends on the parser; the rows beside it are scored.
+    """
+    source, output = tmp_path / "t.jsonl", tmp_path / "scores"
+    twice = '{"id": "2", "x": 1, "x": 5, "n": 1}'
+    source.write_text(f'{{"id": "1", "x": 1, "n": 1}}\n{twice}\n{{"id": "3", "x": 1, "n": 1}}\n')
+
+    scored(bench, source, output)
+
+    (rejected,) = map(json.loads, (output / "_rejects" / "t-00000.jsonl").read_text().splitlines())
+    assert (twice, True) == (rejected["record"], "the name 'x' twice" in rejected["reason"])
+    assert {"1", "3"} == predictions(output).keys()
+
+
 def test_parts_in_parquet_and_csv_hold_the_same(bench: Bench, tmp_path: Path) -> None:
     """
     The format of the output changes no value: read by pandas, both are what JSON Lines are.

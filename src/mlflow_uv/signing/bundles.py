@@ -34,17 +34,29 @@ from .timestamps import states_time, verified_times
 
 def verify_bundles(request: Mapping[str, Any]) -> dict[str, Any]:
     """Verify each bundle: its payload, the signer, and the problem, which is empty for one that is trusted."""
-    trusted = {key_id(key): key for key in map(public_key, request["keys"])}
-    roots = [certificate for pem in request["authorities"] for certificate in certificates(pem)]
-    timestamps = [root for pem in request["timestamp_authorities"] for root in certificates(pem)]
+    trusted = {key_id(key): key for key in _named(public_key, "keys", request)}
+    roots = [certificate for found in _named(certificates, "authorities", request) for certificate in found]
+    timestamps = [root for found in _named(certificates, "timestamp_authorities", request) for root in found]
     trust = {**request, "trusted": trusted, "roots": roots, "timestamp_roots": timestamps}
     return {"results": [_result(text, trust) for text in request["bundles"]]}
 
 
 def describe_keys(request: Mapping[str, Any]) -> dict[str, Any]:
     """The id of each public key, and its PEM without anything beside it. Raises Refused for something else."""
-    keys = [public_key(pem) for pem in request["keys"]]
+    keys = _named(public_key, "keys", request)
     return {"keys": [{"id": key_id(key), "pem": key_pem(key)} for key in keys]}
+
+
+def _named(read: Callable[[str], Any], name: str, request: Mapping[str, Any]) -> list[Any]:
+    """What is read of each text in a list of the request. Raises Refused, with where the text comes from."""
+    found = []
+    for pem in request[name]:
+        try:
+            found.append(read(pem))
+        except Refused as refused:
+            shown = request["shown"].get(pem, "")
+            raise Refused(f"{shown}: {refused}" if shown else str(refused)) from None
+    return found
 
 
 VERBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {

@@ -43,7 +43,9 @@ def public_key(pem: str) -> Any:
     try:
         key = serialization.load_pem_public_key(pem.encode())
     except UNPARSABLE:
-        raise Refused("it is not a public key in PEM") from None
+        label = next((kind for kind in ("PRIVATE KEY", "CERTIFICATE") if f"{kind}-----" in pem), "")
+        what = f", but a {label.lower()}" if label else ""
+        raise Refused(f"it is not a public key in PEM{what}") from None
     _require_supported(key)
     return key
 

@@ -170,6 +170,15 @@ def _inputs() -> dict[str, object]:
         raise BadInput(what="MLFLOW_UV_INPUTS is not JSON", why=str(error)) from error
     if not isinstance(inputs, dict):
         raise BadInput(what="MLFLOW_UV_INPUTS is not an object of inputs", why=f"it is `{raw}`")
+    for key, value in inputs.items():
+        try:
+            json.dumps((key, value), ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise BadInput(
+                what=f"the input {key!a} of MLFLOW_UV_INPUTS is not text",
+                why=f"it has half of a surrogate pair, {error.object[error.start]!a}, which is no character",
+                fix="write the character that is meant",
+            ) from error
     return {str(key): value for key, value in inputs.items() if value not in (None, "")}
 
 

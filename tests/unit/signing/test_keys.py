@@ -1,11 +1,14 @@
 """Tests which keys are taken; no message repeats a part of one."""
 
+import shlex
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.tools.signing.signer import SigningKey
+from mlflow_uv.tools.signing.signer import SigningKey, TrustedKeys
 from tests.signers import Signers
 
 pytestmark = pytest.mark.installs
@@ -75,3 +78,41 @@ def test_a_certificate_that_verification_would_refuse_signs_nothing(
         signers.sign(key, tmp_path, "{}")
 
     assert raised.value.why.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("first.pem", "it is not a public key in PEM, but a private key"),
+        ("leaf.crt", "it is not a public key in PEM, but a certificate"),
+    ],
+)
+def test_a_trusted_key_that_is_none_is_named_with_where_it_comes_from(signers: Signers, file: str, why: str) -> None:
+    """
+    Also for the policy of an image, which verifies nothing yet.
+    """
+    text = signers.text(file)
+    trusted = TrustedKeys(keys=(text,), authorities=(), identities=(), revoked=(), shown={text: f"`{file}`"})
+
+    with pytest.raises(BadInput) as verifying:
+        signers.program.verify(("{}",), trusted)
+    with pytest.raises(BadInput) as describing:
+        signers.program.public_keys(trusted)
+
+    assert [f"`{file}`: {why}"] * 2 == [verifying.value.why, describing.value.why]
+    assert {"a trusted key cannot be used"} == {verifying.value.what, describing.value.what}
+
+
+def test_the_fix_of_a_private_key_makes_the_public_one(signers: Signers, tmp_path: Path) -> None:
+    """
+    The command that is printed, with the name of the file.
+    """
+    (tmp_path / "KEY.pem").write_text(signers.text("first.pem"))
+    trusted = TrustedKeys(keys=(signers.text("first.pem"),), authorities=(), identities=(), revoked=())
+
+    with pytest.raises(BadInput) as refused:
+        signers.program.verify(("{}",), trusted)
+    subprocess.run(shlex.split(refused.value.fix), check=True, cwd=tmp_path)
+    repaired = replace(trusted, keys=((tmp_path / "KEY.pub").read_text(),))
+
+    assert signers.program.public_keys(signers.trusting("first")) == signers.program.public_keys(repaired)

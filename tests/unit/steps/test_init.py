@@ -60,6 +60,36 @@ def test_the_branch_that_is_released_is_the_default_one(project: Path, branch: s
     assert f"    branches: {written}\n" in text
 
 
+@pytest.mark.parametrize(
+    ("more", "written", "noted"),
+    [
+        ((), "[trunk]", False),
+        (("branch other",), "[main]", True),
+        (("update-ref refs/remotes/origin/trunk HEAD", "branch --quiet --delete --force trunk"), "[trunk]", False),
+    ],
+)
+def test_a_commit_without_a_branch_gets_the_only_one(
+    project: Path, more: tuple[str, ...], written: str, *, noted: bool
+) -> None:
+    """
+    Of several ones none is guessed: a note says where the workflow names one.
+    """
+    checkout.git(project, "checkout", "--quiet", "-B", "trunk")
+    for name in checkout.git(project, "for-each-ref", "--format=%(refname:short)", "refs/heads").split():
+        if name != "trunk":
+            checkout.git(project, "branch", "--delete", "--force", name)
+    checkout.git(project, "checkout", "--quiet", "--detach")
+    for command in more:
+        checkout.git(project, *command.split())
+
+    report = init(project)
+
+    text = (project / ".github/workflows/mlflow-uv-release.yml").read_text()
+    notes = [line for line in report.advice if "git names no branch" in line]
+    assert (True, noted) == (f"    branches: {written}\n" in text, bool(notes))
+    assert all("mlflow-uv-release.yml" in line for line in notes)
+
+
 def test_a_dry_run_prints_a_patch_and_writes_nothing(project: Path) -> None:
     """
     `git apply` makes of it what a run without it writes; a second run has nothing to do.
@@ -86,11 +116,34 @@ def test_a_link_out_of_the_repository_is_not_written_through(project: Path, tmp_
     (tmp_path / "elsewhere").mkdir()
     (project / ".github").symlink_to(tmp_path / "elsewhere")
 
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput) as raised:
         init(project)
+    left = list((tmp_path / "elsewhere").iterdir())
+    before = checkout.git(project, "status", "--porcelain")
+    subprocess.run(raised.value.fix, shell=True, check=True, cwd=project)
+    init(project)
 
+    assert ([], "?? .github") == (left, before)
+    assert (project / ".github/workflows/mlflow-uv-check.yml").is_file()
     assert [] == list((tmp_path / "elsewhere").iterdir())
-    assert "?? .github" == checkout.git(project, "status", "--porcelain")
+
+
+def test_the_link_that_leads_out_is_named_also_where_it_is_not_the_first_one(project: Path, tmp_path: Path) -> None:
+    """
+    And a link in the repository stays.
+    """
+    (tmp_path / "elsewhere").mkdir()
+    (project / "own").mkdir()
+    (project / ".github").symlink_to("own")
+    (project / "own/workflows").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(BadInput) as raised:
+        init(project)
+    subprocess.run(raised.value.fix, shell=True, check=True, cwd=project)
+    init(project)
+
+    assert (project / "own/workflows/mlflow-uv-check.yml").is_file()
+    assert [] == list((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_folder_without_a_project_is_an_error(tmp_path: Path) -> None:

@@ -296,6 +296,21 @@ def test_inputs_that_are_not_an_object_are_wrong_input(
     assert (2, "error", True) == (code, error.name, error.data.startswith("MLFLOW_UV_INPUTS is not "))
 
 
+@pytest.mark.parametrize("raw", [r'{"project": "a\ud800"}', r'{"\udfff": "x"}', r'{"targets": ["\ud83d"]}'])
+def test_half_a_character_in_an_input_is_wrong_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, raw: str
+) -> None:
+    """
+    No path, message or file could have it.
+    """
+    monkeypatch.setenv("MLFLOW_UV_INPUTS", raw)
+
+    code = _act("check-lock")
+
+    (error,) = obeyed(capsys.readouterr().out)
+    assert (2, "error", True) == (code, error.name, "is not text: it has half of a surrogate pair" in error.data)
+
+
 def test_a_summary_that_is_too_long_is_cut_below_the_limit() -> None:
     """
     GitHub drops a summary over 1 MiB whole: better a part than nothing, and no row is cut in the middle.

@@ -88,6 +88,7 @@ class HostService:
         assert isinstance(options.settings, HostSettings)  # noqa: S101  # those of its kind
         self._options = options
         self._settings = options.settings
+        self._publish = options.settings.publish(PORT, is_preview=options.is_preview)
         self._containers = containers
         self._tools = tools
         self._times = ProxyTimes(request_s=options.answer_s)
@@ -154,7 +155,7 @@ class HostService:
             why = f"`{wanted.address}` is {image.id[:19]}, and the record says {link.id[:19]}"
             raise ChainBroken("image", why=why)
         if self._before.proxy is None:
-            self._proxy_image()  # before anything is created
+            self._containers.require_port(self._publish, self._proxy_image())  # before anything is created
         self._own.drop(self._before.others, grace_s=1)
         self._slot = self._before.slot_for_new()
         self._new = self._own.create_first(
@@ -331,14 +332,12 @@ class HostService:
             ) from error
 
     def _create_proxy(self) -> DeployedContainer:
-        port = 0 if self._options.is_preview else self._settings.port
-        publish = f"{self._settings.listen}:{port}:{PORT}" if port else f"{self._settings.listen}::{PORT}"
         name = self._own.create(
             ContainerSpec(
                 part=PROXY,
                 image=self._proxy_image(),
                 facts={"image": self._options.proxy_image},
-                publish=publish,
+                publish=self._publish,
                 volume=FOLDER,
                 user=_PROXY_USER,
                 command=COMMAND,

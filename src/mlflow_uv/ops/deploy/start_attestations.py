@@ -27,7 +27,7 @@ def start_attestations(audit: Audited, registry: RegistryClient, settings: Targe
     chains = "\n".join(bundle for bundle in bundles if predicate_in(bundle) == CHAIN)
     if not chains:
         uri = f"models:/{audit.name}/{audit.version}"
-        raise _refused(audit, "the store has none", step_call("sign", version_uri=uri))
+        raise _refused(audit, "the store has none", step_call("sign", version_uri=uri, signing_key="FILE"))
     if len(chains) > LONGEST_VARIABLE:
         why = f"they have {len(chains)} characters, and a variable of a container at most {LONGEST_VARIABLE}"
         raise _refused(audit, why, step_call("release", verify_at_start=False))

@@ -65,7 +65,7 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str, br
     Plan the files of a project in a folder below the root of its repository, empty for the root itself.
 
     `paths` are the files of the repository, `name` that of the project, `branch` the one that is
-    released, `main` without it. Raises Unparsable for its manifest.
+    released; without it, `main`, and a note says so. Raises Unparsable for its manifest.
     """
     files = CheckedFolder(str(root))
     below = tuple(_below(path, project) for path in paths if _is_below(path, project))
@@ -102,10 +102,12 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str, br
         if "train" in train and scripts[0].lacks:
             words = ", ".join(f"`{argument}`" for argument in scripts[0].lacks)
             notes.append(f"{scripts[0].path} requires {words}: add values to `train` in [tool.mlflow-uv]")
-    planned += (
-        replace(file, after=file.after.replace(_BRANCHES, f"branches: [{_pattern(branch)}]"))
-        for file in _workflows(files, paths, project, notes)
-    )
+    for file in _workflows(files, paths, project, notes):
+        planned.append(replace(file, after=file.after.replace(_BRANCHES, f"branches: [{_pattern(branch)}]")))
+        if branch is None and _BRANCHES in file.after:
+            notes.append(
+                f"git names no branch that is released: see whether `{_BRANCHES}` in {file.path} is the right one"
+            )
     planned += _hooks(files, notes)
     notes += _about(files, below, project)
     return InitPlan(

@@ -98,7 +98,7 @@ def _no_sigstore(trust: TrustSettings, why: str) -> BadInput:
 
 def _keys(trust: TrustSettings, program: SigningProgram) -> str:
     """The keys in PEM on one line, which a Dockerfile needs; line ends are spaces."""
-    keys = program.public_keys(trust.keys.keys)
+    keys = program.public_keys(trust.keys)
     pems = [" ".join(key.pem.split()) for key in keys if key.id not in trust.keys.revoked]
     if not pems:
         raise BadInput(what=_UNVERIFIABLE, why=f"{trust.origin} revokes every key that it names")

@@ -3,6 +3,7 @@
 from pathlib import Path, PurePath
 
 from ...command.errors import BadInput
+from ...command.wording import step_call
 from ...core.lock.toml_lines import key_lines
 from ...core.policy.table import PolicyTable
 from ...core.security.documents import parse_json
@@ -22,6 +23,7 @@ VARIABLE = "MLFLOW_UV_TRUST"
 # A value of the variable: the table of the checkout counts, which also does if there is no variable.
 CHECKOUT = "checkout"
 PEM_LIMIT = 1 << 20
+_PEM_END = "-----END "
 NOWHERE = "neither MLFLOW_UV_TRUST nor [tool.mlflow-uv.trust]"
 
 
@@ -72,7 +74,15 @@ def _deciding(project: Project | None) -> Project | None:
 def trust_in_key(file: Path) -> TrustSettings:
     """Trust in one public key or, if the file has a certificate, in nobody. Raises BadInput."""
     key = require_pem(read_named(file, limit=PEM_LIMIT), f"`{file}`")
-    return _resolved(TrustPolicy(keys=(key,)), str(file), None)
+    return _resolved(TrustPolicy(keys=(key,)), f"`{file}`", None)
+
+
+def signing_call(version_uri: str, trust: TrustSettings) -> str:
+    """The step that signs a version as somebody who is trusted: with a key in a file, or without a key."""
+    keys = trust.keys
+    if keys.sigstore and not keys.keys and not keys.authorities:
+        return step_call("sign", version_uri=version_uri, sigstore=PUBLIC_SIGSTORE)
+    return step_call("sign", version_uri=version_uri, signing_key="FILE")
 
 
 def require_pem(content: bytes, shown: str) -> str:
@@ -83,6 +93,9 @@ def require_pem(content: bytes, shown: str) -> str:
         text = ""
     if PEM not in text:
         raise BadInput(what=f"{shown} has no key or certificate in PEM", why=f"it has no line `{PEM}…`")
+    if _PEM_END not in text:
+        why = f"it has no line `{_PEM_END}…`: it was cut off, or is being written"
+        raise BadInput(what=f"{shown} has no whole key or certificate in PEM", why=why)
     return text
 
 
@@ -98,9 +111,14 @@ def _variable_table(text: str) -> PolicyTable:
 
 def _resolved(policy: TrustPolicy, origin: str, project: Project | None) -> TrustSettings:
     off = policy.policy is TrustLevel.OFF
+    shown: dict[str, str] = {}
 
     def contents(values: tuple[str, ...], name: str) -> tuple[str, ...]:
-        return () if off else tuple(_content(value, f"`{name}` in {origin}", project) for value in values)
+        what = f"`{name}` in {origin}"
+        pems = () if off else tuple(_content(value, what, project) for value in values)
+        for value, pem in zip(values, pems, strict=False):
+            shown[pem] = what if value == pem else f"{what}: `{value}`"
+        return pems
 
     return TrustSettings(
         policy=policy,
@@ -115,6 +133,7 @@ def _resolved(policy: TrustPolicy, origin: str, project: Project | None) -> Trus
             refs=policy.refs,
             workflows=policy.workflows,
             timestamp_authorities=contents(policy.timestamp_authorities, "timestamp-authorities"),
+            shown=shown,
         ),
         origin=origin,
     )

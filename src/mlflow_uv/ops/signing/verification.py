@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...command.errors import StepError
-from ...command.wording import joined, step_call
+from ...command.wording import Wording, joined
 from ...core.lock.own_group import SIGNING
 from ...core.release.chain import LinkCheck, LinkState
 from ...core.release.record import Record
@@ -27,7 +27,7 @@ from ...tools.toolbox import Tools
 from ..image.group_environment import group_environment
 from ..lineage.registry_client import RegistryClient
 from .attestations import MODEL_SIGNATURE, in_store, with_image
-from .trust import TrustSettings
+from .trust import TrustSettings, signing_call
 
 LINK = "signature"
 _SHOWN = 3
@@ -125,15 +125,25 @@ def _recomputed(version: SignedVersion, registry: RegistryClient, trust: TrustSe
     program = signing_program(registry.tools)
     verified = dict(zip(bundles, program.verify(bundles, trust.keys), strict=True)) if bundles else {}
     signers: list[str] = []
-    fix = step_call("sign", version_uri=f"models:/{version.description.name}/{version.description.version}")
+    signing = signing_call(f"models:/{version.description.name}/{version.description.version}", trust)
     for place, found in places.items():
         attestations = tuple(verified[bundle] for bundle in found)
         signers.extend(valid_signers(attestations, version))
         if reason := place_problem(place, attestations, version):
+            fix = _fix(attestations, signing, trust)
             checks.append(LinkCheck(link=LINK, state=LinkState.BROKEN, reason=reason, fix=fix))
-    checks.extend(replace(check, fix=fix) for text in of_model for check in model_problems(verified[text], version))
+    for bundle in (verified[text] for text in of_model):
+        fix = _fix((bundle,), signing, trust)
+        checks.extend(replace(check, fix=fix) for check in model_problems(bundle, version))
     holds = LinkCheck(link=LINK, state=LinkState.HOLDS)
     return SignatureChecks(checks=tuple(checks) or (holds,), signers=tuple(dict.fromkeys(signers)))
+
+
+def _fix(found: tuple[VerifiedBundle, ...], signing: str, trust: TrustSettings) -> str:
+    """The step that signs; where somebody else signed, it may also be that the wrong key is trusted."""
+    if not any(bundle.untrusted for bundle in found):
+        return signing
+    return Wording(f"if another signer should be trusted than that of {trust.origin}, name it; else ", signing)
 
 
 def valid_signers(found: tuple[VerifiedBundle, ...], version: SignedVersion) -> tuple[str, ...]:

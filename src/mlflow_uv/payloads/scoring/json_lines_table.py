@@ -1,18 +1,22 @@
 """Reads JSON Lines, whose values get the types of the model's signature as in a request to MLflow's server."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from ..models.signature_columns import conform
+from ..models.strict_json import strict_json
 from ..problems import Problem, ProblemKind, quoted
 from .tables import Block, Position, TableRequest, end_of_lines, lines_of, texts_in
 
 
 class JsonLinesTable:
-    """A file with one JSON object a line, in UTF-8; a value has the signature's type, as in a request to the server."""
+    """
+    A file with one JSON object a line, in UTF-8; a value has the signature's type, as in a request to the server.
+
+    A row that has a name twice is rejected: which of its values counts depends on the parser.
+    """
 
     def __init__(self, request: TableRequest) -> None:
         self.request = request
@@ -24,7 +28,7 @@ class JsonLinesTable:
         first = next((line for text, _ in texts_in(request, 0, end_of_lines) for line in lines_of(text)), None)
         if first is not None:
             try:
-                columns = list(json.loads(first))
+                columns = list(strict_json(first))
             except (ValueError, TypeError):
                 return  # a row like any other that cannot be scored
             request.require(columns)
@@ -53,7 +57,7 @@ class JsonLinesBlock:
     def _objects(self, start: int, stop: int) -> "list[dict[str, Any]]":
         if self._last is not None and self._last[:2] == (start, stop):
             return self._last[2]
-        objects: list[dict[str, Any]] = json.loads(b"[" + b",".join(self._lines[start:stop]) + b"]")
+        objects: list[dict[str, Any]] = strict_json(b"[" + b",".join(self._lines[start:stop]) + b"]")
         if len(objects) != stop - start or not all(isinstance(row, dict) for row in objects):
             raise Problem(ProblemKind.INVALID, "it is not one JSON object")
         for row in objects:
@@ -80,6 +84,6 @@ class JsonLinesBlock:
     def record(self, row: int) -> Any:
         """See Block."""
         try:
-            return json.loads(self._lines[row])
+            return strict_json(self._lines[row])
         except ValueError:
             return self._lines[row].decode(errors="replace")

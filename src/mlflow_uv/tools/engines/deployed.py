@@ -14,10 +14,11 @@ from ...core.security.documents import parse_json
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.partial_folders import scratch_folder
-from ..system.process import Command, Completed
+from ..system.process import Command
 from .client import Client
 from .containers import CREATING, DEPLOYMENT, FACTS, PART, RUN, Container
 from .engine import BuiltImage
+from .start_error import engine_reason, is_port_taken, start_error
 
 PIDS_LIMIT = 4096
 # What a Docker without the plugin says, by its release.
@@ -123,7 +124,7 @@ class DeployedContainers(ABC):
                 fix="run it again when the other one has ended",
             )
         if done.code != 0:
-            raise ToolFailed(what=f"the container `{name}` cannot be created", why=_reason(done))
+            raise ToolFailed(what=f"the container `{name}` cannot be created", why=engine_reason(done))
         try:
             yield
         finally:
@@ -163,7 +164,19 @@ class DeployedContainers(ABC):
     def start(self, name: str) -> None:
         """Start a created or stopped container. Raises ToolFailed."""
         if (done := self._client.run("start", name)).code != 0:
-            raise ToolFailed(what=f"`{name}` cannot be started", why=_reason(done))
+            raise start_error(name, done)
+
+    def require_port(self, publish: str, image: str) -> None:
+        """
+        Raise ToolFailed if another container, or a program, has the port of a host.
+
+        The engine is asked, which may be on another machine: a container of the proxy's image has the port for a
+        moment. What else fails is left to the container that is created later.
+        """
+        argv = ("run", "--rm", "--pull=never", "--read-only", "--cap-drop=ALL", f"--publish={publish}")
+        done = self._client.run(*argv, "--entrypoint=haproxy", image, "-v")
+        if done.code != 0 and is_port_taken(done):
+            raise start_error(f"{self.project}-proxy", done)
 
     def server(self, name: str, serve_env: ServeVariables) -> Container:
         """The model server in a container, asked from inside of it."""
@@ -221,7 +234,7 @@ class DeployedContainers(ABC):
             listed = self._client.run(kind, "ls", "--quiet", "--filter", label).stdout.split()
             done = self._client.run(kind, "rm", *listed) if listed else None
             if done is not None and done.code != 0:
-                raise ToolFailed(what=f"the {kind} of the deployment cannot be removed", why=_reason(done))
+                raise ToolFailed(what=f"the {kind} of the deployment cannot be removed", why=engine_reason(done))
 
     def remnants(self) -> tuple[str, ...]:
         """The network and the volume of the deployment, which a removal that failed may have left."""
@@ -289,27 +302,9 @@ class ComposeContainers(DeployedContainers):
     def _created(self, spec: ContainerSpec) -> str:
         """See DeployedContainers; the Compose file is sent on standard input and has this container alone."""
         # `.env` of the folder, and variables of the caller such as COMPOSE_FILE, are not read.
-        argv: tuple[str, ...] = (
-            "compose",
-            "--project-name",
-            self.project,
-            "--project-directory",
-            "/",
-            "--env-file",
-            "/dev/null",
-        )
-        argv += (
-            "--file",
-            "-",
-            "up",
-            "--no-start",
-            "--no-deps",
-            "--no-recreate",
-            "--no-build",
-            "--quiet-pull",
-            spec.part,
-        )
-        command = replace(self._client.command(*argv), stdin=compose_file(spec, self.project, self.labels(spec)))
+        argv = ("compose", "--project-name", self.project, "--project-directory", "/", "--env-file", "/dev/null")
+        up = ("--file", "-", "up", "--no-start", "--no-deps", "--no-recreate", "--no-build", "--quiet-pull", spec.part)
+        command = replace(self._client.command(*argv, *up), stdin=compose_file(spec, self.project, self.labels(spec)))
         command = replace(command, variables={**command.variables, "COMPOSE_IGNORE_ORPHANS": "1"})
         done = self._client.execute(_with_variables(command, spec))
         if any(words in done.stderr for words in _NO_COMPOSE):
@@ -358,12 +353,6 @@ def compose_file(spec: ContainerSpec, project: str, labels: Mapping[str, str]) -
         service["volumes"] = [f"deployment:{spec.volume}"]
         document["volumes"] = {"deployment": {"name": project, "labels": deployment}}
     return json.dumps(document, indent=1).replace("$", "$$")
-
-
-def _reason(done: Completed) -> str:
-    """The error of an engine: its first one, after which Docker only says that the command failed."""
-    lines = (line.strip() for line in done.stderr.splitlines())
-    return next((line for line in lines if line.startswith("Error")), done.last_line)
 
 
 def _with_variables(command: Command, spec: ContainerSpec) -> Command:

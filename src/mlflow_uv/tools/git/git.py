@@ -216,13 +216,22 @@ class Git(GitFiles):
             return None
 
     def default_branch(self, folder: Path) -> str | None:
-        """The branch that `origin` names as its default, else the current one; None if git knows neither."""
+        """
+        The branch that `origin` names as its default, else the current one, else the only one.
+
+        The last is for a commit that is checked out without a branch. None if git knows none of them.
+        """
+        local, remote = "refs/heads/", "refs/remotes/origin/"
         try:
-            remote = _output(self._git.run(folder, "symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"))
+            default = _output(self._git.run(folder, "symbolic-ref", "--quiet", f"{remote}HEAD"))
             current = _output(self._git.run(folder, "symbolic-ref", "--quiet", "HEAD"))
+            refs = _output(self._git.run(folder, "for-each-ref", "--format=%(refname)", local, remote)).splitlines()
         except (ToolMissing, ToolFailed):
             return None
-        return remote.removeprefix("refs/remotes/origin/") or current.removeprefix("refs/heads/") or None
+        if name := default.removeprefix(remote) or current.removeprefix(local):
+            return name
+        names = {ref.removeprefix(local).removeprefix(remote) for ref in refs} - {"HEAD"}
+        return names.pop() if len(names) == 1 else None
 
     def tracks(self, path: Path) -> bool:
         """Whether git tracks a path or anything below it; true if git fails, to be on the safe side."""

@@ -263,12 +263,24 @@ def target_of(path: Path, within: Path | None) -> Path:
     """The file that a path leads to through its links. Raises BadInput for one that leads out of `within`."""
     target = Path(os.path.realpath(path))
     if within is not None and not target.is_relative_to(os.path.realpath(within)):
+        link = _link_out(absolute(path), Path(os.path.realpath(within)))
         raise BadInput(
             what=f"`{path}` is not written",
             why=f"a link leads to {target}, out of `{within}`",
-            fix="remove the link, or name the file that it leads to",
+            fix=local(shlex.join(("rm", "--", str(link)))),
         )
     return target
+
+
+def _link_out(path: Path, top: Path) -> Path:
+    """The link on the way to a path, or the path itself, that leads out of a folder."""
+    place = Path(path.anchor)
+    for part in path.parts[1:]:
+        before = Path(os.path.realpath(place))
+        place /= part
+        if place.is_symlink() and before.is_relative_to(top) and not Path(os.path.realpath(place)).is_relative_to(top):
+            return place
+    return path
 
 
 def write_atomically(path: Path, data: bytes, *, within: Path | None = None) -> None:

@@ -18,6 +18,9 @@ from ..system.process import Command, Runner
 SIGNING = Path(__file__).parents[2] / "signing"
 PUBLIC_SIGSTORE = "public"
 _TIMEOUT_S = 600.0
+_UNUSABLE = "a trusted key cannot be used"
+# Of a private key; `openssl x509 -pubkey` is the one for a certificate.
+_PUBLIC_KEY = "openssl pkey -in KEY.pem -pubout -out KEY.pub"
 
 
 @lazy_dataclass
@@ -99,7 +102,8 @@ class TrustedKeys:
 
     `sigstore` is `public`, or a trusted root or client trust configuration as JSON; it is empty without one. Its
     certificates count for the issuers, and for `identities` or the repositories with these refs and workflows.
-    `timestamp_authorities` are root certificates in PEM of authorities that say when something was signed.
+    `timestamp_authorities` are root certificates in PEM of authorities that say when something was signed. `shown` is
+    where each text in PEM comes from, for messages.
     """
 
     keys: tuple[str, ...]
@@ -112,6 +116,7 @@ class TrustedKeys:
     refs: tuple[str, ...] = ()
     workflows: tuple[str, ...] = ()
     timestamp_authorities: tuple[str, ...] = ()
+    shown: Mapping[str, str] = field(default_factory=dict)
 
 
 @lazy_dataclass
@@ -272,8 +277,9 @@ class SigningProgram:
             "refs": trusted.refs,
             "workflows": trusted.workflows,
             "timestamp_authorities": trusted.timestamp_authorities,
+            "shown": trusted.shown,
         }
-        answer = self._ask(request, what="a trusted key cannot be used", secrets=())
+        answer = self._ask(request, what=_UNUSABLE, secrets=(), fix=_PUBLIC_KEY)
         return tuple(
             VerifiedBundle(
                 payload=str(one["payload"]),
@@ -285,9 +291,10 @@ class SigningProgram:
             for one in answer["results"]
         )
 
-    def public_keys(self, keys: tuple[str, ...]) -> tuple[PublicKey, ...]:
-        """Read public keys in PEM. Raises BadInput for something else, also for a private key; ToolFailed."""
-        answer = self._ask({"verb": "describe", "keys": keys}, what="a trusted key cannot be used", secrets=())
+    def public_keys(self, trusted: TrustedKeys) -> tuple[PublicKey, ...]:
+        """Read the public keys. Raises BadInput for something else, also for a private key; ToolFailed."""
+        request = {"verb": "describe", "keys": trusted.keys, "shown": trusted.shown}
+        answer = self._ask(request, what=_UNUSABLE, secrets=(), fix=_PUBLIC_KEY)
         return tuple(PublicKey(id=str(one["id"]), pem=str(one["pem"])) for one in answer["keys"])
 
     def _variables(self, request: Mapping[str, object]) -> Mapping[str, str]:
@@ -295,12 +302,14 @@ class SigningProgram:
         base = for_server(self.host.variables).variables
         return {**of_machine(self.host.variables), **base} if _online(request) else base
 
-    def _ask(self, request: Mapping[str, object], *, what: str, secrets: tuple[str, ...]) -> Mapping[str, Any]:
+    def _ask(
+        self, request: Mapping[str, object], *, what: str, secrets: tuple[str, ...], fix: str = ""
+    ) -> Mapping[str, Any]:
         program = SigningInterpreter(python=self.python, runner=self.runner, variables=self._variables(request))
         try:
             return program.ask(request, secrets=secrets)
         except RefusedRequest as refused:
-            raise BadInput(what=what, why=str(refused)) from None
+            raise BadInput(what=what, why=str(refused), fix=fix) from None
 
 
 def _subject(

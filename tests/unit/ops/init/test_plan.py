@@ -29,7 +29,7 @@ def plan(tmp_path: Path):
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
-        return init_plan(tmp_path, project, tuple(sorted(files)), name="wine")
+        return init_plan(tmp_path, project, tuple(sorted(files)), name="wine", branch="main")
 
     return planned
 

@@ -27,9 +27,9 @@ KEYS = [
 class Program(SigningProgram):
     """Reads keys as the program that signs does, which needs an environment of its own."""
 
-    def public_keys(self, keys: tuple[str, ...]) -> tuple[PublicKey, ...]:
+    def public_keys(self, trusted: TrustedKeys) -> tuple[PublicKey, ...]:
         """See SigningProgram."""
-        return tuple(PublicKey(id=key_id(*public_keys(pem)), pem=pem) for pem in keys)
+        return tuple(PublicKey(id=key_id(*public_keys(pem)), pem=pem) for pem in trusted.keys)
 
 
 def value(needs: tuple[str, ...] = (), policy: TrustLevel = TrustLevel.REQUIRE, **trusted: Any) -> str:

@@ -127,6 +127,16 @@ def test_what_cannot_be_read_is_an_error_and_not_an_absence(
     assert message in f"{raised.value.what}: {raised.value.why}"
 
 
+def test_a_key_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    """
+    Such as one that is being written.
+    """
+    (tmp_path / "release.pub").write_text(KEY[:40])
+
+    with pytest.raises(BadInput, match=r"release\.pub` has no whole key or certificate in PEM: .* cut off"):
+        trust_in_key(tmp_path / "release.pub")
+
+
 def test_one_key_may_be_named_for_one_run(tmp_path: Path) -> None:
     """
     It is trusted alone.
@@ -136,3 +146,4 @@ def test_one_key_may_be_named_for_one_run(tmp_path: Path) -> None:
     found = trust_in_key(tmp_path / "release.pub")
 
     assert ((KEY,), (), TrustLevel.REQUIRE) == (found.keys.keys, found.keys.authorities, found.policy.policy)
+    assert {KEY: f"`keys` in `{tmp_path}/release.pub`"} == found.keys.shown

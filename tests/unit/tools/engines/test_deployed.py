@@ -198,18 +198,6 @@ def test_a_removal_leaves_neither_network_nor_volume() -> None:
     assert [("network", "rm", "n1"), ("volume", "rm", "n1")] == removals
 
 
-def test_the_first_error_of_the_engine_is_the_reason() -> None:
-    """
-    After it, Docker only says that the command failed.
-    """
-    stderr = "Error response from daemon: port is already allocated\nError: failed to start containers: x\n"
-
-    with pytest.raises(ToolFailed) as caught:
-        docker(FakeRunner({" start ": completed(stderr=stderr, code=1)})).start("x")
-
-    assert "Error response from daemon: port is already allocated" == caught.value.why
-
-
 def test_a_network_and_a_volume_without_containers_are_remnants() -> None:
     """
     They are listed by the label of the deployment.
