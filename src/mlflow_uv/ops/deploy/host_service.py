@@ -155,7 +155,7 @@ class HostService:
             why = f"`{wanted.address}` is {image.id[:19]}, and the record says {link.id[:19]}"
             raise ChainBroken("image", why=why)
         if self._before.proxy is None:
-            self._containers.require_port(self._publish, self._proxy_image())  # before anything is created
+            self._proxy_image()  # before anything is created
         self._own.drop(self._before.others, grace_s=1)
         self._slot = self._before.slot_for_new()
         self._new = self._own.create_first(

@@ -18,7 +18,7 @@ from ..system.process import Command
 from .client import Client
 from .containers import CREATING, DEPLOYMENT, FACTS, PART, RUN, Container
 from .engine import BuiltImage
-from .start_error import engine_reason, is_port_taken, start_error
+from .start_error import engine_reason, start_error
 
 PIDS_LIMIT = 4096
 # What a Docker without the plugin says, by its release.
@@ -165,18 +165,6 @@ class DeployedContainers(ABC):
         """Start a created or stopped container. Raises ToolFailed."""
         if (done := self._client.run("start", name)).code != 0:
             raise start_error(name, done)
-
-    def require_port(self, publish: str, image: str) -> None:
-        """
-        Raise ToolFailed if another container, or a program, has the port of a host.
-
-        The engine is asked, which may be on another machine: a container of the proxy's image has the port for a
-        moment. What else fails is left to the container that is created later.
-        """
-        argv = ("run", "--rm", "--pull=never", "--read-only", "--cap-drop=ALL", f"--publish={publish}")
-        done = self._client.run(*argv, "--entrypoint=haproxy", image, "-v")
-        if done.code != 0 and is_port_taken(done):
-            raise start_error(f"{self.project}-proxy", done)
 
     def server(self, name: str, serve_env: ServeVariables) -> Container:
         """The model server in a container, asked from inside of it."""

@@ -115,22 +115,6 @@ def test_an_image_that_is_not_there_is_named(missing: str) -> None:
     assert {} == world.containers.kept
 
 
-def test_a_port_that_is_taken_is_found_before_anything_is_created() -> None:
-    """
-    A version that has its proxy has its port, too.
-    """
-    world, running = host_world(port=9000), host_world(port=9000)
-    deploy(running, "1")
-    for containers in (world.containers, running.containers):
-        containers.missing.add("127.0.0.1:9000:8080")
-
-    with pytest.raises(ToolFailed, match="its port is taken"):
-        begin(world.target(), wanted_version("1"))
-    deploy(running, "2")
-
-    assert ({}, "2") == (world.containers.kept, running.target().observe().version)
-
-
 def test_a_stopped_version_and_a_stopped_proxy_are_differences() -> None:
     """
     A plan for the same version is not empty where nothing answers.

@@ -255,11 +255,6 @@ class KeptContainers(DeployedContainers):
         ends = self.faults.get(kept.described.image) == "ends"
         kept.described = replace(kept.described, running=not ends, exit_code=3 if ends else 0)
 
-    def require_port(self, publish: str, image: str) -> None:
-        """See DeployedContainers."""
-        if publish in self.missing:
-            raise ToolFailed(what="its port is taken", why=f"{publish} for {image}")
-
     def server(self, name: str, serve_env: ServeVariables) -> Container:  # as in the engine's
         """See DeployedContainers."""
         return cast("Container", _Server(self.faults.get(self.kept[name].described.image, "")))
