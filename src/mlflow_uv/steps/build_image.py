@@ -45,7 +45,7 @@ from ..ops.lineage.publication import RecordChange, publish_change
 from ..ops.lineage.recompute import RecomputedRelease, verified_release
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.engines.engine import Cache, Engine
-from ..tools.project.files import require_new_folder
+from ..tools.project.output_folder import require_new_folder, require_replaceable_folder
 from ..tools.toolbox import Tools
 from .register import version_tags
 
@@ -308,7 +308,7 @@ def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None,
 
     require_composing_inputs(_given(inputs, _OF_ENGINES))
     if inputs.oci_layout is not None:
-        require_new_folder(inputs.oci_layout, "oci-layout")
+        require_replaceable_folder(inputs.oci_layout, "oci-layout")
     made = compose_and_keep(_compose_request(inputs, release, tools), release, engine, tools)
     path = _recorded(inputs, release, made.link, tools)
     sbom = write_sbom(release, made.inventory, path, tools)

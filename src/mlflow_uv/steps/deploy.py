@@ -40,6 +40,7 @@ from ..ops.deploy.claim import (
     require_replaceable,
 )
 from ..ops.deploy.plan_file import write_plan
+from ..ops.deploy.removal import removable
 from ..ops.deploy.rollout import RecordedRuns, Rollout, RolloutChecks, RolloutPlan, carry_out, plan_changes
 from ..ops.deploy.settings import DeploymentName, settings_of
 from ..ops.deploy.target import IMAGE as IMAGE_FACT
@@ -320,7 +321,7 @@ def _removed(
     target: DeploymentTarget,
 ) -> Report[Outputs]:
     """Remove a deployment, whatever version it runs; `named` are the model and the alias or number of the input."""
-    before, (name, given), registry = target.observe(), named, options.registry
+    before, (name, given), registry = removable(target), named, options.registry
     assert registry is not None  # noqa: S101  # `run` connected to it
     there = bool(before.facts or before.leftovers)
     if there:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from ..command.errors import BadInput, ChainBroken
@@ -37,8 +36,7 @@ from ..ops.lineage.registry_client import RegistryClient, connect
 from ..ops.lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from ..ops.model.recorded_files import recorded_in
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
-from ..tools.project.files import require_new_folder
-from ..tools.system.disk_errors import disk_errors
+from ..tools.project.output_folder import output_folder, require_replaceable_folder
 from ..tools.system.partial_folders import scratch_folder
 from ..tools.toolbox import Tools
 
@@ -129,7 +127,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     name, number, alias = parsed_uri(inputs.version_uri)
     _require_other_name(inputs, name)
     if inputs.bundle is not None:
-        require_new_folder(inputs.bundle, "bundle")
+        require_replaceable_folder(inputs.bundle, "bundle")
     registry = connect(inputs, tools)
     version = version_number(registry, name, alias or number, VERSION_URI)
     with (
@@ -261,12 +259,8 @@ def _write_bundle(conversion: Conversion, folder: Path) -> Path:
     (staged / REQUESTS).write_text(text, encoding="utf-8")
     files = {file.name: file.read_bytes() for file in staged.iterdir() if file.is_file()}
     (staged / CHECKSUMS).write_text(checksums_text(files), encoding="utf-8")
-    with disk_errors("the bundle", folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".mlflow-uv-", dir=folder.parent) as beside:
-            copy = Path(beside) / "bundle"
-            shutil.copytree(staged, copy, ignore=shutil.ignore_patterns("__pycache__"))
-            copy.replace(folder)  # or an empty folder
+    with output_folder(folder, "bundle", "the bundle") as copy:
+        shutil.copytree(staged, copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     return folder
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from ...command.errors import BadInput, StepError, ToolFailed
 from ...command.wording import step_call
+from ...core.deploy.difference import Facts
 from ...core.deploy.platform_settings import AzureSettings
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
@@ -159,6 +160,10 @@ class OnlineEndpoint:
         """See ServingPlatform; its deployments are deleted with it."""
         self._api.send("DELETE", self._path + _VERSION, absent_ok=True)
         return True
+
+    def remnants(self) -> dict[str, Facts]:
+        """See ServingPlatform; nothing is there without the endpoint."""
+        return {}
 
     def server(self, slot: str | None) -> Endpoint:
         """See ServingPlatform; a header names the deployment, whatever its share of the traffic is."""

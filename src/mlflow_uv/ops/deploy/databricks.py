@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ...command.errors import BadInput, ToolFailed
+from ...core.deploy.difference import Facts
 from ...core.deploy.platform_settings import DatabricksSettings
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
@@ -123,6 +124,10 @@ class ServingEndpoint:
         """See ServingPlatform."""
         self._workspace.api.send("DELETE", self._path, absent_ok=True)
         return True
+
+    def remnants(self) -> dict[str, Facts]:
+        """See ServingPlatform; nothing is there without the endpoint."""
+        return {}
 
     def server(self, slot: str | None) -> Endpoint:
         """See ServingPlatform; a served entity has a path of its own, whatever its share of the traffic is."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from ...command.errors import BadInput, ToolFailed
+from ...core.deploy.difference import Facts
 from ...core.deploy.platform_settings import RaySettings
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
@@ -174,6 +175,10 @@ class RayEndpoint:
         if names:
             self._run(self._packages.program(), {"action": "delete", "names": names})
         return True
+
+    def remnants(self) -> dict[str, Facts]:
+        """See ServingPlatform; nothing is there without the application."""
+        return {}
 
     def server(self, slot: str | None) -> Endpoint:
         """See ServingPlatform; each application has a path of its own."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ...command.errors import ToolFailed
 from ...tools.toolbox import Tools
-from .target import DeploymentOptions
+from .target import NOT_DEPLOYED, DeployedVersion, DeploymentOptions, DeploymentTarget, Remains
 
 _POLL_S = 1.0
 
@@ -30,3 +30,9 @@ def require_gone(options: DeploymentOptions, left: Callable[[], tuple[str, ...]]
         if parts != shown:
             tools.console.say(f"  waiting until {(shown := parts)} is gone")
         tools.clock.wait(_POLL_S)
+
+
+def removable(target: DeploymentTarget) -> DeployedVersion:
+    """Return what `remove` of a target removes: what runs, or what a run left that was killed after it ended that."""
+    seen = target.observe()
+    return target.remnants() if isinstance(target, Remains) and seen == NOT_DEPLOYED else seen

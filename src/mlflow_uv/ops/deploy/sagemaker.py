@@ -8,6 +8,7 @@ not deleted while the endpoint is there, so that returning is an update to the c
 from typing import Any
 
 from ...command.errors import BadInput, ToolFailed
+from ...core.deploy.difference import Facts
 from ...core.deploy.platform_settings import SagemakerMode, SagemakerSettings
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
@@ -157,13 +158,17 @@ class SagemakerEndpoint:
         if self._account.found("describe_endpoint", EndpointName=self.name) is not None:
             self._account.call("delete_endpoint", EndpointName=self.name)
             return False
-        named = {"NameContains": self._account.base}
-        for part in list(self._account.listed("list_endpoint_configs", "EndpointConfigs", **named)):
-            if self._account.tags_of(part["EndpointConfigArn"]).get(OWNER) == self.name:
-                self._account.call("delete_endpoint_config", EndpointConfigName=part["EndpointConfigName"])
+        for config in self._configs_there():
+            self._account.call("delete_endpoint_config", EndpointConfigName=config)
         for part, _ in list(self._account.all()):
             self._account.call("delete_model", ModelName=part["ModelName"])
         return True
+
+    def remnants(self) -> dict[str, Facts]:
+        """See ServingPlatform; a run that was killed may have deleted the endpoint, or not have made it yet."""
+        models = [part["ModelName"] for part, _ in self._account.all()]
+        configs: dict[str, Facts] = {f"the configuration {name}": {} for name in self._configs_there()}
+        return configs | {f"the model {name}": self._account.facts_of(name)[0] for name in models}
 
     def server(self, slot: str | None) -> Endpoint:
         """See ServingPlatform; a variant is asked by its name, whatever its share of the traffic is."""
@@ -185,6 +190,15 @@ class SagemakerEndpoint:
             )
 
     # configurations
+
+    def _configs_there(self) -> tuple[str, ...]:
+        """The names of the configurations that belong to the endpoint."""
+        named = {"NameContains": self._account.base}
+        return tuple(
+            part["EndpointConfigName"]
+            for part in self._account.listed("list_endpoint_configs", "EndpointConfigs", **named)
+            if self._account.tags_of(part["EndpointConfigArn"]).get(OWNER) == self.name
+        )
 
     def _config(self, name: str) -> Parts | None:
         return self._account.found("describe_endpoint_config", EndpointConfigName=name)

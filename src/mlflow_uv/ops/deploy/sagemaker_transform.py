@@ -8,6 +8,7 @@ a number in its tags says that it is the one to use.
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...command.errors import BadInput, ToolFailed
+from ...core.deploy.difference import Facts
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
 from ...tools.cloud.aws import Aws
@@ -120,6 +121,10 @@ class SagemakerTransform:
         if self._account.settings.transform_folder is not None:
             trial_folder(self._account, self._aws).clear()
         return True
+
+    def remnants(self) -> dict[str, Facts]:
+        """See ServingPlatform; its models are what runs."""
+        return {}
 
     def server(self, slot: str | None) -> Endpoint:
         """See ServingPlatform."""

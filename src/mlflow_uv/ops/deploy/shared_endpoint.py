@@ -125,6 +125,9 @@ class ServingPlatform(Protocol):
     def delete(self) -> bool:
         """Delete the endpoint and what belongs to it."""
 
+    def remnants(self) -> Mapping[str, Facts]:
+        """What belongs to the endpoint and is there without it, which `delete` deletes: the facts by the names."""
+
     def server(self, slot: str | None) -> Endpoint:
         """What is asked: a variant, or with None what clients ask."""
 
@@ -271,6 +274,11 @@ class SharedEndpoint:
         require_own_model(self._options, self._deployed(self._ours()))
         self._stable()
         self._delete()
+
+    def remnants(self) -> DeployedVersion:
+        """See Remains."""
+        parts = self._platform.remnants()
+        return DeployedVersion(leftovers=tuple(parts), models=models_of(self._options, *parts.values()))
 
     def _delete(self) -> None:
         """Delete the endpoint, in as many steps as the platform needs. Raises NotServing, StillThere, ToolFailed."""

@@ -199,6 +199,14 @@ class PartOfOthers(Protocol):
         """Raise BadInput if only they can remove it, as `remove` does."""
 
 
+@runtime_checkable
+class Remains(Protocol):
+    """What a DeploymentTarget has as well if parts of a deployment may be there that `observe` does not ask for."""
+
+    def remnants(self) -> DeployedVersion:
+        """Such parts, which `remove` removes, as leftovers. Raises ToolFailed."""
+
+
 class OpenTarget(Protocol):
     """Opens a target: `open_target` of each module in ops/deploy that is named after a kind of target."""
 

@@ -2,7 +2,9 @@
 
 import json
 import tarfile
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,10 +22,14 @@ from ...tools.layers.cache import CachedLayer
 from ...tools.oci.registries import holds_blob
 from ...tools.project.files import write_atomically
 from ...tools.toolbox import Tools
-from ...tools.uv.environment_folder import POINTER_SUFFIX
+from ...tools.uv.environment_folder import environment_name
+from ...tools.uv.environment_uses import RECENT_S
+from ...tools.uv.messages import InterpreterMissing
 from .composed import ComposedServingImage
-from .environment import ServingPlace, stamp_in, stamp_of, write_stamp
+from .environment import ServingPlace, read_inventory, stamp_in, stamp_of, write_stamp
 from .platforms import require_native
+
+_LIST = ".packages"  # the end of the name of a list, which is beside the environments
 
 
 @lazy_dataclass
@@ -49,15 +55,40 @@ class KeptPackages:
 
 
 def keep_packages(composed: ComposedServingImage, python: str, tools: Tools) -> None:
-    """Keep what the packages of an image are unpacked from, by its id, with an interpreter. Raises ToolFailed."""
+    """
+    Keep what the packages of an image are unpacked from, by its id. Raises ToolFailed.
+
+    `python` is an interpreter or its version, as uv takes it. That of an environment is kept as the file that it links
+    to, since the environment may be removed before this one is made. Lists that are of no use any more are removed.
+    """
     packages = KeptPackages(
-        python=python,
+        python=str(Path(python).resolve()) if Path(python).is_absolute() else python,
         version=composed.packages.python,
         layers=tuple(KeptLayer(layer=each.layer, archive=str(each.archive)) for each in composed.packages.layers),
     )
     described = asdict(packages)
     content = {"packages": described, "sha256": sha256(canonical([composed.image.id, described]))}
-    write_atomically(_list_of(composed.image.id, tools), json.dumps(content).encode())
+    kept = _list_of(composed.image.id, tools)
+    write_atomically(kept, json.dumps(content).encode())
+    _remove_useless(kept.parent, now_s=time.time())
+
+
+def _remove_useless(folder: Path, *, now_s: float) -> None:
+    """Remove the lists from which no environment can be made, and which name none that is there; never a recent one."""
+    for file in folder.glob(f"*{_LIST}"):
+        with suppress(OSError):  # removed by another process
+            if now_s - file.stat().st_mtime > RECENT_S and not _is_useful(file):
+                file.unlink()
+
+
+def _is_useful(file: Path) -> bool:
+    try:
+        packages = read(KeptPackages, parse_json(file.read_bytes())["packages"], what="the list of layers")
+    except (ValueError, KeyError, TypeError, RecursionError):  # an earlier release wrote the name of an environment
+        return False
+    return file.with_name(environment_name(packages.key)).is_dir() or all(
+        Path(each.archive).is_file() for each in packages.layers
+    )
 
 
 def _kept(image_id: str, tools: Tools) -> KeptPackages | None:
@@ -90,7 +121,7 @@ def _unpacked(packages: KeptPackages, tools: Tools) -> tuple[Path, tuple[Finding
         if lost := [layer.layer.name for layer in layers if not holds_blob(layer.archive, layer.layer.blob)]:
             why = f"layers of the image were changed or removed on this machine: {', '.join(lost)}"
             raise ChainBroken("image", why=why, fix=step_call("build-image"))
-        tools.uv.create_relocatable(folder, python=packages.python, on_line=tools.console.foreign)
+        _create(folder, packages, tools)
         try:
             LinkedFiles(folder, tools.runner).write(unpacked.link(layers, folder))
             write_stamp(folder, tools)
@@ -104,6 +135,20 @@ def _unpacked(packages: KeptPackages, tools: Tools) -> tuple[Path, tuple[Finding
             lambda: LinkedFiles(environment.folder, tools.runner).unchanged,
         )
     return environment.folder, tuple(_changed(unpacked.changed))
+
+
+def _create(folder: Path, packages: KeptPackages, tools: Tools) -> None:
+    """Create an environment for layers. Raises ChainBroken if it has not the Python that compiled them, ToolFailed."""
+    why = ""
+    try:
+        python = tools.uv.create_relocatable(folder, python=packages.python, on_line=tools.console.foreign)
+        version = str(read_inventory(tools.servers.inventory(python)).get("python"))
+        if version != packages.version:
+            why = f"its packages were compiled with Python {packages.version}, and `{packages.python}` is {version} now"
+    except InterpreterMissing as error:
+        why = f"the Python that its packages were compiled with was removed: {error.why or packages.python}"
+    if why:
+        raise ChainBroken("image", why=why, fix=step_call("build-image"))
 
 
 def _changed(names: Sequence[str]) -> Iterator[Finding]:
@@ -144,4 +189,4 @@ def serving_place(image: ImageLink, tools: Tools) -> ServingPlace:
 
 
 def _list_of(image_id: str, tools: Tools) -> Path:
-    return tools.environments.serving(image_id.rpartition(":")[2]).folder.with_suffix(POINTER_SUFFIX)
+    return tools.environments.serving(image_id.rpartition(":")[2]).folder.with_suffix(_LIST)

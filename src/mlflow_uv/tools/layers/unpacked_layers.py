@@ -18,7 +18,7 @@ from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.archives import extract
-from ..system.partial_folders import new_folder, replace_folder
+from ..system.partial_folders import new_folder, remove_abandoned, replace_folder
 from ..system.process import Runner
 from ..system.untrusted_file import read_untrusted
 from .cache import CachedLayer
@@ -92,6 +92,7 @@ class UnpackedLayerCache:
         Only files with `wanted` paths are added; they are returned. Raises OSError, tarfile.TarError.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(self.folder)  # layers that were replaced before, also if none is unpacked now
         with self._lock(fcntl.LOCK_SH):
             listed = self._runner.side_by_side([partial(self._verified, layer) for layer in layers])
             linking = _Linking(environment, wanted)

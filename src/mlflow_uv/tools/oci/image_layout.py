@@ -7,12 +7,11 @@ import shutil
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ...command.errors import ToolFailed
 from ...core.image.composition import INDEX_TYPE, Blob, ComposedImage, ImageIndex
 from ...core.image.oci_manifest import REF_NAME
-from ..project.files import require_new_folder
+from ..project.output_folder import output_folder
 from ..system.disk_errors import disk_errors
 
 _PIECE = 1 << 20
@@ -26,22 +25,16 @@ def write_layout(folder: Path, image: ComposedImage | ImageIndex, archives: Mapp
     Each blob is verified while it is copied. The folder is complete when it gets its name. Raises BadInput for a folder
     that cannot be new, NoSpace, and ToolFailed for an archive that is missing or has another digest.
     """
-    require_new_folder(folder, "oci-layout")
-    with disk_errors("the image", folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".mlflow-uv-", dir=folder.parent) as scratch:
-            layout = Path(scratch) / "layout"
-            blobs = layout / "blobs" / "sha256"
-            blobs.mkdir(parents=True)
-            documents = (part for each in image.images for part in (each.config, each.manifest))
-            for content in (image.document, *documents):
-                (blobs / hashlib.sha256(content).hexdigest()).write_bytes(content)
-            for blob in dict.fromkeys(blob for each in image.images for blob in each.blobs[1:]):
-                _copy(blob, archives.get(blob.digest), blobs / blob.digest.removeprefix("sha256:"))
-            (layout / "oci-layout").write_bytes(_VERSION)
-            (layout / "index.json").write_bytes(_index(image, tag))
-            layout.chmod(0o755)
-            layout.replace(folder)
+    with output_folder(folder, "oci-layout", "the image") as layout:
+        blobs = layout / "blobs" / "sha256"
+        blobs.mkdir(parents=True)
+        documents = (part for each in image.images for part in (each.config, each.manifest))
+        for content in (image.document, *documents):
+            (blobs / hashlib.sha256(content).hexdigest()).write_bytes(content)
+        for blob in dict.fromkeys(blob for each in image.images for blob in each.blobs[1:]):
+            _copy(blob, archives.get(blob.digest), blobs / blob.digest.removeprefix("sha256:"))
+        (layout / "oci-layout").write_bytes(_VERSION)
+        (layout / "index.json").write_bytes(_index(image, tag))
 
 
 def write_archive(target: Path, image: ComposedImage, archives: Mapping[str, Path], *, held: int) -> None:

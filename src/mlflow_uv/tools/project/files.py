@@ -369,23 +369,3 @@ def require_parent(path: Path, fix: str | Wording) -> None:
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         why = f"`{parent}` is {'not writable' if parent.is_dir() else 'no folder'}"
         raise BadInput(what=f"`{path}` cannot be written", why=why, fix=fix)
-
-
-def require_new_folder(folder: Path, name: str) -> None:
-    """Raise BadInput for a folder of an input that cannot be made, is in use or a link, or that a link leads to."""
-    if folder.is_symlink():
-        raise BadInput(
-            what=f"`{folder}` is a link",
-            why="what is written there gets its name at the end, and does not replace a link",
-            fix=option(name, "NEW_FOLDER"),
-        )
-    require_parent(folder, option(name, "NEW_FOLDER"))
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInput(
-            what=f"`{folder}` is {'not empty' if folder.is_dir() else 'no folder'}",
-            why="existing files would become part of what is written there",
-            fix=option(name, "NEW_FOLDER"),
-        )
-    if (bounds := bounds_of(folder)) is not None and leads_out(folder, bounds):
-        why = f"it is {os.path.realpath(folder)}, because a link of the checkout leads there"
-        raise BadInput(what=f"`{folder}` leads out of `{bounds}`", why=why, fix=option(name, "NEW_FOLDER"))

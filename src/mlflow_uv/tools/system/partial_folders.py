@@ -19,15 +19,15 @@ _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 
 
 @contextmanager
-def new_folder(parent: Path) -> Iterator[Path]:
+def new_folder(parent: Path, *, prefix: str = PREFIX) -> Iterator[Path]:
     """
     Provide a folder below `parent`, from which complete files are moved; it is removed when the block ends.
 
-    It is locked meanwhile, and the lock ends with the process, however that ends. What other processes left there
-    without a lock is removed first.
+    Its name begins with `prefix`. It is locked meanwhile, and the lock ends with the process, however that ends. What
+    other processes left there without a lock is removed first.
     """
-    remove_abandoned(parent)
-    with TemporaryDirectory(prefix=PREFIX, dir=parent) as folder:
+    remove_abandoned(parent, prefix=prefix)
+    with TemporaryDirectory(prefix=prefix, dir=parent) as folder:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -77,9 +77,9 @@ def _scratch_beside() -> Iterator[Path]:
         yield Path(scratch)
 
 
-def remove_abandoned(parent: Path, *, young_s: float = YOUNG_S) -> None:
+def remove_abandoned(parent: Path, *, prefix: str = PREFIX, young_s: float = YOUNG_S) -> None:
     """Remove the folders that no process has locked; those of running processes, and links, are left alone."""
-    for folder in parent.glob(f"{PREFIX}*"):
+    for folder in parent.glob(f"{prefix}*"):
         with suppress(OSError):  # removed by another process, or not ours to remove
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:

@@ -11,15 +11,15 @@ from ...command.errors import BadInput, StepError
 from ...command.report import Console
 from ...core.release.digests import canonical, sha256
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..system.partial_folders import new_folder, replace_folder
+from ..system.partial_folders import new_folder, remove_abandoned, replace_folder
 from ..system.untrusted_file import read_untrusted
 
 COMPLETE = "mlflow-uv-complete"
-# Beside an environment: the state of its files, and by the id of an image the list of the layers of its packages.
-STATE_SUFFIX, POINTER_SUFFIX = ".files.json", ".packages"
+STATE_SUFFIX = ".files.json"  # of a file beside an environment, with the state of its files
 _KIND = "files "
 _LONGEST_MARK = 4096
 _BYTECODE = "__pycache__"  # Python may write it anew; it imports a module without source from any other place
+_LONGEST_NAME = 16
 # Gets the folder of a new environment, which it creates.
 Maker = Callable[[Path], object]
 
@@ -67,8 +67,9 @@ class EnvironmentFolder:
         Make the environment, unless a complete one exists.
 
         One with a lost, new or changed file is made again, and one that does not meet all `conditions`; an error of a
-        condition is a no.
+        condition is a no. What was replaced before is removed in any case, once no process uses it.
         """
+        remove_abandoned(self.folder.parent)
         if self._usable(conditions):
             return
         with self._turn():
@@ -129,6 +130,11 @@ class EnvironmentFolder:
         except BlockingIOError:
             self.console.say("waiting for another process that makes the same environment")
             fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def environment_name(key: str) -> str:
+    """Return the name of the folder of an environment in the cache, of which the key says what it is made from."""
+    return key[:_LONGEST_NAME]
 
 
 def _is_at(file: IO[str], path: Path) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..system.partial_folders import PREFIX
-from .environment_folder import POINTER_SUFFIX, STATE_SUFFIX
+from .environment_folder import STATE_SUFFIX
 
 MOST = 20  # environments that are kept however they are used
 LONGEST_S = 30 * 86_400.0
@@ -48,10 +48,6 @@ def remove_unused(parent: Path, *, now_s: float) -> None:
         too_old = LONGEST_S if position < MOST else RECENT_S
         if not folder.is_symlink() and now_s - _last_use(folder) > too_old:
             _remove(folder, before_s=now_s - too_old)
-    for pointer in parent.glob(f"*{POINTER_SUFFIX}"):
-        with suppress(OSError, UnicodeDecodeError):
-            if now_s - pointer.stat().st_mtime > RECENT_S and not (parent / pointer.read_text("utf-8")[:16]).is_dir():
-                pointer.unlink()
 
 
 def _remove(folder: Path, *, before_s: float) -> None:

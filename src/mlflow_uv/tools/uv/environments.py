@@ -17,7 +17,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..engines.source_snapshot import restored_sources
 from ..mlflow.store import Store, StoreKind
 from ..project.files import Project, path_from
-from .environment_folder import EnvironmentFolder
+from .environment_folder import EnvironmentFolder, environment_name
 from .uv import Uv
 
 _WRITE_ELSEWHERE = (
@@ -209,7 +209,7 @@ class Environments:
 
     def serving(self, key: str) -> EnvironmentFolder:
         """The environment with this key, of those that serve a model without a container engine, or convert one."""
-        folder = self._host.cache / "serving" / key[:16]
+        folder = self._host.cache / "serving" / environment_name(key)
         self._hold(folder)
         return EnvironmentFolder(folder=folder, console=self._console, on_new=self._added)
 

@@ -11,8 +11,10 @@ from mlflow_uv.command.errors import BadInput, NotServing, ToolFailed
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.core.release.record import Record
 from mlflow_uv.core.security.serve_env import ServeVariables
+from mlflow_uv.ops.deploy.removal import removable
 from mlflow_uv.ops.deploy.rollout import plan_changes
 from mlflow_uv.ops.deploy.sagemaker_models import SagemakerModels
+from mlflow_uv.ops.deploy.target import NOT_DEPLOYED, require_own_model
 from mlflow_uv.payloads.messages.platforms import AwsResult
 from mlflow_uv.tools.cloud.aws import Aws, AwsRefused
 
@@ -272,6 +274,51 @@ def test_removal_deletes_what_belongs_to_the_endpoint_alone() -> None:
     assert ["the-prod"] == list(world.account.endpoints)
     assert (1, 1) == (len(world.account.models), len(world.account.configs))
     assert ("2", RUNNING, ()) == runs(other)
+
+
+def killed_removal(world: SagemakerWorld, *, configs: int) -> None:
+    """What a run does that removes the deployment and is killed after it deleted some configurations."""
+    world.account.call("delete_endpoint", {"EndpointName": "prod"})
+    world.target().observe()  # a change of the stand-in ends when it is described
+    ours = [name for name in world.account.configs if name.startswith("prod-")]
+    for name in ours[:configs]:
+        world.account.call("delete_endpoint_config", {"EndpointConfigName": name})
+
+
+@pytest.mark.parametrize("configs", [0, 1, 9])
+def test_what_a_killed_removal_left_is_removed_by_the_next_one(configs: int) -> None:
+    """
+    Nothing runs any more; what belongs to another deployment is not named.
+    """
+    world, other = sagemaker_world(), sagemaker_world(prefix="the-")
+    other.account = world.account
+    for version in ("1", "2"):
+        deploy(world, version)
+    deploy(other, "1")
+    killed_removal(world, configs=configs)
+
+    seen = removable(world.target())
+    world.target().remove()
+
+    assert (None, frozenset({"wine"})) == (seen.version, seen.models)
+    assert not [name for name in seen.leftovers if "the-" in name]
+    assert (NOT_DEPLOYED, NOT_DEPLOYED) == (world.target().observe(), removable(world.target()))
+    assert (1, 1) == (len(world.account.models), len(world.account.configs))
+    assert ("1", RUNNING, ()) == runs(other)
+
+
+def test_models_of_another_model_that_a_killed_removal_left_are_not_removed() -> None:
+    """
+    A deployment of that name belongs to somebody else.
+    """
+    world = sagemaker_world()
+    deploy(world, "1")
+    killed_removal(world, configs=0)
+
+    seen = removable(world.target(model="beer"))
+
+    with pytest.raises(BadInput, match="wine"):
+        require_own_model(options_of(world.settings, model="beer"), seen)
 
 
 def test_an_endpoint_of_somebody_else_is_left_alone() -> None:

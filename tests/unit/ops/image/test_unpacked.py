@@ -1,7 +1,9 @@
 """Packages of a composed image, unpacked where no engine answers."""
 
 import os
+import shutil
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -21,6 +23,8 @@ from mlflow_uv.tools.layers.cache import CachedLayer
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
+from mlflow_uv.tools.uv.environment_uses import LONGEST_S, RECENT_S, remove_unused
+from mlflow_uv.tools.uv.messages import InterpreterMissing
 from tests.console import KeptConsole
 from tests.environment_folders import environment_at, folders_in
 
@@ -36,7 +40,9 @@ class FakeUv:
     def __init__(self) -> None:
         self.created = 0
 
-    def create_relocatable(self, environment: Path, **_: Any) -> Path:
+    def create_relocatable(self, environment: Path, *, python: str, **_: Any) -> Path:
+        if Path(python).is_absolute() and not Path(python).is_file():
+            raise InterpreterMissing(what="`uv venv` failed", why=f"No interpreter found at path `{python}`")
         self.created += 1
         (environment / "bin").mkdir(parents=True)
         (environment / "bin" / "python").symlink_to(sys.executable)
@@ -217,6 +223,111 @@ def test_a_list_of_layers_that_was_changed_is_not_used(tmp_path: Path) -> None:
 
     with pytest.raises(ChainBroken, match="were not composed on this machine"):
         serving_place(link(image), tools)
+
+
+def list_of(folder: Path, *, age_s: float) -> Path:
+    """The list of the image, as old as that."""
+    (kept,) = folder.rglob("*.packages")
+    os.utime(kept, (time.time() - age_s,) * 2)
+    return kept
+
+
+def another(image: ComposedServingImage) -> ComposedServingImage:
+    """An image of another model with the same layers."""
+    return replace(image, image=composed(BaseLayers(config=CONFIG, layers=()), (), {"of": "another model"}))
+
+
+def test_a_list_of_layers_that_are_there_stays_however_old_it_is(tmp_path: Path) -> None:
+    """
+    Environments are added beside it, and others are composed, while nobody tests the image.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    keep_packages(image, "3.12", tools)
+    kept = list_of(tmp_path, age_s=LONGEST_S * 2)
+
+    remove_unused(kept.parent, now_s=time.time())
+    keep_packages(another(image), "3.12", tools)
+
+    assert "process" == serving_place(link(image), tools).image.kind
+
+
+def test_a_list_stays_with_its_environment_and_goes_if_that_and_a_layer_are_gone(tmp_path: Path) -> None:
+    """
+    The environment needs no layers any more; a list that was just written may be of layers that follow.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    environment = Path(served(image, tools).image.tag)
+    kept = list_of(tmp_path, age_s=RECENT_S * 2)
+    (tmp_path / "layer").unlink()
+
+    keep_packages(another(image), "3.12", tools)
+    with_environment = serving_place(link(image), tools).image.tag
+    shutil.rmtree(environment)
+    os.utime(kept, (time.time() - RECENT_S / 2,) * 2)
+    keep_packages(another(image), "3.12", tools)
+    recent = kept.is_file()
+    os.utime(kept, (time.time() - RECENT_S * 2,) * 2)
+    keep_packages(another(image), "3.12", tools)
+
+    assert (str(environment), True, False) == (with_environment, recent, kept.exists())
+
+
+def test_the_name_of_an_environment_which_an_earlier_release_kept_is_removed(tmp_path: Path) -> None:
+    """
+    It is no list; what else is there stays.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    for name in ("old.packages", "other"):
+        (tmp_path / name).write_text("a" * 64)
+        os.utime(tmp_path / name, (1, 1))
+
+    keep_packages(image, "3.12", tools)
+
+    assert (False, True) == ((tmp_path / "old.packages").exists(), (tmp_path / "other").exists())
+
+
+def test_the_environment_that_trained_may_be_removed(tmp_path: Path) -> None:
+    """
+    The interpreter that it linked to is what the packages were compiled with.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    trained = tmp_path / "environments" / "wine" / "bin"
+    trained.mkdir(parents=True)
+    (trained / "python").symlink_to(sys.executable)
+
+    keep_packages(image, str(trained / "python"), tools)
+    shutil.rmtree(tmp_path / "environments")
+
+    assert "process" == serving_place(link(image), tools).image.kind
+
+
+def test_an_interpreter_that_was_removed_is_an_error_that_names_build_image(tmp_path: Path) -> None:
+    """
+    Composing again finds another one.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    keep_packages(image, str(tmp_path / "python3.12"), tools)
+
+    with pytest.raises(ChainBroken, match=r"was removed: No interpreter found at path.*python3\.12") as refused:
+        serving_place(link(image), tools)
+
+    assert "build-image" in refused.value.fix
+
+
+def test_another_python_in_the_place_of_the_one_that_compiled_is_refused(tmp_path: Path) -> None:
+    """
+    Bytecode of packages and answers may differ; nothing is left, so that the next run refuses it as well.
+    """
+    image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    image = replace(image, packages=replace(image.packages, python="3.12.0"))
+    keep_packages(image, sys.executable, tools)
+
+    for _ in range(2):
+        with pytest.raises(ChainBroken, match=r"compiled with Python 3\.12\.0, and .* is 3\.12\.1 now") as refused:
+            serving_place(link(image), tools)
+
+    assert "build-image" in refused.value.fix
+    assert [] == list(tmp_path.glob("*/mlflow-uv-complete"))
 
 
 def test_layers_of_another_machine_are_not_served(tmp_path: Path) -> None:

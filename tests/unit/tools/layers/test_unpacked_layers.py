@@ -357,6 +357,28 @@ def test_what_a_killed_process_left_is_not_taken(tmp_path: Path) -> None:
     assert expected(files) == content_of(second)
 
 
+def test_what_was_replaced_is_removed_by_the_next_run_that_unpacks_nothing(tmp_path: Path) -> None:
+    """
+    It stays for a minute, in which a process may still link its files.
+    """
+    grape, folder = layer_in(tmp_path, GRAPE), tmp_path / "cache" / "unpacked"
+    linked(unpacked_in(tmp_path), tmp_path / "first", grape)
+    (file,) = folder.glob("*/files/lib/grape.py")
+    rewritten(file)
+    linked(unpacked_in(tmp_path), tmp_path / "second", grape)
+    (replaced_layer,) = folder.glob(".new-*")
+
+    linked(unpacked_in(tmp_path), tmp_path / "third", grape)
+    young = replaced_layer.exists()
+    os.utime(replaced_layer, (1, 1))
+    linked(unpacked_in(tmp_path), tmp_path / "fourth", grape)
+
+    assert (True, [grape.layer.blob.digest.removeprefix("sha256:")]) == (
+        young,
+        [path.name for path in folder.iterdir()],
+    )
+
+
 def test_two_processes_make_the_same_layers_at_once(tmp_path: Path) -> None:
     """
     Each gets a complete environment, also if one finds that the layers were changed.

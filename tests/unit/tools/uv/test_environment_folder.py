@@ -10,6 +10,7 @@ import pytest
 
 from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.tools.uv.environment_folder import EnvironmentFolder
+from mlflow_uv.tools.uv.environment_uses import hold
 from tests.environment_folders import folders_in
 
 # Makes an environment of two files, and waits between them for a line of standard input.
@@ -116,6 +117,28 @@ def test_what_a_killed_process_left_is_nothing_and_the_next_one_makes_it(environ
     environment.make_once(make)
 
     assert ("half", False, 1, "next") == (half, left, make.count, environment.python.read_text())
+
+
+def test_what_was_replaced_is_removed_by_the_next_run_that_makes_nothing(environment: EnvironmentFolder) -> None:
+    """
+    It stays for a minute, and as long as a process uses it.
+    """
+    environment.make_anew(Made("old"))
+    held: dict[Path, int] = {}
+    hold(environment.folder, held)
+    environment.make_anew(Made("new"))
+    (replaced,) = environment.folder.parent.glob(".new-*")
+    other = Made("other")
+
+    environment.make_once(other)
+    young = replaced.exists()
+    os.utime(replaced, (1, 1))
+    environment.make_once(other)
+    used = replaced.exists()
+    os.close(held.popitem()[1])
+    environment.make_once(other)
+
+    assert (True, True, False, 0) == (young, used, replaced.exists(), other.count)
 
 
 def test_an_environment_that_fails_to_be_made_leaves_the_one_that_is_there(environment: EnvironmentFolder) -> None:

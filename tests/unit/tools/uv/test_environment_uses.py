@@ -86,20 +86,6 @@ def test_using_one_keeps_it_for_later(tmp_path: Path) -> None:
     assert ({}, ["old", "old.files.json"]) == (held, names(tmp_path))
 
 
-def test_the_name_of_a_removed_environment_goes_too(tmp_path: Path) -> None:
-    """
-    The file of an image names the environment that has its packages; one that was just written may name a later one.
-    """
-    environment(tmp_path, "a" * 16, unused_s=1)
-    for name, named, age_s in (("kept", "a", 2 * RECENT_S), ("gone", "b", 2 * RECENT_S), ("young", "b", 1)):
-        (tmp_path / f"{name}.packages").write_text(named * 64)
-        os.utime(tmp_path / f"{name}.packages", (NOW_S - age_s, NOW_S - age_s))
-
-    remove_unused(tmp_path, now_s=NOW_S)
-
-    assert ["kept.packages", "young.packages"] == [name for name in names(tmp_path) if name.endswith(".packages")]
-
-
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     """
     What it leads to is not in the cache.

@@ -1,0 +1,143 @@
+"""Folders that an input names: complete or not there, and what is in their place stays as it is."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput
+from mlflow_uv.tools.project.output_folder import SCRATCH, output_folder, require_replaceable_folder
+
+WRITING = """
+import sys, time
+from pathlib import Path
+from mlflow_uv.tools.project.output_folder import output_folder
+with output_folder(Path(sys.argv[1]), "oci-layout", "the image") as folder:
+    (folder / "half").write_bytes(b"x")
+    print(folder.parent.name, flush=True)
+    while True:
+        time.sleep(60)
+"""
+OTHER_USER = 12345
+
+
+def write(folder: Path) -> None:
+    with output_folder(folder, "oci-layout", "the image") as new:
+        (new / "file").write_text("ours")
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    """
+    A folder of the user with a name like that of a scratch folder in the cache stays, and so does a running one.
+    """
+    (tmp_path / ".new-year").mkdir()
+    os.utime(tmp_path / ".new-year", (1, 1))
+    argv = (sys.executable, "-c", WRITING, tmp_path / "out")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        name = child.stdout.readline().strip()
+        os.utime(tmp_path / name, (1, 1))
+        write(tmp_path / "other")
+        meanwhile = (tmp_path / name / "new" / "half").read_bytes()
+        child.send_signal(signal.SIGKILL)
+    os.utime(tmp_path / name, (1, 1))
+
+    write(tmp_path / "out")
+
+    assert (b"x", True) == (meanwhile, name.startswith(SCRATCH))
+    assert [".new-year", "other", "out"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_what_somebody_writes_into_the_folder_meanwhile_stays(tmp_path: Path) -> None:
+    """
+    The error names the folder, and not the one that would have taken its place.
+    """
+
+    def late() -> None:
+        with output_folder(tmp_path / "out", "oci-layout", "the image") as new:
+            (new / "file").write_text("ours")
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "mine").write_text("mine")
+
+    with pytest.raises(BadInput, match="is not empty") as refused:
+        late()
+
+    assert (True, False) == (str(tmp_path / "out") in refused.value.what, SCRATCH in str(refused.value))
+    assert "--oci-layout NEW_FOLDER" in str(refused.value.fix)
+    assert ["mine"] == [path.name for path in (tmp_path / "out").iterdir()]
+    assert ["out"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_folder_that_cannot_be_replaced_is_named(tmp_path: Path) -> None:
+    """
+    Such as one whose parent was removed meanwhile, with all that is in it.
+    """
+
+    def gone() -> None:
+        with output_folder(tmp_path / "parent" / "out", "bundle", "the bundle") as new:
+            new.rmdir()
+
+    with pytest.raises(BadInput, match="cannot be replaced") as refused:
+        gone()
+
+    assert (True, False) == ("parent/out" in refused.value.what, SCRATCH in str(refused.value))
+    assert "--bundle NEW_FOLDER" in str(refused.value.fix)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders to others")
+def test_an_empty_folder_keeps_its_mode_and_owner(tmp_path: Path) -> None:
+    """
+    What its owner closed to others does not become open to them.
+    """
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out").chmod(0o2700)
+    os.chown(tmp_path / "out", OTHER_USER, OTHER_USER)
+    (tmp_path / "out").chmod(0o2700)
+
+    write(tmp_path / "out")
+
+    state = (tmp_path / "out").stat()
+    assert (0o42700, OTHER_USER, OTHER_USER, "ours") == (
+        state.st_mode, state.st_uid, state.st_gid, (tmp_path / "out" / "file").read_text(),
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders to others, and becomes another user")
+def test_an_empty_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    """
+    It would become a folder of this user; nothing is written.
+    """
+    for path in (tmp_path, *tmp_path.parents[:3]):
+        path.chmod(path.stat().st_mode | 0o5)
+    tmp_path.chmod(0o777)
+    (tmp_path / "out").mkdir()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setuid(OTHER_USER)
+            require_replaceable_folder(tmp_path / "out", "oci-layout")
+        except BadInput as error:
+            code = 0 if "belongs to another user" in error.why else 2
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+
+    assert 0 == os.waitstatus_to_exitcode(status)
+
+
+def test_a_mount_point_is_refused_with_a_folder_in_it() -> None:
+    """
+    Such as a volume of a container, in whose place nothing can be put.
+    """
+    mounted = Path("/dev/shm")
+    if not os.path.ismount(mounted) or any(mounted.iterdir()):
+        pytest.skip("no empty file system is mounted at /dev/shm")
+
+    with pytest.raises(BadInput, match="a file system is mounted there") as refused:
+        require_replaceable_folder(mounted, "oci-layout")
+
+    assert "/dev/shm/NEW_FOLDER" in str(refused.value.fix)
