@@ -279,7 +279,8 @@ def test_removal_deletes_what_belongs_to_the_endpoint_alone() -> None:
 def killed_removal(world: SagemakerWorld, *, configs: int) -> None:
     """What a run does that removes the deployment and is killed after it deleted some configurations."""
     world.account.call("delete_endpoint", {"EndpointName": "prod"})
-    world.target().observe()  # a change of the stand-in ends when it is described
+    while world.target().observe() != NOT_DEPLOYED:  # a change of the stand-in ends when it is described
+        pass
     ours = [name for name in world.account.configs if name.startswith("prod-")]
     for name in ours[:configs]:
         world.account.call("delete_endpoint_config", {"EndpointConfigName": name})
