@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import page
@@ -38,11 +39,13 @@ NUMBERS = Path(__file__).with_suffix(".json")
 REGISTRY = shutil.which("docker-registry") or "docker-registry"
 STARTED_S = 30.0
 ANSWERED_S = 300.0
-SERVER_PORT = 8080  # of both servers
 # Between two requests to a server that starts, each of which MLflow's nginx logs, and between looks at its container.
 PAUSE_S, LOOK_S = 0.1, 5.0
 # Those that Podman takes from the user may be more than a container may set.
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
+# MLflow installs nginx only on a base whose name begins with `python:`; without it, its server has another port.
+STARTED_WITH = {"stock": ("--env", "DISABLE_NGINX=true"), "composed": ()}
+PORTS = {"stock": 8000, "composed": 8080}
 CONFIG = """\
 version: 0.1
 storage:
@@ -240,17 +243,21 @@ def pull(bench: Bench, side: str) -> None:
     """From the pull of an image to its first right answer, with nothing and then with the version before."""
     storage, run = bench.shop.fresh("storage"), bench.shop.fresh("run")
     podman = ("podman", "--root", str(storage), "--runroot", str(run))
-    if listens(SERVER_PORT):
-        raise Failed(f"another program listens on port {SERVER_PORT}, which the servers need")
+    port = PORTS[side]
+    if listens(port):
+        raise Failed(f"another program listens on port {port}, which the server needs")
     try:
         for what, case in (("nothing", "small"), ("last", "large")):
             say(f"{side}: pull {PULLS[what]}")
             image, started = bench.name(side, case), time.perf_counter()
             bench.shop.run(*podman, "pull", "--quiet", "--tls-verify=false", image)
             pulled = time.perf_counter() - started
-            container = bench.shop.run(*podman, "run", "--detach", "--network", "host", *LIMITS, image).strip()
+            container = bench.shop.run(
+                *podman, "run", "--detach", "--network", "host", *LIMITS, *STARTED_WITH[side], image
+            ).strip()
             try:
-                await_answer(bench, case, (*podman, "logs", container), (*podman, "inspect", container))
+                asked = partial(responds_correctly, port, bench.models[case].case)
+                await_answer(bench, asked, (*podman, "logs", container), (*podman, "inspect", container))
                 bench.add("pulls", what, side, [time.perf_counter() - started, pulled])
             finally:
                 bench.shop.run(*podman, "rm", "--force", "--time", "0", container)
@@ -259,10 +266,10 @@ def pull(bench: Bench, side: str) -> None:
         subprocess.run(("umount", storage / "overlay"), capture_output=True, check=False)  # reset leaves it mounted
 
 
-def await_answer(bench: Bench, case: str, logs: Sequence[str], inspect: Sequence[str]) -> None:
+def await_answer(bench: Bench, answers: Callable[[], bool], logs: Sequence[str], inspect: Sequence[str]) -> None:
     """Ask until there is a right answer. Raises Failed with the last lines of the log, without those of requests."""
     looked = started = time.monotonic()
-    while not responds_correctly(SERVER_PORT, bench.models[case].case):
+    while not answers():
         time.sleep(PAUSE_S)
         if (now := time.monotonic()) > looked + LOOK_S:
             looked, running = now, json.loads(bench.shop.run(*inspect))[0]["State"]["Running"]
