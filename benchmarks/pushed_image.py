@@ -112,7 +112,7 @@ class Bench:
         """Measure a push, and keep it."""
         self.add("cases", case, side, self.push(side, case, *flags, **variables))
 
-    def forget(self) -> None:
+    def remove_layers(self) -> None:
         """Remove layers and what is known of bases, as on a fresh machine."""
         for name in LAYERS:
             shutil.rmtree(self.project.home / "cache" / name, ignore_errors=True)
@@ -125,9 +125,9 @@ class Bench:
                 shutil.copytree(folder, kept / name, copy_function=os.link)
         return kept
 
-    def know_layers(self, kept: Path) -> None:
+    def restore_layers(self, kept: Path) -> None:
         """Know the layers and bases of before, and no others."""
-        self.forget()
+        self.remove_layers()
         shutil.copytree(kept, self.project.home / "cache", copy_function=os.link, dirs_exist_ok=True)
 
 
@@ -195,19 +195,19 @@ def cases(bench: Bench, parts: Sequence[str]) -> None:
     first = bench.push("stock", "cold")
     if "cold" in parts:
         bench.add("cases", "cold", "stock", first)
-        bench.forget()
+        bench.remove_layers()
         bench.measure("composed", "cold", UV_CACHE_DIR=str(bench.shop.fresh("uv")))
     if "downloads" in parts:
         for side in SIDES[1:3]:
-            bench.forget()
+            bench.remove_layers()
             bench.measure(side, "downloads")
     else:
         bench.push("composed", "downloads")
     if "fresh" in parts:
-        bench.forget()
+        bench.remove_layers()
         source = bench.name("composed", "downloads")
         bench.measure("composed", "fresh", "--layers-from", source, UV_CACHE_DIR=str(bench.shop.fresh("uv")))
-        bench.forget()
+        bench.remove_layers()
         bench.push("composed", "downloads")
     changes = {
         "second": project.change_model,
@@ -221,22 +221,11 @@ def cases(bench: Bench, parts: Sequence[str]) -> None:
             bench.models[case] = project.log()
             kept = bench.keep_layers()
             for side in SIDES if case in {"second", "model"} else SIDES[:3]:
-                bench.know_layers(kept)
+                bench.restore_layers(kept)
                 bench.measure(side, case)
-        if case == "model" and case in parts:
-            start_of_mlflow(bench)
     if "pull" in parts:
         for side in SIDES[:2]:
             pull(bench, side)
-
-
-def start_of_mlflow(bench: Bench) -> None:
-    """The least that a step needs which asks MLflow for a model: a process that imports it and reads one tag."""
-    project, model = bench.project, bench.models["model"].model_id
-    program = f"import mlflow; mlflow.MlflowClient().get_logged_model({model!r}).tags"
-    seconds = bench.shop.timed(project.python, "-I", "-c", program, MLFLOW_TRACKING_URI=project.store)
-    bench.numbers["mlflow"] = seconds
-    bench.keep(bench.numbers)
 
 
 def pull(bench: Bench, side: str) -> None:

@@ -27,7 +27,6 @@ WHEELS = {
 }
 PULLED = "From `podman pull` to the first right answer, with a storage of its own:"
 NOT_PULLED = "The time from `podman pull` to the first right answer is not measured yet."
-MLFLOW = "A program that imports MLflow and reads one tag of the model there takes {:.1f} s."
 SECTION = """
 ## Build and push
 
@@ -47,16 +46,17 @@ registry that has the layers of another version: its first build counts there. {
 Where the time goes:
 
 - Before it composes, a step that runs alone starts Python, compares the environment that has MLflow, and lets MLflow
-  read the model from the store.{mlflow} Within a release this process runs already.
+  read the model from the store. Within a release this process runs already.
 - With all layers known, the step reads them and the base again to compare their digests, composes server and model, and
   asks the registry for each layer.
-- A first build verifies and compresses each file of each package, and compiles its modules: [Lower
-  bounds](#lower-bounds) has the time for that alone. A fresh machine gets all layers from the registry, since packages
-  and libraries are compared in the layers themselves, and reads the base.
+- A first build verifies and compresses each file of each package, and compiles its modules; [Layers of
+  packages](#layers-of-packages) has the time for each of these. A fresh machine gets all layers from the registry,
+  since packages and libraries are compared in the layers themselves, and reads the base.
 - After a change of one package, only its layer is made, and libraries are examined again. Small packages share layers,
   so that more than the changed one is compiled. Layers that one side made are removed before the next one is measured.
 
-What the registry stored in addition, in MB:
+What the registry stored in addition, in MB. The sides are measured one after the other, and a layer that one of them
+stored is not counted again:
 
 {stored}
 
@@ -88,7 +88,6 @@ def section(numbers: Numbers) -> str:
         title=numbers["title"],
         megabytes=numbers.get("megabytes", 0),
         reached=reached(cases),
-        mlflow=f" {MLFLOW.format(numbers['mlflow'])}" if "mlflow" in numbers else "",
         times=table(("", *SIDES), rows(cases, times)),
         stored=table(("", *SIDES), rows(cases, stored)),
         pulls=f"{PULLED}\n\n{table(('', *SIDES[:2]), pulls)}" if pulls else NOT_PULLED,
