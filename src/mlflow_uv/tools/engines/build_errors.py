@@ -1,4 +1,4 @@
-"""Finds the cause of a failed build or pull of an image in the output of the engine."""
+"""Finds the cause of a failed build or pull of an image, or start of a container, in the output of the engine."""
 
 import re
 
@@ -32,6 +32,9 @@ _INSECURE = {
     "docker": "`insecure-registries` of /etc/docker/daemon.json",
     "podman": "/etc/containers/registries.conf with `insecure = true`",
 }
+# Of another container, and of a program, as Docker and Podman say it.
+_PORT_TAKEN = lazy_pattern(r"port is already allocated|address already in use")
+_OTHER_PORT = "another `port` in the settings of the target, [tool.mlflow-uv.deploy.NAME], or end what listens there"
 
 
 def build_error(done: Completed) -> StepError:
@@ -114,3 +117,22 @@ def pull_fix(program: str, name: str, text: str) -> str:
     if re.search(_DENIED, text, re.IGNORECASE):
         return login_fix(program, host)
     return f"reach {host} from the machine of {program}"
+
+
+def start_error(name: str, done: Completed) -> ToolFailed:
+    """The error of a container that cannot be started; one whose port is taken has the setting as its fix."""
+    why = engine_reason(done)
+    if not is_port_taken(done):
+        return ToolFailed(what=f"`{name}` cannot be started", why=why)
+    return ToolFailed(what=f"`{name}` cannot be started, because its port is taken", why=why, fix=_OTHER_PORT)
+
+
+def is_port_taken(done: Completed) -> bool:
+    """Whether an engine says that another container, or a program, has the port."""
+    return _PORT_TAKEN.search(done.stderr) is not None
+
+
+def engine_reason(done: Completed) -> str:
+    """The error of an engine: its first one, after which Docker says that the command failed, or names its help."""
+    lines = (line.strip().removeprefix("docker: ") for line in done.stderr.splitlines())
+    return next((line for line in lines if line.startswith("Error")), done.last_line)

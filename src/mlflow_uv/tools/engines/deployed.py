@@ -15,10 +15,10 @@ from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.partial_folders import scratch_folder
 from ..system.process import Command
+from .build_errors import engine_reason, start_error
 from .client import Client
 from .containers import CREATING, DEPLOYMENT, FACTS, PART, RUN, Container
 from .engine import BuiltImage
-from .start_error import engine_reason, start_error
 
 PIDS_LIMIT = 4096
 # What a Docker without the plugin says, by its release.
