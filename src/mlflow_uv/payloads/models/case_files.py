@@ -56,6 +56,8 @@ def _from_lines(path: Path, text: str) -> Iterator[CaseRequest]:
             value = strict_json(content, parse_constant=_refuse_constant)
         except RecursionError as error:
             raise _problem(path, "is not JSON: it is nested too deeply", line=line) from error
+        except RepeatedName as error:
+            raise _problem(path, f"is ambiguous: {error}", line=line) from error
         except ValueError as error:
             raise _problem(path, f"is not JSON: {error}", line=line) from error
         if not isinstance(value, dict) or not value:

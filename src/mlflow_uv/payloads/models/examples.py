@@ -6,7 +6,7 @@ from typing import Any
 
 from ..messages.models import ExampleRequests, ReadExample
 from ..problems import Problem, ProblemKind
-from .strict_json import strict_json
+from .strict_json import RepeatedName, strict_json
 
 
 def read(request: ReadExample) -> ExampleRequests:
@@ -30,6 +30,8 @@ def read(request: ReadExample) -> ExampleRequests:
 def _from_json(path: Path, text: str) -> Any:
     try:
         content = strict_json(text)
+    except RepeatedName as error:
+        raise Problem(ProblemKind.INVALID, f"`{path.name}` is ambiguous: {error}") from error
     except ValueError as error:
         raise Problem(ProblemKind.INVALID, f"`{path.name}` is not JSON: {error}") from error
     if isinstance(content, dict) and {"columns", "data"} <= content.keys() <= {"columns", "data", "index"}:

@@ -50,7 +50,7 @@ def test_an_expected_response_is_kept_with_its_request(tmp_path: Path) -> None:
         ('{"inputs": [1]}\n' * 1001, "`cases.jsonl` has more than 1000 requests"),
         ('{"inputs": ' + "[" * 100_000, "line 1 of `cases.jsonl` is not JSON: it is nested too deeply"),
         ('{"inputs": [NaN]}', "line 1 of `cases.jsonl` is not JSON: JSON has no NaN"),
-        ('{"a": 1, "a": 2}', "line 1 of `cases.jsonl` is not JSON: an object has the name 'a' twice"),
+        ('{"a": 1, "a": 2}', "line 1 of `cases.jsonl` is ambiguous: an object has the name 'a' twice"),
         ('{"request": {"inputs": [1]}, "expect": 1}', "line 1 of `cases.jsonl` has `expect` beside `request`; .*"),
     ],
     ids=["empty", "cut off", "list", "request", "many", "deep", "NaN", "twice", "misspelt"],

@@ -56,5 +56,5 @@ def test_a_file_with_a_name_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "row.json"
     file.write_text('{"inputs": {"age": [5], "age": [6]}}')
 
-    with pytest.raises(Problem, match=r"`row\.json` is not JSON: an object has the name 'age' twice"):
+    with pytest.raises(Problem, match=r"`row\.json` is ambiguous: an object has the name 'age' twice"):
         examples.read(ReadExample(file=str(file)))
