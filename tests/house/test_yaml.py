@@ -194,7 +194,7 @@ def test_artifacts_of_a_matrix_have_names_of_their_own() -> None:
 
     constant = {(name, artifact) for name, artifact in uploads if "${{" not in artifact}
     comparison = {(f".github/workflows/{name}.yml", "mlflow-uv-comparison") for name in ("check", "comment")}
-    assert (8, comparison) == (len(uploads), constant)
+    assert (10, comparison) == (len(uploads), constant)
 
 
 def test_the_workflow_that_deploys_passes_on_what_its_step_alone_declares() -> None:

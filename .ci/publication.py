@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""
+Checks a tag that is to be published as a release of this project, and prints what the release needs.
+
+`publication.py check TAG` ends with an error unless the tag is `vMAJOR.MINOR.PATCH`, names the version of
+pyproject.toml and of the package, has a section in CHANGELOG.md, is on the default branch, and is newer than the other
+releases of its major version. It prints outputs of a step: `version`, and `major`, the tag that follows these releases.
+`publication.py notes TAG` prints the section.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+TAG = re.compile(r"v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+VERSION_FILES = {"pyproject.toml": r'^version = "(.*)"$', "src/mlflow_uv/__init__.py": r'^__version__ = "(.*)"$'}
+CHANGES = "CHANGELOG.md"
+BRANCH = "origin/main"
+
+
+class Refused(Exception):
+    """A tag cannot be published; the text says why and what to do."""
+
+
+def numbers_of(tag: str) -> tuple[int, int, int]:
+    """The three numbers of a tag. Raises Refused for another name."""
+    match = TAG.fullmatch(tag)
+    if match is None:
+        raise Refused(f"`{tag}` is no release: a release is `vMAJOR.MINOR.PATCH`")
+    major, minor, patch = map(int, match.groups())
+    return major, minor, patch
+
+
+def check(folder: Path, tag: str) -> dict[str, str]:
+    """The outputs for a tag that may be published. Raises Refused."""
+    major, _, _ = numbers = numbers_of(tag)
+    version = tag.removeprefix("v")
+    for name, pattern in VERSION_FILES.items():
+        match = re.search(pattern, (folder / name).read_text(encoding="utf-8"), re.MULTILINE)
+        if match is None or match[1] != version:
+            raise Refused(
+                f"{name} has the version {match[1] if match else 'of nothing'}, and the tag {version}: set both"
+            )
+    notes(folder, tag)
+    if git(folder, "merge-base", "--is-ancestor", f"{tag}^{{commit}}", BRANCH) is None:
+        raise Refused(f"{tag} is no commit of {BRANCH}: merge it first, and tag it there")
+    released = [name for name in (git(folder, "tag", "--list") or "").split() if name != tag and TAG.fullmatch(name)]
+    newest = max((found for found in map(numbers_of, released) if found[0] == major), default=None)
+    if newest is not None and newest >= numbers:
+        shown = ".".join(map(str, newest))
+        raise Refused(f"v{shown} is published, and newer than {tag}: `v{major}` would go back. Tag a higher version")
+    return {"version": version, "major": f"v{major}"}
+
+
+def notes(folder: Path, tag: str) -> str:
+    """The section of the changes of a version. Raises Refused if there is none, or nothing in it."""
+    version = re.escape(tag.removeprefix("v"))
+    text = (folder / CHANGES).read_text(encoding="utf-8")
+    match = re.search(rf"^## {version}(?: [^\n]*)?\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if match is None or not match[1].strip():
+        raise Refused(f"{CHANGES} has nothing below `## {tag.removeprefix('v')}`: rename `## Unreleased`")
+    return match[1].strip() + "\n"
+
+
+def git(folder: Path, *words: str) -> str | None:
+    """What git prints; None if it fails."""
+    done = subprocess.run(("git", "-C", str(folder), *words), capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
+def main(words: list[str]) -> int:
+    """Run a command; return the exit code."""
+    folder = Path(__file__).resolve().parents[1]
+    try:
+        match words:
+            case ["check", tag]:
+                print(*(f"{name}={value}" for name, value in check(folder, tag).items()), sep="\n")
+            case ["notes", tag]:
+                print(notes(folder, tag), end="")
+            case _:
+                raise Refused("say `check TAG` or `notes TAG`")
+    except Refused as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
