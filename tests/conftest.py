@@ -263,6 +263,21 @@ def zsh_program() -> str:
 
 
 @pytest.fixture(scope="session")
+def root_user() -> None:
+    """The tests run as root, who may act as another user; skips where they do not."""
+    if os.geteuid() != 0:
+        pytest.skip("only root acts as another user")
+
+
+@pytest.fixture(scope="session")
+def empty_mount() -> Path:
+    """An empty folder on which a file system is mounted; skips where there is none."""
+    places = (Path(line.split()[1]) for line in Path("/proc/mounts").read_text().splitlines())
+    found = next((place for place in places if place.is_dir() and not any(place.iterdir())), None)
+    return found or pytest.skip("no empty file system is mounted")
+
+
+@pytest.fixture(scope="session")
 def pyenv_program() -> str:
     """Where pyenv is, without which MLflow creates no virtualenv; skips where it is not installed."""
     return shutil.which("pyenv") or pytest.skip("pyenv is not installed")

@@ -95,14 +95,14 @@ def test_an_image_that_answers_otherwise_is_a_finding_too(sample: SampleProject,
 @pytest.mark.engine
 def test_a_base_image_that_is_nowhere_is_named(sample: SampleProject) -> None:
     """
-    A base image that cannot be had ends with its name and two ways out; the version stays registered.
+    A base image that cannot be had ends with its name and a fix; the version stays registered.
     """
     result = sample.run("build-image", "--base-image", "no/such:thing")
 
     code, kind, sentence, fix = error(result)
     assert (NO_BASE, "BaseImageMissing") == (code, kind)
     assert "`no/such:thing`" in sentence
-    assert "docker pull no/such:thing" in fix
+    assert fix.endswith("--base-image NAME")
 
 
 def test_an_engine_that_was_asked_for_and_does_not_answer_is_an_error(sample: SampleProject) -> None:

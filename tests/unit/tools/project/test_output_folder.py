@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_replaced_is_named(tmp_path: Path) -> None:
     assert "--bundle NEW_FOLDER" in str(refused.value.fix)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders to others")
+@pytest.mark.usefixtures("root_user")
 def test_an_empty_folder_keeps_its_mode_and_owner(tmp_path: Path) -> None:
     """
     What its owner closed to others does not become open to them.
@@ -114,7 +114,7 @@ def test_an_empty_folder_keeps_its_mode_and_owner(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders to others, and becomes another user")
+@pytest.mark.usefixtures("root_user")
 def test_an_empty_folder_of_another_user_is_refused() -> None:
     """
     It would become a folder of this user; nothing is written.
@@ -130,16 +130,11 @@ def test_an_empty_folder_of_another_user_is_refused() -> None:
     assert (["out"], True) == (content, "it belongs to another user" in done.stderr)
 
 
-def test_a_mount_point_is_refused_with_a_folder_in_it() -> None:
+def test_a_mount_point_is_refused_with_a_folder_in_it(empty_mount: Path) -> None:
     """
     Such as a volume of a container, in whose place nothing can be put.
     """
-    places = [Path(line.split()[1]) for line in Path("/proc/mounts").read_text().splitlines()]
-    mounted = next((place for place in places if place.is_dir() and not any(place.iterdir())), None)
-    if mounted is None:
-        pytest.skip("no empty file system is mounted")
-
     with pytest.raises(BadInput, match="a file system is mounted there") as refused:
-        require_replaceable_folder(mounted, "oci-layout")
+        require_replaceable_folder(empty_mount, "oci-layout")
 
-    assert f"{mounted}/NEW_FOLDER" in str(refused.value.fix)
+    assert f"{empty_mount}/NEW_FOLDER" in str(refused.value.fix)
