@@ -357,7 +357,7 @@ def test_what_was_started_is_read_while_it_runs_and_ended_when_stopped() -> None
         python("import os, time; print(os.environ['MY_TOKEN']); time.sleep(60)", variables={"MY_TOKEN": "s3cr3t"})
     )
     until = time.monotonic() + 10
-    while not running.log() and time.monotonic() < until:
+    while not running.log().endswith("\n") and time.monotonic() < until:
         pass
     log, code = running.log(), running.code()
 
