@@ -60,7 +60,16 @@ def test_a_newer_tag_of_a_major_version_is_published_with_its_own_changes(
 
 def changed(name: str, text: str) -> Callable[[Path], None]:
     """A change of one file."""
-    return lambda folder: (folder / name).write_text(text) and None
+
+    def change(folder: Path) -> None:
+        (folder / name).write_text(text)
+
+    return change
+
+
+def newer(folder: Path) -> None:
+    """A later release of the major version is published."""
+    checkout.git(folder, "tag", "v1.10.0")
 
 
 def elsewhere(folder: Path) -> None:
@@ -78,7 +87,7 @@ def elsewhere(folder: Path) -> None:
         (changed("CHANGELOG.md", "## Unreleased\n\n- Red.\n"), "nothing below `## 1.3.0`"),
         (changed("CHANGELOG.md", "## 1.3.0\n\n## 1.2.0\n\n- Red.\n"), "nothing below `## 1.3.0`"),
         (changed("CHANGELOG.md", "## 1.3.01\n\n- Red.\n"), "nothing below `## 1.3.0`"),
-        (lambda folder: checkout.git(folder, "tag", "v1.10.0"), "v1.10.0 is published, and newer"),
+        (newer, "v1.10.0 is published, and newer"),
         (elsewhere, "no commit of origin/main"),
     ],
     ids=["project", "package", "no section", "empty section", "another section", "older", "elsewhere"],
