@@ -39,9 +39,8 @@ def check(folder: Path, tag: str) -> dict[str, str]:
     for name, pattern in VERSION_FILES.items():
         match = re.search(pattern, (folder / name).read_text(encoding="utf-8"), re.MULTILINE)
         if match is None or match[1] != version:
-            raise Refused(
-                f"{name} has the version {match[1] if match else 'of nothing'}, and the tag {version}: set both"
-            )
+            found = f"the version {match[1]}" if match else "no version"
+            raise Refused(f"{name} has {found}, and the tag has {version}: set both")
     notes(folder, tag)
     if git(folder, "merge-base", "--is-ancestor", f"{tag}^{{commit}}", BRANCH) is None:
         raise Refused(f"{tag} is no commit of {BRANCH}: merge it first, and tag it there")

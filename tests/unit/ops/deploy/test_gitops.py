@@ -13,8 +13,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, NotServing, PlanOutdated, ToolFailed
 from mlflow_uv.ops.deploy.gitops import RepositoryDeployment, open_target
-from mlflow_uv.ops.deploy.rollout import RecordedRuns, RolloutChecks, RolloutPlan, carry_out, plan_changes
-from mlflow_uv.ops.deploy.settings import DeploymentName
+from mlflow_uv.ops.deploy.rollout import RecordedRuns, RolloutChecks, carry_out, plan_changes
 from mlflow_uv.ops.deploy.target import PartOfOthers
 from mlflow_uv.tools.git.remote_branch import FileChange
 from mlflow_uv.tools.github.pull_requests import NewPullRequest, PullRequests
@@ -22,7 +21,7 @@ from tests.console import KeptConsole
 
 from .repositories import MANIFEST, KeptBranch, RepositoryWorld, repository_world
 from .test_target import KILLED, begin, deploy, nothing
-from .worlds import EXPECTED, digest_of, tools_of_tests, wanted_version
+from .worlds import EXPECTED, digest_of, rollout_plan, tools_of_tests, wanted_version
 
 
 class KeptPullRequests:
@@ -99,13 +98,7 @@ def test_a_pull_request_leaves_the_branch_as_it_is() -> None:
     pull_requests = KeptPullRequests()
     world = repository_world(pull_requests=cast("PullRequests", pull_requests))
     target = world.target()
-    plan = RolloutPlan(
-        name=DeploymentName(table="prod"),
-        target=target,
-        wanted=wanted_version("1"),
-        before=target.observe(),
-        changes=target.plan(wanted_version("1")),
-    )
+    plan = rollout_plan(target, wanted_version("1"))
 
     rollout = carry_out(plan, EXPECTED, RolloutChecks(unchanged=nothing, renew=nothing), tools_of_tests())
 

@@ -9,14 +9,13 @@ from mlflow_uv.command.errors import NotReturned
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.ops.deploy.mlflow import MlflowDeployment
 from mlflow_uv.ops.deploy.removal import StillThere, require_gone
-from mlflow_uv.ops.deploy.rollout import RolloutChecks, RolloutPlan, carry_out
-from mlflow_uv.ops.deploy.settings import DeploymentName
+from mlflow_uv.ops.deploy.rollout import RolloutChecks, carry_out
 from mlflow_uv.payloads.messages.platforms import PluginAction, PluginResult
 from tests.console import KeptConsole
 
 from .platforms import KeptPlugin, options_of, plugin_world
 from .test_target import BESIDE, REMOVABLE, begin, deploy, nothing, roll_out, runs
-from .worlds import EXPECTED, World, host_world, tools_of_tests, wanted_version
+from .worlds import EXPECTED, World, host_world, rollout_plan, tools_of_tests, wanted_version
 
 # Where the version before, or what is beside it, is deleted by a call of its own after the traffic moved.
 DELETED_BESIDE = ("host", "kubernetes", "seldon2", "azureml", "ray", "sagemaker batch")
@@ -80,13 +79,7 @@ def test_a_version_that_was_taken_back_and_stays_is_named(keeping_beside: World)
     deploy_first(world)
     world.plant("2", "wrong")
     target, wanted = world.target(), wanted_version("2")
-    plan = RolloutPlan(
-        name=DeploymentName(table="prod"),
-        target=target,
-        wanted=wanted,
-        before=target.observe(),
-        changes=target.plan(wanted),
-    )
+    plan = rollout_plan(target, wanted)
 
     done = carry_out(plan, EXPECTED, RolloutChecks(unchanged=nothing, renew=nothing), tools)
     version, state, leftovers = runs(world)

@@ -25,7 +25,17 @@ from tests.console import KeptConsole
 
 from .repositories import repository_world
 from .test_target import begin, deploy
-from .worlds import EXPECTED, HostWorld, World, host_world, multiplying, raising, tools_of_tests, wanted_version
+from .worlds import (
+    EXPECTED,
+    HostWorld,
+    World,
+    host_world,
+    multiplying,
+    raising,
+    rollout_plan,
+    tools_of_tests,
+    wanted_version,
+)
 
 NAME = DeploymentName(table="prod", preview="pr-17")
 
@@ -54,9 +64,7 @@ class StuckTarget:
 
 def plan_of(target: DeploymentTarget, version: str, **more: Any) -> RolloutPlan:
     """The plan to deploy a version."""
-    wanted = wanted_version(version)
-    changes = target.plan(wanted)
-    return RolloutPlan(name=NAME, target=target, wanted=wanted, before=target.observe(), changes=changes, **more)
+    return rollout_plan(target, wanted_version(version), name=NAME, **more)
 
 
 def deployed(port: int) -> HostWorld:

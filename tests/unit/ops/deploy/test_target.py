@@ -9,8 +9,7 @@ import pytest
 from mlflow_uv.command.errors import BadInput, Cancelled, ChainBroken, NotServing, PlanOutdated, ToolFailed
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.core.deploy.target_settings import CanarySettings
-from mlflow_uv.ops.deploy.rollout import RecordedRuns, RolloutChecks, RolloutPlan, carry_out, plan_changes
-from mlflow_uv.ops.deploy.settings import DeploymentName
+from mlflow_uv.ops.deploy.rollout import RecordedRuns, RolloutChecks, carry_out, plan_changes
 from mlflow_uv.ops.deploy.target import DeploymentTarget, TrafficSplit, WantedVersion
 from mlflow_uv.ops.image.serving_check import Expected
 from tests.console import KeptConsole
@@ -18,7 +17,17 @@ from tests.console import KeptConsole
 from .inference_platforms import INFERENCE_PLATFORMS
 from .platforms import IN_PLACE, PLATFORMS
 from .repositories import repository_world
-from .worlds import EXPECTED, WORLDS, KeptCluster, World, digest_of, raising, tools_of_tests, wanted_version
+from .worlds import (
+    EXPECTED,
+    WORLDS,
+    KeptCluster,
+    World,
+    digest_of,
+    raising,
+    rollout_plan,
+    tools_of_tests,
+    wanted_version,
+)
 
 PHASES = ("apply", "wait", "ask", "shift")
 BESIDE = {**WORLDS, **INFERENCE_PLATFORMS, **PLATFORMS}
@@ -85,9 +94,7 @@ def roll_out(
 ) -> Any:
     """Deploy a version with everything that is asked and undone."""
     wanted = wanted_version(version) if isinstance(version, str) else version
-    changes = target.plan(wanted)
-    name = DeploymentName(table="prod")
-    plan = RolloutPlan(name=name, target=target, wanted=wanted, before=target.observe(), changes=changes, **more)
+    plan = rollout_plan(target, wanted, **more)
     return carry_out(plan, expected, RolloutChecks(unchanged=nothing, renew=renew), tools_of_tests())
 
 
@@ -357,13 +364,7 @@ def test_what_a_cluster_refuses_for_another_model_leaves_nothing(kind: str) -> N
     deploy(theirs, "2")
     overtaken = replace(world, cluster=Overtaken(world.cluster, theirs.cluster))
     target, wanted = overtaken.target(model="cats"), wanted_version("1", model="cats")
-    plan = RolloutPlan(
-        name=DeploymentName(table="prod"),
-        target=target,
-        wanted=wanted,
-        before=target.observe(),
-        changes=target.plan(wanted),
-    )
+    plan = rollout_plan(target, wanted)
 
     with pytest.raises(PlanOutdated):
         carry_out(plan, EXPECTED, RolloutChecks(unchanged=nothing, renew=nothing), tools_of_tests())
@@ -377,10 +378,7 @@ def test_a_deployment_that_another_model_made_after_the_plan_is_left_alone(world
     The run ends before it changes or undoes anything.
     """
     target, wanted = world.target(model="cats"), wanted_version("2", model="cats")
-    changes = target.plan(wanted)
-    plan = RolloutPlan(
-        name=DeploymentName(table="prod"), target=target, wanted=wanted, before=target.observe(), changes=changes
-    )
+    plan = rollout_plan(target, wanted)
     deploy(world, "1")
 
     with pytest.raises(BadInput, match="runs the model `wine`"):
@@ -426,13 +424,7 @@ def test_a_deployment_that_another_registry_made_after_the_plan_is_left_alone(ma
     The run ends before it changes or undoes anything.
     """
     target, wanted = marked.target(registered=THERE), wanted_version("2", registered=THERE)
-    plan = RolloutPlan(
-        name=DeploymentName(table="prod"),
-        target=target,
-        wanted=wanted,
-        before=target.observe(),
-        changes=target.plan(wanted),
-    )
+    plan = rollout_plan(target, wanted)
     deploy_here(marked).settle()
 
     with pytest.raises(BadInput, match="of another registry"):

@@ -18,6 +18,8 @@ from mlflow_uv.core.release.record import ImageLink, Record
 from mlflow_uv.core.security.serve_env import NO_VARIABLES, ServeVariables
 from mlflow_uv.ops.deploy.host_service import HostService
 from mlflow_uv.ops.deploy.kubernetes import KubernetesService
+from mlflow_uv.ops.deploy.rollout import RolloutPlan
+from mlflow_uv.ops.deploy.settings import DeploymentName
 from mlflow_uv.ops.deploy.target import DeploymentOptions, DeploymentTarget, WantedVersion
 from mlflow_uv.ops.image.serving_check import Expected
 from mlflow_uv.tools.engines.build_errors import NotPulled
@@ -438,3 +440,14 @@ def multiplying(factor: int) -> Iterator[int]:
         finally:
             server.shutdown()
             thread.join()
+
+
+PROD = DeploymentName(table="prod")
+
+
+def rollout_plan(
+    target: DeploymentTarget, wanted: WantedVersion, *, name: DeploymentName = PROD, **more: Any
+) -> RolloutPlan:
+    """The plan to deploy a version, with what runs now."""
+    changes = target.plan(wanted)
+    return RolloutPlan(name=name, target=target, wanted=wanted, before=target.observe(), changes=changes, **more)
