@@ -263,8 +263,7 @@ change one deployment at once is shown for every target by
 
 The real tests are extended ones, apart from `test_a_version_is_deployed_and_removed`,
 `test_of_two_runs_that_planned_at_the_same_time_one_deploys` and
-`{BY_PLUGIN}`. Those that were written and not seen to pass yet are
-[listed](../deploy.md#what-is-tested).
+`{BY_PLUGIN}`.
 
 """
 
