@@ -47,8 +47,8 @@ class RegistryLayers:
     The layers of an image that have a key. They are kept in a folder of their own, which nothing else uses.
 
     Whoever made the image decided what is in a layer. That the content is that of the digest in the manifest is
-    verified, and not that it is what the key says. `taken` are the names of the layers that were used, and `problem`
-    says why one could not be read, or why there is none.
+    verified, and not that it is what the key says. `taken` are the names of the layers that were used, sorted, as
+    they are taken side by side, and `problem` says why one could not be read, or why there is none.
     """
 
     def __init__(self, source: BlobSource, runner: Runner, name: str, held: PulledImage | str, folder: Path) -> None:
@@ -75,7 +75,7 @@ class RegistryLayers:
             except (RegistryUnanswered, *MALFORMED) as error:
                 self.problem = str(error) or type(error).__name__
         with self._adding:
-            self.taken += tuple(wanted[key] for key in found)
+            self.taken = tuple(sorted((*self.taken, *(wanted[key] for key in found))))
         return {key: _named(layer, wanted[key]) for key, layer in found.items()}
 
     def _downloaded(self, layers: Mapping[str, _OfferedLayer]) -> dict[str, CachedLayer]:

@@ -93,6 +93,21 @@ def test_a_layer_with_the_key_is_taken_once(tmp_path: Path) -> None:
     }
 
 
+def test_names_of_taken_layers_do_not_depend_on_which_was_first(tmp_path: Path) -> None:
+    """
+    Layers of packages and of the base are taken side by side.
+    """
+    source = Source()
+    image = source.image(layer_of(tmp_path, GRAPE), layer_of(tmp_path, GRAPE, "b"))
+    one, other = registry_layers(source, image, tmp_path / "one"), registry_layers(source, image, tmp_path / "other")
+
+    for layers, keys in ((one, "kb"), (other, "bk")):
+        for key in keys:
+            layers.take({key: {"k": "grape", "b": "standard library"}[key]})
+
+    assert [("grape", "standard library")] * 2 == [one.taken, other.taken]
+
+
 def test_another_image_is_asked_for_its_own_layer(tmp_path: Path) -> None:
     """
     What an image had for a key is never used for another one, which may be trusted where the first was not.
