@@ -3,6 +3,7 @@
 import json
 import shlex
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,9 +15,10 @@ from mlflow_uv.core.signing.statement import CHAIN, MODEL_CARD, PROVENANCE, SBOM
 from tests.registries import registry
 from tests.signers import Signers
 from tests.sigstores import sigstore
+from tests.waiting import happens
 
 from .images import BASE, remove_image
-from .sample_project import SampleProject
+from .sample_project import SampleProject, error
 from .signed_versions import VERSION, kept, replace_record, rewrite, signed, stored_record, trust
 
 CHAIN_BROKEN = 11
@@ -98,6 +100,71 @@ def test_a_program_signs_that_is_not_in_the_checkout(sample: SampleProject, sign
     assert "is in the checkout" in refused.stderr
     assert "is not a signature of the key" in other.stderr
     assert (5, signing.outputs["signer"]) == (signing.outputs["attestation-count"], verified.outputs["signer"])
+
+
+def replacing_record(sample: SampleProject, file: Path, signers: Signers) -> Path:
+    """A program that signs with the first key, and puts a record of another uv in the place of the published one."""
+    record = stored_record(sample)
+    other = replace(record, lock=replace(record.lock, uv="0.0.1"))
+    forged = file.with_suffix(".json")
+    forged.write_text(json.dumps(other.to_json()))
+    statement = "UPDATE model_version_tags SET value = ? WHERE key = 'mlflow-uv.record-sha256'"
+    file.write_text(
+        f"""#!{sys.executable}
+import shutil, sqlite3, subprocess, sys
+shutil.copyfile({str(forged)!r}, {str(kept(sample, "record.json"))!r})
+with sqlite3.connect({str(sample.store.path)!r}) as connection:
+    connection.execute({statement!r}, ({other.sha256!r},))
+key = {str(signers.folder / "first.pem")!r}
+signed = subprocess.run(("openssl", "dgst", "-sha256", "-sign", key), stdin=sys.stdin, capture_output=True, check=True)
+subprocess.run(("base64",), input=signed.stdout, check=True)
+"""
+    )
+    file.chmod(0o755)
+    return file
+
+
+@LATER
+def test_who_signs_with_a_program_does_it_again_as_the_error_says(
+    sample: SampleProject, signers: Signers, tmp_path: Path
+) -> None:
+    """
+    Another step changes the record meanwhile; the command names the program and its key, and no file with a key.
+    """
+    program = replacing_record(sample, tmp_path / "a signer", signers)
+    public = str(signers.folder / "first.pub")
+
+    changed = sample.run("sign", VERSION, "--signer", shlex.quote(str(program)), "--public-key", public)
+    code, kind, what, fix = error(changed)
+    again = sample.run(*shlex.split(fix.removeprefix("mlflow-uv ")))
+
+    assert (CHAIN_BROKEN, "ChainBroken") == (code, kind)
+    assert "another step changed the record while the version was signed" in what
+    assert (0, True) == (again.code, again.outputs["signed"]), again.stderr
+
+
+@LATER
+def test_who_is_overwritten_each_time_signs_again_as_the_error_says(sample: SampleProject, signers: Signers) -> None:
+    """
+    With the key in the file that was named, once the others are done.
+    """
+    key = ("--signing-key", str(signers.folder / "first.pem"))
+
+    process = sample.start("sign", VERSION, *key)
+
+    def ended() -> bool:
+        """Overwrite what is signed; whether the signer ended."""
+        for file in kept(sample, "record.json").parent.glob("signature/attestations.jsonl"):
+            file.write_text("")
+        return process.poll() is not None
+
+    assert happens(ended)
+    *_, what, fix = error(sample.ended(process))
+    again = sample.run(*shlex.split(fix.removeprefix("mlflow-uv ")))
+    verified = sample.run("verify-chain", VERSION, "--public-key", str(signers.folder / "first.pub"))
+
+    assert "the attestations of wine version 1 are not kept: other signers overwrite them at the same time" == what
+    assert [0, 0] == [again.code, verified.code], again.stderr + verified.stderr
 
 
 @LATER
@@ -405,25 +472,29 @@ def test_a_version_is_signed_by_a_workflow_without_a_key(
     Another ref of the same repository is not trusted, and what was signed is the version, file by file.
     """
     with sigstore(signers.program.python, tmp_path / "sigstore") as folder:
+        root = json.dumps((folder / "trusted_root.json").read_text())
+        settings = 'repositories = ["org/wine"]\nrefs = ["{}"]\n'
+        trusting, others = (
+            {"MLFLOW_UV_TRUST": f"sigstore = {root}\n{settings.format(ref)}"}
+            for ref in ("refs/heads/main", "refs/tags/v*")
+        )
+        unsigned = sample.run("audit", VERSION, variables=trusting)
+        fix = unsigned.answer["findings"][0]["fix"].removeprefix("mlflow-uv ")
         pull, main, again = (
             sample.run(
-                "sign", VERSION, "--sigstore", str(folder / "config.json"),
+                *fix.replace("FILE", str(folder / "config.json")).split(),
                 variables={"MLFLOW_UV_IDENTITY_TOKEN": (folder / f"{name}.token").read_text()},
             )
             for name in ("pull", "main", "again")
         )  # fmt: skip
         token = (folder / "main.token").read_text()
-        root = json.dumps((folder / "trusted_root.json").read_text())
-    settings = 'repositories = ["org/wine"]\nrefs = ["{}"]\n'
-    trusting, others = (
-        {"MLFLOW_UV_TRUST": f"sigstore = {root}\n{settings.format(ref)}"} for ref in ("refs/heads/main", "refs/tags/v*")
-    )
 
     audited = sample.run("audit", VERSION, variables=trusting)
     other = sample.run("audit", VERSION, variables=others)
     rewrite(sample)
     rewritten = sample.run("audit", VERSION, variables=trusting)
 
+    assert f"sign --version-uri {VERSION} --sigstore FILE" == fix
     assert [(0, True), (0, True), (0, False)] == [(one.code, one.outputs["signed"]) for one in (pull, main, again)]
     assert (0, True) == (audited.code, "signature" in audited.outputs["holds"]), audited.stderr
     assert (1, ["signature"]) == (other.code, other.outputs["broken"])

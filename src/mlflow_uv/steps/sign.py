@@ -15,7 +15,7 @@ from ..command.inputs import (
     VersionNumber,
 )
 from ..command.report import Finding, Report, Severity, counted
-from ..command.step import Doc, Matching, OneRun, Step, Words
+from ..command.step import Doc, Matching, OneRun, Step, Words, fields_of
 from ..command.wording import option, step_call
 from ..core.release.chain import checked_links, merge_checks, require_unbroken
 from ..core.security.url_credentials import without_user
@@ -36,6 +36,9 @@ from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.tags import STATE, TESTED
 from ..tools.signing.signer import ExternalKey, SigningKey
 from ..tools.toolbox import Tools
+
+# The inputs that say who signs, and with what.
+_OF_SIGNER = ("signing_key", "signer", "public_key", "sigstore", "certificate", "timestamp_authority")
 
 
 @lazy_dataclass
@@ -111,7 +114,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         count = len(version_statements(audit, registry)) if signer is None else 0
         if signer is not None and all(finding.severity is not Severity.ERROR for finding in findings):
             with tools.console.group(f"sign {shown}"):
-                signed = sign_version(audit, signer, inputs.project, registry)
+                again = _again(inputs, f"models:/{name}/{version}")
+                signed = sign_version(audit, signer, inputs.project, registry, again)
             count = len(signed.bundles)
     return Report(
         outputs=Outputs(
@@ -146,6 +150,13 @@ def _signer(inputs: Inputs, tools: Tools) -> VersionSigner:
             fix=option("sigstore", "public"),
         )
     return workflow_signer(inputs.sigstore, tools)
+
+
+def _again(inputs: Inputs, version_uri: str) -> str:
+    """The call of this step that signs a version with the same key or identity."""
+    fields = (field for field in fields_of(Inputs) if field.name in _OF_SIGNER)
+    given = {field.name: without_user(field.text(getattr(inputs, field.name))) for field in fields}
+    return step_call("sign", version_uri=version_uri, **{name: text for name, text in given.items() if text})
 
 
 def _require_tested(audit: Audited, shown: str) -> None:

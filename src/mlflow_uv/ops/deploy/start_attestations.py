@@ -8,6 +8,7 @@ from ...core.signing.statement import CHAIN
 from ..lineage.audit import Audited
 from ..lineage.registry_client import RegistryClient
 from ..signing.attestations import in_store, predicate_in
+from ..signing.trust import call_with_key, call_without_key
 
 
 def start_attestations(audit: Audited, registry: RegistryClient, settings: TargetSettings) -> str:
@@ -27,11 +28,18 @@ def start_attestations(audit: Audited, registry: RegistryClient, settings: Targe
     chains = "\n".join(bundle for bundle in bundles if predicate_in(bundle) == CHAIN)
     if not chains:
         uri = f"models:/{audit.name}/{audit.version}"
-        raise _refused(audit, "the store has none", step_call("sign", version_uri=uri, signing_key="FILE"))
+        raise _refused(audit, "the store has none", _signing(uri, record.image.verify, registry))
     if len(chains) > LONGEST_VARIABLE:
         why = f"they have {len(chains)} characters, and a variable of a container at most {LONGEST_VARIABLE}"
         raise _refused(audit, why, step_call("release", verify_at_start=False))
     return chains
+
+
+def _signing(uri: str, policy: str, registry: RegistryClient) -> str:
+    """The step that signs a version for the policy of an image: it has keys in PEM, or one about identities in JSON."""
+    if policy.startswith("{"):
+        return call_without_key(uri, sigstore="FILE")
+    return call_with_key(uri, registry.tools.host)
 
 
 def _refused(audit: Audited, why: str, fix: str) -> BadInput:

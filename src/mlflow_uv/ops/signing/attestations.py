@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from ...command.errors import ToolFailed
-from ...command.wording import step_call
 from ...core.release.record import ImageLink
 from ...core.security.documents import parse_json
 from ...core.signing.statement import predicate_type
@@ -63,12 +62,13 @@ def add_to_store(registry: RegistryClient, version: RegisteredVersion, signed: K
 
 
 def require_kept(
-    registry: RegistryClient, version: RegisteredVersion, image: ImageLink | None, signed: KeptSignatures
+    registry: RegistryClient, version: RegisteredVersion, image: ImageLink | None, signed: KeptSignatures, again: str
 ) -> None:
     """
     Read what the store and the registry have, and add what another signer overwrote at the same time.
 
     Neither can add to a file at once: of two signers that read it before either wrote, one is lost, and sees that here.
+    `again` is the call of the step that signs with the same key or identity.
     Raises ToolFailed if it is lost again each time, StoreUnreachable, RegistryUnanswered.
     """
     for wait_s in _WAITS_S:
@@ -82,7 +82,7 @@ def require_kept(
     raise ToolFailed(
         what=f"the attestations of {version.name} version {version.version} are not kept",
         why="other signers overwrite them at the same time",
-        fix=step_call("sign", version_uri=f"models:/{version.name}/{version.version}"),
+        fix=again,
     )
 
 

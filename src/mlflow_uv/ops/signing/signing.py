@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...command.errors import BadInput, ChainBroken, StepError, ToolFailed
-from ...command.wording import local, option, step_call
+from ...command.wording import local, option
 from ...core.image.reference import registry_fix
 from ...core.release.digests import ADDED_ON_DOWNLOAD, sha256
 from ...core.release.record import Record, SignatureLink
@@ -21,7 +21,6 @@ from ...tools.system.named_file import read_named
 from ...tools.toolbox import Tools
 from ..image.sbom import locked_sbom
 from ..lineage.audit import Audited
-from ..lineage.exports import record_uri
 from ..lineage.record_update import update_published
 from ..lineage.registry_client import RegistryClient, project_here
 from .attestations import add_to_store, attach_to_image, in_store, require_kept, with_image
@@ -174,12 +173,13 @@ def _documents(audit: Audited, record: Record, registry: RegistryClient) -> Iter
     yield MODEL_CARD, {"mediaType": "text/markdown", "content": render_readme(described)}
 
 
-def sign_version(audit: Audited, signer: VersionSigner, project: Path, registry: RegistryClient) -> Signed:
+def sign_version(audit: Audited, signer: VersionSigner, project: Path, registry: RegistryClient, again: str) -> Signed:
     """
     Sign the statements about a version, and keep them with its pushed image, beside its record and in it.
 
     What the same signer signed before is not signed again, and attestations of others are kept, also of somebody who
-    signs at the same time. Raises BadInput for a key that cannot be used, ToolFailed, StoreUnreachable.
+    signs at the same time. `again` is the call of the step that signs with the same key or identity. Raises BadInput
+    for a key that cannot be used, ToolFailed, StoreUnreachable.
     """
     record, tools = audit.record, registry.tools
     assert record is not None  # noqa: S101  # sign checked it
@@ -205,12 +205,12 @@ def sign_version(audit: Audited, signer: VersionSigner, project: Path, registry:
     link = SignatureLink(signer=signed.signer, statement=sha256(about[0].encode()))
     update_published(
         (audit.name, audit.version),
-        lambda current: with_signature(current, record, link),
+        lambda current: with_signature(current, record, link, again),
         (tools.records.path(None, project),),
         registry,
     )
     if stored or sent:
-        _answered(lambda: require_kept(registry, audit.description, image, keeping), image.tag if image else "")
+        _answered(lambda: require_kept(registry, audit.description, image, keeping, again), image.tag if image else "")
     return Signed(
         signer=signed.signer,
         bundles=signed.bundles,
@@ -221,7 +221,7 @@ def sign_version(audit: Audited, signer: VersionSigner, project: Path, registry:
     )
 
 
-def with_signature(current: Record, signed: Record, link: SignatureLink) -> Record:
+def with_signature(current: Record, signed: Record, link: SignatureLink, again: str) -> Record:
     """
     Return the published record with the link of a signature; `signed` is the record that the statements are about.
 
@@ -229,7 +229,7 @@ def with_signature(current: Record, signed: Record, link: SignatureLink) -> Reco
     """
     if attested_links(current) != attested_links(signed):
         why = "another step changed the record while the version was signed"
-        raise ChainBroken("record", why=why, fix=step_call("sign", version_uri=record_uri(current)))
+        raise ChainBroken("record", why=why, fix=again)
     return replace(current, signature=link)
 
 

@@ -3,9 +3,11 @@
 from pathlib import Path, PurePath
 
 from ...command.errors import BadInput
+from ...command.host import Host
 from ...command.wording import step_call
 from ...core.lock.toml_lines import key_lines
 from ...core.policy.table import PolicyTable
+from ...core.security.child_environment import SIGNING_KEY
 from ...core.security.documents import parse_json
 from ...core.security.size_limits import MANIFEST_LIMIT
 from ...core.security.toml_documents import Unparsable, parse_toml
@@ -77,12 +79,23 @@ def trust_in_key(file: Path) -> TrustSettings:
     return _resolved(TrustPolicy(keys=(key,)), f"`{file}`", None)
 
 
-def signing_call(version_uri: str, trust: TrustSettings) -> str:
-    """The step that signs a version as somebody who is trusted: with a key in a file, or without a key."""
+def signing_call(version_uri: str, trust: TrustSettings, host: Host) -> str:
+    """The step that signs a version as somebody who is trusted: with a key, or without one."""
     keys = trust.keys
-    if keys.sigstore and not keys.keys and not keys.authorities:
-        return step_call("sign", version_uri=version_uri, sigstore=PUBLIC_SIGSTORE)
-    return step_call("sign", version_uri=version_uri, signing_key="FILE")
+    if not keys.sigstore or keys.keys or keys.authorities:
+        return call_with_key(version_uri, host)
+    return call_without_key(version_uri, sigstore=PUBLIC_SIGSTORE if keys.sigstore == PUBLIC_SIGSTORE else "FILE")
+
+
+def call_with_key(version_uri: str, host: Host) -> str:
+    """The step that signs a version with the key that the job has in a variable, else with one in a file."""
+    given = {} if host.variables.get(SIGNING_KEY, "").strip() else {"signing_key": "FILE"}
+    return step_call("sign", version_uri=version_uri, **given)
+
+
+def call_without_key(version_uri: str, *, sigstore: str) -> str:
+    """The step that signs a version with the identity of a job; FILE is a client trust configuration."""
+    return step_call("sign", version_uri=version_uri, sigstore=sigstore)
 
 
 def require_pem(content: bytes, shown: str) -> str:

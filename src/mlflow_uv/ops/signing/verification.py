@@ -125,7 +125,9 @@ def _recomputed(version: SignedVersion, registry: RegistryClient, trust: TrustSe
     program = signing_program(registry.tools)
     verified = dict(zip(bundles, program.verify(bundles, trust.keys), strict=True)) if bundles else {}
     signers: list[str] = []
-    signing = signing_call(f"models:/{version.description.name}/{version.description.version}", trust)
+    signing = signing_call(
+        f"models:/{version.description.name}/{version.description.version}", trust, registry.tools.host
+    )
     for place, found in places.items():
         attestations = tuple(verified[bundle] for bundle in found)
         signers.extend(valid_signers(attestations, version))

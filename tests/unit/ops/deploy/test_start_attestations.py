@@ -40,9 +40,10 @@ def audit(image: ImageLink | None) -> Audited:
     return cast("Audited", SimpleNamespace(record=record, description=VERSION, name="wine", version="7"))
 
 
-def store(*bundles: str) -> RegistryClient:
-    """A store that has bundles of the version."""
+def store(*bundles: str, **variables: str) -> RegistryClient:
+    """A store that has bundles of the version, and a job with variables."""
     client = registry(Store())
+    client.tools.host = SimpleNamespace(variables=variables)  # type: ignore[misc,assignment]
     if bundles:
         add_to_store(client, VERSION, KeptSignatures(bundles=bundles, model_signature=""))
     return client
@@ -112,3 +113,26 @@ def test_a_server_that_would_not_start_is_not_deployed(
 
     assert why in refused.value.why
     assert refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("policy", "variables", "fix"),
+    [
+        ("-----BEGIN PUBLIC KEY----- a", {}, "--signing-key FILE"),
+        ("-----BEGIN PUBLIC KEY----- a", {"MLFLOW_UV_SIGNING_KEY": "a key"}, ""),
+        ('{"sigstore":{}}', {"MLFLOW_UV_SIGNING_KEY": "a key"}, "--sigstore FILE"),
+    ],
+    ids=["file", "variable", "identity"],
+)
+def test_an_unsigned_version_is_signed_as_the_policy_of_its_image_requires(
+    policy: str, variables: dict[str, str], fix: str
+) -> None:
+    """
+    A key does not count for an image that trusts identities; one that the job has in a variable is in no file.
+    """
+    verifying = replace(OTHER_IMAGE, verify=policy)
+
+    with pytest.raises(BadInput) as refused:
+        start_attestations(audit(verifying), store(**variables), HOST)
+
+    assert f"mlflow-uv sign --version-uri models:/wine/7 {fix}".rstrip() == refused.value.fix

@@ -54,7 +54,7 @@ def everywhere(store: Store) -> tuple[Record, Record]:
 
 def sign(current: Record) -> Record:
     """Add the link of a signature of the record as it was before."""
-    return with_signature(current, WHOLE, LINK)
+    return with_signature(current, WHOLE, LINK, "sign as before")
 
 
 def test_a_signature_is_added_to_the_newest_record_in_the_run_and_on_this_machine(store: Store) -> None:
@@ -98,11 +98,12 @@ def test_what_was_signed_must_not_have_changed(store: Store) -> None:
     """
     with pytest.raises(ChainBroken, match="record") as raised:
         update_published(
-            WINE, lambda current: with_signature(current, replace(WHOLE, image=OTHER_IMAGE), LINK), files_of(store),
-            store.registry,
+            WINE, lambda current: with_signature(current, replace(WHOLE, image=OTHER_IMAGE), LINK, "sign as before"),
+            files_of(store), store.registry,
         )  # fmt: skip
 
     assert "while the version was signed" in raised.value.why
+    assert "sign as before" == raised.value.fix
     assert (NEWER, NEWER) == everywhere(store)
 
 

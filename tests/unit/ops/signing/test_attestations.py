@@ -30,6 +30,7 @@ from tests.unit.core.release.test_record import OTHER_IMAGE
 
 STATEMENT_OF_SBOM = json.dumps({"_type": STATEMENT, "predicateType": "https://cyclonedx.org/bom"})
 BUNDLE = json.dumps({"dsseEnvelope": {"payload": base64.b64encode(STATEMENT_OF_SBOM.encode()).decode()}})
+AGAIN = "sign as before"
 PUSHED = replace(OTHER_IMAGE, digest="sha256:" + "5" * 64)
 
 
@@ -138,7 +139,7 @@ def test_what_another_signer_overwrites_at_the_same_time_is_added_again(times: i
     client = registry(store)
 
     add_to_store(client, VERSION, ours)
-    require_kept(client, VERSION, None, ours)
+    require_kept(client, VERSION, None, ours, AGAIN)
 
     assert {"ours", *(["theirs"] if times else [])} == {*in_store(client, VERSION).bundles}
     assert times + 1 == len(store.waited)
@@ -152,8 +153,10 @@ def test_what_is_overwritten_each_time_is_not_called_signed() -> None:
 
     add_to_store(client, VERSION, ours)
 
-    with pytest.raises(ToolFailed, match="are not kept"):
-        require_kept(client, VERSION, None, ours)
+    with pytest.raises(ToolFailed, match="are not kept") as raised:
+        require_kept(client, VERSION, None, ours, AGAIN)
+
+    assert AGAIN == raised.value.fix
 
 
 def test_what_the_registry_lost_is_attached_again() -> None:
@@ -164,7 +167,7 @@ def test_what_the_registry_lost_is_attached_again() -> None:
     client = registry(store)
     add_to_store(client, VERSION, ours)
 
-    require_kept(client, VERSION, PUSHED, ours)
+    require_kept(client, VERSION, PUSHED, ours, AGAIN)
 
     assert (BUNDLE,) == with_image(client, PUSHED)
 

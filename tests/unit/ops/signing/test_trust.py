@@ -10,7 +10,7 @@ import pytest
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.command.host import Host
 from mlflow_uv.core.signing.trust_policy import TrustLevel
-from mlflow_uv.ops.signing.trust import trust_in_key, trust_of
+from mlflow_uv.ops.signing.trust import signing_call, trust_in_key, trust_of
 from mlflow_uv.tools.project.files import Project, read_project
 from mlflow_uv.tools.toolbox import Tools
 
@@ -147,3 +147,29 @@ def test_one_key_may_be_named_for_one_run(tmp_path: Path) -> None:
 
     assert ((KEY,), (), TrustLevel.REQUIRE) == (found.keys.keys, found.keys.authorities, found.policy.policy)
     assert {KEY: f"`keys` in `{tmp_path}/release.pub`"} == found.keys.shown
+
+
+_IDENTITIES = 'repositories = ["org/wine"]\nrefs = ["refs/heads/main"]\n'
+
+
+@pytest.mark.parametrize(
+    ("trust", "variables", "inputs"),
+    [
+        (f'keys = ["""{KEY}"""]', {}, " --signing-key FILE"),
+        (f'keys = ["""{KEY}"""]', {"MLFLOW_UV_SIGNING_KEY": KEY}, ""),
+        (f'sigstore = "public"\n{_IDENTITIES}', {"MLFLOW_UV_SIGNING_KEY": KEY}, " --sigstore public"),
+        (f'sigstore = "{{}}"\n{_IDENTITIES}', {}, " --sigstore FILE"),
+        (f'keys = ["""{KEY}"""]\nsigstore = "public"\n{_IDENTITIES}', {}, " --signing-key FILE"),
+    ],
+    ids=["key", "key in a variable", "public", "private", "both"],
+)
+def test_a_version_is_signed_as_somebody_who_is_trusted(
+    tmp_path: Path, trust: str, variables: dict[str, str], inputs: str
+) -> None:
+    """
+    A key in a variable is in no file, and a private Sigstore has a client trust configuration of its own.
+    """
+    host = Host.of({"MLFLOW_UV_TRUST": trust, **variables}, folder=tmp_path, python=Path(sys.executable))
+    settings = trust_of(None, cast("Tools", SimpleNamespace(host=host)))
+
+    assert f"mlflow-uv sign --version-uri models:/wine/1{inputs}" == signing_call("models:/wine/1", settings, host)
