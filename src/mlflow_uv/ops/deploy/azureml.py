@@ -12,7 +12,7 @@ from ...core.deploy.difference import Facts
 from ...core.deploy.platform_settings import AzureSettings
 from ...core.deploy.running import RUNNING
 from ...core.deploy.served_containers import SLOTS
-from ...core.image.dockerfile import PORT
+from ...core.image.dockerfile import PORT, SERVER_VARIABLES
 from ...core.release.digests import sha256
 from ...core.security.endpoint_address import EndpointAddress, EndpointHeaders
 from ...core.security.origins import is_plain_web_address
@@ -33,7 +33,8 @@ _LONGEST_REQUEST_S = 180  # that Azure allows
 _DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")  # ISO 8601, as Azure writes them
 _SERVERS, _REQUEST_TIMEOUT, _VARIABLES = "servers", "request timeout", "variables"  # facts
 _TIMEOUT_VARIABLE = "REQUEST_TIMEOUT"
-_OF_AZURE = ("AML_", "AZUREML_")  # variables that Azure itself gives to a container
+# How variables begin that Azure itself adds; those that the server reads, and those of the model, are not Azure's.
+_OF_AZURE = ("AML_", "AZUREML_")
 _WHOLE = 100
 _HASH = 16
 
@@ -87,7 +88,9 @@ class OnlineEndpoint:
         """See ServingPlatform."""
         self._require_usable(wanted)
         servers = {"capacity": self._settings.instances}
-        return wanted_facts(wanted, wanted.address, _facts_in({"sku": servers, "properties": self._servers(wanted)}))
+        tags = {f"{_TAG}{_VARIABLES}": wanted.serve_env.summary}
+        planned = {"sku": servers, "properties": self._servers(wanted), "tags": tags}
+        return wanted_facts(wanted, wanted.address, _facts_in(planned))
 
     def create(self, slot: str, wanted: WantedVersion) -> bool:
         """See ServingPlatform; an endpoint is made without deployments, and one that is in the way is deleted."""
@@ -286,7 +289,9 @@ def _facts_in(deployment: Document) -> dict[str, str]:
     variables = {str(name): str(value) for name, value in child(properties, "environmentVariables").items()}
     timeout = variables.pop(_TIMEOUT_VARIABLE, "none")
     given = str(child(properties, "requestSettings", "requestTimeout"))
-    own = {name: value for name, value in variables.items() if not name.startswith(_OF_AZURE)}
+    recorded = str(child(deployment, "tags", f"{_TAG}{_VARIABLES}") or "").partition(" (")[0].split(", ")
+    ours = {*SERVER_VARIABLES, *recorded}
+    own = {name: value for name, value in variables.items() if name in ours or not name.startswith(_OF_AZURE)}
     return {
         _SERVERS: f"{child(deployment, 'sku', 'capacity')} {child(properties, 'instanceType')}",
         _REQUEST_TIMEOUT: f"{timeout} s" + ("" if _seconds(given) == _allowed_s(timeout) else f", Azure's is {given}"),

@@ -25,7 +25,19 @@ from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from .cluster_service import ClusterService, Pending
 from .kubectl_client import connected
-from .pods import KEYS, condition_of, facts_in, hopeless, image_in, pod_of, require_image, served_facts
+from .pods import (
+    KEYS,
+    PODS,
+    condition_of,
+    facts_in,
+    facts_of_own_fields,
+    hopeless,
+    image_in,
+    pod_of,
+    pods_fact,
+    require_image,
+    served_facts,
+)
 from .target import (
     IMAGE,
     NOT_DEPLOYED,
@@ -289,7 +301,12 @@ def _status(service: Object | None) -> Mapping[str, Any]:
 
 
 def _facts(service: Object) -> dict[str, str]:
-    return facts_in(service["metadata"].get("annotations"))
+    annotations, predictor = service["metadata"].get("annotations"), _predictor(service)
+    if not predictor.get("containers"):  # the files of the model in a server of KServe
+        return facts_in(annotations)
+    least, most = predictor.get("minReplicas", 1), predictor.get("maxReplicas", 0)
+    facts = facts_of_own_fields(annotations, predictor["containers"][0])
+    return {**facts, PODS: pods_fact(least, most)} if facts else {}
 
 
 def _all_to_latest(parts: list[Mapping[str, Any]]) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import field
 
 from ...command.errors import NotServing, ToolFailed
 from ...core.deploy.difference import DeploymentChange, changes_between
@@ -17,7 +18,7 @@ from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from .cluster_service import ClusterService, Pending
 from .kubectl_client import connected
-from .pods import KEYS, facts_in, hopeless, image_in, pod_of, require_image
+from .pods import KEYS, PODS, facts_of_pods, hopeless, image_in, pod_of, pods_fact, require_image
 from .target import (
     IMAGE,
     NOT_DEPLOYED,
@@ -47,6 +48,11 @@ class _Colours:
     deployments: Mapping[str, Object]
     active: str | None
     colours: frozenset[str] = frozenset()
+    scalers: Mapping[str, Object] = field(default_factory=dict)
+
+    def facts(self, colour: str) -> dict[str, str]:
+        """What the pods of a colour run."""
+        return _facts_of(self.deployments[colour], self.scalers.get(colour))
 
     def colour_for_new(self) -> str:
         """The colour of new pods."""
@@ -79,9 +85,9 @@ class KubernetesService(ClusterService[KubernetesSettings]):
     def restore(self, version: str) -> bool:
         """See DeploymentTarget."""
         seen, planned = self._seen(), self._planned().facts
-        colours = [colour for colour, found in seen.deployments.items() if _facts_of(found).get(VERSION) == version]
+        colours = [colour for colour in seen.deployments if seen.facts(colour).get(VERSION) == version]
         # Of two with the version, the one that is not like the planned one, and then the one with the traffic.
-        colours.sort(key=lambda colour: (_facts_of(seen.deployments[colour]) == planned, colour != seen.active))
+        colours.sort(key=lambda colour: (seen.facts(colour) == planned, colour != seen.active))
         if not colours or seen.active is None:
             return False
         if colours[0] != seen.active:
@@ -161,8 +167,7 @@ class KubernetesService(ClusterService[KubernetesSettings]):
     def _remove_own(self, seen: _Colours, *, keep: str | None) -> None:
         """Delete the other colours of this model; those of another one, and its Service, are not touched."""
         for colour in seen.colours - {keep}:
-            deployment = seen.deployments.get(colour)
-            facts = None if deployment is None else _facts_of(deployment)
+            facts = seen.facts(colour) if colour in seen.deployments else None
             if is_own(self._options, facts):
                 self._delete(WORKLOAD, self._label(colour))
 
@@ -170,25 +175,25 @@ class KubernetesService(ClusterService[KubernetesSettings]):
 
     def _seen(self) -> _Colours:
         objects = self._cluster.find(f"services,{WORKLOAD}", self._label())
-        deployments = {
-            str(found["metadata"]["labels"].get(PART)): found for found in objects if found["kind"] == "Deployment"
-        }
+        deployments, scalers = (
+            {str(found["metadata"]["labels"].get(PART)): found for found in objects if found["kind"] == kind}
+            for kind in ("Deployment", "HorizontalPodAutoscaler")
+        )
         services = [found for found in objects if found["kind"] == "Service"]
         active = services[0]["spec"].get("selector", {}).get(PART) if services else None
         workloads = [found for found in objects if found["kind"] != "Service"]
         colours = frozenset(str(found["metadata"]["labels"].get(PART)) for found in workloads)
-        return _Colours(deployments=deployments, active=active, colours=colours)
+        return _Colours(deployments=deployments, active=active, colours=colours, scalers=scalers)
 
     def _deployed(self, seen: _Colours) -> DeployedVersion:
         leftovers = tuple(f"{self._options.name}-{colour}" for colour in sorted(seen.colours) if colour != seen.active)
-        models = models_of(self._options, *map(_facts_of, seen.deployments.values()))
+        models = models_of(self._options, *map(seen.facts, seen.deployments))
         if seen.active is None:
             return DeployedVersion(leftovers=leftovers, models=models) if leftovers else NOT_DEPLOYED
-        deployment = seen.deployments.get(seen.active)
         address = f"http://{self._options.name}.{self._settings.namespace}.svc:{self._settings.port}"
-        if deployment is None:
+        if seen.active not in seen.deployments:
             return DeployedVersion(facts={STATE: "no pods"}, endpoint=address, leftovers=leftovers, models=models)
-        return DeployedVersion(facts=_facts_of(deployment), endpoint=address, leftovers=leftovers, models=models)
+        return DeployedVersion(facts=seen.facts(seen.active), endpoint=address, leftovers=leftovers, models=models)
 
     def _planned(self) -> PodSpec:
         assert self._pod is not None  # noqa: S101  # plan made it
@@ -201,10 +206,16 @@ def open_target(options: DeploymentOptions, tools: Tools) -> KubernetesService:
     return KubernetesService(options, connected(options, options.settings.namespace, tools), tools)
 
 
-def _facts_of(deployment: Object) -> dict[str, str]:
+def _facts_of(deployment: Object, scaler: Object | None) -> dict[str, str]:
+    spec = deployment["spec"]
+    facts = facts_of_pods(deployment["metadata"].get("annotations"), spec["template"]["spec"]["containers"][0])
+    if facts:
+        count = spec.get("replicas", 1)
+        limits = {"minReplicas": count, "maxReplicas": count} if scaler is None else scaler["spec"]
+        facts[PODS] = pods_fact(limits.get("minReplicas", 1), limits["maxReplicas"])
     available = (deployment.get("status") or {}).get("availableReplicas") or 0
     state = RUNNING if available else "no pod is ready"
-    return {**facts_in(deployment["metadata"].get("annotations")), IMAGE: _image_of(deployment), STATE: state}
+    return {**facts, IMAGE: _image_of(deployment), STATE: state}
 
 
 def _image_of(deployment: Object) -> str:

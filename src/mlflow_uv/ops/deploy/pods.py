@@ -6,7 +6,16 @@ from typing import Any
 
 from ...command.errors import BadInput, ChainBroken
 from ...command.wording import step_call
-from ...core.deploy.manifests import ManifestLabels, PodSpec
+from ...core.deploy.manifests import ManifestLabels, PodSpec, container
+from ...core.deploy.pod_facts import (
+    ATTESTATIONS,
+    REQUEST_TIMEOUT,
+    SETTINGS,
+    VARIABLES,
+    container_facts,
+    secrets_of,
+    with_variables,
+)
 from ...core.deploy.settings import ClusterSettings
 from ...core.security.documents import parse_json
 from ...tools.engines.containers import DEPLOYMENT, FACTS, PART
@@ -19,6 +28,8 @@ _HOPELESS = frozenset({
     "CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "InvalidImageName",
     "RunContainerError",
 })  # fmt: skip
+PODS = "pods"  # a fact: their number
+_REVISION = ", revision "
 VARIABLES_FROM = "variables from"  # a fact: the Secret with the variables, and its revision where it can be read
 
 
@@ -39,28 +50,44 @@ def pod_of(wanted: WantedVersion, options: DeploymentOptions, slot: str, cluster
             why=f"the model needs the variables {', '.join(wanted.serve_env.names)}, which pods get from a Secret",
             fix='secret = "NAME" in the table of the deployment',
         )
-    least, most = settings.replicas, settings.most_replicas
-    more = {
-        "pods": f"{least}" if most == least else f"{least} to {most}",
-        "memory": f"{settings.memory} MiB",
-        "cpus": f"{settings.cpus:g}",
-        "request timeout": f"{options.answer_s:g} s",
-        "variables": ", ".join(wanted.serve_env.names) or "none",
-    }
-    if settings.secret is not None and wanted.serve_env.names:
-        revision = cluster.revision("secret", settings.secret)
-        more[VARIABLES_FROM] = f"{settings.secret}, revision {revision}" if revision else settings.secret
-    return PodSpec(
+    pod = PodSpec(
         deployment=options.name,
         slot=slot,
         image=wanted.address,
-        facts=wanted_facts(wanted, wanted.address, more),
+        facts={},
         settings=settings,
         start_s=options.deadline_s,
         request_s=options.answer_s,
         variables=wanted.serve_env.names,
         server_settings=wanted.server_settings,
     )
+    more = {PODS: pods_fact(settings.replicas, settings.most_replicas), **container_facts(container(pod))}
+    if settings.secret is not None and wanted.serve_env.names:
+        revision = cluster.revision("secret", settings.secret)
+        more[VARIABLES_FROM] = f"{settings.secret}{_REVISION}{revision}" if revision else settings.secret
+    return replace(pod, facts=wanted_facts(wanted, wanted.address, more))
+
+
+def pods_fact(least: Any, most: Any) -> str:
+    """The number of pods, or the limits of their autoscaler."""
+    return f"{least}" if most == least else f"{least} to {most}"
+
+
+def facts_of_pods(annotations: Any, container: Mapping[str, Any]) -> dict[str, str]:
+    """
+    The facts in the annotations of an object, with what its container runs with instead of what was written down.
+
+    Somebody may have changed the object since it was applied, and an annotation stays as it is then.
+    """
+    facts = facts_in(annotations)
+    if not facts:
+        return {}
+    running = container_facts(container)
+    ours = {name: value for name, value in facts.items() if name not in (*running, SETTINGS, VARIABLES_FROM)}
+    secrets, recorded = secrets_of(container), facts.get(VARIABLES_FROM, "")
+    if secrets:
+        running[VARIABLES_FROM] = recorded if recorded.partition(_REVISION)[0] == secrets else secrets
+    return {**ours, **running}
 
 
 def served_facts(pod: PodSpec, storage: str | None) -> PodSpec:
@@ -80,6 +107,16 @@ def facts_in(annotations: Any) -> dict[str, str]:
         return {}
 
 
+def facts_of_own_fields(annotations: Any, container: Mapping[str, Any]) -> dict[str, str]:
+    """
+    The same without the variables that others added to the object.
+
+    An object that is applied again keeps them: its server removes no field that somebody else owns.
+    """
+    names = facts_in(annotations).get(VARIABLES, "").split(", ")
+    return facts_of_pods(annotations, with_variables(container, (REQUEST_TIMEOUT, ATTESTATIONS, *names)))
+
+
 def image_in(template: Mapping[str, Any]) -> str:
     """The image of the first container of a template; empty where a platform's own server runs."""
     containers = template.get("containers") or ()
@@ -95,8 +132,8 @@ def require_image(wanted: str | None, found: str, name: str) -> None:
 def hopeless(pods: tuple[Object, ...]) -> str:
     """Why a pod will not start by itself; empty if each still may."""
     for pod in pods:
-        for container in (pod.get("status") or {}).get("containerStatuses") or ():
-            waiting: Any = (container.get("state") or {}).get("waiting") or {}
+        for status in (pod.get("status") or {}).get("containerStatuses") or ():
+            waiting: Any = (status.get("state") or {}).get("waiting") or {}
             if waiting.get("reason") in _HOPELESS:
                 message = " ".join(str(waiting.get("message", "")).split())[:200]
                 return f"{pod['metadata']['name']}: {waiting['reason']} {message}".strip()

@@ -21,7 +21,19 @@ from ...tools.toolbox import Tools
 from ..image.serving_check import Expected, ObservedServer
 from .cluster_service import ClusterService, Pending
 from .kubectl_client import connected
-from .pods import KEYS, facts_in, hopeless, image_in, is_ready, pod_of, require_image, served_facts
+from .pods import (
+    KEYS,
+    PODS,
+    facts_in,
+    facts_of_own_fields,
+    hopeless,
+    image_in,
+    is_ready,
+    pod_of,
+    pods_fact,
+    require_image,
+    served_facts,
+)
 from .target import (
     IMAGE,
     NOT_DEPLOYED,
@@ -218,7 +230,15 @@ def _predictors(seen: Object | None) -> tuple[Predictor, ...]:
 
 
 def _facts(predictor: Predictor) -> dict[str, str]:
-    return facts_in(predictor.get("annotations"))
+    annotations, specs = predictor.get("annotations"), predictor.get("componentSpecs")
+    component: Mapping[str, Any] = specs[0] if specs else {}
+    containers = (component.get("spec") or {}).get("containers")
+    if not containers or "implementation" in (predictor.get("graph") or {}):  # the files of the model in MLServer
+        return facts_in(annotations)
+    scaler, count = component.get("hpaSpec"), predictor.get("replicas", 1)
+    least, most = (count, count) if scaler is None else (scaler.get("minReplicas", 1), scaler.get("maxReplicas"))
+    facts = facts_of_own_fields(annotations, containers[0])
+    return {**facts, PODS: pods_fact(least, most)} if facts else {}
 
 
 def _image(predictor: Predictor) -> str:

@@ -233,7 +233,7 @@ def test_a_deployment_that_somebody_made_on_our_endpoint_is_neither_replaced_nor
     assert {"prod/blue", "prod/green"} == set(world.workspace.deployments)
 
 
-GREETING = ServeVariables({"GREETING": "good morning"})
+GREETING = ServeVariables({"GREETING": "good morning", "AML_LANGUAGE": "en"})
 CHANGED: dict[str, tuple[tuple[str, ...], Any, str, str]] = {
     "servers": (("sku", "capacity"), 1, "1 Standard_DS3_v2", "2 Standard_DS3_v2"),
     "servers of another type": (("properties", "instanceType"), "Standard_F2s", "2 Standard_F2s", "2 Standard_DS3_v2"),
@@ -245,7 +245,15 @@ CHANGED: dict[str, tuple[tuple[str, ...], Any, str, str]] = {
     ),
     "variables": (
         ("properties", "environmentVariables", "GREETING"), "good night",
-        ServeVariables({"GREETING": "good night"}).summary, GREETING.summary,
+        ServeVariables({**GREETING.variables, "GREETING": "good night"}).summary, GREETING.summary,
+    ),
+    "variables and one that only begins as those of Azure": (
+        ("properties", "environmentVariables", "AML_LANGUAGE"), "de",
+        ServeVariables({**GREETING.variables, "AML_LANGUAGE": "de"}).summary, GREETING.summary,
+    ),
+    "variables and one that the server reads": (
+        ("properties", "environmentVariables", "AZUREML_MODEL_DIR"), "/elsewhere",
+        ServeVariables({**GREETING.variables, "AZUREML_MODEL_DIR": "/elsewhere"}).summary, GREETING.summary,
     ),
     "variables and one more": (
         ("properties", "environmentVariables", "EXTRA"), "more",

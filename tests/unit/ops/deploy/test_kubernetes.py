@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -100,3 +100,62 @@ def test_the_endpoint_is_the_name_of_the_service_in_the_cluster() -> None:
     with world.target().live() as address:
         assert str(address).startswith("http://127.0.0.1:")
     assert "http://prod.models.svc:8080" == world.target().observe().endpoint
+
+
+GREETING = ServeVariables({"GREETING": "good morning"})
+TEMPLATE = ("deployment", "prod-blue", "spec", "template", "spec", "containers", 0)
+CHANGED: dict[str, tuple[tuple[Any, ...], Any, str, str]] = {
+    "memory": ((*TEMPLATE, "resources", "limits", "memory"), "1Gi", "1024 MiB, 2048 MiB requested", "2048 MiB"),
+    "cpus": ((*TEMPLATE, "resources", "requests", "cpu"), "100m", "0.1", "0.5"),
+    "request timeout": ((*TEMPLATE, "env", 0, "value"), "5", "5 s", "60 s"),
+    "variables": ((*TEMPLATE, "env", 1, "name"), "GREETINGS", "GREETINGS from GREETING", "GREETING"),
+    "variables from": (
+        (*TEMPLATE, "env", 1, "valueFrom", "secretKeyRef", "name"), "other", "other", "wine-variables, revision 5",
+    ),
+    "server settings": ((*TEMPLATE, "env", 1), {"name": "FAST", "value": "1"}, "FAST (values ", "nothing"),
+    "started by": ((*TEMPLATE, "command"), ["sleep"], "command of the container", "nothing"),
+    "image": ((*TEMPLATE, "image"), "registry.example/other@sha256:1", "registry.example/other@sha256:1", ""),
+    "pods": (("horizontalpodautoscaler", "prod-blue", "spec", "maxReplicas"), 9, "2 to 9", "2 to 4"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", CHANGED)
+def test_what_somebody_changed_in_the_cluster_is_a_difference_and_is_put_right(part: str) -> None:
+    """
+    The annotation still says what was deployed; the objects are compared, in whichever unit the cluster has them.
+    """
+    (kind, name, *place), value, now, then = CHANGED[part]
+    world = cluster_world(max_replicas=4, memory=2048, secret="wine-variables")
+    world.cluster.revisions["secret/wine-variables"] = "5"
+    wanted = replace(wanted_version("1"), serve_env=GREETING)
+    begin(world.target(), wanted).settle()
+    found: Any = world.cluster.objects["deployment", "prod-blue"]["spec"]["template"]["spec"]["containers"][0]
+    found["resources"] = {"requests": {"cpu": "500m", "memory": "2Gi"}, "limits": {"memory": "2Gi"}}
+    unchanged = world.target().plan(wanted)
+    found = world.cluster.objects[kind, name]
+    for step in place[:-1]:
+        found = found[step]
+    found[place[-1]] = value
+
+    planned = {change.part: (change.now, change.then) for change in world.target().plan(wanted)}
+    target = begin(world.target(), wanted)
+    target.settle()
+
+    assert ((), True, then or wanted.address) == (unchanged, planned[part][0].startswith(now), planned[part][1])
+    assert () == world.target().plan(wanted)
+    assert "good morning" not in repr(planned)
+
+
+def test_attestations_that_are_gone_are_a_difference() -> None:
+    """
+    Without them the server of an image that verifies its model does not start again.
+    """
+    world = cluster_world()
+    wanted = replace(wanted_version("1"), attestations='{"a": 1}')
+    begin(world.target(), wanted).settle()
+    unchanged = world.target().plan(wanted)
+
+    del world.cluster.objects["deployment", "prod-blue"]["spec"]["template"]["spec"]["containers"][0]["env"][1]
+
+    (change,) = world.target().plan(wanted)
+    assert ((), "server settings", "nothing") == (unchanged, change.part, change.now)
