@@ -52,6 +52,7 @@ def azure_key_vault(private: Path, public: str, certificates: HostCertificates, 
 
     class Service(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two writes, of which the second would wait for an answer
 
         def do_GET(self) -> None:
             path = urlsplit(self.path).path

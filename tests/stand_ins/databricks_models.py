@@ -156,6 +156,7 @@ def databricks_models(python: Path, folder: Path, catalog: UnityCatalog | None =
 
     class Service(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two writes, of which the second would wait for an answer
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
