@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,9 +111,10 @@ class Consumer:
         event: str = "push",
         options: tuple[str, ...] = (),
         engines: Mapping[str, str] | None = None,
+        committed: Callable[[Path], object] | None = None,
     ) -> Run:
         """
-        Commit the files, then run a workflow on that commit.
+        Commit the files, then run a workflow on that commit; `committed` is called with the folder between both.
 
         Of several jobs each is on a machine of its own: nothing lies in its HOME. So is a job that `engines` names,
         with what DOCKER_HOST says there; the others have this machine's engine.
@@ -128,6 +129,8 @@ class Consumer:
         path = self.write(".github/workflows/test.yml", yaml.safe_dump(document, sort_keys=False))
         machines = self._machines(document["jobs"], engines or {})
         checkout.repository(self.folder)
+        if committed is not None:
+            committed(self.folder)
         argv = [
             str(PROGRAMS / "act"),
             event,

@@ -63,6 +63,31 @@ runs:
         KEY: ${{{{ inputs.key }}}}
         HERE: ${{{{ inputs.path }}}}
 """
+# Whatever it sets up, PATH has programs of the job alone: here uv, in a folder that sudo does not know.
+SETTING_PYTHON_UP = """
+name: Set up Python
+description: Does nothing, where the real one puts a Python on PATH
+inputs:
+  python-version: {required: true, description: which}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: "true"
+"""
+ATTESTING = """
+name: Attest
+description: Writes down the digests of files, where the real one has them signed
+inputs:
+  subject-path: {{required: true, description: which}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: sha256sum $FILES >>{file}
+      env:
+        FILES: ${{{{ inputs.subject-path }}}}
+"""
 # What the actions of clouds are given, what they do with it, and what they hand on. The login is that of a registry.
 CLOUD_VARIABLES = {
     "AWS_ROLE": "arn:aws:iam::123456789012:role/release",
@@ -117,7 +142,8 @@ CACHE_COMMANDS = {
     "save": f'{KNOWN_AS}\ncd "$HOME"; test ! -d "$STORE" || tar -cf "$file" $(ls -d ${{HERE//\\~\\//}} 2>/dev/null)',
 }
 COMMANDS = {
-    "actions/upload-artifact": 'mkdir -p "$STORE" && cp -a "$HERE" "$STORE"',
+    # Of a folder the real one keeps what is in it.
+    "actions/upload-artifact": 'mkdir -p "$STORE"; if test -d "$HERE"; then HERE="$HERE/."; fi; cp -a "$HERE" "$STORE"',
     "actions/download-artifact": 'mkdir -p "$HERE" && cp -a "$STORE/." "$HERE"',
 }
 
@@ -158,6 +184,24 @@ def stand_ins(folder: Path) -> tuple[str, ...]:
     checkout.repository(place)
     options += ["--local-repository", f"actions/cache@{pins()['actions/cache/restore']}={place}"]
     return tuple(options)
+
+
+def setup_python(folder: Path) -> tuple[str, ...]:
+    """Options of act with which it finds a stand-in for the action that sets Python up."""
+    return _local("actions/setup-python", folder / "setup-python", SETTING_PYTHON_UP)
+
+
+def attesting(folder: Path, file: Path) -> tuple[str, ...]:
+    """Options of act with which it finds a stand-in for the action that attests; a file has what it was given."""
+    return _local("actions/attest", folder / "attest", ATTESTING.format(file=file))
+
+
+def _local(name: str, place: Path, text: str) -> tuple[str, ...]:
+    """Options of act for an action that is in a folder."""
+    place.mkdir()
+    (place / "action.yml").write_text(text)
+    checkout.repository(place)
+    return ("--local-repository", f"{name}@{pins()[name]}={place}")
 
 
 def cloud_logins(folder: Path, host: str, password: str) -> tuple[str, ...]:

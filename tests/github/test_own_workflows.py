@@ -8,7 +8,7 @@ import pytest
 from tests import checkout
 from tests.conftest import missing
 from tests.github.act import Consumer
-from tests.github.other_actions import pins
+from tests.github.other_actions import setup_python
 from tests.house.files import ROOT
 
 pytestmark = pytest.mark.extended
@@ -17,18 +17,6 @@ STARTED = """#!/usr/bin/env bash
 set -euo pipefail
 echo "started as $(id -u) in $PWD with '$*' by $(command -v uv), $WORD"
 test -f uv.lock
-"""
-# Whatever it sets up, PATH has programs of the job alone: here uv, in a folder that sudo does not know.
-SETUP_PYTHON = """
-name: Set up Python
-description: Does nothing, where the real one puts a Python on PATH
-inputs:
-  python-version: {required: true, description: which}
-runs:
-  using: composite
-  steps:
-    - shell: bash
-      run: "true"
 """
 
 
@@ -46,11 +34,7 @@ def ours(consumer: Consumer) -> Consumer:
 @pytest.fixture
 def options(tmp_path: Path) -> tuple[str, ...]:
     """Options of act for the action that sets Python up."""
-    place = tmp_path / "setup-python"
-    place.mkdir()
-    (place / "action.yml").write_text(SETUP_PYTHON)
-    checkout.repository(place)
-    return ("--local-repository", f"actions/setup-python@{pins()['actions/setup-python']}={place}")
+    return setup_python(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "words", "jobs"), [("ci.yml", "", 4), ("extended.yml", "--extended", 1)])
