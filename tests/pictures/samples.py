@@ -19,6 +19,8 @@ from mlflow_uv.core.lock_difference.comparison import (
     TargetProblem,
 )
 from mlflow_uv.core.lock_difference.lock_update import LockHunk, LockUpdate
+from mlflow_uv.core.model.model_difference import metric_table, package_changes
+from mlflow_uv.core.release import verdict
 from mlflow_uv.ops.report.page import Histogram, PageFact, PageLink, ReportPage, bar_chart, histogram, render_page
 from tests.pictures.browser import HERE, Screen
 from tests.runner import summary_for
@@ -31,23 +33,28 @@ HOSTILE = (
 NAMES = ("commit", "lock", "selection", "requirements", "model", "version", "image", "answers", "alias")
 IDENTITIES = ("62d50ce", "0dae706", "", "1f136cc", "560fe2e", "wine 4", "ghcr.io/acme/wine:4-62d50ce", "", "candidate")
 STEPS = ("check-lock", "check-targets", "export", "log-model", "register", "build-image", "smoke-test")
-CHANGED = Table(
-    title="packages that differ",
-    columns=("package", "champion", "candidate"),
-    rows=(("numpy", "2.4.1", "2.4.6"), ("scikit-learn", "1.8.0", "1.9.2"), ("polars", "none", "1.31.0")),
-    kind=TableKind.CHANGES,
-)
-METRICS = Table(
-    title="metrics",
-    columns=("metric", "candidate", "champion", "difference"),
-    rows=(("accuracy_score", "0.983", "0.979", "↑ +0.004"), ("log_loss", "0.061", "0.075", "↓ -0.014")),
-    kind=TableKind.CHANGES,
-)
-FIGURES = Table(
-    title="figures that differ",
-    columns=("figure", "champion", "candidate", "difference"),
-    rows=(("image size", "282.0 MB", "291.4 MB", "↑ +9.4 MB"), ("p95 latency", "8.4 ms", "7.9 ms", "↓ -0.5 ms")),
-    kind=TableKind.CHANGES,
+# As the steps make them.
+CHANGED, METRICS, FIGURES, SIZES = (
+    replace(table, kind=TableKind.CHANGES)
+    for table in (
+        package_changes(
+            {"numpy": "2.4.6", "scikit-learn": "1.9.2", "polars": "1.31.0"},
+            {"numpy": "2.4.1", "scikit-learn": "1.8.0", "joblib": "1.5.2"},
+        ),
+        metric_table({"accuracy_score": 0.983, "log_loss": 0.061}, {"accuracy_score": 0.979, "log_loss": 0.075}),
+        replace(
+            metric_table(
+                {"p95-milliseconds": 7.9, "memory-mib": 204.5}, {"p95-milliseconds": 8.4, "memory-mib": 198.25}
+            ),
+            title="figures of the server",
+            columns=("figure", "candidate", "champion", "difference"),
+        ),
+        Table(
+            title="image",
+            columns=("figure", "candidate", "champion", "difference"),
+            rows=(("size", "291 MB", "282 MB", "↑ +9 MB"),),
+        ),
+    )
 )
 GATES = Table(
     title="Gates",
@@ -85,7 +92,7 @@ GOOD: Report[None] = Report(
     findings=(
         Finding(rule="r", severity=Severity.WARNING, what="the name `wine:latest` is in use", fix="another one"),
     ),
-    tables=(CHANGED, METRICS, FIGURES, GATES, LAYERS),
+    tables=(CHANGED, METRICS, FIGURES, SIZES, GATES, LAYERS),
     timings=timings(7),
     advice=("serve it: docker run --rm --publish 8080:8080 ghcr.io/acme/wine@sha256:0dae706c",),
     links=(
@@ -95,17 +102,17 @@ GOOD: Report[None] = Report(
 )
 
 
-def failed(summary: str, broken: int, *, name: str = "") -> Report[None]:
+def failed(summary: str, broken: int, why: str) -> Report[None]:
     """What a release that stopped has done before."""
-    return replace(GOOD, summary=summary, verdict=f"nothing was released: {name or 'the image answers otherwise'}",
-                   chain=chain_of(broken, name=name), tables=(LAYERS,), findings=(), links=GOOD.links[:1], advice=(),
+    return replace(GOOD, summary=summary, verdict=verdict.stopped(None, "wine version 4", why),
+                   chain=chain_of(broken), tables=(LAYERS,), findings=(), links=GOOD.links[:1], advice=(),
                    timings=timings(broken))  # fmt: skip
 
 
-def of_error(done: Report[None], what: str, why: str, fix: str) -> str:
+def of_error(summary: str, broken: int, what: str, why: str, fix: str) -> str:
     """The summary of a step that ended without a result."""
     error = ToolFailed(what=what, why=why, fix=fix)
-    error.so_far = done
+    error.so_far = failed(summary, broken, what)
     return summary_for("release").of_error(error, {"project": "models/wine"})
 
 
@@ -124,13 +131,14 @@ def summaries() -> dict[str, str]:
     return {
         "good": summary_for("release").of_report(GOOD, {"project": "models/wine"}),
         "failed": of_error(
-            failed("stopped by smoke-test", 7),
+            "stopped by smoke-test",
+            7,
             "the image predicts otherwise than training",
             "request 3 of 42: `quality` is 5.21 instead of 5.94, which is more than the tolerance of 1e-06",
             "mlflow-uv verify models:/wine/4",
         ),
         "half": of_error(
-            failed("cancelled in build-image", 6), "the release was cancelled", "the job has a limit of 30 minutes",
+            "cancelled in build-image", 6, "the release was cancelled", "the job has a limit of 30 minutes",
             "mlflow-uv release, which resumes with build-image",
         ),
         "hostile": summary_for("release").of_report(hostile, {"project": HOSTILE}),
@@ -175,13 +183,16 @@ LATENCIES = (2, 41, 160, 320, 271, 154, 98, 61, 37, 22, 14, 9, 5, 3, 0, 0, 1, 0,
 
 LICENCES = (("BSD-3-Clause", 31), ("MIT", 27), ("Apache-2.0", 19), ("Apache Software License", 4), ("PSF-2.0", 2))
 SECONDS = (0.1, 0.1, 0.2, 86.5, 0.8, 92.8, 18.2)
+WRONG = {
+    NAMES.index("image"): ("the registry has sha256:9c1f instead of sha256:0dae706c", "mlflow-uv build-image --push"),
+    NAMES.index("version"): ("it was created from model m-77ab02, the record has m-e0e01a16", "mlflow-uv release"),
+}
 IMAGE = "ghcr.io/acme/wine@sha256:" + "ab" * 32
 
 
 def report_of(broken: int = len(NAMES), *, text: str = "") -> ReportPage:
     """The page about a version whose chain is broken at a link, with a text in place of every other."""
-    reasons = {Mark.BROKEN: text or "the registry has sha256:9c1f instead of sha256:0dae706c"}
-    fixes = {Mark.BROKEN: text or "mlflow-uv build-image --push"}
+    reason, fix = WRONG.get(broken, ("", ""))
     whole = broken > NAMES.index("image")
     name = NAMES[broken] if broken < len(NAMES) else ""
     times = [(step, seconds, f"{seconds:.1f} s") for step, seconds in zip(STEPS, SECONDS, strict=True)]
@@ -196,17 +207,20 @@ def report_of(broken: int = len(NAMES), *, text: str = "") -> ReportPage:
         PageFact(name="image", value=text or IMAGE),
     )
     serving = PageFact(name="serve it", value=f"docker run --rm --publish 8080:8080 {text or IMAGE}")
-    verdict = f"wine version 4 is {f'not what was released: {name} is broken' if name else 'what was released'}"
+    result = verdict.audited("wine version 4", (), "tested", (name,) if name else (), ())
     return ReportPage(
         title=f"Release report: {text or 'wine version 4'}",
-        verdict=text or verdict,
+        verdict=text or result,
         ok=not name,
         chain=tuple(
-            PageLink(link=link, reason=reasons.get(link.mark, ""), fix=fixes.get(link.mark, ""))
+            PageLink(link=link, reason=text or reason, fix=text or fix)
+            if link.mark is Mark.BROKEN
+            else PageLink(link=link)
             for link in chain_of(broken, name=text)
         ),
         champion="3" if whole else "",
-        changes=(CHANGED, METRICS, FIGURES) if whole and not text else (),
+        uncompared="" if whole else "No version of wine is the champion: there is none to compare this one with.",
+        changes=(CHANGED, METRICS, FIGURES, SIZES) if whole and not text else (),
         histograms=(_latency_histogram(text),) if whole else (),
         charts=(*((sizes,) if whole else ()), bar_chart("Times of the release", times)),
         tables=tuple(_results(text)) if whole else (),

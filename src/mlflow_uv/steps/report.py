@@ -57,7 +57,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     with ExitStack() as opened:
         audit = opened.enter_context(audited(registry, name=name, version=version))
         comparison = compare_with_champion(registry, name=name, version=version, alias=inputs.champion)
-        report = version_report(audit, comparison, registry)
+        report = version_report(audit, comparison, registry, alias=inputs.champion)
     run_id = audit.description.run_id
     if inputs.log_report and not run_id:
         raise BadInput(

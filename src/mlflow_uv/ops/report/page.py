@@ -68,8 +68,8 @@ class ReportPage:
     """
     Everything that the page shows, from the verdict to the details.
 
-    `changes` is the champion that the first tables compare with, empty without one. `pages` have addresses that are
-    encoded already, over HTTP or HTTPS.
+    `champion` is the version that the tables in `changes` compare with; where it is empty, `uncompared` says why there
+    is none. `pages` have addresses that are encoded already, over HTTP or HTTPS.
     """
 
     title: str
@@ -77,6 +77,7 @@ class ReportPage:
     ok: bool
     chain: tuple[PageLink, ...]
     champion: str
+    uncompared: str
     changes: tuple[Table, ...]
     histograms: tuple[Histogram, ...]
     charts: tuple[BarChart, ...]

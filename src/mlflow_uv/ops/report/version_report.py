@@ -46,9 +46,11 @@ class VersionReport:
         return tuple(check.link for check in self.links if check.state is state)
 
 
-def version_report(audit: Audited, comparison: ChampionComparison | None, registry: RegistryClient) -> VersionReport:
+def version_report(
+    audit: Audited, comparison: ChampionComparison | None, registry: RegistryClient, *, alias: str
+) -> VersionReport:
     """
-    Collect the report on an audited version; `comparison` is None without a champion to compare with.
+    Collect the report on an audited version; `comparison` is None unless `alias` is on another version.
 
     Raises StoreUnreachable, and ToolFailed if its run was deleted.
     """
@@ -64,6 +66,7 @@ def version_report(audit: Audited, comparison: ChampionComparison | None, regist
         ok=not broken,
         chain=tuple(_page_link(link, check) for link, check in zip(chain, links, strict=True)),
         champion=comparison.champion if comparison else "",
+        uncompared="" if comparison else _uncompared(audit, alias),
         changes=comparison.tables if comparison else (),
         histograms=tuple(_histograms(record)) if record else (),
         charts=tuple(_charts(record, tools)) if record else (),
@@ -74,6 +77,13 @@ def version_report(audit: Audited, comparison: ChampionComparison | None, regist
         written=datetime.fromtimestamp(tools.clock.date_s(), UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     return VersionReport(page=page, links=links, chain=chain)
+
+
+def _uncompared(audit: Audited, alias: str) -> str:
+    """Why the version is compared with no other one."""
+    if alias in audit.description.aliases:
+        return f"This version is the {alias}: it is compared with no other one."
+    return f"No version of {audit.name} is the {alias}: there is none to compare this one with."
 
 
 def _page_link(link: ChainLink, check: LinkCheck) -> PageLink:

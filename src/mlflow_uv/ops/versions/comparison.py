@@ -150,7 +150,8 @@ def _figures(candidate: ComparedVersion, champion: ComparedVersion) -> Table:
     new, old = (dict(version.record.figures) if version.record else {} for version in (candidate, champion))
     equal = {name for name, value in new.items() if old.get(name) == value}
     table = metric_table(*({name: value for name, value in of.items() if name not in equal} for of in (new, old)))
-    return replace(table, title="figures of the server", rows=table.rows if new and old else ())
+    columns = ("figure", *table.columns[1:])
+    return replace(table, title="figures of the server", columns=columns, rows=table.rows if new and old else ())
 
 
 def _sizes(candidate: ComparedVersion, champion: ComparedVersion, tools: Tools) -> Table:
@@ -161,13 +162,14 @@ def _sizes(candidate: ComparedVersion, champion: ComparedVersion, tools: Tools) 
         if candidate_mb is None or champion_mb is None or round(candidate_mb - champion_mb) == 0
         else (
             (
+                "size",
                 f"{candidate_mb:.0f} MB",
                 f"{champion_mb:.0f} MB",
                 f"{difference_text(candidate_mb - champion_mb, '.0f')} MB",
             ),
         )
     )
-    return Table(title="image", columns=("candidate", "champion", "difference"), rows=rows)
+    return Table(title="image", columns=("figure", "candidate", "champion", "difference"), rows=rows)
 
 
 def _image_mb(version: ComparedVersion, tools: Tools) -> float | None:

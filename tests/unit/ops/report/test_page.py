@@ -20,6 +20,7 @@ PAGE = ReportPage(
         PageLink(link=ChainLink(name="alias", mark=Mark.BROKEN), reason="it moved", fix="mlflow-uv rollback"),
     ),
     champion="3",
+    uncompared="",
     changes=(CHANGED,),
     histograms=(histogram("Latency", "3 requests", [("1", 1, "1 up to 1 ms"), ("1.25", 0, "0"), ("1.6", 2, "2")]),),
     charts=(bar_chart("Times of the release", [("export", 1.0, "1.0 s"), ("log-model", 4.0, "4.0 s")]),),
@@ -74,6 +75,7 @@ def page_of(text: str) -> ReportPage:
             for shown in PAGE.chain
         ),
         champion=f"3{text}",
+        uncompared="",
         changes=(table,),
         histograms=(histogram(text, text, [(text, 1, text), (text, 0, text), (text, 2, text)]),),
         charts=(bar_chart(text, [(text, 1.0, text), (text, 4.0, text)]),),
@@ -117,7 +119,12 @@ def test_no_text_changes_the_page(text: str) -> None:
     The same elements with the same attributes as with harmless text, and no script, request or handler among them.
     """
     seen = Seen(render_page(page_of(text), secrets=()))
+    first, harmless = (
+        Seen(render_page(replace(page_of(words), champion="", uncompared=f"No {words}"), secrets=()))
+        for words in (text, "x")
+    )
 
+    assert harmless.shape == first.shape
     assert Seen(render_page(page_of("x"), secrets=())).shape == seen.shape
     assert {"script", "img", "iframe", "object", "form", "link", "base"}.isdisjoint(tag for tag, _ in seen.tags)
     assert [PAGE.pages[0].address] == [attributes["href"] for tag, attributes in seen.tags if tag == "a"]
@@ -127,13 +134,27 @@ def test_no_text_changes_the_page(text: str) -> None:
 
 def test_a_broken_version_is_marked_and_a_first_version_is_compared_with_none() -> None:
     """
-    The colour of the verdict, and no section about a champion.
+    The colour of the verdict, and a sentence in place of the tables.
     """
-    seen = Seen(render_page(replace(PAGE, ok=False, champion="", changes=()), secrets=()))
+    reason = "No version of wine is the champion."
+    seen = Seen(render_page(replace(PAGE, ok=False, champion="", uncompared=reason, changes=()), secrets=()))
 
     assert [{"class": "bad"}] == [attributes for tag, attributes in seen.tags if tag == "header"]
     assert "✗ wine version 4 is what was released" in seen.texts
-    assert not any("champion" in text for text in seen.texts)
+    assert ["Changed since the champion", reason] == [text for text in seen.texts[2:] if "champion" in text]
+
+
+def test_a_table_with_long_cells_is_stacked_on_a_phone() -> None:
+    """
+    As one with many columns: the last of three columns would have a word on each line.
+    """
+    names = Table(
+        title="licences", columns=("licence", "packages", "names"), rows=(("MIT", "40", "numpy 2.4.1, " * 40),)
+    )
+
+    seen = Seen(render_page(replace(PAGE, tables=(names,)), secrets=()))
+
+    assert ["few", "many"] == [attributes["class"] for tag, attributes in seen.tags if tag == "table"]
 
 
 def test_a_page_stays_small() -> None:

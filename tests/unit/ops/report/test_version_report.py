@@ -94,11 +94,11 @@ def test_a_report_has_what_the_record_and_the_registry_know() -> None:
     Pictures of latency, layers and times; tables of ways, figures and history; commands that need no local image.
     """
     report = version_report(
-        audit_of(HOLDS), ChampionComparison(champion="3", tables=()), registry_with(LayeredEngine())
+        audit_of(HOLDS), ChampionComparison(champion="3", tables=()), registry_with(LayeredEngine()), alias="champion"
     )
 
     page = report.page
-    assert ("3", True) == (page.champion, page.ok)
+    assert ("3", "", True) == (page.champion, page.uncompared, page.ok)
     assert {
         "Layers of the image": [
             ("large packages", "656.0 MB"),
@@ -123,11 +123,29 @@ def test_a_report_has_what_the_record_and_the_registry_know() -> None:
     assert f"docker run --rm --publish 8080:8080 ghcr.io/acme/wine@{IMAGE.digest}" == page.commands[0].value
 
 
+@pytest.mark.parametrize(
+    ("alias", "reason"),
+    [
+        ("champion", "This version is the champion: it is compared with no other one."),
+        ("best", "No version of wine is the best: there is none to compare this one with."),
+    ],
+)
+def test_a_version_that_is_compared_with_nothing_says_why(alias: str, reason: str) -> None:
+    """
+    Because it has the alias itself, or because no version has it.
+    """
+    page = version_report(audit_of(HOLDS), None, registry_with(None), alias=alias).page
+
+    assert ("", reason) == (page.champion, page.uncompared)
+
+
 def test_a_record_without_a_histogram_still_shows_its_latencies() -> None:
     """
     Earlier releases recorded percentiles alone.
     """
-    page = version_report(audit_of(HOLDS, record=replace(RECORD, latencies=())), None, registry_with(None)).page
+    page = version_report(
+        audit_of(HOLDS, record=replace(RECORD, latencies=())), None, registry_with(None), alias="champion"
+    ).page
 
     assert () == page.histograms
     assert ("Latency under load", [("p95-milliseconds", "7.9 ms")]) in [
@@ -139,7 +157,7 @@ def test_a_broken_link_is_in_the_verdict_with_its_reason_in_the_chain() -> None:
     """
     The page of a version that is not what was released says so first.
     """
-    report = version_report(audit_of(HOLDS, BROKEN), None, registry_with(None))
+    report = version_report(audit_of(HOLDS, BROKEN), None, registry_with(None), alias="champion")
 
     assert ("", False, ("model",)) == (report.page.champion, report.page.ok, report.names(LinkState.BROKEN))
     assert "wine version 4 (champion) is not what was released: model is broken" == report.page.verdict
@@ -153,7 +171,9 @@ def test_a_broken_image_is_not_offered_to_be_served() -> None:
     """
     broken = (replace(BROKEN, link="image"), BROKEN)
 
-    pages = [version_report(audit_of(HOLDS, check), None, registry_with(None)).page for check in broken]
+    pages = [
+        version_report(audit_of(HOLDS, check), None, registry_with(None), alias="champion").page for check in broken
+    ]
 
     assert [False, True] == ["serve it" in {command.name for command in page.commands} for page in pages]
 
@@ -163,7 +183,7 @@ def test_what_a_version_does_not_have_is_left_out(record: Record | None) -> None
     """
     No line that serves an image, and no empty picture.
     """
-    report = version_report(audit_of(HOLDS, record=record), None, registry_with(LayeredEngine()))
+    report = version_report(audit_of(HOLDS, record=record), None, registry_with(LayeredEngine()), alias="champion")
 
     assert "serve it" not in {command.name for command in report.page.commands}
     assert all(chart.bars for chart in report.page.charts)
@@ -185,7 +205,7 @@ def test_packages_are_listed_by_the_licence_that_is_recorded_with_the_model(lock
     That of another version is unknown, and a model without a lock has no list.
     """
     page, bare = (
-        version_report(audit_of(HOLDS, model=model), None, registry_with(None)).page
+        version_report(audit_of(HOLDS, model=model), None, registry_with(None), alias="champion").page
         for model in (locked_model, locked_model / "none")
     )
 
@@ -208,7 +228,7 @@ def test_licences_that_cannot_be_read_are_said_and_not_followed(locked_model: Pa
     else:
         file.write_text(damage)
 
-    page = version_report(audit_of(HOLDS, model=locked_model), None, registry_with(None)).page
+    page = version_report(audit_of(HOLDS, model=locked_model), None, registry_with(None), alias="champion").page
 
     ((licence, _, reason),) = page.tables[-1].rows
     assert ("unknown", True) == (licence, "cannot be listed" in reason)
@@ -218,7 +238,9 @@ def test_packages_that_cannot_be_listed_are_unknown_with_the_reason(locked_model
     """
     The rest of the page is written.
     """
-    page = version_report(audit_of(HOLDS, model=locked_model), None, registry_with(None, no_sbom)).page
+    page = version_report(
+        audit_of(HOLDS, model=locked_model), None, registry_with(None, no_sbom), alias="champion"
+    ).page
 
     assert "packages by licence" == page.tables[-1].title
     ((licence, packages, reason),) = page.tables[-1].rows

@@ -58,7 +58,7 @@ def test_every_subject_that_differs_has_a_table(tmp_path: Path) -> None:
         "packages that differ": (("numpy", "2.4.1", "2.3.5", "changed"), ("rich", "14", "-", "added")),
         "signature": (("input `y` is new", "breaking"),),
         "figures of the server": (("p95-milliseconds", "7.9", "7.2", "↑ +0.7"),),
-        "image": (("742 MB", "700 MB", "↑ +42 MB"),),
+        "image": (("size", "742 MB", "700 MB", "↑ +42 MB"),),
     } == {table.title: table.rows for table in tables}
 
 
