@@ -11,7 +11,7 @@ from pathlib import Path
 from ...command.errors import ChainBroken, NoEngine, ToolFailed
 from ...command.inputs import EngineChoice
 from ...command.report import Finding, Severity
-from ...command.wording import step_call
+from ...command.wording import local, step_call
 from ...core.image.composition import LayerBlob
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import ImageLink
@@ -138,17 +138,30 @@ def _unpacked(packages: KeptPackages, tools: Tools) -> tuple[Path, tuple[Finding
 
 
 def _create(folder: Path, packages: KeptPackages, tools: Tools) -> None:
-    """Create an environment for layers. Raises ChainBroken if it has not the Python that compiled them, ToolFailed."""
-    why = ""
-    try:
-        python = tools.uv.create_relocatable(folder, python=packages.python, on_line=tools.console.foreign)
+    """
+    Create an environment for layers, with the interpreter that compiled them, else with another one of its version.
+
+    Raises ChainBroken without one, ToolFailed.
+    """
+    problems = []
+    for request in (packages.python, packages.version):
+        try:
+            python = tools.uv.create_relocatable(folder, python=request, on_line=tools.console.foreign)
+        except InterpreterMissing as error:
+            problems.append(f"`{request}` is not on this machine: {error.why}")
+            continue
         version = str(read_inventory(tools.servers.inventory(python)).get("python"))
-        if version != packages.version:
-            why = f"its packages were compiled with Python {packages.version}, and `{packages.python}` is {version} now"
-    except InterpreterMissing as error:
-        why = f"the Python that its packages were compiled with was removed: {error.why or packages.python}"
-    if why:
-        raise ChainBroken("image", why=why, fix=step_call("build-image"))
+        if version == packages.version:
+            return
+        problems.append(f"`{request}` is {version} now")
+    raise ChainBroken(
+        "image",
+        why=f"its packages were compiled with Python {packages.version}; {'; '.join(problems)}",
+        fix=local(
+            f"uv python install {packages.version}",
+            f"actions/setup-python with `python-version: {packages.version}` before this step",
+        ),
+    )
 
 
 def _changed(names: Sequence[str]) -> Iterator[Finding]:

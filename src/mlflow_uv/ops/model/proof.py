@@ -108,7 +108,7 @@ def prove(
     plan: ProofPlan, model: LoggedModelDescription, scratch: Path, tools: Tools
 ) -> tuple[Record, tuple[Finding, ...]]:
     """Write the lock and the answers into the model, download it again from the store, and compare."""
-    _run_of(model)
+    require_run(model)
     client, logged = plan.job.client, scratch / "logged"
     _download(plan, model.model_id, logged, tools)
     if requirement_findings := _requirement_findings(plan, logged):
@@ -261,7 +261,7 @@ def _require_written(plan: ProofPlan, overlay: Path, proof: Path) -> None:
         raise ChainBroken("requirements", why="the requirements of the model in the store do not match the lock")
 
 
-def _run_of(model: LoggedModelDescription) -> str:
+def require_run(model: LoggedModelDescription) -> str:
     """The run of a model. Raises BadInput without one: the release keeps its record there."""
     if not model.run_id:
         raise BadInput(
@@ -298,7 +298,7 @@ def _record(plan: ProofPlan, model: LoggedModelDescription, copy: Path) -> Recor
         ),
         model=ModelLink(
             model_id=model.model_id,
-            run_id=_run_of(model),
+            run_id=require_run(model),
             name=model.name,
             sha256=tree_digest(digests_in(copy)),
             store=plan.job.store.shown,

@@ -39,11 +39,13 @@ class FakeUv:
 
     def __init__(self) -> None:
         self.created = 0
+        self.missing: set[str] = set()
 
     def create_relocatable(self, environment: Path, *, python: str, **_: Any) -> Path:
-        if Path(python).is_absolute() and not Path(python).is_file():
+        if python in self.missing or (Path(python).is_absolute() and not Path(python).is_file()):
             raise InterpreterMissing(what="`uv venv` failed", why=f"No interpreter found at path `{python}`")
         self.created += 1
+        shutil.rmtree(environment, ignore_errors=True)
         (environment / "bin").mkdir(parents=True)
         (environment / "bin" / "python").symlink_to(sys.executable)
         return environment / "bin" / "python"
@@ -197,14 +199,14 @@ def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         served(image, tools)
 
 
-@pytest.mark.parametrize("harm", [Path.unlink, lambda archive: archive.write_bytes(b"other")], ids=["lost", "changed"])
-def test_a_layer_that_is_not_as_it_was_composed_is_not_served(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("fault", [Path.unlink, lambda archive: archive.write_bytes(b"other")], ids=["lost", "changed"])
+def test_a_layer_that_is_not_as_it_was_composed_is_not_served(tmp_path: Path, fault: Callable[[Path], None]) -> None:
     """
     Composing again makes it again.
     """
     image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
     keep_packages(image, "3.12", tools)
-    harm(tmp_path / "layer")
+    fault(tmp_path / "layer")
 
     with pytest.raises(ChainBroken, match="layers of the image were changed or removed on this machine: grape") as lost:
         serving_place(link(image), tools)
@@ -301,17 +303,21 @@ def test_the_environment_that_trained_may_be_removed(tmp_path: Path) -> None:
     assert "process" == serving_place(link(image), tools).image.kind
 
 
-def test_an_interpreter_that_was_removed_is_an_error_that_names_build_image(tmp_path: Path) -> None:
+def test_an_interpreter_that_was_removed_is_replaced_by_one_of_its_version(tmp_path: Path) -> None:
     """
-    Composing again finds another one.
+    Where there is none, the command that installs it is the fix, in each step that serves a model.
     """
     image, tools = image_in(tmp_path), tools_in(tmp_path, engine=False)
+    uv = cast("FakeUv", tools.uv)
     keep_packages(image, str(tmp_path / "python3.12"), tools)
+    uv.missing.add("3.12.1")
 
-    with pytest.raises(ChainBroken, match=r"was removed: No interpreter found at path.*python3\.12") as refused:
+    with pytest.raises(ChainBroken, match=r"`.*python3\.12` is not on this machine: No interpreter found") as refused:
         serving_place(link(image), tools)
+    uv.missing.clear()
+    place = serving_place(link(image), tools).image
 
-    assert "build-image" in refused.value.fix
+    assert ("uv python install 3.12.1", "process") == (refused.value.fix, place.kind)
 
 
 def test_another_python_in_the_place_of_the_one_that_compiled_is_refused(tmp_path: Path) -> None:
@@ -323,10 +329,10 @@ def test_another_python_in_the_place_of_the_one_that_compiled_is_refused(tmp_pat
     keep_packages(image, sys.executable, tools)
 
     for _ in range(2):
-        with pytest.raises(ChainBroken, match=r"compiled with Python 3\.12\.0, and .* is 3\.12\.1 now") as refused:
+        with pytest.raises(ChainBroken, match=r"compiled with Python 3\.12\.0; .* is 3\.12\.1 now") as refused:
             serving_place(link(image), tools)
 
-    assert "build-image" in refused.value.fix
+    assert "uv python install 3.12.0" == refused.value.fix
     assert [] == list(tmp_path.glob("*/mlflow-uv-complete"))
 
 

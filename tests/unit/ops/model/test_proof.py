@@ -7,7 +7,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, BadProject
 from mlflow_uv.core.model import model_files
-from mlflow_uv.ops.model.proof import _project_files, _run_of, _trained_with
+from mlflow_uv.ops.model.proof import _project_files, _trained_with, require_run
 from tests.messages import MODEL
 
 
@@ -37,9 +37,9 @@ def test_a_model_without_a_run_is_refused_before_its_release_is_half_done() -> N
     The record is logged to the run at the very end, after the alias was moved.
     """
     with pytest.raises(BadInput, match=r"`model` was logged without a run: .*Fix: call `log_model` inside"):
-        _run_of(replace(MODEL, run_id=None))
+        require_run(replace(MODEL, run_id=None))
 
-    assert "r1" == _run_of(MODEL)
+    assert "r1" == require_run(MODEL)
 
 
 def test_the_manifest_of_a_model_has_no_part_of_a_password(tmp_path: Path) -> None:
