@@ -1,7 +1,10 @@
 """What would stop a release after its training is found before it, all at once, each with what mends it."""
 
+import shlex
 import shutil
 import subprocess
+import sys
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +17,7 @@ from tests.indexes import index_of, served
 from tests.unit.tools.oci.registryserver import Answer, FakeRegistry, refusal, serving
 
 from .consumer import CommandResult, Consumer
-from .images import BASE
+from .images import BASE, remove_image
 from .sample_project import SampleProject
 from .test_image_step import base  # noqa: F401  # a fixture
 
@@ -105,7 +108,7 @@ def told(result: CommandResult) -> list[dict[str, Any]]:
 @pytest.mark.extended
 def test_with_nothing_in_the_way_the_training_runs(sample: SampleProject) -> None:
     """
-    What the tests below look for is there where nothing is harmed; asked alone, the same checks train nothing.
+    What the tests below look for is there where nothing is spoilt; asked alone, the same checks train nothing.
     """
     train = ("--train", "touch trained", "--engine", "none")
     trained = sample.folder / "trained"
@@ -121,7 +124,7 @@ def test_with_nothing_in_the_way_the_training_runs(sample: SampleProject) -> Non
     assert (NO_MODEL, True) == (result.code, after), result.stderr
 
 
-HARMS: dict[str, tuple[tuple[str, ...], dict[str, str], int, str, str]] = {
+FAULTS: dict[str, tuple[tuple[str, ...], dict[str, str], int, str, str]] = {
     "two ways": (
         ("--train", "touch trained", "--function", "a:b"), {}, BAD_INPUT, "a release has one model source", "keep one",
     ),
@@ -160,13 +163,13 @@ HARMS: dict[str, tuple[tuple[str, ...], dict[str, str], int, str, str]] = {
 
 
 @pytest.mark.core_variants(3)
-@pytest.mark.parametrize("harm", HARMS)
-def test_what_is_missing_stops_a_release_before_it_trains(site: Callable[..., Site], harm: str) -> None:
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_missing_stops_a_release_before_it_trains(site: Callable[..., Site], fault: str) -> None:
     """
     One thing is in the way: it is the only one that is told, with the exit code of the step that would have found it.
     """
     wine = site()
-    flags, variables, code, what, fix = HARMS[harm]
+    flags, variables, code, what, fix = FAULTS[fault]
 
     result = wine.release(*flags, **variables)
 
@@ -196,21 +199,39 @@ def test_a_base_image_that_nobody_has_stops_a_release_before_it_trains(
     assert problem["fix"].endswith("base-image NAME")
 
 
+@pytest.fixture
+def newer_base(tmp_path: Path) -> Iterator[str]:
+    """A base image whose interpreter says that it is one which this machine does not have."""
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {BASE}\nRUN rm /usr/local/bin/python3 && printf '#!/bin/sh\\necho 3.99.1\\n' > /usr/local/bin/python3"
+        " && chmod 755 /usr/local/bin/python3\n"
+    )
+    name = f"mlflow-uv-test-{uuid.uuid4().hex[:12]}:newer"
+    subprocess.run(("docker", "build", "--quiet", "--tag", name, tmp_path), check=True, capture_output=True)
+    yield name
+    remove_image(name)
+
+
 @pytest.mark.engine
-def test_a_base_image_with_another_python_stops_a_release_before_it_trains(site: Callable[..., Site]) -> None:
+def test_a_base_image_with_another_python_stops_a_release_before_it_trains(
+    site: Callable[..., Site], newer_base: str
+) -> None:
     """
-    The Python that will train is known before it does.
+    The Python that will train is known before it does; the image that the error names has it.
     """
     wine = site()
-    (wine.folder / ".python-version").write_text("3.12\n")
-    wine.commit()
 
-    result = wine.release("--engine", "docker", "--base-image", BASE)
+    result = wine.release("--engine", "docker", "--base-image", newer_base)
 
     (problem,) = told(result)
+    minor = f"3.{sys.version_info.minor}"
+    fix, _, other = problem["fix"].partition(", or ")
+    mended = wine.release("--engine", "docker", "--preflight", *shlex.split(fix))
     assert (UNFIT, False) == (result.code, wine.trained.exists()), result.stderr
-    assert "the model needs 3.12" in problem["why"]
-    assert "python:3.12-slim" in problem["fix"]
+    assert f"the base image `{newer_base}` has Python 3.99.1" == problem["what"]
+    assert f"the model needs {minor}." in problem["why"]
+    assert (f"--base-image python:{minor}-slim", f"another with Python {minor}") == (fix, other)
+    assert (0, []) == (mended.code, told(mended)), mended.stderr
 
 
 def test_a_login_that_may_not_push_stops_a_release_before_it_trains(site: Callable[..., Site]) -> None:

@@ -38,10 +38,6 @@ class HostSettings(CanarySettings):
     memory: Annotated[int | None, Limits(least=6), Doc("Memory limit of the model's container in MiB.")] = None
     cpus: Annotated[float | None, Limits(least=0.01), Doc("Processors of the model's container, as 0.5.")] = None
 
-    def publish(self, container_port: int, *, is_preview: bool) -> str:
-        """The port of a container on the host, as engines read it; that of a preview is one that is free."""
-        return f"{self.listen}:{'' if is_preview else self.port}:{container_port}"
-
 
 @lazy_dataclass
 class ClusterSettings(TargetSettings):

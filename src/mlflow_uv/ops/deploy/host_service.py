@@ -88,7 +88,7 @@ class HostService:
         assert isinstance(options.settings, HostSettings)  # noqa: S101  # those of its kind
         self._options = options
         self._settings = options.settings
-        self._publish = options.settings.publish(PORT, is_preview=options.is_preview)
+        self._address = f"{options.settings.listen}:{'' if options.is_preview else options.settings.port}"
         self._containers = containers
         self._tools = tools
         self._times = ProxyTimes(request_s=options.answer_s)
@@ -308,14 +308,13 @@ class HostService:
         name = self._options.name
         require_same_model(name, "on this host", now, wanted)
         proxy = self._before.proxy
-        if proxy is not None and proxy.running and not self._options.is_preview:
-            published = f"{self._settings.listen}:{self._settings.port}"
-            if proxy.published not in ("", published):
-                raise BadInput(
-                    what=f"the deployment `{name}` listens on {proxy.published}, and the settings say {published}",
-                    why="its address cannot change without a failing request",
-                    fix=Wording("deploy under another name, move the clients there, then ", option("remove")),
-                )
+        moved = proxy is not None and proxy.running and proxy.published not in ("", self._address)
+        if proxy is not None and moved and not self._options.is_preview:
+            raise BadInput(
+                what=f"the deployment `{name}` listens on {proxy.published}, and the settings say {self._address}",
+                why="its address cannot change without a failing request",
+                fix=Wording("deploy under another name, move the clients there, then ", option("remove")),
+            )
 
     # changes
 
@@ -337,7 +336,7 @@ class HostService:
                 part=PROXY,
                 image=self._proxy_image(),
                 facts={"image": self._options.proxy_image},
-                publish=self._publish,
+                publish=f"{self._address}:{PORT}",
                 volume=FOLDER,
                 user=_PROXY_USER,
                 command=COMMAND,
