@@ -85,10 +85,10 @@ def test_a_composed_image_holds_what_the_engine_installs(tmp_path: Path) -> None
     write_layout(tmp_path / "layout", one.image, one.archives, tag="1")
     try:
         load(one, tmp_path)
-        said = run_in(one.image.id, f"{VENV}/bin/python", "-c", "import grape, sys; print(sys.prefix)")
+        prefix = run_in(one.image.id, f"{VENV}/bin/python", "-c", "import grape, sys; print(sys.prefix)")
     finally:
         remove_image(one.image.id)
-    assert VENV == said.strip()
+    assert VENV == prefix.strip()
 
 
 def test_the_packages_of_a_real_lock_are_equal_too(root: Path, tmp_path: Path) -> None:

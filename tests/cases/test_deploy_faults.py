@@ -60,7 +60,7 @@ def test_no_request_fails_while_versions_are_replaced(deployment: Deployment, ve
 
 @pytest.mark.extended
 @pytest.mark.parametrize(
-    ("name", "code", "said"),
+    ("name", "code", "message"),
     [
         ("wrong", FINDINGS, "does not answer as in training: returned to version 2"),
         ("silent", NOT_SERVING, "was not healthy within"),
@@ -68,7 +68,7 @@ def test_no_request_fails_while_versions_are_replaced(deployment: Deployment, ve
     ],
 )
 def test_a_version_that_fails_only_where_it_is_deployed_gets_no_traffic(
-    deployment: Deployment, versions: Versions, name: str, code: int, said: str
+    deployment: Deployment, versions: Versions, name: str, code: int, message: str
 ) -> None:
     """
     Its smoke test passed; clients are answered by the version before all the time, and it is what runs afterwards.
@@ -79,7 +79,7 @@ def test_a_version_that_fails_only_where_it_is_deployed_gets_no_traffic(
 
     again = deployment.run(versions.numbers["first"], "--dry-run")
     assert code == result.code, result.stderr
-    assert said in result.stderr
+    assert message in result.stderr
     assert ([], containers) == (clients.failures, deployment.containers())
     assert (0, False) == (again.code, again.outputs["deployment-changed"]), again.stderr
     assert "returned" in versions.sample.store.tags(versions.numbers[name])[f"deployment.{deployment.name}"]

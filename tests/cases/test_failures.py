@@ -34,18 +34,18 @@ def break_lock(sample: SampleProject) -> None:
 
 
 LOCKS = pytest.mark.parametrize(
-    ("harm", "rule"),
+    ("fault", "rule"),
     [(make_stale, "lock-requirement-added"), (take_lock_away, "lock-missing"), (break_lock, "lock-conflict")],
     ids=["stale", "missing", "unreadable"],
 )
 
 
 @LOCKS
-def test_a_lock_that_is_not_fresh_stops_a_release_at_its_first_step(sample: SampleProject, harm, rule: str) -> None:
+def test_a_lock_that_is_not_fresh_stops_a_release_at_its_first_step(sample: SampleProject, fault, rule: str) -> None:
     """
     The finding of check-lock is the answer of the whole release, and nothing is trained.
     """
-    harm(sample)
+    fault(sample)
     models = sample.store.models
 
     result = sample.run("release")
@@ -58,7 +58,7 @@ def test_a_lock_that_is_not_fresh_stops_a_release_at_its_first_step(sample: Samp
 
 
 @pytest.mark.parametrize(
-    ("harm", "rule"),
+    ("fault", "rule"),
     [
         pytest.param(make_stale, "lock-requirement-added", id="stale"),
         pytest.param(take_lock_away, "lock-missing", marks=pytest.mark.extended, id="missing"),
@@ -66,11 +66,11 @@ def test_a_lock_that_is_not_fresh_stops_a_release_at_its_first_step(sample: Samp
     ],
 )
 @pytest.mark.parametrize("step", ["export", "log-model"])
-def test_nothing_is_made_from_a_lock_that_is_not_fresh(sample: SampleProject, harm, rule: str, step: str) -> None:
+def test_nothing_is_made_from_a_lock_that_is_not_fresh(sample: SampleProject, fault, rule: str, step: str) -> None:
     """
     A step that needs the lock says why it cannot use it, and never falls back to something else.
     """
-    harm(sample)
+    fault(sample)
 
     result = sample.run(step)
 
@@ -314,13 +314,13 @@ dev = [{ name = "mlflow", specifier = ">=3.17,<4" }]
 [package.metadata]"""
 
 
-@pytest.mark.parametrize("harm", [".git", ".git/refs/heads/main"], ids=["no repository", "no commit"])
-def test_without_a_commit_nothing_can_name_a_model(sample: SampleProject, harm: str) -> None:
+@pytest.mark.parametrize("fault", [".git", ".git/refs/heads/main"], ids=["no repository", "no commit"])
+def test_without_a_commit_nothing_can_name_a_model(sample: SampleProject, fault: str) -> None:
     """
     A model that no commit names is not released; the commands that make one are told.
     """
-    harmed = sample.folder / harm
-    shutil.rmtree(harmed) if harmed.is_dir() else harmed.unlink()
+    spoilt = sample.folder / fault
+    shutil.rmtree(spoilt) if spoilt.is_dir() else spoilt.unlink()
 
     result = sample.run("log-model")
 

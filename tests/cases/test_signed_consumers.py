@@ -29,8 +29,8 @@ class Exchanged:
 
     version: str
     trusted: Mapping[str, str]
-    said: str
-    server_said: str = ""
+    message: str
+    server_message: str = ""
 
 
 def store_of(sample: SampleProject, version: str) -> tuple[Path, Path]:
@@ -54,7 +54,10 @@ def another_signer(sample: SampleProject, signers: Signers) -> Exchanged:
     """All attestations are by somebody whom the project does not trust."""
     signed(sample, signers, "second")
     return Exchanged(
-        version="1", trusted=trust(signers, "first"), said="is not trusted", server_said="Nobody whom VERIFY names"
+        version="1",
+        trusted=trust(signers, "first"),
+        message="is not trusted",
+        server_message="Nobody whom VERIFY names",
     )
 
 
@@ -64,8 +67,8 @@ def another_model(sample: SampleProject, signers: Signers) -> Exchanged:
     second_version(sample, signers)
     store_of(sample, "1")[0].write_bytes(store_of(sample, "2")[0].read_bytes())
     return Exchanged(
-        version="1", trusted=trust(signers, "first"), said="signed wine version 2, and this is wine version 1",
-        server_said="is not wine version 2 as the key",
+        version="1", trusted=trust(signers, "first"), message="signed wine version 2, and this is wine version 1",
+        server_message="is not wine version 2 as the key",
     )  # fmt: skip
 
 
@@ -75,8 +78,8 @@ def an_old_signature(sample: SampleProject, signers: Signers) -> Exchanged:
     second_version(sample, signers)
     store_of(sample, "2")[0].write_bytes(store_of(sample, "1")[0].read_bytes())
     return Exchanged(
-        version="2", trusted=trust(signers, "first"), said="signed wine version 1, and this is wine version 2",
-        server_said="is not wine version 1 as the key",
+        version="2", trusted=trust(signers, "first"), message="signed wine version 1, and this is wine version 2",
+        server_message="is not wine version 1 as the key",
     )  # fmt: skip
 
 
@@ -85,8 +88,8 @@ def a_rewritten_record(sample: SampleProject, signers: Signers) -> Exchanged:
     signed(sample, signers)
     rewrite(sample)
     return Exchanged(
-        version="1", trusted=trust(signers, "first"), said="`model` of the release record is not what key",
-        server_said="python_model.pkl",
+        version="1", trusted=trust(signers, "first"), message="`model` of the release record is not what key",
+        server_message="python_model.pkl",
     )  # fmt: skip
 
 
@@ -94,7 +97,9 @@ def no_attestation(sample: SampleProject, signers: Signers) -> Exchanged:
     """The file with the attestations is gone; the record still names the signer."""
     signed(sample, signers)
     kept(sample, "signature/attestations.jsonl").unlink()
-    return Exchanged(version="1", trusted=trust(signers, "first"), said="the store has ", server_said="cannot be read")
+    return Exchanged(
+        version="1", trusted=trust(signers, "first"), message="the store has ", server_message="cannot be read"
+    )
 
 
 def an_expired_certificate(sample: SampleProject, signers: Signers) -> Exchanged:
@@ -104,25 +109,25 @@ def an_expired_certificate(sample: SampleProject, signers: Signers) -> Exchanged
     valid, expired = ("".join(signers.text(f"{name}.crt").splitlines()[1:-1]) for name in ("leaf", "expired"))
     attestations.write_text(attestations.read_text().replace(valid, expired))
     table = f'authorities = ["""{signers.text("authority.crt")}"""]\nidentities = ["release@example.com"]\n'
-    return Exchanged(version="1", trusted={"MLFLOW_UV_TRUST": table}, said="its certificate is valid from ")
+    return Exchanged(version="1", trusted={"MLFLOW_UV_TRUST": table}, message="its certificate is valid from ")
 
 
 def another_lock(sample: SampleProject, signers: Signers) -> Exchanged:
     """The lock in the model was changed after signing, where the chain without signatures finds it, too."""
     signed(sample, signers)
     sample.consumer.edit(sample.consumer.model / "mlflow-uv" / "uv.lock", 'name = "six"\n', 'name = "sixer"\n')
-    return Exchanged(version="1", trusted=trust(signers, "first"), said="lock", server_said="mlflow-uv/uv.lock")
+    return Exchanged(version="1", trusted=trust(signers, "first"), message="lock", server_message="mlflow-uv/uv.lock")
 
 
-HARMS = (
+FAULTS = (
     another_signer, another_model, an_old_signature, a_rewritten_record, no_attestation, an_expired_certificate,
     another_lock,
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__.replace("_", " "))
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__.replace("_", " "))
 def test_whoever_uses_the_version_next_refuses_it(
-    sample: SampleProject, signers: Signers, harm: Callable[[SampleProject, Signers], Exchanged]
+    sample: SampleProject, signers: Signers, fault: Callable[[SampleProject, Signers], Exchanged]
 ) -> None:
     """
     With the link and the reason: promote, deploy, audit, verify-chain, and a server that verifies its model.
@@ -130,7 +135,7 @@ def test_whoever_uses_the_version_next_refuses_it(
     manifest = sample.folder / "pyproject.toml"
     manifest.write_text(f"{manifest.read_text()}{DEPLOYMENT}")
     sample.commit()
-    exchanged = harm(sample, signers)
+    exchanged = fault(sample, signers)
     uri, trusted = f"models:/wine/{exchanged.version}", exchanged.trusted
 
     audited = sample.run("audit", uri, variables=trusted)
@@ -144,9 +149,9 @@ def test_whoever_uses_the_version_next_refuses_it(
     assert [1, 1, 1, CHAIN_BROKEN, CHAIN_BROKEN] == [one.code for one in runs], deployed.stderr
     assert [True, True] == ["signature" in one.outputs["broken"] for one in (audited, verified)], audited.stderr
     assert {"gate-chain"} == {*promoted.rules}
-    assert [True] * 5 == [exchanged.said in one.stderr for one in runs], "\n".join(one.stderr for one in runs)
-    if exchanged.server_said:
-        assert (NOT_SIGNED, True) == (server[0], exchanged.server_said in server[1]), server
+    assert [True] * 5 == [exchanged.message in one.stderr for one in runs], "\n".join(one.stderr for one in runs)
+    if exchanged.server_message:
+        assert (NOT_SIGNED, True) == (server[0], exchanged.server_message in server[1]), server
 
 
 def started(attestations: Path, model: Path, key: str) -> tuple[int, str]:

@@ -88,13 +88,13 @@ def test_an_image_starts_with_a_model_that_its_trusted_key_signed_alone(
     assert "image" in audited.outputs["holds"], audited.stderr
     assert (["image"] if builder == "compose" else []) == forged.outputs["broken"], forged.stderr
     assert [[5.0]] * 3 == [own, mounted, inline]
-    said = {
+    messages = {
         "unsigned": "/attestations.jsonl' cannot be read",
         "another signer": "Nobody whom VERIFY names signed a model",
         "swapped": "python_model.pkl",
     }
-    assert dict.fromkeys(said, 3) == {case: code for case, (code, _) in ended.items()}, ended
-    assert [] == [case for case, (_, line) in ended.items() if said[case] not in line], ended
+    assert dict.fromkeys(messages, 3) == {case: code for case, (code, _) in ended.items()}, ended
+    assert [] == [case for case, (_, line) in ended.items() if messages[case] not in line], ended
 
 
 def test_a_deployment_gives_the_server_what_it_verifies(sample: SampleProject, signers: Signers, image: str) -> None:

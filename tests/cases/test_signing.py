@@ -308,21 +308,21 @@ def test_an_old_signature_is_not_one_of_a_new_version(sample: SampleProject, sig
 
 
 @LATER
-@pytest.mark.parametrize("harm", ["removed", "emptied", "of another kind", "sbom", "card", "record"])
-def test_an_attestation_that_is_gone_is_missed(sample: SampleProject, signers: Signers, harm: str) -> None:
+@pytest.mark.parametrize("fault", ["removed", "emptied", "of another kind", "sbom", "card", "record"])
+def test_an_attestation_that_is_gone_is_missed(sample: SampleProject, signers: Signers, fault: str) -> None:
     """
     The record still names the signer, which proves nothing.
     """
     signed(sample, signers)
     attestations = kept(sample, "signature/attestations.jsonl")
-    if harm == "removed":
+    if fault == "removed":
         attestations.unlink()
-    elif harm == "record":
+    elif fault == "record":
         kept(sample, "record.json").unlink()
     else:
         lines = attestations.read_text().splitlines()
         left = {"emptied": [], "of another kind": lines[1:], "sbom": [*lines[:2], *lines[3:]], "card": lines[:-1]}
-        attestations.write_text("\n".join(left[harm]))
+        attestations.write_text("\n".join(left[fault]))
 
     refused = sample.run("audit", VERSION, variables=trust(signers, "first"))
 
@@ -332,7 +332,7 @@ def test_an_attestation_that_is_gone_is_missed(sample: SampleProject, signers: S
         "card": "attestation/model-card/v1 as key ",
         "record": "has no release record that could be signed",
     }
-    assert reasons.get(harm, "the store has ") in refused.stderr
+    assert reasons.get(fault, "the store has ") in refused.stderr
 
 
 @LATER

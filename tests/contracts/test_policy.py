@@ -48,7 +48,7 @@ class At:
         """See Clock."""
 
 
-def found(folder: Path, *, now: float = NOON, where: Path | None = None) -> tuple[Finding, ...]:
+def findings_in(folder: Path, *, now: float = NOON, where: Path | None = None) -> tuple[Finding, ...]:
     """What is to be said of the policy of a project, called from its folder."""
     host = Host.of(os.environ, folder=where or folder, python=Path(sys.executable))
     with locktools(host, console=terminal(), uv=PROGRAM) as tools:
@@ -175,7 +175,7 @@ def test_a_lock_that_keeps_every_rule_has_no_finding(tmp_path: Path, site: Site)
         "maximum-age-days = 90",
     )
 
-    findings = found(committed(folder, date=NOON - DAY))
+    findings = findings_in(committed(folder, date=NOON - DAY))
 
     assert () == findings
 
@@ -224,7 +224,7 @@ def test_a_wrong_policy_is_told_from_where_the_caller_is(tmp_path: Path, workspa
     ruled(workspace / "red", "excluded = 3")
 
     with pytest.raises(BadInput) as caught:
-        found(workspace, where=tmp_path)
+        findings_in(workspace, where=tmp_path)
 
     line = line_in(workspace / "red" / "pyproject.toml", "excluded = 3")
     assert f"(line {line} of cellar/red/pyproject.toml) must be" in caught.value.what
@@ -244,7 +244,7 @@ def test_a_package_of_another_index_is_found_where_it_is_locked(tmp_path: Path, 
     projects.depend_on(wine, "grape", "cork", "label")
     projects.lock(wine)
 
-    findings = found(ruled(wine, 'allowed-indexes = ["../wheels"]'))
+    findings = findings_in(ruled(wine, 'allowed-indexes = ["../wheels"]'))
 
     assert [("policy-allowed-indexes", "uv.lock", locked_at(wine, "label"))] == places(findings)
     assert "2 packages from `../attic`" == findings[0].what
@@ -273,7 +273,7 @@ def test_an_index_is_the_same_however_it_is_written_and_no_other(
     folder = projects.project(tmp_path / "wine", "grape", more=index(f"{site.url}/simple/"))
     ruled(online(folder), f'allowed-indexes = ["{allowed.format(port=site.port)}"]')
 
-    findings = found(folder)
+    findings = findings_in(folder)
 
     assert count == len(findings)
     assert not any("secret" in one.text for one in findings)
@@ -322,7 +322,7 @@ def test_each_kind_of_source_is_told_from_the_others(sourced: Path, missing: str
     """
     allowed = ", ".join(f'"{kind}"' for kind in KINDS if kind != missing)
 
-    findings = found(ruled(sourced, f"allowed-sources = [{allowed}]"))
+    findings = findings_in(ruled(sourced, f"allowed-sources = [{allowed}]"))
 
     name = "grape" if missing == "registry" else f"by{missing}"
     assert [("policy-allowed-sources", "uv.lock", locked_at(sourced, name))] == places(findings)
@@ -335,7 +335,7 @@ def test_the_way_to_a_source_is_told(sourced: Path) -> None:
     projects.depend_on(sourced, "byeditable")
     online(sourced)
 
-    findings = found(ruled(sourced, 'allowed-sources = ["editable"]'))
+    findings = findings_in(ruled(sourced, 'allowed-sources = ["editable"]'))
 
     assert ["`bygit` comes from a git repository"] == [one.what for one in findings]
     assert "`wine → byeditable → bygit` is served" in findings[0].why
@@ -382,7 +382,7 @@ def test_only_what_is_served_counts(tmp_path: Path, wheels: Path, selection: str
         cwd=folder, check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
 
-    findings = found(folder)
+    findings = findings_in(folder)
 
     assert names == sorted(one.what.split("`")[1] for one in findings)
     assert names == sorted({line.removeprefix("../") for line in exported.splitlines() if line.startswith("../")})
@@ -398,7 +398,7 @@ def test_a_source_of_one_platform_counts_on_every_machine(tmp_path: Path, wine: 
     projects.depend_on(wine, "grape", "folder; sys_platform == 'win32'")
     projects.lock(wine)
 
-    findings = found(ruled(wine, 'allowed-sources = ["registry"]'))
+    findings = findings_in(ruled(wine, 'allowed-sources = ["registry"]'))
 
     assert [("policy-allowed-sources", "uv.lock", locked_at(wine, "folder"))] == places(findings)
 
@@ -418,7 +418,7 @@ press = {{ git = "file://{tmp_path}/press" }}
     more = index(f"{site.url}/simple") + sources
     folder = projects.project(tmp_path / "wine", "grape", "cork", "yeast", "label", "press", more=more)
 
-    findings = found(ruled(online(folder), "require-hashes = true"))
+    findings = findings_in(ruled(online(folder), "require-hashes = true"))
 
     assert [("policy-require-hashes", "uv.lock", locked_at(folder, "yeast"))] == places(findings)
     assert f"1 package from `{site.url}/simple` without a hash for every file" == findings[0].what
@@ -428,7 +428,7 @@ def test_a_folder_of_wheels_has_no_hashes(wine: Path) -> None:
     """
     uv does not record those of a flat index on disk.
     """
-    findings = found(ruled(wine, "require-hashes = true"))
+    findings = findings_in(ruled(wine, "require-hashes = true"))
 
     assert [("policy-require-hashes", "uv.lock", locked_at(wine, "cork"))] == places(findings)
     assert "3 packages from `../wheels` without a hash for every file" == findings[0].what
@@ -445,7 +445,7 @@ def test_the_uv_that_answers_is_compared_by_its_numbers(wine: Path, least: str, 
     ruled(wine, "require-hashes = false", f'minimum-uv = "{least}"')
     line = line_in(wine / "pyproject.toml", f'minimum-uv = "{least}"')
 
-    findings = found(wine)
+    findings = findings_in(wine)
 
     assert ([] if kept else [("policy-minimum-uv", "pyproject.toml", line)]) == places(findings)
 
@@ -470,7 +470,7 @@ def test_an_excluded_package_is_found_where_it_is_locked(wine: Path, entry: str,
     """
     By its whole name and its version; with what needs it.
     """
-    findings = found(ruled(wine, f'excluded = ["bottle", "{entry}"]'))
+    findings = findings_in(ruled(wine, f'excluded = ["bottle", "{entry}"]'))
 
     assert ([("policy-excluded", "uv.lock", locked_at(wine, "yeast"))] if barred else []) == places(findings)
     assert all("`wine → grape` needs it" in one.why for one in findings)
@@ -482,12 +482,12 @@ def test_the_command_takes_what_is_excluded_out_of_the_lock(tmp_path: Path, wine
     The fix works as it stands, from where the caller is, and afterwards the lock stays as it is.
     """
     ruled(wine, f'excluded = ["{entry}"]')
-    (finding,) = found(wine, where=tmp_path)
+    (finding,) = findings_in(wine, where=tmp_path)
 
     subprocess.run([*shlex.split(finding.fix), "--offline", "--quiet"], cwd=tmp_path, check=True)
     projects.lock(wine)
 
-    assert () == found(wine)
+    assert () == findings_in(wine)
 
 
 # maximum-age-days
@@ -502,7 +502,7 @@ def test_a_lock_is_as_old_as_its_last_commit(wine: Path, days: float, kept: bool
     """
     committed(ruled(wine, "maximum-age-days = 90"), date=NOON - days * DAY)
 
-    findings = found(wine)
+    findings = findings_in(wine)
 
     assert ([] if kept else [("policy-maximum-age-days", "uv.lock", 1)]) == places(findings)
 
@@ -517,7 +517,7 @@ def test_another_change_does_not_make_a_lock_younger(wine: Path) -> None:
     (wine / "other" / "uv.lock").touch()
     committed(wine)
 
-    findings = found(wine)
+    findings = findings_in(wine)
 
     assert ["uv.lock is 100 days old"] == [one.what for one in findings]
     assert "uv lock --upgrade" == findings[0].fix
@@ -534,7 +534,7 @@ def test_a_lock_that_is_being_changed_is_new(wine: Path, staged: bool) -> None:
     if staged:
         git(wine, "add", "uv.lock")
 
-    findings = found(wine)
+    findings = findings_in(wine)
 
     assert () == findings
 
@@ -545,7 +545,7 @@ def test_a_lock_that_was_never_committed_is_new(wine: Path) -> None:
     """
     git(wine, "init", "--quiet")
 
-    findings = found(ruled(wine, "maximum-age-days = 0"))
+    findings = findings_in(ruled(wine, "maximum-age-days = 0"))
 
     assert () == findings
 
@@ -564,7 +564,7 @@ def test_an_age_that_nobody_knows_is_a_notice(wine: Path, prepare, why: str) -> 
     """
     prepare(ruled(wine, "maximum-age-days = 0"))
 
-    findings = found(wine)
+    findings = findings_in(wine)
 
     assert [("policy-age-unknown", "uv.lock", 1)] == places(findings)
     assert (Severity.NOTICE, True) == (findings[0].severity, why in findings[0].why)
@@ -597,7 +597,7 @@ def test_a_shallow_clone_tells_no_more_than_it_knows(
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", f"--depth={depth}", f"file://{history}", str(clone))
 
-    findings = found(clone)
+    findings = findings_in(clone)
 
     assert [(rule, what)] == [(one.rule, one.what) for one in findings]
 
@@ -612,7 +612,7 @@ def test_a_shallow_clone_knows_what_changed_since(tmp_path: Path, history: Path)
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", "--depth=2", f"file://{history}", str(clone))
 
-    findings = found(clone)
+    findings = findings_in(clone)
 
     assert () == findings
 
@@ -637,7 +637,7 @@ def test_the_policy_of_a_root_is_about_the_whole_lock(workspace: Path) -> None:
     """
     Every member keeps it, whether it has settings of its own or not.
     """
-    findings = found(ruled(workspace, 'excluded = ["yeast", "cork"]'))
+    findings = findings_in(ruled(workspace, 'excluded = ["yeast", "cork"]'))
 
     lines = [locked_at(workspace, name) for name in ("cork", "yeast")]
     assert [("policy-excluded", "uv.lock", line) for line in lines] == places(findings)
@@ -650,7 +650,7 @@ def test_the_policy_of_a_member_is_about_what_it_serves(workspace: Path, asked: 
     """
     ruled(workspace / "red", 'excluded = ["yeast", "cork"]')
 
-    findings = found(workspace / asked)
+    findings = findings_in(workspace / asked)
 
     assert [("policy-excluded", "uv.lock", locked_at(workspace, "yeast"))] == places(findings)
 
@@ -664,7 +664,7 @@ def test_what_a_member_serves_is_judged_by_the_root(tmp_path: Path, workspace: P
     projects.project(workspace / "white", "cork", name="white", more=f'{more}[tool.mlflow-uv]\ngroups = ["serve"]\n')
     projects.lock(workspace)
 
-    findings = found(ruled(workspace, 'allowed-sources = ["registry"]'))
+    findings = findings_in(ruled(workspace, 'allowed-sources = ["registry"]'))
 
     assert [("policy-allowed-sources", "uv.lock", locked_at(workspace, "folder"))] == places(findings)
 
@@ -686,7 +686,7 @@ def test_a_group_of_a_root_without_a_package_is_served_where_it_is_selected(
         file.write(f'[dependency-groups]\ndev = ["white[shelf]"]\nempty = []\n[tool.mlflow-uv]\ngroups = ["{group}"]\n')
     projects.lock(workspace)
 
-    findings = found(ruled(workspace, 'allowed-sources = ["registry", "workspace"]'))
+    findings = findings_in(ruled(workspace, 'allowed-sources = ["registry", "workspace"]'))
 
     line = locked_at(workspace, "folder")
     assert [("policy-allowed-sources", "uv.lock", line)] * served == places(findings)
@@ -698,7 +698,7 @@ def test_a_rule_may_only_warn(wine: Path) -> None:
     """
     ruled(wine, 'excluded = ["yeast"]', "require-hashes = true", 'warn = ["excluded"]')
 
-    findings = found(wine)
+    findings = findings_in(wine)
 
     severities = {one.rule: one.severity for one in findings}
     assert {"policy-excluded": Severity.WARNING, "policy-require-hashes": Severity.ERROR} == severities
@@ -712,7 +712,7 @@ def test_a_lock_that_cannot_be_read_keeps_no_rule(wine: Path) -> None:
     lock = wine / "uv.lock"
     lock.write_text(lock.read_text().replace("[[package]]", "<<<<<<< HEAD\n[[package]]", 1))
 
-    findings = found(wine)
+    findings = findings_in(wine)
 
     assert [("policy-unknown", "uv.lock", line_in(lock, "<<<<<<< HEAD"))] == places(findings)
 
@@ -725,7 +725,7 @@ def test_a_selection_that_the_lock_does_not_have_keeps_no_rule(wine: Path) -> No
         file.write('[tool.mlflow-uv]\nextras = ["gpu"]\n')
     ruled(wine, 'allowed-sources = ["registry"]')
 
-    findings = found(wine)
+    findings = findings_in(wine)
 
     line = line_in(wine / "pyproject.toml", 'allowed-sources = ["registry"]', before=1)
     assert [("policy-unknown", "pyproject.toml", line)] == places(findings)
@@ -782,12 +782,12 @@ def test_a_file_that_was_uploaded_too_late_is_told_and_its_mend_takes_an_older_o
         lock.write_text(lock.read_text().replace("\n[[package]]", f"\n[options]\n{moment}\n\n[[package]]", 1))
         fresh = subprocess.run([PROGRAM, "lock", "--check", "--quiet", "--offline"], cwd=folder, check=False)
 
-        (finding,) = found(folder)
+        (finding,) = findings_in(folder)
         subprocess.run([PROGRAM, *shlex.split(finding.fix)[1:], "--quiet", "--no-cache"], cwd=folder, check=True)
     finally:
         server.shutdown()
         server.server_close()
 
     assert (0, "policy-keep-exclude-newer") == (fresh.returncode, finding.rule)
-    assert ("`grape` 1.1 was uploaded after `exclude-newer`", ()) == (finding.what, found(folder))
+    assert ("`grape` 1.1 was uploaded after `exclude-newer`", ()) == (finding.what, findings_in(folder))
     assert 'version = "1.0"' in lock.read_text()

@@ -101,8 +101,8 @@ def release(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Release:
     place = tmp_path_factory.mktemp("hostile")
     caller = Caller.at(place / "caller")
     consumer = make_consumer(place / "wine", place / "home", root / "examples" / "wine", engine="none")
-    harm = f"LOOT, RUNNER = {str(caller.loot)!r}, {str(caller.runner)!r}\n{SPY}\n{training(BODY, predict=ASKED)}"
-    (consumer.folder / "train.py").write_text(harm)
+    fault = f"LOOT, RUNNER = {str(caller.loot)!r}, {str(caller.runner)!r}\n{SPY}\n{training(BODY, predict=ASKED)}"
+    (consumer.folder / "train.py").write_text(fault)
     consumer.edit(consumer.folder / "pyproject.toml", 'data-function = "train:unseen"\n', "")
     (consumer.folder / "unseen.csv").write_text("x,y\n1.0,2.0\n2.0,4.0\n")
     consumer.git("add", "--all")

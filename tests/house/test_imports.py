@@ -91,12 +91,12 @@ BUDGETS = {
     "export": Budget(argv=("mlflow_uv", "export"), kept_out=LOCK_STEP, ours=112),
     "check-targets": Budget(argv=("mlflow_uv", "check-targets"), kept_out=NEVER | NETWORK | OTHER_STEPS, ours=108),
     "--version": Budget(argv=("mlflow_uv", "--version"), kept_out=LOCK_STEP | THREADS, ours=96),
-    RELEASE_NAME: Budget(argv=("mlflow_uv", RELEASE_NAME, "--help"), kept_out=LATER | AT_THE_END, ours=292),
-    "--help": Budget(argv=("mlflow_uv", "--help"), kept_out=NEVER | {"concurrent.futures"}, ours=471),
+    RELEASE_NAME: Budget(argv=("mlflow_uv", RELEASE_NAME, "--help"), kept_out=LATER | AT_THE_END, ours=291),
+    "--help": Budget(argv=("mlflow_uv", "--help"), kept_out=NEVER | {"concurrent.futures"}, ours=449),
 }
 # Of each step at most: our modules, dataclasses whose methods are made, compiled patterns of ours.
 LOCK_STEPS = ("init", "check-lock", "check-targets", "lint", "compare-locks", "post-comment", "export", "report-issue")
-STEPS = {name: (129, 14, 2) if name in LOCK_STEPS else (236, 28, 2) for name in NAMES} | {RELEASE_NAME: (291, 38, 2)}
+STEPS = {name: (129, 14, 2) if name in LOCK_STEPS else (235, 28, 2) for name in NAMES} | {RELEASE_NAME: (290, 38, 2)}
 
 
 @pytest.mark.parametrize("name", BUDGETS)

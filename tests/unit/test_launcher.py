@@ -58,15 +58,15 @@ def test_an_environment_is_made_once(tmp_path: Path) -> None:
 
 @pytest.mark.installs
 @pytest.mark.parametrize(
-    "harm", ["interpreter gone", "interpreter dangles", "never finished", "killed", "no environment"]
+    "fault", ["interpreter gone", "interpreter dangles", "never finished", "killed", "no environment"]
 )
-def test_an_environment_that_is_broken_is_made_anew(tmp_path: Path, harm: str) -> None:
+def test_an_environment_that_is_broken_is_made_anew(tmp_path: Path, fault: str) -> None:
     """
     A cached folder outlives the Python that it points to, and a run that was killed leaves half of one.
     """
     assert 0 == launch(tmp_path).returncode
     python = made(tmp_path) / "bin" / "python"
-    match harm:
+    match fault:
         case "interpreter gone":
             python.unlink()
         case "interpreter dangles":

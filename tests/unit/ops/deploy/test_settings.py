@@ -18,7 +18,7 @@ ONE = '[tool.mlflow-uv.deploy.prod]\ntarget = "compose"\n'
 TWO = f'{ONE}[tool.mlflow-uv.deploy.stage]\ntarget = "podman"\n'
 
 
-def found(folder: Path, deployments: str, name: str | None) -> tuple[str, str]:
+def chosen_deployment(folder: Path, deployments: str, name: str | None) -> tuple[str, str]:
     """The name and the kind of the deployment that a project means."""
     (folder / "pyproject.toml").write_text(f'[project]\nname = "wine"\nversion = "1"\n{deployments}')
     tools = SimpleNamespace(host=Host.of({}, folder=folder, python=Path(sys.executable)))
@@ -30,8 +30,8 @@ def test_the_only_deployment_needs_no_name(tmp_path: Path) -> None:
     """
     With several, one is named.
     """
-    assert ("prod", "compose") == found(tmp_path, ONE, None)
-    assert ("stage", "podman") == found(tmp_path, TWO, "stage")
+    assert ("prod", "compose") == chosen_deployment(tmp_path, ONE, None)
+    assert ("stage", "podman") == chosen_deployment(tmp_path, TWO, "stage")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_deployment_that_is_not_there_is_refused(
     The fix names one that is.
     """
     with pytest.raises(BadInput, match=what) as caught:
-        found(tmp_path, deployments, name)
+        chosen_deployment(tmp_path, deployments, name)
 
     assert fix in caught.value.fix
 
@@ -80,7 +80,7 @@ def test_the_command_that_deploys_again_names_the_same_deployment(
     words = shlex.split(name.deploy_call("models:/wine/1"))
     inputs = dict(zip(words[2::2], words[3::2], strict=True))
 
-    table, _ = found(tmp_path, TWO, inputs["--target"])
+    table, _ = chosen_deployment(tmp_path, TWO, inputs["--target"])
 
     variables = tuple(inputs.get("--serve-env", "").replace(",", " ").split())
     assert name == DeploymentName(table=table, preview=inputs.get("--preview"), serve_env=variables)

@@ -217,20 +217,20 @@ def test_no_login_and_no_value_of_a_variable_is_in_what_a_run_says(kind: str) ->
     world: Any = {**PLATFORMS}[kind](**settings)
     world.plant("2", "wrong")
     world.plant("3", "ends")
-    said: list[object] = []
+    printed: list[object] = []
     for version in ("1", "2", "3"):
         target = world.target()
         wanted = replace(wanted_version(version), serve_env=ServeVariables({"GREETING": VALUE}))
-        said.append(target.plan(wanted))
+        printed.append(target.plan(wanted))
         try:
             done = roll_out(target, wanted)
             if not done.returned:
                 target.settle()
-            said.append(done)
+            printed.append(done)
         except NotServing as error:
-            said.append(error.text)
-        said += [target.observe(), target._tools.console.lines]
+            printed.append(error.text)
+        printed += [target.observe(), target._tools.console.lines]
 
-    text = repr(said)
+    text = repr(printed)
     assert ("GREETING" in text or kind == "databricks", "answers-differ" in text, "not ready" in text) == (True,) * 3
     assert [] == [secret for secret in (VALUE, *LOGINS) if secret in text]

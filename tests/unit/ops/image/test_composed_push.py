@@ -131,9 +131,9 @@ class Registry:
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-@pytest.mark.parametrize("harm", ["no key", "another key", "no certificate", "of another CA"])
+@pytest.mark.parametrize("fault", ["no key", "another key", "no certificate", "of another CA"])
 def test_the_fix_for_a_client_certificate_makes_the_registry_answer(
-    tmp_path: Path, harm: str, newest: ssl.TLSVersion
+    tmp_path: Path, fault: str, newest: ssl.TLSVersion
 ) -> None:
     """
     It names the files that the user has, or where they belong; what is done here is what it says.
@@ -142,17 +142,17 @@ def test_the_fix_for_a_client_certificate_makes_the_registry_answer(
     with fake_endpoint(lambda _: EndpointReply(status=202), context=registry.context) as endpoint:
         host = f"127.0.0.1:{endpoint.port}"
         folder = registry.place(host)
-        pair = tmp_path / ("others" if harm == "of another CA" else "keys")
-        if harm != "no certificate":
+        pair = tmp_path / ("others" if fault == "of another CA" else "keys")
+        if fault != "no certificate":
             shutil.copyfile(pair / "host.pem", folder / "client.cert")
-        if harm == "another key":
+        if fault == "another key":
             shutil.copyfile(tmp_path / "others" / "host.key", folder / "client.key")
-        elif harm == "of another CA":
+        elif fault == "of another CA":
             shutil.copyfile(pair / "host.key", folder / "client.key")
         with pytest.raises(ToolFailed) as refused:
             registry.push(host)
         fix = str(refused.value.fix)
-        if harm in {"no key", "another key"}:
+        if fault in {"no key", "another key"}:
             expected = (
                 f"put the key of that certificate there, without a password, or remove both if {host} requires none"
             )
@@ -170,9 +170,9 @@ def test_the_fix_for_a_client_certificate_makes_the_registry_answer(
     assert "/v2/wine/blobs/uploads/" in [request.path for request in endpoint.requests]
 
 
-@pytest.mark.parametrize("harm", ["no key", "another key"])
+@pytest.mark.parametrize("fault", ["no key", "another key"])
 def test_a_registry_that_requires_no_client_certificate_answers_once_an_unusable_one_is_removed(
-    tmp_path: Path, harm: str
+    tmp_path: Path, fault: str
 ) -> None:
     """
     As the other half of the fix says.
@@ -183,7 +183,7 @@ def test_a_registry_that_requires_no_client_certificate_answers_once_an_unusable
         host = f"127.0.0.1:{endpoint.port}"
         folder = registry.place(host)
         shutil.copyfile(registry.keys / "host.pem", folder / "client.cert")
-        if harm == "another key":
+        if fault == "another key":
             shutil.copyfile(tmp_path / "others" / "host.key", folder / "client.key")
         with pytest.raises(ToolFailed) as refused:
             registry.push(host)

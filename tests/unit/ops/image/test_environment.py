@@ -224,7 +224,7 @@ def test_a_wheel_for_elsewhere_is_not_missed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "state"),
+    ("fault", "state"),
     [
         ("removed", "was removed"),
         ("another package", "is not the recorded one"),
@@ -233,7 +233,7 @@ def test_a_wheel_for_elsewhere_is_not_missed(tmp_path: Path) -> None:
     ],
 )
 def test_an_environment_that_is_not_as_recorded_breaks_the_chain_and_is_built_again(
-    model: Path, fakes: Fakes, harm: str, state: str
+    model: Path, fakes: Fakes, fault: str, state: str
 ) -> None:
     """
     The step that makes it is the fix, whatever happened to it.
@@ -242,7 +242,7 @@ def test_an_environment_that_is_not_as_recorded_breaks_the_chain_and_is_built_ag
     folder = python.parents[1]
     image = ImageLink(kind="process", id=inventory_digest(inventory), tag=str(folder), base="", base_digest="")
     whole = recorded_environment(image, fakes())
-    match harm:
+    match fault:
         case "removed":
             folder.rename(folder.with_name("gone"))
         case "another package":

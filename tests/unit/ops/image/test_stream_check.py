@@ -18,7 +18,7 @@ SENDING = (
 )
 
 
-def found(body: str) -> list[tuple[str, str, str]]:
+def findings_about(body: str) -> list[tuple[str, str, str]]:
     """Rule, sentence and reason of each finding, with ids ignored."""
     findings = list(stream_findings(REQUEST, body, ((parse_path("$.id"),), 0.0), sending=SENDING))
     assert all(SENDING in finding.fix for finding in findings)
@@ -29,7 +29,7 @@ def test_the_chunks_of_training_pass() -> None:
     """
     With the ignored paths left out of each of them.
     """
-    assert [] == found(FIRST + SECOND + DONE)
+    assert [] == findings_about(FIRST + SECOND + DONE)
 
 
 @pytest.mark.parametrize(
@@ -77,4 +77,4 @@ def test_another_stream_is_refused_and_the_chunk_is_named(body: str, rule: str, 
     """
     One that differs, ends early, fails, is cut off, or is no stream.
     """
-    assert [(rule, what, why)] == found(body)
+    assert [(rule, what, why)] == findings_about(body)

@@ -78,7 +78,7 @@ def test_the_model_is_called_what_training_registers_it_as(plan, calls: str, nam
 
 
 @pytest.mark.parametrize(
-    ("calls", "said"),
+    ("calls", "noted"),
     [
         ('log_model(m, registered_model_name="test-" + stage)', True),
         ('log_model(m, registered_model_name="a")\nmlflow.sklearn.log_model(n, registered_model_name="b")', True),
@@ -86,14 +86,14 @@ def test_the_model_is_called_what_training_registers_it_as(plan, calls: str, nam
         ("log_model(m)", False),
     ],
 )
-def test_a_name_that_is_not_written_out_is_told(plan, calls: str, said: bool) -> None:
+def test_a_name_that_is_not_written_out_is_told(plan, calls: str, noted: bool) -> None:
     """
     The setting has the name of the project then, which may be another one.
     """
     text = f"import sys, mlflow\nmlflow.sklearn.{calls}\n"
     written = plan({"pyproject.toml": MANIFEST, "train.py": text, "uv.lock": LOCK})
 
-    assert said == any("has no single name as its `registered_model_name`" in note for note in written.notes)
+    assert noted == any("has no single name as its `registered_model_name`" in note for note in written.notes)
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_an_update_waits_for_a_release_that_writes_the_file_and_not_for_the_rele
         order.append("updated")
 
     with release.locked(file, waiting=lambda: None):
-        store.said = lambda _: waits.set()
+        store.on_message = lambda _: waits.set()
         thread = threading.Thread(target=update)
         thread.start()
         assert waits.wait(CEILING_S)

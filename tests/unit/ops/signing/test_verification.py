@@ -191,7 +191,7 @@ def resources(version: SignedVersion, **parts: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("harm", "state", "reason"),
+    ("fault", "state", "reason"),
     [
         ({}, None, ""),
         ({"problem": "it is not a Sigstore bundle"}, LinkState.BROKEN, "it is not a Sigstore bundle"),
@@ -201,7 +201,7 @@ def resources(version: SignedVersion, **parts: object) -> str:
     ],
 )
 def test_the_signature_of_the_model_is_verified_where_it_is(
-    version: SignedVersion, harm: dict[str, Any], state: LinkState | None, reason: str
+    version: SignedVersion, fault: dict[str, Any], state: LinkState | None, reason: str
 ) -> None:
     """
     One that its own command would refuse is named; an earlier signer's is left to the next one who signs.
@@ -210,9 +210,9 @@ def test_the_signature_of_the_model_is_verified_where_it_is(
         "chain": signed(version).payload,
         "others": resources(version).replace(dict(digests_in(version.model))[PurePosixPath("MLmodel")], "0" * 64),
     }
-    payload = payloads.get(str(harm.get("payload")), resources(version))
+    payload = payloads.get(str(fault.get("payload")), resources(version))
 
-    found = [*model_problems(bundle_of(payload, **{k: v for k, v in harm.items() if k != "payload"}), version)]
+    found = [*model_problems(bundle_of(payload, **{k: v for k, v in fault.items() if k != "payload"}), version)]
 
     assert ([] if state is None else [state]) == [check.state for check in found]
     assert all(check.reason.startswith("model.sig in the store ") and reason in check.reason for check in found)

@@ -41,7 +41,7 @@ class Store:
         host = Host.of({"MLFLOW_UV_HOME": str(self.folder / "home")}, folder=self.folder, python=Path(sys.executable))
         self.host, self.records = host, Records(host)
         self.store = SimpleNamespace(uri="http://127.0.0.1:9")
-        self.said: Callable[[str], None] = lambda _: None
+        self.on_message: Callable[[str], None] = lambda _: None
 
     @property
     def registry(self) -> RegistryClient:
@@ -50,7 +50,9 @@ class Store:
             "RegistryClient",
             SimpleNamespace(
                 client=self,
-                tools=SimpleNamespace(records=self.records, host=self.host, console=SimpleNamespace(say=self.said)),
+                tools=SimpleNamespace(
+                    records=self.records, host=self.host, console=SimpleNamespace(say=self.on_message)
+                ),
             ),
         )
 

@@ -64,16 +64,16 @@ def test_a_model_is_called_as_its_registry_noted(
 
 
 @pytest.mark.parametrize(
-    ("harm", "reason"),
+    ("fault", "reason"),
     [("bytes", "it is not UTF-8"), ("large", "it has more than 64 KB"), ("pipe", "it is not a file"),
      ("folder", "it is not a file"), ("loop", "Too many levels of symbolic links")],
 )  # fmt: skip
-def test_a_note_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path, harm: str, reason: str) -> None:
+def test_a_note_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path, fault: str, reason: str) -> None:
     """
     Whoever names the model needs no note.
     """
     note = tmp_path / "registered_model_meta"
-    match harm:
+    match fault:
         case "bytes":
             note.write_bytes(b"model_name: caf\xe9\n")
         case "large":

@@ -57,21 +57,21 @@ def test_a_model_that_a_trusted_key_signed_is_loaded(signers: Signers, model: Pa
 
     inline = replace(trust, attestations=Path(trust.attestations).read_text())
     given = (trust, replace(trust, keys=str(model.parent / "keys.pub")), inline)
-    said = [str(require_signed(model, one)) for one in given]
+    messages = [str(require_signed(model, one)) for one in given]
 
     identifier = hashlib.sha256(trust.keys.encode()).hexdigest()
-    assert [f"The model in {model} is wine version 7, as the key {identifier} signed it."] * 3 == said
+    assert [f"The model in {model} is wine version 7, as the key {identifier} signed it."] * 3 == messages
     assert (CHAIN_TYPE, {*ADDED}) == (CHAIN, {*ADDED_ON_DOWNLOAD})
 
 
-@pytest.mark.parametrize("harm", ["changed", "added", "removed", "linked", "pipe"])
-def test_a_file_that_was_exchanged_is_named(signers: Signers, model: Path, harm: str) -> None:
+@pytest.mark.parametrize("fault", ["changed", "added", "removed", "linked", "pipe"])
+def test_a_file_that_was_exchanged_is_named(signers: Signers, model: Path, fault: str) -> None:
     """
     Before anything of the model is loaded.
     """
     trust, file = trusting(signers, model), model / "data" / "größe.bin"
     (model.parent / "other").mkdir()
-    match harm:
+    match fault:
         case "changed":
             file.write_text("2")
         case "added":
@@ -87,7 +87,7 @@ def test_a_file_that_was_exchanged_is_named(signers: Signers, model: Path, harm:
         require_signed(model, trust)
 
     names = {"added": "sitecustomize.py", "linked": "code is a link", "pipe": "pipe is not a file"}
-    assert names.get(harm, "data/größe.bin") in str(raised.value)
+    assert names.get(fault, "data/größe.bin") in str(raised.value)
 
 
 def test_another_signer_another_version_and_changed_attestations_are_refused(signers: Signers, model: Path) -> None:

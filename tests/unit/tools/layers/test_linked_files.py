@@ -96,20 +96,20 @@ def list_is_cut(folder: Path) -> None:
 
 @pytest.mark.parametrize("compared_before", [True, False])
 @pytest.mark.parametrize(
-    "harm",
+    "fault",
     [
         in_place, through_another_link, lost, linked_to_another, not_executable, pipe, list_is_a_pipe, list_is_cut,
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_as_it_was_linked_is_noticed(
-    tmp_path: Path, harm: Callable[[Path], None], *, compared_before: bool
+    tmp_path: Path, fault: Callable[[Path], None], *, compared_before: bool
 ) -> None:
     """
     Also right after it was compared, which two changes within a moment can follow.
     """
     linked = environment_in(tmp_path / "environment", SystemRunner())
     before = linked.unchanged if compared_before else True
-    harm(tmp_path / "environment")
+    fault(tmp_path / "environment")
 
     assert (True, True, False) == (before, linked.listed, linked.unchanged)
 

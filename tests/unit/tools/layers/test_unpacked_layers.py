@@ -205,21 +205,21 @@ def a_pipe_as_list(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm",
+    "fault",
     [
         rewritten, same_size_and_time, replaced, removed, added, linked_elsewhere, folder_linked_elsewhere,
         all_linked_elsewhere, a_folder, a_pipe, writable, executable, relisted, unlisted,
         a_pipe_as_list,
     ],
 )  # fmt: skip
-def test_what_was_changed_in_an_unpacked_layer_is_unpacked_again(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+def test_what_was_changed_in_an_unpacked_layer_is_unpacked_again(tmp_path: Path, fault: Callable[[Path], None]) -> None:
     """
     The next environment has what the layer has; the layer is named, and is as before for those after that.
     """
     grape, cork = layer_in(tmp_path, GRAPE), layer_in(tmp_path, CORK)
     linked(unpacked_in(tmp_path), tmp_path / "first", grape, cork)
     (file,) = (tmp_path / "cache").glob("unpacked/*/files/lib/grape.py")
-    harm(file)
+    fault(file)
 
     found, after = unpacked_in(tmp_path), unpacked_in(tmp_path)
     second = linked(found, tmp_path / "second", grape, cork)

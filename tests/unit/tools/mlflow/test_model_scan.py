@@ -254,14 +254,14 @@ def test_the_policy_decides(tmp_path: Path) -> None:
     The error names file, byte, import and the variable that allows it, which does.
     """
     model = model_of(tmp_path, model__pkl=EVIL)
-    said: list[str] = []
+    lines: list[str] = []
 
     with pytest.raises(ModelRefused) as caught:
-        require_harmless(model, {}, said.append)
-    require_harmless(model, {IMPORTS: "posix.system"}, said.append)
-    require_harmless(model, {SCAN: "off"}, said.append)
-    quiet = tuple(said)
-    require_harmless(model, {SCAN: "warn"}, said.append)
+        require_harmless(model, {}, lines.append)
+    require_harmless(model, {IMPORTS: "posix.system"}, lines.append)
+    require_harmless(model, {SCAN: "off"}, lines.append)
+    quiet = tuple(lines)
+    require_harmless(model, {SCAN: "warn"}, lines.append)
 
     position = EVIL.index(b"\x93")
     sentence = f"model.pkl, byte {position}: it imports `posix.system`, which is none of the imports of known models"
@@ -269,7 +269,7 @@ def test_the_policy_decides(tmp_path: Path) -> None:
         caught.value.why,
         caught.value.fix,
     )
-    assert ((), [f"  suspicious: {sentence}"]) == (quiet, said)
+    assert ((), [f"  suspicious: {sentence}"]) == (quiet, lines)
 
 
 def test_a_policy_without_pickles_refuses_harmless_ones(tmp_path: Path) -> None:

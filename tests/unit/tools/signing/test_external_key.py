@@ -36,7 +36,7 @@ def sign(signers: Signers, signer: SignerProgram, public_key: str, model: Path, 
     return signers.program.sign_elsewhere(("{}",), key, model, ignored=(), earlier=kept)
 
 
-def program(folder: Path, text: str, said: list[str], *, timeout_s: float = 60.0, **variables: str) -> SignerProgram:
+def program(folder: Path, text: str, lines: list[str], *, timeout_s: float = 60.0, **variables: str) -> SignerProgram:
     """A program with this text; what it says on standard error is collected."""
     file = folder / "a signer"
     file.write_text(text)
@@ -44,7 +44,7 @@ def program(folder: Path, text: str, said: list[str], *, timeout_s: float = 60.0
     caller = {"PATH": os.environ["PATH"], **variables}
     host = Host.of(caller, folder=folder, python=folder)
     runner = SystemRunner(caller)
-    return SignerProgram(argv=(str(file),), runner=runner, host=host, say=said.append, timeout_s=timeout_s)
+    return SignerProgram(argv=(str(file),), runner=runner, host=host, say=lines.append, timeout_s=timeout_s)
 
 
 @pytest.fixture
@@ -103,18 +103,18 @@ def test_a_program_that_signs_something_else_signs_nothing(
 
     A secret of the caller is masked in its messages.
     """
-    said: list[str] = []
+    lines: list[str] = []
     text = text.replace("{second}", str(signers.folder / "second.pem"))
     hangs = "sleep" in text
-    signer = program(tmp_path, text, said, timeout_s=1.0 if hangs else 60.0, VAULT_TOKEN="hvs.CAESIJ")
+    signer = program(tmp_path, text, lines, timeout_s=1.0 if hangs else 60.0, VAULT_TOKEN="hvs.CAESIJ")
 
     with pytest.raises(error) as raised:
         sign(signers, signer, signers.text("first.pub"), model)
 
-    shown = f"{raised.value}{said}"
+    shown = f"{raised.value}{lines}"
     assert (True, False, False) == (why in shown, "hvs.CAESIJ" in shown, "::set-output" in shown), shown
-    assert ["token *** is denied"] == said or "denied" not in text
-    assert ["waits for ***"] == said or not hangs
+    assert ["token *** is denied"] == lines or "denied" not in text
+    assert ["waits for ***"] == lines or not hangs
 
 
 @LATER

@@ -28,7 +28,7 @@ def test_every_file_of_a_folder_has_the_digest_of_its_bytes(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("harm", "why"),
+    ("fault", "why"),
     [
         (lambda path, elsewhere: path.symlink_to(elsewhere), "it is a link to a folder"),
         (lambda path, _: path.symlink_to("nowhere"), "it is a link to nothing"),
@@ -37,7 +37,7 @@ def test_every_file_of_a_folder_has_the_digest_of_its_bytes(tmp_path: Path) -> N
         (lambda path, _: path.symlink_to("/dev/zero"), "it is neither a file nor a folder"),
     ],
 )
-def test_what_would_be_left_out_is_refused(tmp_path: Path, harm: Callable[[Path, Path], None], why: str) -> None:
+def test_what_would_be_left_out_is_refused(tmp_path: Path, fault: Callable[[Path, Path], None], why: str) -> None:
     """
     A program that loads the folder would read it; nothing is waited for.
     """
@@ -45,7 +45,7 @@ def test_what_would_be_left_out_is_refused(tmp_path: Path, harm: Callable[[Path,
     for folder in (elsewhere, model):
         folder.mkdir()
         (folder / "one").write_text("1")
-    harm(model / "code", elsewhere)
+    fault(model / "code", elsewhere)
 
     with pytest.raises(BadInput) as raised:
         list(digests_in(model))

@@ -98,8 +98,8 @@ def test_a_client_certificate_of_a_registry_is_used(tmp_path: Path) -> None:
     assert 2 == len(refused)
 
 
-@pytest.mark.parametrize("harm", ["no key", "another key", "no certificate", "encrypted key"])
-def test_a_client_certificate_that_cannot_be_used_is_named(tmp_path: Path, harm: str) -> None:
+@pytest.mark.parametrize("fault", ["no key", "another key", "no certificate", "encrypted key"])
+def test_a_client_certificate_that_cannot_be_used_is_named(tmp_path: Path, fault: str) -> None:
     """
     With its key, and without asking for a password.
     """
@@ -109,12 +109,12 @@ def test_a_client_certificate_that_cannot_be_used_is_named(tmp_path: Path, harm:
         folder = place_of(endpoint.url, tmp_path)
         shutil.copyfile(authority, folder / "ca.crt")
         shutil.copyfile(tmp_path / "keys" / "host.pem", folder / "client.cert")
-        shutil.copyfile(tmp_path / ("others" if harm == "another key" else "keys") / "host.key", folder / "client.key")
-        if harm == "no key":
+        shutil.copyfile(tmp_path / ("others" if fault == "another key" else "keys") / "host.key", folder / "client.key")
+        if fault == "no key":
             (folder / "client.key").unlink()
-        elif harm == "no certificate":
+        elif fault == "no certificate":
             (folder / "client.cert").write_text("none")
-        elif harm == "encrypted key":
+        elif fault == "encrypted key":
             encrypt = ("openssl", "pkey", "-in", "client.key", "-out", "new", "-aes256", "-passout", "pass:corked")
             subprocess.run(encrypt, cwd=folder, check=True, capture_output=True)
             (folder / "new").rename(folder / "client.key")

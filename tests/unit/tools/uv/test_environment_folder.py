@@ -181,17 +181,17 @@ def test_a_folder_without_a_mark_is_replaced(environment: EnvironmentFolder) -> 
     assert "whole" == environment.python.read_text()
 
 
-@pytest.mark.parametrize("harm", ["dangling", "loop", "mark is a folder", "mark is not UTF-8"])
-def test_what_is_damaged_is_replaced(environment: EnvironmentFolder, harm: str) -> None:
+@pytest.mark.parametrize("fault", ["dangling", "loop", "mark is a folder", "mark is not UTF-8"])
+def test_what_is_damaged_is_replaced(environment: EnvironmentFolder, fault: str) -> None:
     """
     Otherwise every later run would end in the same way.
     """
     environment.make_once(Made("old"))
     mark = environment.folder / "mlflow-uv-complete"
-    match harm:
+    match fault:
         case "dangling" | "loop":
             environment.folder.rename(environment.folder.with_name("gone"))
-            environment.folder.symlink_to("nowhere" if harm == "dangling" else environment.folder.name)
+            environment.folder.symlink_to("nowhere" if fault == "dangling" else environment.folder.name)
         case "mark is a folder":
             mark.unlink()
             mark.mkdir()
