@@ -51,6 +51,9 @@ def grouped(packages: Iterable[SizedPackage]) -> tuple[LayerGroup, ...]:
 
     A small package is in the layer that the SHA-256 of its name selects. Other packages that come or go therefore do
     not move it; only a package that comes above the limit of MOST_OWN moves the smallest one with its own layer.
+
+    Larger packages are lower: an engine that has the version before writes the changed layer and all above it again.
+    Packages of a size up to twice that of another are sorted by name, so that few new versions move a layer.
     """
     known = {package.name: package for package in packages}
     large = sorted((p for p in known.values() if p.size >= OWN_BYTES), key=lambda p: (-p.size, p.name))[:MOST_OWN]
@@ -59,6 +62,11 @@ def grouped(packages: Iterable[SizedPackage]) -> tuple[LayerGroup, ...]:
     for name in sorted(known.keys() - own):
         shared.setdefault(int(sha256(name.encode()), 16) % SHARED, []).append(name)
     return (
-        *(LayerGroup(name=name, packages=(name,)) for name in sorted(own)),
+        *(LayerGroup(name=p.name, packages=(p.name,)) for p in sorted(large, key=lambda p: (-_magnitude(p), p.name))),
         *(LayerGroup(name=f"shared {at}", packages=tuple(names)) for at, names in sorted(shared.items())),
     )
+
+
+def _magnitude(package: SizedPackage) -> int:
+    """The power of two above a size."""
+    return package.size.bit_length()

@@ -1,5 +1,7 @@
 """Packages among layers, for any set of packages that hypothesis finds."""
 
+from itertools import pairwise
+
 import hypothesis.strategies as st
 from hypothesis import given
 
@@ -51,6 +53,36 @@ def test_a_package_that_comes_changes_one_layer(sizes, name, size) -> None:
     assert len(after - before) <= (2 if crowded else 1)
 
 
+@given(PACKAGES)
+def test_what_is_written_again_after_a_change_is_smaller_than_what_changed(sizes) -> None:
+    """
+    An engine keeps only the layers below the changed one: above it are packages of about its size, and smaller ones.
+    """
+    groups = grouped(packages_of(sizes))
+
+    own = [group.packages[0] for group in groups if not group.name.startswith("shared ")]
+    assert all(sizes[higher] < 2 * sizes[lower] for lower, higher in pairwise(own))
+    assert [group.name for group in groups[: len(own)]] == own
+
+
+def test_a_new_version_of_about_the_same_size_moves_no_layer() -> None:
+    """
+    Layers that move are written again, though their content is the same.
+    """
+    before = {
+        "numpy": 20_100_000,
+        "pandas": 19_900_000,
+        "scipy": 42_000_000,
+        "torch": 900_000_000,
+        "zstandard": 5_300_000,
+    }
+
+    after = before | {"numpy": 19_200_000, "scipy": 43_500_000, "torch": 880_000_000}
+
+    assert ["torch", "scipy", "numpy", "pandas", "zstandard"] == [group.name for group in grouped(packages_of(before))]
+    assert grouped(packages_of(after)) == grouped(packages_of(before))
+
+
 def test_a_large_package_is_alone() -> None:
     """
     A change of another package does not send it again. Where a lock has no sizes, a compiled package counts as large.
@@ -84,5 +116,5 @@ wheels = [{ url = "https://packages.example/six-1-py3-none-any.whl" }]
 
     groups = grouped(sized(read_lockfile(lock.encode()).packages))
 
-    assert ["numpy", "torch"] == [group.name for group in groups if len(group.packages) == 1][:2]
+    assert ["torch", "numpy"] == [group.name for group in groups if len(group.packages) == 1][:2]
     assert {"six", "tiny"} == {name for group in groups if group.name.startswith("shared ") for name in group.packages}
