@@ -1,6 +1,7 @@
 """Sets a project up: finds out how it trains, and writes its settings, workflows and hooks."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,6 @@ from ..tools.project.files import absolute, read_project, require_parent, target
 from ..tools.project.tree import walked
 
 _EXPRESSION = "${{"  # begins an expression of a workflow
-_SHOWN = 5  # scripts that are named
 
 
 @lazy_dataclass
@@ -65,13 +65,13 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     return Report(
         outputs=Outputs(
             training=plan.train,
-            flavor=plan.scripts[0].flavor if plan.scripts else "",
+            flavor=plan.training.script.flavor if plan.training.script else "",
             setup_files=tuple(file.path for file in plan.files),
         ),
         summary=f"{counted(len(plan.files), 'file')} {verb}; "
         + (f"the project trains with `{plan.train}`" if plan.train else "the command that trains is not known"),
         result=("".join(_difference(file) for file in plan.files) or None) if inputs.dry_run else None,
-        findings=tuple(_findings(plan, folder)),
+        findings=tuple(_findings(plan, folder, inputs.project)),
         advice=(*(() if inputs.dry_run else (f"wrote {file.path}" for file in plan.files)), *plan.notes),
     )
 
@@ -88,19 +88,33 @@ def _lines(text: str) -> list[str]:
     return [line for line in re.split(r"(?<=\n)", text) if line]
 
 
-def _findings(plan: InitPlan, folder: Path) -> Iterator[Finding]:
+def _findings(plan: InitPlan, folder: Path, project: Path) -> Iterator[Finding]:
     """A warning if it is not known how the project trains: the choice is the user's."""
     if plan.train:
         return
-    names = ", ".join(f"`{script.path}`" for script in plan.scripts[:_SHOWN])
+    choices, other = plan.training.choices, plan.training.other_project
+    likely = (project / other).as_posix() if other else ""
     yield Finding(
         rule="init-training",
-        what="several scripts may be the one that trains" if names else "no script that logs a model was found",
-        why=names or "none calls `log_model` or `autolog` of MLflow",
-        fix='name the command as `train = "python …"` in [tool.mlflow-uv]',
+        what=_unknown(choices),
+        why=", ".join(f"`{command}`" for command in choices) or plan.training.without,
+        fix=f"set up the project in `{likely}` instead"
+        if other
+        else f"name the command as `train = {json.dumps(choices[0] if choices else 'python …', ensure_ascii=False)}`"
+        " in [tool.mlflow-uv]",
         severity=Severity.WARNING,
         path=folder / "pyproject.toml",
     )
+
+
+def _unknown(choices: tuple[str, ...]) -> str:
+    match len(choices):
+        case 0:
+            return "no script that logs a model was found"
+        case 1:
+            return "the only command that may train is not likely to be the right one"
+        case _:
+            return "several commands may be the one that trains"
 
 
 STEP = Step(

@@ -166,6 +166,49 @@ def test_a_project_whose_training_is_unknown_gets_a_warning(project: Path) -> No
     assert report.summary.endswith("; the command that trains is not known")
 
 
+@pytest.mark.parametrize(
+    ("scripts", "what"),
+    [
+        (("train_a.py", "train_b.py"), "several commands may be the one that trains"),
+        (("examples/a/serve.py",), "the only command that may train is not likely to be the right one"),
+    ],
+)
+def test_the_command_that_the_fix_names_is_read_from_where_it_says(
+    project: Path, scripts: tuple[str, ...], what: str
+) -> None:
+    """
+    The most likely one; once it is written there, the project trains with it.
+    """
+    (project / "train.py").unlink()
+    for script in scripts:
+        (project / script).parent.mkdir(parents=True, exist_ok=True)
+        (project / script).write_text(TRAIN)
+
+    (finding,) = init(project).findings
+
+    row = finding.fix.split("`")[1]
+    manifest = project / "pyproject.toml"
+    manifest.write_text(manifest.read_text().replace("[tool.mlflow-uv]\n", f"[tool.mlflow-uv]\n{row}\n"))
+    report = init(project)
+    assert (what, f"python {scripts[0]}", ()) == (finding.what, report.outputs.training, report.findings)
+
+
+def test_a_project_with_the_scripts_of_a_member_names_the_member(project: Path) -> None:
+    """
+    The folder that the fix names is that of a project whose training is found.
+    """
+    (project / "train.py").unlink()
+    member = project / "libs" / "white wine"
+    member.mkdir(parents=True)
+    (member / "pyproject.toml").write_text('[project]\nname = "white"\nversion = "1"\n')
+    (member / "train.py").write_text(TRAIN)
+
+    (finding,) = init(project).findings
+
+    _, folder, _ = finding.fix.split("`")
+    assert (str(member), "python train.py") == (folder, init(Path(folder)).outputs.training)
+
+
 def test_a_file_in_the_place_of_a_folder_changes_nothing(project: Path) -> None:
     """
     Workflows cannot be written, so the settings are not, either.

@@ -9,8 +9,16 @@ from ...command.lazy_pattern import lazy_pattern
 
 _MLFLOW = "mlflow"
 _LOGS = frozenset({"log_model", "autolog"})
+_RUNS = ("mlflow.start_run", "mlflow.set_experiment", "MLFlowLogger", "MLflowCallback", "MLFlowCallback")
+# Flavors whose `autolog` records traces of calls, and no model.
+_TRACING = frozenset({
+    "ag2", "agno", "anthropic", "autogen", "bedrock", "claude_agent_sdk", "crewai", "deepseek", "dspy", "gemini",
+    "genai", "groq", "haystack", "langchain", "litellm", "llama_index", "mistral", "openai", "pydantic_ai",
+    "semantic_kernel", "smolagents", "strands",
+})  # fmt: skip
 # For a file that this Python cannot parse, such as one for a newer Python.
 _LOGGING = lazy_pattern(r"\bmlflow(?:\.(?P<flavor>[a-z_]+))?\.(?P<call>log_model|autolog)\s*\(")
+_ENABLES = lazy_pattern(r"--(?:enable-|use-|log-|with-|log-to-|track-)?mlflow(?:-logging|-tracking)?")
 _IMPORT = lazy_pattern(r"^[ \t]*(?:import|from)[ \t]+mlflow\b", re.MULTILINE)
 _CLICK = frozenset({"click.option", "click.argument", "rich_click.option", "rich_click.argument"})
 _TYPER = frozenset({"typer.Option", "typer.Argument"})
@@ -41,15 +49,84 @@ def logging_calls(text: str) -> tuple[tuple[str, str], ...]:
     """
     The calls of MLflow that log a model, each with its flavor, empty without one: `("log_model", "sklearn")`.
 
-    By whatever name the module is imported; what comments and texts have is no call.
+    By whatever name the module is imported; what comments and texts have is no call. A function that is named without
+    being called there, such as in a table of flavors, counts. `autolog` of a flavor that only traces does not.
     """
     if not any(call in text for call in _LOGS):
         return ()
     tree = parsed(text)
     if tree is None:
-        return tuple((match["call"], match["flavor"] or "") for match in _LOGGING.finditer(text))
-    names = (name.split(".") for name, _ in _calls(tree))
-    return tuple((parts[-1], ".".join(parts[1:-1])) for parts in names if parts[0] == _MLFLOW and parts[-1] in _LOGS)
+        found = tuple((match["call"], match["flavor"] or "") for match in _LOGGING.finditer(text))
+    else:
+        names = (name.split(".") for name in _named(tree))
+        found = tuple((name[-1], ".".join(name[1:-1])) for name in names if name[0] == _MLFLOW and name[-1] in _LOGS)
+    return tuple((call, flavor) for call, flavor in found if call == "log_model" or flavor not in _TRACING)
+
+
+def records_runs(text: str) -> bool:
+    """Whether a file seems to record runs, with a model or without one."""
+    return any(name in text for name in _RUNS)
+
+
+def mlflow_switch(text: str) -> str:
+    """The flag that turns MLflow on, such as `--enable-mlflow`, of a script with argparse; empty if it has none."""
+    tree = parsed(text) if "store_true" in text and "add_argument" in text else None
+    for name, call in _calls(tree) if tree is not None else ():
+        action = next((part.value for part in call.keywords if part.arg == "action"), None)
+        if name.rpartition(".")[2] != "add_argument" or not _is_text(action, "store_true"):
+            continue
+        flags = [part.value for part in call.args if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+        flag = next((flag for flag in flags if _ENABLES.fullmatch(flag)), "")
+        if flag:
+            return flag
+    return ""
+
+
+def command_names(text: str) -> tuple[str, ...]:
+    """The commands of a script with several of them, as click, typer or argparse declare them; empty if it has none."""
+    tree = parsed(text) if ".command" in text or "add_parser" in text else None
+    if tree is None:
+        return ()
+    names = [
+        first.value
+        for name, call in _calls(tree)
+        if name.rpartition(".")[2] == "add_parser" and call.args
+        if isinstance(first := call.args[0], ast.Constant) and isinstance(first.value, str)
+    ]
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    for node in functions:
+        for decorator in node.decorator_list:
+            made = decorator if isinstance(decorator, ast.Call) else ast.Call(func=decorator, args=[], keywords=[])
+            owner, _, last = _dotted(made.func).rpartition(".")
+            if last == "command" and owner not in {"click", "rich_click"}:
+                texts = (part.value for part in made.args if isinstance(part, ast.Constant))
+                names.append(next((value for value in texts if isinstance(value, str)), node.name.replace("_", "-")))
+    return tuple(names) if len(names) > 1 else ()
+
+
+def is_flow(text: str) -> bool:
+    """Whether a file has a flow of Metaflow, whose command is `run`."""
+    tree = parsed(text) if "FlowSpec" in text else None
+    classes = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)) if tree is not None else ()
+    return any(_dotted(base).rpartition(".")[2] == "FlowSpec" for node in classes for base in node.bases)
+
+
+def _is_text(node: ast.expr | None, value: str) -> bool:
+    return isinstance(node, ast.Constant) and node.value == value
+
+
+def _named(tree: ast.Module) -> list[str]:
+    """Every name with attributes, and every name that is called, in the order of the file."""
+    imports = _imports(tree)
+    called: list[ast.expr] = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    inner = {id(node.value) for node in attributes}
+    every = [
+        *(node for node in attributes if id(node) not in inner),
+        *(node for node in called if isinstance(node, ast.Name)),
+    ]
+    every.sort(key=lambda node: (node.lineno, node.col_offset))
+    return [_resolved(name, imports) for name in map(_dotted, every) if name]
 
 
 def required_arguments(text: str) -> tuple[str, ...]:

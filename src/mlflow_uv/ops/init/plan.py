@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ...command.lazy_pattern import lazy_pattern
-from ...core.init.entry_points import TrainingEntryPoint, training_entry_point
-from ...core.init.training_scripts import TrainingScript, training_command, training_scripts
 from ...core.lint.locked_packages import locked_packages
 from ...core.lock.lockfile import NotALock, read_lockfile
 from ...core.security.size_limits import MANIFEST_LIMIT
@@ -20,19 +18,13 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import table_of
 from ..lint.folder import CheckedFolder
 from ..lock.served_selection import mlflow_holder
+from .training import Training, find_training
 
 ACTION = "mlflow-uv-action"
 HOOKS = ".pre-commit-config.yaml"
 WORKFLOWS = ".github/workflows"
 TEMPLATES = {"check.yml": "mlflow-uv-check.yml", "comment.yml": "mlflow-uv-comment.yml",
              "call-release.yml": "mlflow-uv-release.yml"}  # fmt: skip
-_MOST_FILES = 20_000
-# Files with commands that people and machines run; of each the beginning is read.
-_DOCUMENTS = ("Makefile", "justfile", "README.md", "README.rst", "dvc.yaml", "Taskfile.yml", "noxfile.py", "MLproject",
-              "mise.toml", "poe_tasks.toml", "run.sh", "train.sh")  # fmt: skip
-# Tables of a manifest with commands: those of poe, PDM, taskipy and hatch.
-_TASKS = (("poe", "tasks"), ("pdm", "scripts"), ("taskipy", "tasks"), ("hatch", "envs"))
-_LONGEST = 200_000  # characters
 _MARK = "\ufeff"
 _HEADER = lazy_pattern(
     r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*[\"']?mlflow-uv[\"']?[ \t]*\][ \t]*(#[^\r\n]*)?(\r?\n|\Z)", re.MULTILINE
@@ -52,11 +44,11 @@ class PlannedFile:
 
 @lazy_dataclass
 class InitPlan:
-    """What is written, how the project trains (empty if that was not found out), and what the user should know."""
+    """What is written, how the project trains, and what the user should know."""
 
     files: tuple[PlannedFile, ...]
     train: str
-    scripts: tuple[TrainingScript, ...]
+    training: Training
     notes: tuple[str, ...]
 
 
@@ -69,39 +61,29 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str, br
     """
     files = CheckedFolder(str(root))
     below = tuple(_below(path, project) for path in paths if _is_below(path, project))
-    texts = ((path, files.text(posixpath.join(project, path))) for path in below[:_MOST_FILES] if path.endswith(".py"))
-    documents = (files.text(posixpath.join(project, name)) for name in _DOCUMENTS)
-    workflows = (files.text(path) for path in paths if path.startswith(f"{WORKFLOWS}/"))
     manifest_path = posixpath.join(project, "pyproject.toml")
     manifest = _whole(files, manifest_path)
     table = _parsed(manifest)
-    tasks = (task for names in _TASKS for task in _texts_in(table_of(table, "tool", *names)))
-    scripts = training_scripts(
-        ((path, text) for path, text in texts if text is not None),
-        [text[:_LONGEST] for text in (*documents, *tasks, *workflows) if text is not None],
-        table_of(table, "project", "scripts"),
-    )
+    workflows = [path for path in paths if path.startswith(f"{WORKFLOWS}/")]
+    training = find_training(files, project, below, table, workflows)
     settings = table_of(table, "tool", "mlflow-uv")
-    entry_point = _entry_point(files.text(posixpath.join(project, "MLproject")))
-    train = {"entry-point": entry_point.name} if entry_point.name else _train(scripts, below, table)
+    train = " ".join(value for value in training.settings.values() if isinstance(value, str))
     planned: list[PlannedFile] = []
-    notes: list[str] = [] if train or not entry_point.note else [entry_point.note]
+    notes: list[str] = []
     if any(not isinstance(value, dict) for value in settings.values()):
         notes.append("pyproject.toml has [tool.mlflow-uv] already; it is not changed")
-        train = {key: str(settings[key]) for key in ("train", "entry-point", "function", "model") if key in settings}
+        train = " ".join(str(settings[key]) for key in ("train", "entry-point", "function", "model") if key in settings)
     else:
-        registered = scripts[0].registers if "train" in train else ""
-        model = {"model-name": registered or name}
-        values: dict[str, str | list[str]] = {**train, **model, **_selection(files, project, name)}
+        script = training.script
+        model = (script.registers if script else "") or name
+        values = {**training.settings, "model-name": model, **_selection(files, project, name)}
         planned.append(PlannedFile(path=manifest_path, before=manifest, after=_with_settings(manifest, values)))
-        if "train" in train and scripts[0].name_unclear:
+        if script and script.name_unclear:
             notes.append(
-                f"{scripts[0].path} has no single name as its `registered_model_name`: see whether `model-name` in"
-                f" [tool.mlflow-uv], which is `{model['model-name']}`, is the right one"
+                f"{script.path} has no single name as its `registered_model_name`: see whether `model-name` in"
+                f" [tool.mlflow-uv], which is `{model}`, is the right one"
             )
-        if "train" in train and scripts[0].lacks:
-            words = ", ".join(f"`{argument}`" for argument in scripts[0].lacks)
-            notes.append(f"{scripts[0].path} requires {words}: add values to `train` in [tool.mlflow-uv]")
+        notes += training.notes
     for file in _workflows(files, paths, project, notes):
         planned.append(replace(file, after=file.after.replace(_BRANCHES, f"branches: [{_pattern(branch)}]")))
         if branch is None and _BRANCHES in file.after:
@@ -110,36 +92,12 @@ def init_plan(root: Path, project: str, paths: tuple[str, ...], *, name: str, br
             )
     planned += _hooks(files, notes)
     notes += _about(files, below, project)
-    return InitPlan(
-        files=tuple(planned), train=" ".join(train.values()), scripts=scripts, notes=tuple(dict.fromkeys(notes))
-    )
+    return InitPlan(files=tuple(planned), train=train, training=training, notes=tuple(dict.fromkeys(notes)))
 
 
 def template(name: str) -> str:
     """The text of a template, which is an example of the documentation too."""
     return Path(__file__).with_name("templates").joinpath(name).read_text(encoding="utf-8")
-
-
-def _entry_point(mlproject: str | None) -> TrainingEntryPoint:
-    if mlproject is None:
-        return TrainingEntryPoint()
-    return training_entry_point(mlproject)
-
-
-def _train(scripts: tuple[TrainingScript, ...], below: tuple[str, ...], table: Mapping[str, Any]) -> dict[str, str]:
-    """The setting that says which script trains; empty if several are equally likely, or there is none."""
-    if not scripts or scripts[0].score < 0 or (len(scripts) > 1 and scripts[1].score == scripts[0].score):
-        return {}
-    return {"train": training_command(scripts[0], frozenset(below), table_of(table, "project", "scripts"))}
-
-
-def _texts_in(value: object) -> Iterator[str]:
-    """The texts in tables and arrays of a manifest, in their order."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _texts_in(part)
 
 
 def _whole(files: CheckedFolder, path: str) -> str:

@@ -75,3 +75,23 @@ def test_a_file_that_is_not_utf_8_is_named() -> None:
     found = training_entry_point(text)
 
     assert ("", True) == (found.name, found.note.startswith("MLproject "))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "paths", "parameters"),
+    [
+        ("path", ("confs/training.yaml", "confs/tuning.yaml", "src/training.py"), ("data=confs/training.yaml",)),
+        ("{type: path}", ("conf/train.toml", "tests/train.yaml"), ("data=conf/train.toml",)),
+        ("path", ("a/training.yaml", "b/training.yaml"), ()),
+        ("string", ("confs/training.yaml",), ()),
+    ],
+)
+def test_a_required_path_is_the_only_configuration_of_training(
+    parameter: str, paths: tuple[str, ...], parameters: tuple[str, ...]
+) -> None:
+    """
+    Several configurations, or a parameter of another type, are left to the user.
+    """
+    found = training_entry_point(mlproject("main", parameters=PARAMETERS + parameter), paths)
+
+    assert ("main" if parameters else "", parameters) == (found.name, found.parameters)

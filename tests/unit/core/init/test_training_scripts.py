@@ -4,13 +4,19 @@ import time
 
 import pytest
 
-from mlflow_uv.core.init.training_scripts import training_command, training_scripts
+from mlflow_uv.core.init.run_commands import CommandDocument
+from mlflow_uv.core.init.training_scripts import run_recorders, training_command, training_scripts
 from tests.work_limits import assert_linear
 
 GUARD = 'if __name__ == "__main__":\n    main()\n'
 LOGS = "import mlflow\n\ndef main():\n    mlflow.sklearn.log_model(model, name='m')\n\n"
 LIBRARY = "import mlflow\n\ndef keep(model):\n    mlflow.sklearn.log_model(model, name='m')\n"
 FLAT = "import mlflow\nmlflow.lightgbm.autolog()\n"
+
+
+def documents(*texts: str) -> list[CommandDocument]:
+    """Documents of a project with these texts."""
+    return [CommandDocument(path=f"Makefile{number}", text=text) for number, text in enumerate(texts)]
 
 
 def paths(**files: str) -> list[str]:
@@ -47,7 +53,9 @@ def test_a_module_that_is_only_imported_is_no_script() -> None:
     """
     The model is logged there, and another script, named after training, runs it.
     """
-    assert ["src/wine/train.py"] == paths(src__wine__registry=LIBRARY, src__wine__train="import wine\n" + GUARD)
+    assert ["src/wine/train.py"] == paths(
+        src__wine__registry=LIBRARY, src__wine__train="from wine.registry import keep\n" + GUARD
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,32 +68,33 @@ def test_a_command_of_a_makefile_decides(command: str) -> None:
     files = [("flows/a.py", LOGS + GUARD), ("flows/b.py", LOGS + GUARD)]
 
     assert [["flows/a.py", "flows/b.py"], ["flows/b.py", "flows/a.py"]] == [
-        [script.path for script in training_scripts(files, documents)] for documents in ([], [f"all:\n\t{command}\n"])
+        [script.path for script in training_scripts(files, given)] for given in ([], documents(f"all:\n\t{command}\n"))
     ]
 
 
-def test_a_script_that_is_run_and_reaches_a_log_is_found() -> None:
+def test_a_script_that_reaches_a_log_is_found() -> None:
     """
-    Through other modules of the project, also in a circle; without a command all that reach one are equally likely.
+    Through other modules of the project, also in a circle; one that a document runs is more likely.
     """
     files = [
         ("src/wine/track.py", LIBRARY),
         ("src/wine/loop.py", "import wine.run\nfrom wine.track import keep\n"),
+        ("src/wine/run.py", "from wine import loop\n"),
         ("scripts/run.py", "from wine import x\nfrom wine.loop import main\n" + GUARD),
         ("scripts/same.py", "from wine.loop import main\n" + GUARD),
         ("scripts/other.py", "import json\n" + GUARD),
     ]
-    readme = "python scripts/run.py\npython scripts/other.py\npython -m wine.loop\n"
+    readme = "python scripts/same.py\npython scripts/other.py\npython -m wine.loop\n"
 
-    found, guessed = (training_scripts(files, documents) for documents in ([readme], []))
+    found, guessed = (training_scripts(files, given) for given in (documents(readme), []))
 
-    assert ["scripts/run.py"] == [script.path for script in found]
-    assert [("scripts/run.py", 0), ("scripts/same.py", 0)] == [(script.path, script.score) for script in guessed]
+    assert [("scripts/same.py", "sklearn"), ("scripts/run.py", "sklearn")] == [(one.path, one.flavor) for one in found]
+    assert {"scripts/run.py", "scripts/same.py"} == {script.path for script in guessed}
 
 
 def test_an_entry_that_is_named_after_training_runs_its_module() -> None:
     """
-    Without a `__main__` block; an entry of another name says nothing, and one whose module logs nothing neither.
+    Without a `__main__` block; an entry of another name less so, and one whose module logs nothing is none.
     """
     files = [("src/wine/cli.py", "from wine.track import keep\n"), ("src/wine/track.py", LIBRARY)]
 
@@ -98,9 +107,9 @@ def test_an_entry_that_is_named_after_training_runs_its_module() -> None:
         {"train": 1},
     ):
         scripts = training_scripts(files, (), entries)
-        commands.append([training_command(script, frozenset(), entries) for script in scripts])
+        commands.append([(training_command(script, frozenset()), script.score) for script in scripts])
 
-    assert [["wine-train"], ["wine"], [], [], []] == commands
+    assert [[("wine-train", 4)], [("wine", 1)], [("wine", 1)], [], []] == commands
 
 
 def test_a_script_without_functions_is_one_if_it_is_named_after_training() -> None:
@@ -154,17 +163,154 @@ def test_arguments_that_a_script_requires_are_known(arguments: str, required: tu
         ("python train.py --data <file>", "python train.py"),
         ("python train.py --data $(DATA)", "python train.py"),
         ("python other.py --data b.csv", "python train.py"),
+        ('CMD ["python", "train.py", "--data", "a.csv"]', "python train.py --data a.csv"),
+        ("python train.py \\\n  --data a.csv\n", "python train.py --data a.csv"),
+        ("python train.py `\n  --data a.csv\n", "python train.py --data a.csv"),
+        ("Run `python train.py --data a.csv` first.", "python train.py --data a.csv"),
+        ("`python train.py` reads data", "python train.py"),
+        (
+            "check:\n\tpython train.py --data b.csv\ntrain:\n\tpython train.py --data a.csv",
+            "python train.py --data a.csv",
+        ),
     ],
 )
 def test_required_arguments_are_those_of_a_documented_command(document: str, command: str) -> None:
     """
-    Unless they are placeholders. A script that requires none is run without any.
+    Unless they are placeholders. The target that is named after training is more likely than another one.
     """
     required = f'{LOGS}parser.add_argument("--data", required=True)\n{GUARD}'
-    found, plain = (training_scripts([("train.py", text)], [document])[0] for text in (required, LOGS + GUARD))
+    (found,) = training_scripts([("train.py", required)], documents(document))
 
-    assert (command, command == "python train.py") == (training_command(found, frozenset(), {}), bool(found.lacks))
-    assert "python train.py" == training_command(plain, frozenset(), {})
+    assert (command, command == "python train.py") == (training_command(found, frozenset()), bool(found.lacks))
+
+
+@pytest.mark.parametrize(
+    ("document", "decides", "command"),
+    [
+        ("python train.py --epochs 50", True, "python train.py --epochs 50"),
+        ("python train.py\npython train.py --epochs 50", True, "python train.py"),
+        ("python train.py --help", True, "python train.py"),
+        ("python train.py --epochs 1", False, "python train.py"),
+    ],
+)
+def test_arguments_that_are_not_required_are_those_of_every_documented_command(
+    document: str, decides: bool, command: str
+) -> None:
+    """
+    The command of a workflow may be a short check: its arguments are not taken.
+    """
+    text = CommandDocument(path="README.md", text=document, decides=decides)
+
+    (script,) = training_scripts([("train.py", LOGS + GUARD)], [text])
+
+    assert command == training_command(script, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ('parser.add_argument("--enable-mlflow", action="store_true")', "python train.py --enable-mlflow"),
+        ('parser.add_argument("--no-mlflow", action="store_true")', "python train.py"),
+        ('parser.add_argument("--mlflow", default="a")', "python train.py"),
+        ("from metaflow import FlowSpec\nclass Flow(FlowSpec): ...", "python train.py run"),
+        ("@app.command()\ndef train(): ...\n@app.command('show')\ndef x(): ...", "python train.py train"),
+        ("@app.command\ndef fit_all(): ...\n@app.command('show')\ndef x(): ...", "python train.py fit-all"),
+        ("@app.command()\ndef train(): ...", "python train.py"),
+        ("@click.command()\ndef train(): ...\n@click.command()\ndef x(): ...", "python train.py"),
+        ("a = subparsers.add_parser('train')\nb = subparsers.add_parser('serve')", "python train.py train"),
+        ("a = subparsers.add_parser('load')\nb = subparsers.add_parser('serve')", "python train.py"),
+    ],
+)
+def test_what_a_script_needs_to_train_is_added(text: str, command: str) -> None:
+    """
+    The command of one with several, `run` of a flow of Metaflow, and the flag without which MLflow is not used.
+    """
+    (script,) = training_scripts([("train.py", f"{LOGS}{text}\n{GUARD}")])
+
+    assert command == training_command(script, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("from src.wine.track import keep\n", "python -m src.jobs.train"),
+        ("import sys\nsys.path.append('.')\nfrom src.wine.track import keep\n", "python src/jobs/train.py"),
+        ("from track import keep\n", "python src/jobs/train.py"),
+        ("from wine.track import keep\n", "python src/jobs/train.py"),
+        ("from src.wine import (\n    other,  # a\n    track as t,\n)\n", "python -m src.jobs.train"),
+    ],
+)
+def test_a_script_that_imports_from_the_top_is_run_as_a_module(text: str, command: str) -> None:
+    """
+    Python looks for its imports in the folder of the script, and with `-m` in the one of the project.
+    """
+    files = [("src/wine/track.py", LIBRARY), ("src/jobs/track.py", LIBRARY), ("src/jobs/train.py", text + GUARD)]
+
+    (script,) = training_scripts(files)
+
+    assert command == training_command(script, frozenset())
+
+
+def test_a_file_that_traces_logs_no_model() -> None:
+    """
+    `autolog` of a flavor for language models records calls.
+    """
+    assert [] == paths(agent="import mlflow\nmlflow.langchain.autolog()\n" + GUARD)
+    assert ["agent.py"] == paths(agent="import mlflow\nmlflow.langchain.log_model(m)\n" + GUARD)
+
+
+def test_a_script_that_only_has_the_name_is_none_where_others_log() -> None:
+    """
+    Where none does, the name and a use of MLflow are what is known; with Hydra a configuration may have the use.
+    """
+    named = "import mlflow\n" + GUARD
+    hydra = [("train.py", "@hydra.main\ndef main(): ...\n" + GUARD)]
+
+    assert ["run.py"] == paths(train=named, run=LOGS + GUARD)
+    assert [("train.py", False)] == [(script.path, script.logs) for script in training_scripts([("train.py", named)])]
+    assert [0, 1] == [
+        len(training_scripts([("a.py", "import mlflow\n"), *hydra], configured=on)) for on in (False, True)
+    ]
+
+
+def test_scripts_of_another_project_are_none_and_are_imported() -> None:
+    """
+    A member of a workspace is set up on its own.
+    """
+    files = [
+        ("libs/a/src/a/track.py", LIBRARY),
+        ("libs/a/train.py", LOGS + GUARD),
+        ("jobs/fit.py", "from a.track import keep\n" + GUARD),
+    ]
+
+    assert ["jobs/fit.py"] == [script.path for script in training_scripts(files, apart=["libs/a/"])]
+
+
+def test_scripts_that_record_runs_without_a_model_are_named() -> None:
+    """
+    Those that can be run, themselves or through what they import.
+    """
+    files = [
+        ("track.py", "import mlflow\nmlflow.start_run()\n"),
+        ("jobs/fit.py", "from track import a\n" + GUARD),
+        ("run.py", "import mlflow\nmlflow.set_experiment('a')\n" + GUARD),
+        ("evaluate.py", "import mlflow\nmlflow.start_run()\n" + GUARD),
+        ("other.py", GUARD),
+    ]
+
+    assert ("run.py", "jobs/fit.py") == run_recorders(files)
+
+
+def test_the_name_that_an_imported_file_registers_is_known() -> None:
+    """
+    Also the flavor, if the imported files name one alone.
+    """
+    track = "import mlflow\nmlflow.xgboost.log_model(m, registered_model_name='red')\n"
+    files = [("track.py", track), ("train.py", "import track\n" + GUARD)]
+
+    (script,) = (one for one in training_scripts(files) if one.path == "train.py")
+
+    assert ("red", False, "xgboost") == (script.registers, script.name_unclear, script.flavor)
 
 
 def test_many_blank_lines_take_no_time() -> None:
@@ -212,9 +358,9 @@ def test_a_module_of_a_package_is_run_by_its_name(path: str, text: str, command:
     In `src`, or with relative imports; an entry of `[project.scripts]` is its name, and a file is run by its path.
     """
     every = frozenset({path, "src/wine/__init__.py", "wine/__init__.py"})
-    (script,) = training_scripts([(path, text)])
+    (script,) = training_scripts([(path, text)], (), {"wine-fit": "wine.fit:main"})
 
-    assert command == training_command(script, every, {"wine-fit": "wine.fit:main"})
+    assert command == training_command(script, every, text)
 
 
 @pytest.mark.parametrize(
@@ -231,4 +377,4 @@ def test_each_character_of_a_file_is_read_a_few_times(start: str, unit: str) -> 
     """
     scripts = [("train.py", "import mlflow\n")]
 
-    assert_linear(lambda text: training_scripts([*scripts, ("other.py", text)], (text,)), start, unit)
+    assert_linear(lambda text: training_scripts([*scripts, ("other.py", text)], documents(text)), start, unit)

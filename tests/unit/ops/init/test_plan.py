@@ -183,7 +183,7 @@ def test_what_is_not_known_is_not_guessed(plan) -> None:
     """
     found = plan({"pyproject.toml": MANIFEST, "train_a.py": TRAIN, "train_b.py": TRAIN})
 
-    assert ("", 2) == (found.train, len(found.scripts))
+    assert ("", ("python train_a.py", "python train_b.py")) == (found.train, found.training.choices)
     assert "train =" not in found.files[0].after
     assert "there is no uv.lock yet: run `uv lock`, and commit it" in found.notes
 
@@ -214,7 +214,8 @@ def test_a_task_of_the_manifest_names_the_training_and_what_is_required_is_told(
     found = plan({"pyproject.toml": f"{MANIFEST}\n{tasks}", "train_a.py": TRAIN, "train_b.py": train, "uv.lock": LOCK})
 
     notice = "train_b.py requires `--data`: add values to `train` in [tool.mlflow-uv]"
-    assert ("python train_b.py", (notice,)) == (found.train, found.notes)
+    others = "other commands that may train: `python train_a.py`"
+    assert ("python train_b.py", (notice, others)) == (found.train, found.notes)
 
 
 def test_a_script_with_more_against_it_than_for_it_is_not_taken(plan) -> None:
@@ -223,7 +224,7 @@ def test_a_script_with_more_against_it_than_for_it_is_not_taken(plan) -> None:
     """
     found = plan({"pyproject.toml": MANIFEST, "notebooks/part6.ab_serving.py": TRAIN})
 
-    assert ("", ["notebooks/part6.ab_serving.py"]) == (found.train, [script.path for script in found.scripts])
+    assert ("", ("python notebooks/part6.ab_serving.py",)) == (found.train, found.training.choices)
 
 
 def test_a_manifest_to_which_no_table_can_be_added_is_refused(plan) -> None:
