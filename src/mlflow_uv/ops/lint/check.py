@@ -24,8 +24,20 @@ def broken_rules(
     """
     Every place that breaks a rule, file by file.
 
-    `paths` are below the checked folder; a link is not read. `tracked` are those whose names are checked.
+    `paths` are below the checked folder; a link is not read. `tracked` are those whose names are checked. A place is
+    reported once, also if two files lead to it.
     """
+    seen = set()
+    for broken in _every_broken_rule(rules, paths, files, tracked=tracked):
+        place = (broken.rule.name, broken.path, broken.problem.line, broken.problem.what)
+        if place not in seen:
+            seen.add(place)
+            yield broken
+
+
+def _every_broken_rule(
+    rules: Sequence[LintRule], paths: Iterable[str], files: CheckedFolder, *, tracked: Iterable[str]
+) -> Iterator[BrokenRule]:
     own = [path for path in dict.fromkeys(paths) if _is_own(path)]
     readers = [(rule, re.compile(rule.files), rule.check) for rule in rules if rule.check is not None]
     for path in own:

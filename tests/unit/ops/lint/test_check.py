@@ -26,6 +26,19 @@ def test_a_rule_gets_the_files_of_the_project(tmp_path: Path) -> None:
     assert ["-b.py", "::c.py", "a.py", "ü d.py"] == [each.problem.what for each in broken]
 
 
+def test_a_place_to_which_two_files_lead_is_reported_once(tmp_path: Path) -> None:
+    """
+    Such as a pin of Python, which is also looked at with the manifest.
+    """
+    both = LintRule("both", "", "", check=lambda *_: [LintProblem(1, "old", "", "", (), "pin")])
+    (tmp_path / "pin").write_text("")
+    (tmp_path / "manifest").write_text("")
+
+    broken = broken_rules((both,), ("manifest", "pin"), CheckedFolder(str(tmp_path)), tracked=())
+
+    assert [("pin", 1)] == [(each.path, each.problem.line) for each in broken]
+
+
 def test_names_are_those_of_tracked_files(tmp_path: Path) -> None:
     """
     Whether they exist or not.

@@ -30,7 +30,7 @@ _VARIABLES = (
     "DAGSHUB_USER_TOKEN", "DAGSHUB_TOKEN", "WANDB_API_KEY", "RAY_AUTH_TOKEN", "MLFLOW_UV_SIGNING_PIN",
 )  # fmt: skip
 _ASSIGNMENT = lazy_pattern(
-    rf"\b(?P<name>{'|'.join(_VARIABLES)})['\"]?\]?\s*(?:[:=]|,)\s*(?P<quote>['\"]?)(?P<secret>[^\s'\"#,)]+)(?P=quote)"
+    rf"\b(?P<name>{'|'.join(_VARIABLES)})['\"]?\]?\s*(?::-|[:=]|,)\s*(?P<quote>['\"]?)(?P<secret>[^\s'\"#,)}}]+)(?P=quote)"
 )
 # What stands for a secret, or is known to everybody.
 _PLACEHOLDER = lazy_pattern(

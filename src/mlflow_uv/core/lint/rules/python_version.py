@@ -16,6 +16,7 @@ _IMAGE = lazy_pattern(
 _ARGUMENT = lazy_pattern(r"\$\{?(\w+)(?::-[^}]*)?\}?")
 _WORKFLOW = lazy_pattern(r"(^|/)\.github/workflows/[^/]+\.ya?ml$")
 _WORKFLOW_VALUE = lazy_pattern(r"\s*(?:-\s+)?(?:python-version|python_version|python):\s*(?P<value>[^#\n]+)(?:#.*)?")
+_PATCHES = 40  # of a minor version: more than any has had
 _VERSION = lazy_pattern(r"(?<![\d.\w])(?P<quote>['\"]?)(?P<version>3\.\d+(?:\.\d+)?)(?P=quote)(?![\w.*])")
 
 
@@ -113,8 +114,10 @@ def _minor(version: str) -> str:
 
 
 def _allowed(version: str, lock: LockedPackages) -> bool:
-    """Whether the range of the lock has a version; `3.11` stands for any 3.11."""
-    candidates = (version,) if version.count(".") > 1 else (version, f"{version}.99")
+    """Whether the range of the lock has a version; `3.11` stands for any 3.11, of which a range may have one alone."""
+    if version.count(".") > 1:
+        return satisfies(version, lock.requires_python) is not False
+    candidates = (version, f"{version}.99", *(f"{version}.{patch}" for patch in range(_PATCHES)))
     return any(satisfies(candidate, lock.requires_python) is not False for candidate in candidates)
 
 

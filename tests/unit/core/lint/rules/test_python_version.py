@@ -9,7 +9,7 @@ DOCKER = "FROM {}\nCOPY pyproject.toml uv.lock ./\n"
 @pytest.mark.parametrize(
     ("files", "lines"),
     [
-        ({".python-version": "3.10\n"}, [(".python-version", 1)] * 2),
+        ({".python-version": "3.10\n"}, [(".python-version", 1)]),
         ({".python-version": "# why\n3.12.4\n"}, []),
         ({".python-version": "pypy@3.9\n"}, []),
         ({"Dockerfile": DOCKER.format("python:3.10-slim AS base")}, [("Dockerfile", 1)]),
@@ -38,3 +38,20 @@ def test_a_number_that_yaml_shortens_is_found(find) -> None:
     found = find("python-version", {WORKFLOW: "      python-version: 3.20\n"})
 
     assert ["`3.20` without quotes is the number 3.2"] == [what for _, _, what in found]
+
+
+def test_a_minor_version_stands_for_each_of_its_patch_releases(find) -> None:
+    """
+    Also if the project takes one of them alone.
+    """
+    for pin, ranges, found in (
+        ("3.13", "==3.13.11", []),
+        ("3.13", ">=3.13.2,<3.13.5", []),
+        ("3.12", "==3.13.11", [".python-version"]),
+        ("3.13.2", "==3.13.11", [".python-version"]),
+    ):
+        lock = f'version = 1\nrequires-python = "{ranges}"\n'
+
+        assert (
+            found == [path for path, *_ in find("python-version", {".python-version": f"{pin}\n", "uv.lock": lock})][:1]
+        )
