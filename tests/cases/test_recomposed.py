@@ -260,3 +260,20 @@ def test_without_the_base_or_a_wheel_nothing_is_verified(place: Place) -> None:
     assert [LinkState.UNVERIFIED, LinkState.UNVERIFIED] == [without_base.state, without_wheel.state]
     assert "cannot be read from its registry" in without_base.reason
     assert "grape" in without_wheel.reason
+
+
+def test_a_tag_of_a_base_that_moves_between_two_builds_is_another_image_and_both_hold(place: Place) -> None:
+    """
+    Each record has the digest of its own base, which is read by that and not by the tag.
+    """
+    push_base(f"{place.host}/base:1", place.folder / "moved", place.tiny.tools, {"usr/bin/curl": b"#!"})
+    second = replace(place.tiny.with_listed_requirements(), scratch=place.folder / "second")
+
+    image, base = second.compose(f"{place.host}/base:1")
+
+    assert base.described.digest != place.base.described.digest
+    assert image.image.digest != place.image.image.digest
+    first = place.check(place.image)
+    moved = replace(place, image=image, base=base).check(image)
+    assert [LinkCheck(link="image", state=LinkState.HOLDS)] * 2 == [first, moved]
+    assert LinkState.BROKEN == replace(place, base=base).checked(place.image).state

@@ -1,5 +1,6 @@
 """Prints progress, findings and reports for a person at a terminal, or an answer as JSON."""
 
+import errno
 import json
 import os
 import shutil
@@ -14,13 +15,22 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any, TextIO
 
-from ..command.errors import BadProject, StepError, Unforeseen
+from ..command.errors import BadProject, NoSpace, StepError, ToolFailed, Unforeseen
 from ..command.outputs import output_values
 from ..command.report import Console, Finding, Report, Severity, Table, Timing
 from ..command.wording import CommandLine, Phrasing, Wording, step_call, worded
 from ..core.security.control_characters import escaped_json, visible, visible_lines, without_sequences
 from ..core.security.masking import mask, secrets_in
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_ELSEWHERE = "set MLFLOW_UV_HOME, UV_CACHE_DIR and TMPDIR to"
+_DISK_FIXES = {
+    **dict.fromkeys(_FULL, f"free space there, or {_ELSEWHERE} a larger disk"),
+    errno.EROFS: f"{_ELSEWHERE} folders that can be written",
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM), f"let this user read and write it, or {_ELSEWHERE} folders of this user"
+    ),
+}
 _COLOURS = {"bold": "1", "dim": "2", Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTICE: "36", "good": "32"}
 
 
@@ -242,7 +252,11 @@ def _phrased(value: Any, phrasing: Phrasing, secrets: Sequence[str]) -> Any:
 
 
 def unforeseen(name: str, error: Exception, console: Console) -> StepError:
-    """The StepError of an internal error, whose traceback is printed."""
+    """The StepError of a disk that cannot be written, else of an internal error, whose traceback is printed."""
+    if isinstance(error, OSError) and (fix := _DISK_FIXES.get(error.errno or 0)) is not None:
+        kind = NoSpace if error.errno in _FULL else ToolFailed
+        why = f"{error.strerror}: {error.filename or 'the system names no file'}"
+        return kind(what=f"{name} cannot use a file", why=why, fix=fix)
     if isinstance(error, RecursionError):
         return BadProject(
             what=f"{name} cannot read something that is nested too deeply",

@@ -1,18 +1,19 @@
 """Parsing of the command line, and its exit codes."""
 
+import errno
 import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, Cancelled, Unforeseen
+from mlflow_uv.command.errors import BadInput, Cancelled, NoSpace, StepError, ToolFailed, Unforeseen
 from mlflow_uv.command.report import Report
 from mlflow_uv.command.step import fields_of
 from mlflow_uv.steps import check_lock, export
@@ -398,3 +399,60 @@ def test_an_output_that_cannot_be_written_is_one_error(arguments: tuple[str, ...
 
     assert (26, False, False) == (ended.returncode, "Exception" in ended.stderr, "Traceback" in ended.stderr)
     assert "error: standard output cannot be written: No space left on device" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "fix"),
+    [
+        (errno.ENOSPC, NoSpace, "free space there, or set MLFLOW_UV_HOME, UV_CACHE_DIR and TMPDIR to a larger disk"),
+        (errno.EDQUOT, NoSpace, "free space there, or set MLFLOW_UV_HOME, UV_CACHE_DIR and TMPDIR to a larger disk"),
+        (errno.EROFS, ToolFailed, "set MLFLOW_UV_HOME, UV_CACHE_DIR and TMPDIR to folders that can be written"),
+        (errno.EACCES, ToolFailed, "let this user read and write it, or set MLFLOW_UV_HOME"),
+    ],
+)
+def test_a_disk_that_cannot_be_used_is_no_mistake_of_ours(
+    project: Path, capsys: pytest.CaptureFixture[str], number: int, kind: type[StepError], fix: str
+) -> None:
+    """
+    The error has the path, and the variables that name another one.
+    """
+
+    def run(_inputs: check_lock.Inputs, _tools: LockTools) -> Report[check_lock.Outputs]:
+        raise OSError(number, os.strerror(number), "/cache/environments")
+
+    with pytest.raises(kind) as caught:
+        answer(replace(check_lock.STEP, run=run), {"project": str(project)}, terminal(), source="--{}")
+
+    assert f"{os.strerror(number)}: /cache/environments" == caught.value.why
+    assert caught.value.fix.startswith(fix)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_home_that_is_read_only_is_named_and_another_one_is_used(
+    project: Path, disk: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """
+    The records of releases are there; what the error says is done, and the release goes on.
+    """
+    (project / "pyproject.toml").write_text('[project]\nname = "wine"\nversion = "1"\nrequires-python = ">=3.11"\n')
+    subprocess.run(("uv", "lock", "--offline", "--quiet"), cwd=project, check=True)
+    read_only = disk("1m")
+    subprocess.run(("mount", "-o", "remount,ro", read_only), check=True)
+    argv = (sys.executable, "-I", "-m", "mlflow_uv", "release", "--steps", "check-lock")
+
+    refused, released = (
+        subprocess.run(
+            argv,
+            cwd=project,
+            env={**os.environ, "MLFLOW_UV_HOME": str(home)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for home in (read_only, tmp_path / "home")
+    )
+
+    assert (6, False) == (refused.returncode, "Traceback" in refused.stderr), refused.stderr
+    assert f"Read-only file system: {read_only}" in refused.stderr
+    assert "Fix: set MLFLOW_UV_HOME" in refused.stderr
+    assert 0 == released.returncode, released.stderr

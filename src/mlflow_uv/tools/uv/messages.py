@@ -16,6 +16,7 @@ from .lock_check import RESOLVED
 _NO_INTERPRETER = r"No interpreter found|^error: Failed to inspect Python"
 _PYTHON_DOWNLOAD = "/python-build-standalone/"
 _NO_SPACE = "(os error 28)"  # ENOSPC of Linux, as uv writes it
+_READ_ONLY = "(os error 30)"  # EROFS
 
 
 class LockState(Enum):
@@ -215,6 +216,9 @@ def failed(what: str, done: Completed) -> ToolFailed | NoSpace:
         why = f"{complaint(done)}: No space left on device"
         fix = "free space there, or set UV_CACHE_DIR, MLFLOW_UV_HOME and TMPDIR to a larger disk"
         return NoSpace(what=f"`{what}` found a full disk", why=why, fix=fix)
+    if _READ_ONLY in done.stderr:
+        fix = "set MLFLOW_UV_HOME, UV_CACHE_DIR and TMPDIR to folders that can be written"
+        return ToolFailed(what=f"`{what}` failed", why=complaint(done), fix=fix)
     if certificate_rejected(done):
         why = f"{complaint(done).partition(': ')[2] or complaint(done)}: its certificate is not trusted"
         fix = "set SSL_CERT_FILE to a file with the certificates of your network"

@@ -251,6 +251,18 @@ def test_a_full_disk_is_an_error_of_its_own() -> None:
     assert "UV_CACHE_DIR" in full.fix
 
 
+def test_a_folder_that_is_read_only_has_the_variables_that_name_another_one() -> None:
+    """
+    uv names the folder.
+    """
+    text = "error: failed to create directory `/cache/environments`: Read-only file system (os error 30)\n"
+
+    read_only = failed("uv sync", of_uv(text))
+
+    assert (ToolFailed, True) == (type(read_only), "/cache/environments" in read_only.why)
+    assert "set MLFLOW_UV_HOME, UV_CACHE_DIR and TMPDIR to folders that can be written" == read_only.fix
+
+
 def test_a_failure_quotes_uv_and_a_certificate_has_a_fix() -> None:
     """
     Behind a proxy that opens TLS, uv names only the address.
