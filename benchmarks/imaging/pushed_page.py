@@ -19,15 +19,22 @@ CASES = {
     "large": "after a change of one large package",
 }
 AIMS = {"cold": 8, "downloads": 8, "fresh": 60, "second": 60, "model": 100, "small": 20, "large": 20}
-PULLS = {"nothing": "on a machine that has nothing", "last": "on one that has the version before"}
+# Pulled one after the other.
+PULLS = {
+    "nothing": "on a machine that has nothing",
+    "model": "on one that has the version before; another model",
+    "small": "… one small package changed, too",
+    "large": "… the largest package changed, too",
+}
 WHEELS = {
     "downloads": "first build of its lock",
     "model": "after a change of the model",
     "small": "… of a small package",
 }
-PULLED = """From `podman pull` to the first right answer, with a storage of its own; in brackets the pull alone. The
-composed image has more layers, and the bytecode of all modules; it is slower to pull. MLflow's server was started
-without nginx, which it installs on some bases only."""
+PULLED = """From `podman pull` to the first right answer, on a file system of its own; in brackets the pull alone.
+Podman writes the changed layer and all above it again: in a composed image, packages are sorted by size, so that little
+is above a small one, and all others are above the largest. Stock's lower layers stay the same here because its builder
+kept them. Its server was started without nginx, which it installs on some bases only."""
 NOT_PULLED = "The time from `podman pull` to the first right answer is not measured yet."
 SECTION = """
 ## Build and push
