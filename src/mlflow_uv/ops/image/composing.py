@@ -18,7 +18,7 @@ from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.build_context import ComposedContents
 from ...tools.engines.engine import Engine
-from ...tools.oci.image_layout import write_layout
+from ...tools.oci.image_layout import written_layout
 from ...tools.system.disk_errors import disk_errors
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
@@ -111,10 +111,13 @@ def compose_and_keep(
             inventory, found = examine(loaded, base.described, release.record, needs=needs, engine=engine, tools=tools)
             findings += found
             engine.tag(loaded.id, tag)
-        if request.push:
-            digest = push_composed(tag, images.image, images.archives, tools)
-        if request.oci_layout is not None:  # last: the folder has to be new, also when a failed push is repeated
-            write_layout(request.oci_layout, images.image, images.archives, tag=image_reference(tag).served_tag)
+        with ExitStack() as writing:
+            # Its name comes after the push: the folder has to be new, also when a failed push is repeated.
+            if request.oci_layout is not None:
+                served_tag = image_reference(tag).served_tag
+                writing.enter_context(written_layout(request.oci_layout, images.image, images.archives, tag=served_tag))
+            if request.push:
+                digest = push_composed(tag, images.image, images.archives, tools)
     link = ImageLink(
         kind="image",
         id=image_id,

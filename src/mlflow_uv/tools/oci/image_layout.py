@@ -5,7 +5,8 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...command.errors import ToolFailed
@@ -19,11 +20,21 @@ _VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 def write_layout(folder: Path, image: ComposedImage | ImageIndex, archives: Mapping[str, Path], *, tag: str) -> None:
-    """
-    Write an image, or those of an index, to a new or empty folder; `archives` are the layers by their digests.
+    """Write an image as `written_layout` does."""
+    with written_layout(folder, image, archives, tag=tag):
+        pass
 
-    Each blob is verified while it is copied. The folder is complete when it gets its name. Raises BadInput for a folder
-    that cannot be new, NoSpace, and ToolFailed for an archive that is missing or has another digest.
+
+@contextmanager
+def written_layout(
+    folder: Path, image: ComposedImage | ImageIndex, archives: Mapping[str, Path], *, tag: str
+) -> Iterator[None]:
+    """
+    Write an image, or those of an index, for a new or empty folder; `archives` are the layers by their digests.
+
+    Each blob is verified while it is copied. Everything is on the disk when the block begins, and the folder gets its
+    name when the block ends without an error. Raises BadInput for a folder that cannot be new, NoSpace, and ToolFailed
+    for an archive that is missing or has another digest.
     """
     with output_folder(folder, "oci-layout", "the image") as layout:
         blobs = layout / "blobs" / "sha256"
@@ -35,6 +46,7 @@ def write_layout(folder: Path, image: ComposedImage | ImageIndex, archives: Mapp
             _copy(blob, archives.get(blob.digest), blobs / blob.digest.removeprefix("sha256:"))
         (layout / "oci-layout").write_bytes(_VERSION)
         (layout / "index.json").write_bytes(_index(image, tag))
+        yield
 
 
 def write_archive(target: Path, image: ComposedImage, archives: Mapping[str, Path], *, held: int) -> None:

@@ -55,8 +55,8 @@ def output_folder(folder: Path, name: str, thing: str) -> Iterator[Path]:
     Provide a folder that takes the place of `folder`, which is new or empty, when the block ends without an error.
 
     `name` is that of the input, and `thing` what is written. An empty folder keeps its mode, owner and group. What a
-    killed process left beside it is removed. Raises BadInput, also for what somebody wrote into it meanwhile, NoSpace,
-    ToolFailed.
+    killed process left beside it is removed. Raises BadInput, also for what somebody wrote into it meanwhile, NoSpace
+    and ToolFailed, which name `folder`.
     """
     require_replaceable_folder(folder, name)
     with disk_errors(thing, folder):
@@ -64,8 +64,20 @@ def output_folder(folder: Path, name: str, thing: str) -> Iterator[Path]:
         with new_folder(folder.parent, prefix=SCRATCH) as scratch:
             new = scratch / "new"
             new.mkdir()
-            yield new
+            with _named(folder, scratch):
+                yield new
             _put(new, folder, name)
+
+
+@contextmanager
+def _named(folder: Path, scratch: Path) -> Iterator[None]:
+    """Raise an error about a path in the folder that is made as one about the folder that it becomes."""
+    try:
+        yield
+    except OSError as error:
+        if Path(os.fsdecode(error.filename or "")).is_relative_to(scratch):
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        raise
 
 
 def _put(new: Path, folder: Path, name: str) -> None:

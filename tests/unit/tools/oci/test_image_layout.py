@@ -10,7 +10,7 @@ import pytest
 from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.core.image.composition import BaseLayers, ComposedImage, composed
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
-from mlflow_uv.tools.oci.image_layout import write_archive, write_layout
+from mlflow_uv.tools.oci.image_layout import write_archive, write_layout, written_layout
 
 
 def image_in(folder: Path) -> tuple[ComposedImage, dict[str, Path]]:
@@ -59,6 +59,27 @@ def test_the_same_image_gives_the_same_folder(tmp_path: Path) -> None:
         write_layout(tmp_path / name / "layout", image, archives, tag="7")
 
     assert files_in(tmp_path / "one" / "layout") == files_in(tmp_path / "another one" / "layout")
+
+
+def test_a_layout_is_on_the_disk_before_it_gets_its_name(tmp_path: Path) -> None:
+    """
+    What comes between, such as a push, does not happen if the disk is too small; if it fails, no folder is left.
+    """
+    image, archives = image_in(tmp_path / "layers")
+    place = tmp_path / "new" / "layout"
+
+    def failing() -> None:
+        with written_layout(place, image, archives, tag="7"):
+            assert 1 == len([*place.parent.rglob("index.json")])
+            assert not place.exists()
+            raise ToolFailed(what="the push fails", why="")
+
+    with pytest.raises(ToolFailed, match="the push fails"):
+        failing()
+    assert [] == [*place.parent.iterdir()]
+    with written_layout(place, image, archives, tag="7"):
+        pass
+    assert [place] == [*place.parent.iterdir()]
 
 
 def swap(archives: dict[str, Path], digest: str, folder: Path) -> None:

@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from errno import ENOSPC
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput
+from mlflow_uv.command.errors import BadInput, NoSpace
 from mlflow_uv.tools.project.output_folder import SCRATCH, output_folder, require_replaceable_folder
 
 WRITING = """
@@ -94,6 +95,22 @@ def test_a_folder_that_cannot_be_replaced_is_named(tmp_path: Path) -> None:
 
     assert (True, False) == ("parent/out" in refused.value.what, SCRATCH in str(refused.value))
     assert "--bundle NEW_FOLDER" in str(refused.value.fix)
+
+
+def test_a_full_disk_is_that_of_the_folder(tmp_path: Path) -> None:
+    """
+    The error names the folder of the input, whatever path the system names, and nothing is left.
+    """
+
+    def full() -> None:
+        with output_folder(tmp_path / "out", "oci-layout", "the image") as new:
+            raise OSError(ENOSPC, "No space left on device", str(new / "blobs"))
+
+    with pytest.raises(NoSpace) as refused:
+        full()
+
+    assert f"No space left on device: {tmp_path / 'out'}" == refused.value.why
+    assert [] == [*tmp_path.iterdir()]
 
 
 @pytest.mark.usefixtures("root_user")
