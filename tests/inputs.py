@@ -108,6 +108,7 @@ EXAMPLES = {
     "url_version": "models:/wine@champion",
     "uv": "/opt/uv 2/uv",
     "version_uri": "models:/wine@champion",
+    "vulnerability_service": "https://osv.example/api",
     "ways": "uv,locked-serve",
 }
 

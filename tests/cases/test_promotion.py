@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.core.lock.lockfile import read_lockfile
+from tests.stand_ins.osv import osv
+
 from .consumer import CommandResult
 from .sample_project import SampleProject, error, training
 
@@ -143,6 +146,30 @@ def test_licences_are_excepted_as_promote_says(candidates: SampleProject) -> Non
     assert [] == [what for what in findings[0] if "unknown licence" in what]
     served = [finding["what"] for finding in windows.answer["findings"] if "unknown licence" in finding["what"]]
     assert (1, True) == (len(served), "pywin32" in served[0]), windows.stderr
+
+
+def test_a_vulnerable_package_is_not_promoted_until_it_is_accepted(candidates: SampleProject) -> None:
+    """
+    The printed exception works as it stands; a service that is gone lets nothing pass.
+    """
+    asks(candidates, "allow-breaking-signature = true", 'refused-vulnerabilities = "high"')
+    manifest = candidates.folder / "pyproject.toml"
+    packages = read_lockfile((candidates.folder / "uv.lock").read_bytes()).by_name
+    version = packages["numpy"][0].version
+    known = {"id": "GHSA-1", "package": "numpy", "versions": [version], "fixed": "99"}
+    with osv({**known, "database_specific": {"severity": "HIGH"}}) as service:
+        argv = ("promote", "--dry-run", "--vulnerability-service", service.url)
+        refused = candidates.run(*argv)
+        fix, _ = refused.answer["findings"][0]["fix"].split(" in [tool.mlflow-uv.promote]")
+        manifest.write_text(f"{manifest.read_text()}{fix}\n")
+        candidates.commit()
+        accepted = candidates.run(*argv)
+    gone = candidates.run(*argv)
+
+    assert ["gate-refused-vulnerabilities"] == refused.rules == gone.rules, refused.stderr + gone.stderr
+    assert f"numpy {version} has GHSA-1, high, fixed in 99" in refused.stderr
+    assert (0, True) == (accepted.code, "; 1 excepted" in "".join(accepted.outputs["gates"])), accepted.stderr
+    assert "the vulnerabilities of the packages are unknown" in gone.stderr
 
 
 @pytest.mark.extended

@@ -82,21 +82,21 @@ AT_THE_END = frozenset(
 BUDGETS = {
     "hook check-lock": Budget(argv=("mlflow_uv_hooks", "check-lock", "uv.lock"), kept_out=HOOK | THREADS, ours=105),
     "hook export": Budget(argv=("mlflow_uv_hooks", "export", "--check", "requirements.txt"), kept_out=HOOK, ours=109),
-    "check-lock": Budget(argv=("mlflow_uv", "check-lock"), kept_out=LOCK_STEP | THREADS, ours=110),
+    "check-lock": Budget(argv=("mlflow_uv", "check-lock"), kept_out=LOCK_STEP | THREADS, ours=111),
     **{
         f"hook {rule.id}": Budget(argv=("mlflow_uv_hooks", rule.id, *CHECKED), kept_out=QUICK, ours=25)
         for rule in rules()
     },
-    "lint": Budget(argv=("mlflow_uv", "lint"), kept_out=LOCK_STEP, ours=135),
-    "export": Budget(argv=("mlflow_uv", "export"), kept_out=LOCK_STEP, ours=112),
-    "check-targets": Budget(argv=("mlflow_uv", "check-targets"), kept_out=NEVER | NETWORK | OTHER_STEPS, ours=108),
+    "lint": Budget(argv=("mlflow_uv", "lint"), kept_out=LOCK_STEP, ours=136),
+    "export": Budget(argv=("mlflow_uv", "export"), kept_out=LOCK_STEP, ours=113),
+    "check-targets": Budget(argv=("mlflow_uv", "check-targets"), kept_out=NEVER | NETWORK | OTHER_STEPS, ours=109),
     "--version": Budget(argv=("mlflow_uv", "--version"), kept_out=LOCK_STEP | THREADS, ours=96),
     RELEASE_NAME: Budget(argv=("mlflow_uv", RELEASE_NAME, "--help"), kept_out=LATER | AT_THE_END, ours=291),
-    "--help": Budget(argv=("mlflow_uv", "--help"), kept_out=NEVER | {"concurrent.futures"}, ours=453),
+    "--help": Budget(argv=("mlflow_uv", "--help"), kept_out=NEVER | {"concurrent.futures"}, ours=462),
 }
 # Of each step at most: our modules, dataclasses whose methods are made, compiled patterns of ours.
 LOCK_STEPS = ("init", "check-lock", "check-targets", "lint", "compare-locks", "post-comment", "export", "report-issue")
-STEPS = {name: (129, 14, 2) if name in LOCK_STEPS else (235, 28, 2) for name in NAMES} | {RELEASE_NAME: (290, 38, 2)}
+STEPS = {name: (130, 14, 2) if name in LOCK_STEPS else (235, 28, 2) for name in NAMES} | {RELEASE_NAME: (290, 38, 2)}
 
 
 @pytest.mark.parametrize("name", BUDGETS)

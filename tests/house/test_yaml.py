@@ -79,6 +79,21 @@ def test_what_we_use_is_pinned() -> None:
     assert [] == guilty
 
 
+def test_every_pin_is_updated() -> None:
+    """
+    Dependabot reads the workflows of `/`, and of any other folder what is in it, not below it.
+    """
+    entries = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    (known,) = (entry["directories"] for entry in entries if entry["package-ecosystem"] == "github-actions")
+    pinned = {
+        f"/{path.parent.relative_to(ROOT).as_posix()}"
+        for path in ours(r".*\.ya?ml")
+        if re.search(r"uses: (?!org/)[^$.\s]+@[0-9a-f]{40}", path.read_text())
+    }
+
+    assert {"/" if folder in {"/.", "/.github/workflows"} else folder for folder in pinned} == set(known)
+
+
 def test_workflows_start_without_permissions() -> None:
     """
     `permissions: {}` first, then each job what it needs.

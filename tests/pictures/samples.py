@@ -159,12 +159,14 @@ def comments() -> dict[str, str]:
     )  # fmt: skip
     lock = LockComparison(path="models/wine/uv.lock", change=LockChange.CHANGED, packages=packages, targets=(target,))
     good = RepositoryComparison(
-        base="a" * 40, head="b" * 40, pull_request=3, head_of_pull_request="b" * 40, yanked_checked=True, locks=(lock,)
-    )
+        base="a" * 40, head="b" * 40, pull_request=3, head_of_pull_request="b" * 40, yanked_checked=True,
+        vulnerable_checked=True, locks=(lock,),
+    )  # fmt: skip
     hunk = LockHunk(first_line=41, lines=(' name = "numpy"', '-version = "2.4.1"', '+version = "2.4.6"'))
     moved = replace(packages[0], kind=ChangeKind.INDEX, source_before="https://a.test", source_after="https://b.test")
     problem = TargetProblem(package="numpy", version="2.4.6", method="built from source")
-    warned = replace(lock, packages=(moved, replace(packages[1], yanked=True)),
+    known = "GHSA-3mc7-4q67-w48m (CVE-2026-1234), high, fixed in 1.31.1"
+    warned = replace(lock, packages=(moved, replace(packages[1], yanked=True, vulnerabilities=(known,))),
                      targets=(replace(target, problems=(problem,)),))  # fmt: skip
     reason = "the lock of the head cannot be compared: it is not TOML (line 7)"
     unreadable = replace(lock, change=LockChange.UNREADABLE, packages=(), targets=(), note=reason)

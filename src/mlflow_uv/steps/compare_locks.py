@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from ..command.errors import BadInput
 from ..command.inputs import ExcludeInputs, ProjectInputs
 from ..command.report import Finding, Report, Severity, Table
 from ..command.step import Doc, OneRun, Step
+from ..command.vulnerability_inputs import VulnerabilityInputs
 from ..command.wording import local, option
 from ..core.lock.targets import ServingTargets
 from ..core.lock_difference.changes import PackageChange
@@ -31,7 +32,7 @@ _UNSHALLOW = local("git fetch --unshallow origin", "give actions/checkout `fetch
 
 
 @lazy_dataclass
-class Inputs(ProjectInputs, ExcludeInputs):
+class Inputs(ProjectInputs, ExcludeInputs, VulnerabilityInputs):
     """Inputs of compare-locks: the commits, the targets, and the files that are written."""
 
     base: Annotated[
@@ -43,6 +44,9 @@ class Inputs(ProjectInputs, ExcludeInputs):
     targets: ServingTargets = ()
     yanked: Annotated[
         bool, OneRun(), Doc("Ask each package index, without credentials, whether new releases were yanked.")
+    ] = False
+    vulnerable: Annotated[
+        bool, OneRun(), Doc("Ask a service which new versions of packages have known vulnerabilities.")
     ] = False
     comparison_file: Annotated[
         Path | None, OneRun(), Doc("File of the comparison as JSON, which compare-locks writes and post-comment reads.")
@@ -82,9 +86,15 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     )
     paths = compared.locks(inputs.exclude)
     releases = YankedReleases(Web(tools.host.variables)) if inputs.yanked else None
+    vulnerable = _vulnerable(inputs, tools)
     moves = compared.moves(paths)
     locks = tuple(
-        compared.compare(path, releases.is_yanked if releases else None, moved_from=moves.get(path, ""))
+        compared.compare(
+            path,
+            releases.is_yanked if releases else None,
+            moved_from=moves.get(path, ""),
+            vulnerabilities_of=vulnerable.of if vulnerable else None,
+        )
         for path in paths
         if path not in moves.values()
     )
@@ -94,6 +104,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
         pull_request=pull_request.number if pull_request else 0,
         head_of_pull_request=pull_request.head if pull_request else "",
         yanked_checked=releases is not None and not releases.unknown,
+        vulnerable_checked=vulnerable is not None and not vulnerable.unknown,
         locks=locks,
         updates=_updates(inputs.lock_patch, tools, top, pull_request.head if pull_request else head),
     )
@@ -107,7 +118,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     uncommitted = compared.uncommitted() if inputs.head == "HEAD" else ()
     return replace(
         report,
-        findings=(*report.findings, *_silent(releases)),
+        findings=(*report.findings, *_silent(releases), *(_unknown(vulnerable.unknown) if vulnerable else ())),
         advice=tuple(f"`{path}` has changes that are not committed: only commits are compared" for path in uncommitted),
     )
 
@@ -129,6 +140,21 @@ def _silent(releases: YankedReleases | None) -> Iterator[Finding]:
         yield Finding(
             rule="lock-comparison", severity=Severity.WARNING, what=f"what `{index}` yanked is unknown", why=why
         )
+
+
+def _vulnerable(inputs: Inputs, tools: LockTools) -> Any:
+    """What asks about vulnerabilities, None unless that is requested."""
+    if not inputs.vulnerable:
+        return None
+    from ..ops.lock.changed_vulnerabilities import ChangedVulnerabilities  # noqa: PLC0415  # few runs ask
+
+    return ChangedVulnerabilities(Web(tools.host.variables), inputs.vulnerability_service)
+
+
+def _unknown(why: str) -> Iterator[Finding]:
+    if why:
+        what = "whether new versions have known vulnerabilities is unknown"
+        yield Finding(rule="lock-comparison", severity=Severity.WARNING, what=what, why=why)
 
 
 def _base(inputs: Inputs, tools: LockTools, top: Path, head: str, event: PullRequestEvent | None) -> str:

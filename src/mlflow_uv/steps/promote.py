@@ -10,6 +10,7 @@ from ..command.errors import BadInput
 from ..command.inputs import AliasMoveInputs, CandidateInputs, ModelNameInputs, RegistryInputs, VersionNumber
 from ..command.report import Finding, Report, counted
 from ..command.step import Doc, Step
+from ..command.vulnerability_inputs import VulnerabilityInputs
 from ..command.wording import Wording, step_call
 from ..core.lock.targets import ServingTargets, parse_target
 from ..core.promotion.evaluation_file import LIMIT, EvaluationFile, read_evaluation
@@ -20,8 +21,9 @@ from ..ops.lineage.audit import audited, require_distinct
 from ..ops.lineage.loading import load_line
 from ..ops.lineage.registry_client import RegistryClient, author, connect
 from ..ops.lineage.version_lookup import CANDIDATE, version_number
+from ..ops.versions.conditions import PromotionDecision
 from ..ops.versions.evaluation import keep_file
-from ..ops.versions.promotion import PromotionDecision, check_promotion
+from ..ops.versions.promotion import check_promotion
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..payloads.messages.registry import ExpectedVersion, PromoteVersion
 from ..payloads.messages.tags import RECORD_DIGEST, STATE
@@ -33,7 +35,7 @@ LEASE_S = 300.0
 
 
 @lazy_dataclass
-class Inputs(RegistryInputs, ModelNameInputs, CandidateInputs, AliasMoveInputs):
+class Inputs(RegistryInputs, ModelNameInputs, CandidateInputs, AliasMoveInputs, VulnerabilityInputs):
     """Inputs of promote: the aliases; [tool.mlflow-uv.promote] holds the gates."""
 
     targets: ServingTargets = ()
@@ -59,7 +61,11 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     project = read_project(inputs.project)
     require_distinct(candidate=inputs.candidate, champion=inputs.champion, previous=inputs.previous)
     targets = tuple(str(parse_target(text)) for text in inputs.targets)
-    promotion = replace(read_promotion(policy_table(project, "promote", where=tools.host.folder)), targets=targets)
+    promotion = replace(
+        read_promotion(policy_table(project, "promote", where=tools.host.folder)),
+        targets=targets,
+        vulnerability_service=inputs.vulnerability_service,
+    )
     registry = connect(inputs, tools)
     name = registry.model_name(inputs.model_name)
     evaluation = None if inputs.evaluation_file is None else _evaluation(inputs.evaluation_file, name)

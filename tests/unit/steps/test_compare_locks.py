@@ -5,6 +5,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from mlflow_uv.surfaces.terminal import terminal
 from mlflow_uv.tools.lock_toolbox import locktools
 from tests import checkout
 from tests.runner import words
+from tests.stand_ins.osv import osv
 from tests.unit.core.lock_difference.locks import lock_text, package
 
 ONE = lock_text(package("grape"), needs=("grape",))
@@ -238,3 +240,47 @@ def test_the_patch_of_a_lock_that_is_out_of_date_is_part_of_the_comparison(clone
 
     assert ("uv.lock", ("-" + lines[0], "+new"), ()) == (one.path, one.hunks[0].lines, two.hunks)
     assert fitting.summary.startswith("1 lock is out of date; 1 package changed (1 updated)"), head
+
+
+def test_a_new_version_with_a_vulnerability_is_a_warning(clone: Clone, tmp_path: Path) -> None:
+    """
+    What is asked about are the versions that the head brings; without `vulnerable` nobody is asked.
+    """
+    clone.write(lock_text(package("grape"), package("oak", "2.0"), needs=("grape", "oak")))
+    base = checkout.git(clone.folder, "rev-parse", "HEAD")
+    clone.write(lock_text(package("grape"), package("oak"), package("yeast"), needs=("grape", "oak", "yeast")))
+    markdown = tmp_path / "comment.md"
+
+    with osv() as service:
+        inputs: Any = {"base": base, "vulnerability_service": service.url, "markdown_file": markdown}
+        silent = clone.run(**inputs)
+        asked_before = list(service.asked)
+        before = markdown.read_text()
+        warned = clone.run(vulnerable=True, **inputs)
+
+    assert ([], ()) == (asked_before, silent.findings)
+    assert {("oak", "1.0"), ("yeast", "1.0")} == set(service.asked)
+    assert [(Severity.WARNING, "`oak` 1.0 has PYSEC-2026-3, unknown severity")] == [
+        (finding.severity, finding.what) for finding in warned.findings
+    ]
+    assert ("releases and vulnerabilities were not looked up" in before, "PYSEC-2026-3" in before) == (True, False)
+    assert "<code>oak</code> 1.0 has PYSEC-2026-3, unknown severity" in markdown.read_text()
+    assert "vulnerabilities were not looked up" not in markdown.read_text()
+
+
+def test_a_service_that_fails_is_a_warning(clone: Clone, tmp_path: Path) -> None:
+    """
+    The comment says that nothing is known.
+    """
+    base = checkout.git(clone.folder, "rev-parse", "HEAD")
+    clone.write(TWO)
+    markdown = tmp_path / "comment.md"
+
+    with osv() as service:
+        service.status = 503
+        report = clone.run(base=base, vulnerable=True, vulnerability_service=service.url, markdown_file=markdown)
+
+    assert [("whether new versions have known vulnerabilities is unknown", "127.0.0.1 answers with status 503")] == [
+        (finding.what, finding.why) for finding in report.findings
+    ]
+    assert "vulnerabilities were not looked up" in markdown.read_text()

@@ -37,7 +37,8 @@ class PackageChange:
     Sources are given if they differ, and the one of a new package if it is not where most packages of the lock come
     from. Files are replaced if one of the same version has another address or hash, lost its hash, or is new from
     another host; `files` says which, also of an update whose files come from another host. `use` is what a package is
-    for before or after, whichever is more. `yanked` says that its index withdrew the new version.
+    for before or after, whichever is more. `yanked` says that its index withdrew the new version, and `vulnerabilities`
+    which are known of it, one text each.
     """
 
     name: str
@@ -49,6 +50,7 @@ class PackageChange:
     files: str = ""
     use: PackageUse = PackageUse.UNKNOWN
     yanked: bool = False
+    vulnerabilities: tuple[str, ...] = ()
 
 
 def package_changes(

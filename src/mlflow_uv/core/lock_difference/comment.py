@@ -52,7 +52,9 @@ def comment_of(comparison: RepositoryComparison) -> str:
 def _top(comparison: RepositoryComparison) -> str:
     head = comparison.head_of_pull_request or comparison.head
     commits = f"`{comparison.base[:_SHORT]}` → `{head[:_SHORT]}`"
-    unchecked = "" if comparison.yanked_checked else " · yanked releases were not looked up"
+    checked = (("yanked releases", comparison.yanked_checked), ("vulnerabilities", comparison.vulnerable_checked))
+    left = " and ".join(name for name, looked_up in checked if not looked_up)
+    unchecked = f" · {left} were not looked up" if left else ""
     verdict = comparison.verdict
     left_out = comparison.left_out_locks
     more = f"{counted(left_out, 'lock')} more: the comparison has a limited size.\n\n" if left_out else ""
@@ -121,6 +123,8 @@ def warnings_of(lock: LockComparison) -> Iterator[str]:
             yield f"files of `{change.name}` {change.after} come {change.files}"
         if change.yanked:
             yield f"`{change.name}` {change.after} was yanked from its index"
+        for vulnerability in change.vulnerabilities:
+            yield f"`{change.name}` {change.after} has {vulnerability}"
     for target in lock.targets:
         if target.uncovered:
             yield f"{target.target} is not compared: {target.uncovered}"

@@ -92,6 +92,7 @@ class RepositoryComparison:
     pull_request: int = 0
     head_of_pull_request: str = ""
     yanked_checked: bool = False
+    vulnerable_checked: bool = False
     locks: tuple[LockComparison, ...] = ()
     left_out_locks: int = 0
     left_out_packages: int = 0

@@ -28,6 +28,7 @@ MOST_LOCKS = 100
 MOST_PACKAGES = 1_000  # of one lock; the others are counted
 MOST_TARGETS = 20
 MOST_UPDATES = 20
+MOST_VULNERABILITIES = 20  # of one package
 _MOST_IN_ALL = 3_000  # packages; the document is cut further if it is still too large
 _LARGEST = 1 << 60
 _NAME = lazy_pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
@@ -124,6 +125,7 @@ def _bounded(lock: LockComparison) -> LockComparison:
             source_before=package.source_before[:_LONGEST],
             source_after=package.source_after[:_LONGEST],
             files=package.files[:_LONGEST],
+            vulnerabilities=tuple(text[:_LONGEST] for text in package.vulnerabilities[:MOST_VULNERABILITIES]),
         )
         for package in lock.packages
         if not any(_of_package(package))
@@ -142,7 +144,13 @@ def _with_packages(lock: LockComparison, most: int) -> LockComparison:
 
 def _is_harmless(change: PackageChange) -> bool:
     """Whether no warning is about a change; what a reviewer should look at is kept where others are left out."""
-    return not (change.yanked or change.files or change.source_after or change.kind is ChangeKind.FILES)
+    return not (
+        change.yanked
+        or change.vulnerabilities
+        or change.files
+        or change.source_after
+        or change.kind is ChangeKind.FILES
+    )
 
 
 def _problems(comparison: RepositoryComparison) -> Iterator[str]:
@@ -183,6 +191,10 @@ def _of_package(package: PackageChange) -> Iterator[str]:
         yield "the name of a package is not one"
     if not all(map(_VERSION.fullmatch, (package.before, package.after))):
         yield "the version of a package is not one"
+    if len(package.vulnerabilities) > MOST_VULNERABILITIES or any(
+        len(text) > _LONGEST for text in package.vulnerabilities
+    ):
+        yield "a vulnerability of a package is not one"
 
 
 def _of_target(target: TargetComparison) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """Parses the promotion policy in [tool.mlflow-uv.promote]."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from math import inf
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from ...command.errors import BadInput
 from ...command.lazy_pattern import lazy_pattern
@@ -13,10 +13,17 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..policy.table import PolicySource, PolicyTable
 from ..release.record import LINKS
 from .gates import EXAMPLE, Gate, read_gate
+from .vulnerability_policy import (
+    VULNERABILITY_EXCEPTION,
+    VulnerabilityException,
+    VulnerabilitySeverity,
+    read_vulnerability_exception,
+)
 
+E = TypeVar("E")
 # `record` is the digest of the record itself, which the registry keeps.
 CHAIN = frozenset({*LINKS, "record"})
-_LISTS = ("gates", "required-tags", "allowed-licences", "licence-exceptions")
+_LISTS = ("gates", "required-tags", "allowed-licences", "licence-exceptions", "vulnerability-exceptions")
 _HOURS = "minimum-age-hours"
 EXCEPTION = "name until 2027-01-31"
 _EXCEPTION = lazy_pattern(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\s+until\s+(?P<until>\d{4}-\d{2}-\d{2}))?")
@@ -43,6 +50,14 @@ class PromotePolicy:
         tuple[str, ...],
         Doc(f"Packages that may have any licence, always or until a day: `name`, or `{EXCEPTION}`."),
     ] = ()
+    refused_vulnerabilities: Annotated[
+        VulnerabilitySeverity | None,
+        Doc("Lowest severity of a known vulnerability that no served package may have; an unknown one is the highest."),
+    ] = None
+    vulnerability_exceptions: Annotated[
+        tuple[str, ...],
+        Doc(f"Vulnerabilities that are accepted, always or until a day: an id, or `{VULNERABILITY_EXCEPTION}`."),
+    ] = ()
     allow_dirty: Annotated[bool, Doc("Allow versions that were trained from a tree with uncommitted changes.")] = False
     allow_breaking_signature: Annotated[
         bool, Doc("Allow a signature that refuses inputs of the champion, or changes its outputs.")
@@ -63,11 +78,17 @@ class LicenceException:
 
 @lazy_dataclass
 class Promotion(PolicySource[PromotePolicy]):
-    """The policy with its place, its parsed gates, and the targets that count beside those of the image."""
+    """
+    The policy with its place, its parsed gates, and the targets that count beside those of the image.
+
+    `vulnerability_service` is the URL of the service that knows vulnerabilities.
+    """
 
     gates: tuple[Gate, ...]
     licence_exceptions: tuple[LicenceException, ...] = ()
+    vulnerability_exceptions: tuple[VulnerabilityException, ...] = ()
     targets: tuple[str, ...] = ()
+    vulnerability_service: str = ""
 
 
 def read_promotion(table: PolicyTable) -> Promotion:
@@ -97,7 +118,12 @@ def read_promotion(table: PolicyTable) -> Promotion:
         line=source.line,
         lines=source.lines,
         gates=tuple(_gates(policy, table)),
-        licence_exceptions=tuple(_exceptions(policy, table)),
+        licence_exceptions=tuple(_exceptions(table, "licence-exceptions", policy.licence_exceptions, read_exception)),
+        vulnerability_exceptions=tuple(
+            _exceptions(
+                table, "vulnerability-exceptions", policy.vulnerability_exceptions, read_vulnerability_exception
+            )
+        ),
     )
 
 
@@ -119,10 +145,10 @@ def _gates(policy: PromotePolicy, table: PolicyTable) -> Iterator[Gate]:
             raise BadInput(what=f"{item} holds {gate!r}, which is not a gate", why=str(error)) from error
 
 
-def _exceptions(policy: PromotePolicy, table: PolicyTable) -> Iterator[LicenceException]:
-    for position, text in enumerate(policy.licence_exceptions):
+def _exceptions(table: PolicyTable, key: str, texts: tuple[str, ...], read: Callable[[str], E]) -> Iterator[E]:
+    for position, text in enumerate(texts):
         try:
-            yield read_exception(text)
+            yield read(text)
         except ValueError as error:
-            item = table.describe("licence-exceptions", position)
+            item = table.describe(key, position)
             raise BadInput(what=f"{item} holds {text!r}, which is not an exception", why=str(error)) from error

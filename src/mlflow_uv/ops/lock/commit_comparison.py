@@ -27,6 +27,7 @@ _LOCK = "uv.lock"
 _SCRIPT_LOCK = ".py.lock"
 _MEMBERS = frozenset({SourceKind.EDITABLE, SourceKind.VIRTUAL, SourceKind.DIRECTORY})
 IsYanked = Callable[[Package], bool | None]
+VulnerabilitiesOf = Callable[[Sequence[Package]], Mapping[tuple[str, str], tuple[str, ...]]]
 
 
 @lazy_dataclass
@@ -132,7 +133,14 @@ class CommitComparison:
                 return True
         return False
 
-    def compare(self, path: str, is_yanked: IsYanked | None, *, moved_from: str = "") -> LockComparison:
+    def compare(
+        self,
+        path: str,
+        is_yanked: IsYanked | None,
+        *,
+        moved_from: str = "",
+        vulnerabilities_of: VulnerabilitiesOf | None = None,
+    ) -> LockComparison:
         """
         Compare one lock, which may have had another path at the base.
 
@@ -158,6 +166,8 @@ class CommitComparison:
         )
         if is_yanked is not None and after is not None:
             changes = _with_yanked(changes, after.lock, is_yanked)
+        if vulnerabilities_of is not None and after is not None:
+            changes = _with_vulnerabilities(changes, after.lock, vulnerabilities_of)
         return LockComparison(
             path=path,
             change=change,
@@ -305,3 +315,12 @@ def _with_yanked(changes: Sequence[PackageChange], lock: Lockfile, is_yanked: Is
         withdrawn = change.kind is not ChangeKind.REMOVED and any(map(is_yanked, packages))
         marked.append(replace(change, yanked=withdrawn))
     return tuple(marked)
+
+
+def _with_vulnerabilities(
+    changes: Sequence[PackageChange], lock: Lockfile, vulnerabilities_of: VulnerabilitiesOf
+) -> tuple[PackageChange, ...]:
+    """The changes with what is known of the new versions; a package whose version stays has no more than before."""
+    new = {(change.name, change.after) for change in changes if change.after and change.before != change.after}
+    known = vulnerabilities_of([package for package in lock.packages if (package.name, package.version) in new])
+    return tuple(replace(change, vulnerabilities=known.get((change.name, change.after), ())) for change in changes)

@@ -9,65 +9,33 @@ from ...command.errors import StepError
 from ...command.report import Table, counted
 from ...command.step import settle
 from ...command.wording import joined, step_call
-from ...core.image.sbom import packages_by_licence, served_components
-from ...core.lock.targets import Target, parse_target
+from ...core.image.sbom import packages_by_licence
 from ...core.model.signature import Effect
 from ...core.promotion.evaluation import EvaluationSettings, describe_tags
 from ...core.promotion.evaluation_file import EvaluationFile
 from ...core.promotion.gates import check_gate
-from ...core.promotion.licences import image_targets, refused_licences, with_exceptions
+from ...core.promotion.licences import refused_licences, with_exceptions
 from ...core.promotion.promote_policy import Promotion
 from ...core.release.chain import LinkState, merge_checks
 from ...core.release.commit import Commit
 from ...core.release.digests import tree_digest
-from ...core.release.record import Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.tags import REASON, STATE, TESTED
 from ...tools.project.checkout import settings_layer
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
-from ..image.sbom import locked_sbom
 from ..lineage.audit import Audited
 from ..lineage.registry_client import RegistryClient
 from ..signing.verification import LINK as SIGNATURE
 from .comparison import ComparedVersion, difference_tables, signature_difference
+from .conditions import Condition, PromotionDecision
+from .served_packages import served_packages
+from .vulnerability_gate import compared_vulnerabilities
 
 _NAMED = 5  # packages of a licence that a condition names
 _NAMED_OTHERS = 40  # packages that a condition names because their licences are not examined
 _AGAIN = step_call("release")
-
-
-@lazy_dataclass
-class Condition:
-    """One condition, named after its rule in [tool.mlflow-uv.promote] if it has one."""
-
-    name: str
-    holds: bool
-    text: str
-    fix: str = ""
-
-
-@lazy_dataclass
-class PromotionDecision:
-    """Every condition, and tables of the differences to the champion."""
-
-    conditions: tuple[Condition, ...]
-    tables: tuple[Table, ...]
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """The conditions as lines for the audit entry."""
-        return tuple(f"{'✓' if condition.holds else '✗'} {condition.text}" for condition in self.conditions)
-
-    @property
-    def table(self) -> Table:
-        """The conditions as a table."""
-        rows = tuple(
-            (condition.name, "✓ holds" if condition.holds else "✗ fails", condition.text)
-            for condition in self.conditions
-        )
-        return Table(title="Gates", columns=("Gate", "", "Numbers"), rows=rows)
 
 
 @lazy_dataclass
@@ -101,6 +69,7 @@ def check_promotion(
         *_age(candidate, promotion, registry.tools),
         *_tags(candidate, promotion),
         *compared_licences(candidate, promotion, registry.tools),
+        *compared_vulnerabilities(candidate, promotion, registry.tools),
         *_breaking(changes, promotion),
         *_gates(promotion, measured, candidate_metrics, champion_metrics),
     )
@@ -201,15 +170,10 @@ def compared_licences(candidate: Audited, promotion: Promotion, tools: Tools) ->
     if allowed is None or candidate.record is None:  # `clean` reports a version without a record
         return
     try:
-        sbom = locked_sbom(candidate.model, candidate.record, tools)
-        targets = _targets(candidate.record, promotion)
-        served, others = served_components(sbom, [target.environment for target in targets]) if sbom else ("{}", ())
-        packages = packages_by_licence(served)
-        why = "" if sbom else "the model has no lock"
+        served = served_packages(candidate.model, candidate.record, promotion.targets, tools)
+        packages = packages_by_licence(served.sbom)
     except (StepError, ValueError) as error:
-        packages, others, targets, why = (), (), (), str(error)
-    if why:
-        yield Condition(name=name, holds=False, text=f"the licences of the packages cannot be read: {why}")
+        yield Condition(name=name, holds=False, text=f"the licences of the packages cannot be read: {error}")
         return
     today = datetime.fromtimestamp(tools.clock.date_s(), UTC).date()
     refused = tuple(refused_licences(packages, allowed, promotion.licence_exceptions, today))
@@ -225,17 +189,10 @@ def compared_licences(candidate: Audited, promotion: Promotion, tools: Tools) ->
     if not refused:
         number = sum(len(names) for _, names in packages)
         yield Condition(name=name, holds=True, text=f"the licences of {counted(number, 'package')} are allowed")
-    if others:
-        places = ", ".join(dict.fromkeys(str(replace(target, patch=None)) for target in targets))
-        text = f"not examined, because no target ({places}) installs them: {_named(others, _NAMED_OTHERS)}"
+    if served.others:
+        places = ", ".join(dict.fromkeys(str(replace(target, patch=None)) for target in served.targets))
+        text = f"not examined, because no target ({places}) installs them: {_named(served.others, _NAMED_OTHERS)}"
         yield Condition(name=name, holds=True, text=text)
-
-
-def _targets(record: Record, promotion: Promotion) -> tuple[Target, ...]:
-    """Return the targets of the version's image, and those that the project names. Raises ValueError."""
-    image = record.image
-    architectures = image.composition.composed_for if image and image.composition else ()
-    return (*image_targets(record.model.python, architectures), *map(parse_target, promotion.targets))
 
 
 def _named(packages: tuple[str, ...], most: int) -> str:

@@ -30,7 +30,7 @@ GITHUB = MarkdownIt("commonmark").enable("table")
 EXPECTED = f"""{MARKER}
 ### 2 packages changed (1 added, 1 updated), 1 of them served
 
-<sub><code>aaaaaaa</code> → <code>bbbbbbb</code> · yanked releases were not looked up</sub>
+<sub><code>aaaaaaa</code> → <code>bbbbbbb</code> · yanked releases and vulnerabilities were not looked up</sub>
 
 #### <code>uv.lock</code>
 
@@ -75,7 +75,7 @@ def test_nothing_to_say_is_no_comment() -> None:
 
 def test_what_a_reviewer_must_see_is_a_warning() -> None:
     """
-    Another index, replaced files, a yanked release, a target without a wheel.
+    Another index, replaced files, a yanked or vulnerable release, a target without a wheel.
     """
     packages = (
         replace(GRAPE, source_before="https://a.test", source_after="https://b.test"),
@@ -83,6 +83,7 @@ def test_what_a_reviewer_must_see_is_a_warning() -> None:
         replace(GRAPE, name="corp", kind=ChangeKind.ADDED, source_after="https://b.test"),
         replace(GRAPE, name="stem", files="from b.test"),
         replace(GRAPE, name="cork", yanked=True),
+        replace(GRAPE, name="yeast", vulnerabilities=("GHSA-1 (CVE-2), high, fixed in 3", "PYSEC-4, unknown severity")),
     )
     problem = TargetProblem(package="oak", version="3", method="built from source")
     lock = replace(LOCK, packages=packages, targets=(replace(TARGET, problems=(problem,)),))
@@ -95,6 +96,8 @@ def test_what_a_reviewer_must_see_is_a_warning() -> None:
         "<code>corp</code> 2.0 is new and comes from https:<wbr>//b.test",
         "files of <code>stem</code> 2.0 come from b.test",
         "<code>cork</code> 2.0 was yanked from its index",
+        "<code>yeast</code> 2.0 has GHSA<wbr>-1 (CVE<wbr>-2), high, fixed in 3",
+        "<code>yeast</code> 2.0 has PYSEC-4, unknown severity",
         "<code>oak</code> 3 has no wheel for linux-x86&#95;64-py3.11: built from source",
     ] == warnings
 
@@ -109,7 +112,7 @@ def test_untrusted_text_stays_text() -> None:
     """
     No mention, image, element, marker, reading order or heading comes from a path, a note or a source.
     """
-    package = replace(GRAPE, source_before=HOSTILE, source_after=HOSTILE)
+    package = replace(GRAPE, source_before=HOSTILE, source_after=HOSTILE, vulnerabilities=(HOSTILE,))
     target = replace(TARGET, uncovered=HOSTILE)
     lock = replace(LOCK, path=HOSTILE, moved_from=HOSTILE, note=HOSTILE, packages=(package,), targets=(target,))
 
@@ -153,7 +156,7 @@ UPDATES = (
 OUT_OF_DATE = f"""{MARKER}
 ### 2 locks are out of date
 
-<sub><code>aaaaaaa</code> → <code>bbbbbbb</code> · yanked releases were not looked up</sub>
+<sub><code>aaaaaaa</code> → <code>bbbbbbb</code> · yanked releases and vulnerabilities were not looked up</sub>
 
 > [!CAUTION]
 > Out of date: <code>uv.lock</code>, <code>b &amp; c/uv.lock</code>. Update and commit:

@@ -38,7 +38,8 @@ LOCK = LockComparison(
     settings=("a: 1 → 2",),
 )
 UPDATE = LockUpdate(path="uv.lock", hunks=(LockHunk(first_line=2, lines=("-a", "+b")),))
-COMPARISON = RepositoryComparison(base="a" * 40, head="b" * 40, pull_request=3, locks=(LOCK,), updates=(UPDATE,))
+VULNERABLE = replace(LOCK, packages=(replace(CHANGE, vulnerabilities=("GHSA-1, high",)),))
+COMPARISON = RepositoryComparison(base="a" * 40, head="b" * 40, pull_request=3, locks=(VULNERABLE,), updates=(UPDATE,))
 
 
 def changed(**parts: Any) -> bytes:
@@ -90,6 +91,10 @@ def test_what_is_written_is_read_back() -> None:
         {"locks__0__packages__0__source_after": "x" * 1001},
         {"locks__0__packages__0__files": "x" * 1001},
         {"locks__0__packages__0__yanked": "true"},
+        {"locks__0__packages__0__vulnerabilities": ["x" * 1001]},
+        {"locks__0__packages__0__vulnerabilities": ["x"] * 21},
+        {"locks__0__packages__0__vulnerabilities": "x"},
+        {"vulnerable_checked": 1},
         {"locks__0__targets__0__target": "linux](http://evil.test)"},
         {"locks__0__targets__0__bytes_after": 1 << 61},
         {"locks__0__targets__0__bytes_after": 1.5},

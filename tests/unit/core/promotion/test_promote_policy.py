@@ -88,6 +88,9 @@ def test_every_key_is_explained_in_one_sentence() -> None:
         ('required-tags = "a b"', "is not a list", "it is text"),
         ('allowed-licences = "MIT"', "is not a list", "it is text"),
         ('licence-exceptions = ["a until soon"]', "'a until soon', which is not an exception", "until 2027-01-31"),
+        ('vulnerability-exceptions = "GHSA-1"', "is not a list", "it is text"),
+        ('vulnerability-exceptions = ["GHSA-1 soon"]', "'GHSA-1 soon', which is not an exception", "until 2027-01-31"),
+        ('refused-vulnerabilities = "severe"', "`refused-vulnerabilities` in [tool.mlflow-uv.promote] (line 5", ""),
         ('licence-exceptions = ["a until 2026-02-30"]', "which is not an exception", "day is out of range"),
         (
             'minimum-age-hours = ""',

@@ -12,7 +12,8 @@ from mlflow_uv.core.model.model_files import LICENCES, LOCK
 from mlflow_uv.core.promotion.promote_policy import PromotePolicy, Promotion
 from mlflow_uv.core.release.commit import CHANGED, UNKNOWN, Commit
 from mlflow_uv.ops.lineage.audit import Audited
-from mlflow_uv.ops.versions.promotion import Condition, clean, compared_licences, passed
+from mlflow_uv.ops.versions.conditions import Condition
+from mlflow_uv.ops.versions.promotion import clean, compared_licences, passed
 from mlflow_uv.payloads.messages.tags import STATE
 from tests.messages import VERSION
 from tests.unit.core.release.test_record import WHOLE
