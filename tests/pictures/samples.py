@@ -249,6 +249,11 @@ def _latency_histogram(text: str) -> Histogram:
 def _results(text: str) -> Iterator[Table]:
     ways = (("image", "✓ equal", "3.4"), ("virtualenv", "✗ different", text or "41.2"), ("conda", "? unavailable", ""))
     yield Table(title="ways of serving", columns=("way", "result", "seconds"), rows=ways)
+    platforms = (
+        ("linux-x86_64-py3.11", "86", "271.0 MB", "✓ from wheels"),
+        ("macos-arm64-py3.11", "84", "214.5 MB", "✓ from wheels"),
+        ("windows-x86_64-py3.11", "88", "259.1 MB", f"✗ {text or 'cork 2.0: built from source'}"),
+    )
     who = (
         text or "promotion",
         text or "champion",
@@ -258,6 +263,7 @@ def _results(text: str) -> Iterator[Table]:
     )
     columns = ("when", "what", "alias", "version", "who", "gates")
     yield Table(title="history", columns=columns, rows=(("2026-11-26 20:12 UTC", *who),))
+    yield Table(title="deployability", columns=("target", "packages", "download", "installs"), rows=platforms)
     rows = tuple(starmap(_licence_row, LICENCES))
     yield Table(title="packages by licence", columns=("licence", "packages", "names"), rows=rows)
 
