@@ -84,7 +84,8 @@ class _Project:
         self.importing = frozenset(path for path, text in texts.items() if imports_mlflow(text))
         self.calls = {path: calls for path in self.importing if (calls := logging_calls(texts[path]))}
         self.reaching = self.imports.reaching(self.calls)
-        self.using = self.imports.reaching(self.importing) | self.importing
+        recording = frozenset(path for path in self.importing if path in self.calls or records_runs(texts[path]))
+        self.using = self.imports.reaching(recording) | recording
         self.entries = _modules_of(entries)
         self.runs: dict[str, list[RunCommand]] = {}
         places = {name: path for path in sorted(texts, reverse=True) for name in names_of(path)}
@@ -114,7 +115,7 @@ def training_scripts(
     Return the scripts of a project that can be run and train, by their paths and texts, the most likely first.
 
     A script logs a model itself, or imports, also through others, a file that does, or is named after training and
-    uses MLflow; with `configured`, a script of Hydra uses it, too. `entries` are those of `[project.scripts]`. Scripts
+    records runs; with `configured`, a script of Hydra does, too. `entries` are those of `[project.scripts]`. Scripts
     in the folders `apart`, which are projects of their own, are none, but may be imported. A call of `log_model` says
     more than `autolog`, and that more than one in an imported file; then the name, a command in the documents such as
     a Makefile, the name of its target, a `__main__` block and a short path count.

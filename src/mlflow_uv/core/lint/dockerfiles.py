@@ -13,7 +13,11 @@ from typing import NamedTuple
 
 from ...command.lazy_pattern import lazy_pattern
 
-FILES = r"(^|/)((Docker|Container)file([.-][^/]*)?|[^/]*\.(docker|container)file)$"
+# A template of one belongs to projects that are made of it.
+FILES = (
+    r"(^|/)((Docker|Container)file([.-][^/]*)?|[^/]*\.(docker|container)file)"
+    r"(?<!\.template)(?<!\.tmpl)(?<!\.tpl)(?<!\.j2)(?<!\.jinja)(?<!\.jinja2)$"
+)
 _INSTRUCTION = lazy_pattern(r"\s*([A-Za-z]+)(?:\s+|$)")
 _ESCAPE = lazy_pattern(r"#\s*escape\s*=\s*(\S)", re.IGNORECASE)
 _HEREDOC = lazy_pattern(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")

@@ -263,7 +263,7 @@ def test_a_script_that_only_has_the_name_is_none_where_others_log() -> None:
     """
     Where none does, the name and a use of MLflow are what is known; with Hydra a configuration may have the use.
     """
-    named = "import mlflow\n" + GUARD
+    named = "import mlflow\nmlflow.start_run()\n" + GUARD
     hydra = [("train.py", "@hydra.main\ndef main(): ...\n" + GUARD)]
 
     assert ["run.py"] == paths(train=named, run=LOGS + GUARD)
@@ -271,6 +271,13 @@ def test_a_script_that_only_has_the_name_is_none_where_others_log() -> None:
     assert [0, 1] == [
         len(training_scripts([("a.py", "import mlflow\n"), *hydra], configured=on)) for on in (False, True)
     ]
+
+
+def test_a_script_that_only_imports_mlflow_is_none() -> None:
+    """
+    Its name alone says nothing about a run.
+    """
+    assert [] == paths(training="import mlflow\n" + GUARD)
 
 
 def test_scripts_of_another_project_are_none_and_are_imported() -> None:

@@ -67,6 +67,17 @@ def test_any_other_image_is_not(find, text: str) -> None:
     assert [] == find("dockerfile-lock", {"Dockerfile": text})
 
 
+@pytest.mark.parametrize("name", ["Dockerfile.template", "Dockerfile.j2", "Dockerfile.api.jinja2", "Dockerfile.tmpl"])
+def test_a_template_is_not(find, name: str) -> None:
+    """
+    It belongs to the projects that are made of it; a name that only has the word is one of this project.
+    """
+    text = f"{COPY}RUN uv sync\n"
+
+    assert [] == find("dockerfile-lock", {name: text})
+    assert ["Dockerfile.templates"] == [path for path, *_ in find("dockerfile-lock", {"Dockerfile.templates": text})]
+
+
 def test_a_list_is_compared_with_the_lock(find) -> None:
     """
     A list with the locked versions is as good as the lock; the first difference is named.
