@@ -236,8 +236,9 @@ def pull(bench: Bench, side: str) -> None:
     port = PORTS[side]
     if listens(port):
         raise Failed(f"another program listens on port {port}, which the server needs")
+    run = bench.shop.fresh("run")  # Podman accepts no longer path
     with file_system(bench.shop) as folder:
-        podman = ("podman", "--root", str(folder / "storage"), "--runroot", str(folder / "run"))
+        podman = ("podman", "--root", str(folder / "storage"), "--runroot", str(run))
         temporary = folder / "tmp"
         temporary.mkdir()
         try:
