@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...command.report import Table
+from ...command.report import Table, counted
 from ...core.lock.closure import selected_roots
 from ...core.lock.lockfile import NotALock, read_lockfile
 from ...core.lock.targets import parse_target
@@ -49,9 +49,9 @@ def _row(target: TargetComparison, own: set[str]) -> tuple[str, str, str, str]:
     problems = list(_problems(target, own))
     more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
     result = f"✗ {', '.join(problems[:_NAMED])}{more}" if problems else "✓ from wheels"
-    size = f"{target.bytes_after / _MEGABYTE:.1f} MB"
-    unknown = f", {target.unknown} of unknown size" if target.unknown else ""
-    return target.target, str(target.packages_after), f"{size}{unknown}", result
+    unknown = f", without {counted(target.unknown, 'package')} of unknown size" if target.unknown else ""
+    size = f"{target.bytes_after / _MEGABYTE:.1f} MB{unknown}" if target.bytes_after or not unknown else "unknown"
+    return target.target, str(target.packages_after), size, result
 
 
 def _problems(target: TargetComparison, own: set[str]) -> Iterator[str]:

@@ -39,6 +39,28 @@ def test_each_platform_has_its_packages_and_what_stops_it(tmp_path: Path) -> Non
     assert {"✗ grape 1.0: cannot be installed"} == {row[3] for row in table.rows[1:]}
 
 
+@pytest.mark.parametrize(
+    ("sizes", "download"),
+    [
+        ((1_500_000, 2_000_000), "3.5 MB"),
+        ((1_500_000, None), "1.5 MB, without 1 package of unknown size"),
+        ((None, None), "unknown"),
+    ],
+)
+def test_a_lock_without_sizes_has_no_number(
+    tmp_path: Path, sizes: tuple[int | None, int | None], download: str
+) -> None:
+    """
+    Some indexes give none, and nothing is not a size.
+    """
+    packages = [package(name, size=size) for name, size in zip(("grape", "yeast"), sizes, strict=True)]
+
+    table = deployability_table(written(tmp_path, lock_text(*packages, needs=("grape", "yeast"))), RECORD)
+
+    assert table is not None
+    assert {download} == {row[2] for row in table.rows}
+
+
 def test_a_platform_that_the_lock_leaves_out_is_unknown(tmp_path: Path) -> None:
     """
     With the key of the lock that says so.
