@@ -182,6 +182,37 @@ def test_what_is_no_request_or_no_json_ends_with_one_line(converting: Path, tmp_
     assert (1.5, "inf") == (first, second)
 
 
+def test_a_text_is_scored_whole_or_not_at_all(converting: Path, tmp_path: Path) -> None:
+    """
+    No part before a NUL, no other form of a letter, and no half of a surrogate pair is taken for a known text.
+    """
+    found = scored(
+        converting,
+        tmp_path / "bundle",
+        """
+    node = helper.make_node(
+        "LabelEncoder", ["t"], ["code"], domain="ai.onnx.ml", keys_strings=["a", "é"], values_int64s=[1, 2],
+        default_int64=0,
+    )
+    given = [helper.make_tensor_value_info("t", TensorProto.STRING, [None])]
+    returned = [helper.make_tensor_value_info("code", TensorProto.INT64, [None])]
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    onnx.save(
+        helper.make_model(helper.make_graph([node], "g", given, returned), opset_imports=opsets, ir_version=8),
+        folder / "model.onnx",
+    )
+    ports = {"inputs": [{"name": "t", "type": "string"}], "outputs": [{"name": "code", "type": "long"}]}
+    (folder / "signature.json").write_text(json.dumps({"layout": "columns", "tolerance": 1e-4, **ports}))
+    texts = ["a", "a" + chr(0) + "b", "a" + chr(0), chr(233), "e" + chr(0x301), chr(0xD800)]
+    print(json.dumps([ran(given=json.dumps({"inputs": {"t": [text]}})) for text in texts]))
+    """,
+    )
+
+    codes = [json.loads(answer)["predictions"]["code"] for _, answer, _ in found[:-1]]
+    assert [[1], [0], [0], [2], [0]] == codes
+    assert [2, "", True] == [*found[-1][:2], "surrogates not allowed" in found[-1][2]]
+
+
 def test_a_network_is_not_given_a_missing_or_infinite_number(converting: Path) -> None:
     """
     TensorFlow and TensorFlow Lite give different results for it, of which none looks wrong.
