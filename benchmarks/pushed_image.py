@@ -43,6 +43,8 @@ ANSWERED_S = 300.0
 PAUSE_S, LOOK_S = 0.1, 5.0
 # Those that Podman takes from the user may be more than a container may set.
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
+# Debian's first choice, crun, refuses a machine that has both versions of control groups.
+RUNTIME = ("--runtime", "runc") if shutil.which("runc") else ()
 # MLflow installs nginx only on a base whose name begins with `python:`; without it, its server has another port.
 STARTED_WITH = {"stock": ("--env", "DISABLE_NGINX=true"), "composed": ()}
 PORTS = {"stock": 8000, "composed": 8080}
@@ -238,7 +240,7 @@ def pull(bench: Bench, side: str) -> None:
         raise Failed(f"another program listens on port {port}, which the server needs")
     run = bench.shop.fresh("run")  # Podman accepts no longer path
     with file_system(bench.shop) as folder:
-        podman = ("podman", "--root", str(folder / "storage"), "--runroot", str(run))
+        podman = ("podman", *RUNTIME, "--root", str(folder / "storage"), "--runroot", str(run))
         temporary = folder / "tmp"
         temporary.mkdir()
         try:
