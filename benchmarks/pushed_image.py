@@ -240,7 +240,16 @@ def pull(bench: Bench, side: str) -> None:
         raise Failed(f"another program listens on port {port}, which the server needs")
     run = bench.shop.fresh("run")  # Podman accepts no longer path
     with file_system(bench.shop) as folder:
-        podman = ("podman", *RUNTIME, "--root", str(folder / "storage"), "--runroot", str(run))
+        podman = (
+            "podman",
+            *RUNTIME,
+            "--root",
+            str(folder / "storage"),
+            "--runroot",
+            str(run),
+            "--tmpdir",
+            f"{run}/libpod",
+        )
         temporary = folder / "tmp"
         temporary.mkdir()
         try:
