@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,32 @@ sys.path[:0] = [str(ROOT / "website"), str(ROOT / "src")]
 
 from links import complaints
 from pages import Sources, Unfinished, llms
+from versions import LATEST, MAIN, listed, of_repository, read_published, refuse_changed, write_documents
 
 from mlflow_uv.surfaces.phrasing import OWNER
+
+REPOSITORY = f"https://github.com/{OWNER}"
+ADDRESS = "https://{}.github.io/{}/".format(*OWNER.split("/"))
+
+
+# Of the site with versions; whoever follows no redirection has the link.
+START = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>mlflow-uv</title>
+<link rel="canonical" href="latest/">
+<meta http-equiv="refresh" content="0; url=latest/">
+<a href="latest/">The documentation of the latest release</a>
+</html>
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """The folder of a version in the site, and the branch or tag of its documents."""
+
+    place: str
+    reference: str
 
 
 def main(argv: list[str]) -> int:
@@ -29,12 +54,21 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="mlflow-uv site", description="Build the documentation as a site.")
     parser.add_argument("folder", type=Path, help="where the site is written; what is there is replaced")
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository whose documents are shown")
+    parser.add_argument(
+        "--versions", action="store_true", help="a folder for each release that is tagged, `main` and `latest`"
+    )
+    parser.add_argument(
+        "--published", type=Path, help="versions.json of the site that is online: none of its versions may change"
+    )
     given = parser.parse_args(argv)
+    if given.published and not given.versions:
+        parser.error("`--published` needs `--versions`")
     if complaint := _kept(given.folder):
         parser.error(complaint)
     try:
         with tempfile.TemporaryDirectory(prefix="mlflow-uv-site-") as scratch:
-            site = build(given.root.resolve(), Path(scratch).resolve())
+            root, work = given.root.resolve(), Path(scratch).resolve()
+            site = build_versions(root, work, given.published) if given.versions else build(root, work, None)
             if given.folder.exists():
                 shutil.rmtree(given.folder)
             shutil.copytree(site, given.folder)
@@ -64,20 +98,45 @@ def _files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in found if path.is_symlink() or not path.is_dir()}
 
 
-def build(root: Path, scratch: Path) -> Path:
-    """Return the folder of the site. Raises Unfinished."""
-    settings = tomllib.loads((ROOT / "website/zensical.toml").read_text(encoding="utf-8"))["project"]
-    repository = f"https://github.com/{OWNER}"
-    owner, name = OWNER.split("/")
-    address = f"https://{owner}.github.io/{name}/"
-    pages = Sources(root=root, repository=repository).write(scratch / "pages")
-    shutil.copy(ROOT / "website/extra.css", scratch / "pages")
+def build_versions(root: Path, scratch: Path, published: Path | None) -> Path:
+    """Return the folder of a site with every version of the documents. Raises Unfinished."""
+    versions = of_repository(root)
+    refuse_changed(versions, read_published(published) if published else {})
+    whole = scratch / "versions"
+    whole.mkdir()
+    latest = next((each for each in versions if each.version != MAIN), versions[0])
+    for place, version in (*((each.version, each) for each in versions), (LATEST, latest)):
+        work = scratch / f"of-{place}"
+        documents = work / "documents"
+        write_documents(root, version, documents)
+        try:
+            site = build(documents, work, Place(place=place, reference=version.reference))
+        except Unfinished as error:
+            raise Unfinished("\n".join(f"{place}: {line}" for line in str(error).splitlines())) from error
+        shutil.move(site, whole / place)
+        shutil.rmtree(work)
+    (whole / "versions.json").write_text(json.dumps(listed(versions, latest), indent=2) + "\n", encoding="utf-8")
+    (whole / "index.html").write_text(START, encoding="utf-8")
+    shutil.copy(whole / LATEST / "llms.txt", whole)
+    return whole
+
+
+def build(root: Path, scratch: Path, version: Place | None) -> Path:
+    """Return the folder of the site of one version, or of a site without versions. Raises Unfinished."""
+    # The sections of a version are its own; documents without any have ours.
+    own = next(path for path in (root / "website", ROOT / "website") if (path / "zensical.toml").is_file())
+    settings = tomllib.loads((own / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    address = f"{ADDRESS}{version.place}/" if version else ADDRESS
+    reference = version.reference if version else MAIN
+    pages = Sources(root=root, repository=REPOSITORY, reference=reference).write(scratch / "pages")
+    shutil.copy(own / "extra.css", scratch / "pages")
     nav = list(_sections(settings["nav"], pages))
+    chooser = {"version": {"provider": "mike", "default": LATEST, "alias": True}} if version else {}
     settings |= {
-        "extra": {"homepage": "index.html"},
+        "extra": {"homepage": "index.html", **chooser},
         "nav": [{section: places} for section, places in nav],
         "site_url": address,
-        "repo_url": repository,
+        "repo_url": REPOSITORY,
     }
     # Zensical reads YAML as well as TOML, and JSON is YAML: nothing has to be written by hand.
     (scratch / "mkdocs.yml").write_text(json.dumps(_flat(settings)), encoding="utf-8")

@@ -24,10 +24,11 @@ class Unfinished(Exception):  # what it says of the site
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sources:
-    """The repository, and its address for links to what is no page."""
+    """The repository, its address for links to what is no page, and the branch or tag that these lead to."""
 
     root: Path
     repository: str
+    reference: str
 
     def documents(self) -> dict[str, str]:
         """Path in the repository → path among the pages, of every document and picture."""
@@ -80,7 +81,7 @@ class Sources:
         if goal.startswith("..") or not (self.root / goal).exists():
             raise Unfinished(f"{source}: `{target}` does not exist")
         kind = "tree" if (self.root / goal).is_dir() else "blob"
-        return f"{self.repository}/{kind}/main/{goal}{mark}{anchor}"
+        return f"{self.repository}/{kind}/{self.reference}/{goal}{mark}{anchor}"
 
 
 def title_of(text: str) -> str:

@@ -60,12 +60,13 @@ def test_the_same_is_asked_of_both_and_asked_once(sample: SampleProject) -> None
 
     result = sample.run("evaluate", *FLAGS, "--candidate", "2")
     again = sample.run("evaluate", *FLAGS, "--candidate", "2")
-    reported = sample.run("report", "models:/wine/2")
+    page = sample.folder.parent / "report of evaluation.html"
+    reported = sample.run("report", "models:/wine/2", "--report-file", str(page))
 
     assert [0, 0, 0] == [result.code, again.code, reported.code], result.stderr + reported.stderr
     row = {"metric": "mean_absolute_error", "candidate": "10.5", "champion": "0", "difference": "↑ +10.5"}
     cells = "".join(f'<td data-column="{column}">{value}</td>' for column, value in row.items())
-    assert cells in (sample.folder / "mlflow-uv-report.html").read_text()
+    assert cells in page.read_text()
     evaluation = result.outputs["evaluation"]
     assert [("1", False, evaluation), ("1", True, evaluation)] == [
         (one.outputs["champion-version"], one.outputs["reused"], one.outputs["evaluation"]) for one in (result, again)
