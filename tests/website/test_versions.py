@@ -26,7 +26,7 @@ class Repository:
         """Run git as somebody, whatever this machine's settings are."""
         variables = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         who = ("-c", "user.name=ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
-        command = ("git", "-C", self.folder, *who, *argv)
+        command: list[str | Path] = ["git", "-C", self.folder, *who, *argv]
         return subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout.strip()
 
     def commit(self, text: str) -> None:
@@ -38,7 +38,7 @@ class Repository:
 
     def site(self, folder: Path, *options: str | Path) -> subprocess.CompletedProcess[str]:
         """Build the site with every version."""
-        argv = (ROOT / "bin/mlflow-uv", "site", folder, "--root", self.folder, "--versions", *options)
+        argv: list[str | Path] = [ROOT / "bin/mlflow-uv", "site", folder, "--root", self.folder, "--versions", *options]
         return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
