@@ -15,7 +15,9 @@ OUTSIDE = {
 }
 _LINK = re.compile(r"(!?\[[^\]]*\]\(\s*)(<[^>\n]+>|[^)\s]+)(?=[^)]*\))|(^\[[^\]]+\]:\s*)(\S+)", re.MULTILINE)
 _CODE = re.compile(r"^(```|~~~).*?^\1|`[^`\n]+`", re.MULTILINE | re.DOTALL)
-_EMBEDDED = re.compile(r"^<!-- examples/\S+ -->\n", re.MULTILINE)
+_LEFT_OUT = re.compile(  # notes for tests, and badges: a page fetches nothing from another host
+    r"^<!-- examples/\S+ -->\n|^<!-- badges -->\n.*?^<!-- /badges -->\n\n", re.MULTILINE | re.DOTALL
+)
 
 
 class Unfinished(Exception):  # what it says of the site
@@ -57,7 +59,7 @@ class Sources:
 
     def _page(self, source: str, placed: dict[str, str]) -> str:
         """Return a document with its links rewritten; code is left alone. Raises Unfinished."""
-        text = _EMBEDDED.sub("", (self.root / source).read_text(encoding="utf-8"))
+        text = _LEFT_OUT.sub("", (self.root / source).read_text(encoding="utf-8"))
         code: list[str] = []
 
         def hidden(match: re.Match[str]) -> str:

@@ -19,6 +19,7 @@ from ..core.promotion.promote_policy import PromotePolicy
 from ..core.security.yaml_scalars import quoted_yaml, single_quoted_yaml
 from ..core.signing.trust_policy import TrustPolicy
 from ..steps.catalog import RELEASE_NAME, all_steps, step_of
+from . import badges
 from .cli import SARIF
 
 _LIMITS = {
@@ -43,7 +44,7 @@ def rendered() -> dict[str, str]:
     files[".pre-commit-hooks.yaml"] = _hooks()
     files["docs/reference.md"] = _reference()
     files["src/mlflow_uv/command/settings.py"] = _settings()
-    return files
+    return files | badges.pictures()
 
 
 def main(argv: Sequence[str]) -> int:
