@@ -14,6 +14,7 @@ from ...core.release.commit import Commit
 from ...core.release.record import Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.registry import RegisteredVersion
+from ...payloads.messages.tags import MODEL_DIGEST
 from ...tools.toolbox import Tools
 from ..lineage.audit import readable_record_of
 from ..lineage.registry_client import RegistryClient
@@ -71,7 +72,7 @@ def compare_with_champion(
     with TemporaryDirectory(prefix="mlflow-uv-compare-") as scratch:
         described = [registry.client.describe_version(name, number) for number in (version, champion)]
         new, old = (_downloaded(registry, description, Path(scratch)) for description in described)
-        new, old = _with_metrics(registry, (described[0].model_id, described[1].model_id), new, old)
+        new, old = _with_metrics(registry, (described[0], described[1]), new, old)
         changes = signature_difference(new, old, registry)
         return ChampionComparison(
             champion=champion,
@@ -116,18 +117,24 @@ def _downloaded(registry: RegistryClient, description: RegisteredVersion, scratc
 
 
 def _with_metrics(
-    registry: RegistryClient, ids: tuple[str | None, str | None], candidate: ComparedVersion, champion: ComparedVersion
+    registry: RegistryClient,
+    described: tuple[RegisteredVersion, RegisteredVersion],
+    candidate: ComparedVersion,
+    champion: ComparedVersion,
 ) -> tuple[ComparedVersion, ComparedVersion]:
     """
-    Add the metrics of the last evaluation of both versions on the same data; `ids` are those of their models.
+    Add the metrics of the last evaluation of both versions on the same data.
 
-    None are added if a version has no record, or was evaluated with files other than those of its record.
+    None are added if a version was evaluated with files other than those of its record, or of its tags without one.
     """
-    mine, theirs = ids
-    if candidate.record is None or champion.record is None or mine is None or theirs is None:
+    mine, theirs = (version.model_id for version in described)
+    if mine is None or theirs is None:
         return candidate, champion
     models = registry.client.find_evaluation((mine, theirs), {}).models
-    digests = {mine: candidate.record.model.sha256, theirs: champion.record.model.sha256}
+    digests = {
+        version.model_id: compared.record.model.sha256 if compared.record else version.tags.get(MODEL_DIGEST)
+        for version, compared in zip(described, (candidate, champion), strict=True)
+    }
     if digests != {name: model.model_sha256 for name, model in models.items()}:
         return candidate, champion
     return replace(candidate, metrics=models[mine].metrics), replace(champion, metrics=models[theirs].metrics)

@@ -19,6 +19,7 @@ from mlflow_uv.ops.versions.comparison import (
 )
 from mlflow_uv.payloads.messages.evaluation import EvaluatedModel, FoundEvaluation
 from mlflow_uv.payloads.messages.registry import RegisteredName
+from mlflow_uv.payloads.messages.tags import MODEL_DIGEST
 from mlflow_uv.tools.toolbox import Tools
 from tests.messages import VERSION
 from tests.unit.core.release.test_record import WHOLE
@@ -107,8 +108,14 @@ def test_what_is_equal_is_named_and_another_commit_is_no_equality(
 EVALUATED = {"m-1": {"accuracy": 0.97, "loss": 0.5}, "m-2": {"accuracy": 0.983, "loss": 0.5}}
 
 
-def compared(metrics: dict[str, dict[str, float]], *digests: str) -> dict[str, tuple[tuple[str, ...], ...]]:
-    """The tables of version 2 against version 1, which have this evaluation of files with these digests."""
+def compared(
+    metrics: dict[str, dict[str, float]], *digests: str, tagged: str = ""
+) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """
+    The tables of version 2 against version 1, which have this evaluation of files with these digests.
+
+    Both have a release record, or only a tag with the digest of their files.
+    """
     versions = {
         number: replace(VERSION, name="wine", version=number, model_id=f"m-{number}", run_id="r") for number in "12"
     }
@@ -124,6 +131,10 @@ def compared(metrics: dict[str, dict[str, float]], *digests: str) -> dict[str, t
         describe_signature=lambda _: SimpleNamespace(signature=None),
         find_evaluation=lambda ids, _: FoundEvaluation(evaluation="e", models=models if ids == ("m-2", "m-1") else {}),
     )
+    if tagged:
+        versions = {
+            number: replace(version, tags={MODEL_DIGEST: tagged}, run_id=None) for number, version in versions.items()
+        }
     tools = SimpleNamespace(records=SimpleNamespace(load=lambda _: replace(WHOLE, image=None)))
     registry = cast("RegistryClient", SimpleNamespace(client=client, tools=tools))
     comparison = compare_with_champion(registry, name="wine", version="2", alias="champion")
@@ -157,3 +168,14 @@ def test_metrics_of_other_files_or_of_nothing_are_not_compared() -> None:
     ]
 
     assert [{}, {}, {}, {}] == tables
+
+
+def test_versions_without_a_record_are_known_by_their_tags() -> None:
+    """
+    One that was registered and not tested has no record; its tag has the digest of what was evaluated.
+    """
+    same, other = WHOLE.model.sha256, "f" * 64
+
+    tables = [compared(EVALUATED, same, same, tagged=tag) for tag in (same, other)]
+
+    assert [["metrics"], []] == [[*each] for each in tables]
