@@ -11,6 +11,7 @@ from ..command.errors import BadProject
 from ..command.inputs import DryRunInputs, ProjectInputs
 from ..command.report import Finding, Report, Severity, counted
 from ..command.step import Doc, Step
+from ..core.security.control_characters import visible
 from ..core.security.toml_documents import Unparsable
 from ..ops.init.plan import InitPlan, PlannedFile, init_plan
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
@@ -41,12 +42,8 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     project = read_project(folder)
     root = (tools.git.top(folder) or project.root).resolve()
     below = folder.resolve().relative_to(root).as_posix()
-    if _EXPRESSION in below:
-        raise BadProject(
-            what=f"the folder `{below}` cannot be named in a workflow",
-            why=f"GitHub evaluates what follows `{_EXPRESSION}`",
-            fix="rename the folder",
-        )
+    if why := _unnameable(below):
+        raise BadProject(what=f"the folder `{below}` cannot be named in a workflow", why=why, fix="rename the folder")
     names = tools.git.names_below(root, tracked=False)
     paths = tuple(sorted(names if names is not None else walked(root)))
     try:
@@ -76,6 +73,13 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     )
 
 
+def _unnameable(folder: str) -> str:
+    """Why a workflow cannot name a folder; empty if it can."""
+    if _EXPRESSION in folder:
+        return f"GitHub evaluates what follows `{_EXPRESSION}`"
+    return "" if visible(folder) == folder else "it has control characters, or bytes that are not UTF-8"
+
+
 def _difference(file: PlannedFile) -> str:
     before = [] if file.before is None else _lines(file.before)
     source = "/dev/null" if file.before is None else f"a/{file.path}"
@@ -92,16 +96,20 @@ def _findings(plan: InitPlan, folder: Path, project: Path) -> Iterator[Finding]:
     """A warning if it is not known how the project trains: the choice is the user's."""
     if plan.train:
         return
-    choices, other = plan.training.choices, plan.training.other_project
+    choices, other, settings = plan.training.choices, plan.training.other_project, plan.training.settings
     likely = (project / other).as_posix() if other else ""
+    # What was found out is not written where the user has the table already.
+    rows = settings or {"train": choices[0] if choices else "python …"}
+    named = ", ".join(f"`{key} = {json.dumps(value, ensure_ascii=False)}`" for key, value in rows.items())
     yield Finding(
         rule="init-training",
-        what=_unknown(choices),
-        why=", ".join(f"`{command}`" for command in choices) or plan.training.without,
+        what="[tool.mlflow-uv] does not say how the project trains" if settings else _unknown(choices),
+        why="it is not changed"
+        if settings
+        else ", ".join(f"`{command}`" for command in choices) or plan.training.without,
         fix=f"set up the project in `{likely}` instead"
         if other
-        else f"name the command as `train = {json.dumps(choices[0] if choices else 'python …', ensure_ascii=False)}`"
-        " in [tool.mlflow-uv]",
+        else f"name the command as {named} in [tool.mlflow-uv]",
         severity=Severity.WARNING,
         path=folder / "pyproject.toml",
     )

@@ -193,6 +193,30 @@ def test_the_command_that_the_fix_names_is_read_from_where_it_says(
     assert (what, f"python {scripts[0]}", ()) == (finding.what, report.outputs.training, report.findings)
 
 
+@pytest.mark.parametrize(
+    ("mlproject", "training"),
+    [("", "python train.py"), ("entry_points:\n  fit:\n    command: python train.py\n", "fit")],
+)
+def test_settings_of_the_user_that_do_not_name_the_training_get_the_rows_that_do(
+    project: Path, mlproject: str, training: str
+) -> None:
+    """
+    The table is not changed, and the training is clear; with the rows of the fix the project trains like that.
+    """
+    manifest = project / "pyproject.toml"
+    own = manifest.read_text() + '[tool.mlflow-uv]\nmodel-name = "mine"\n'
+    manifest.write_text(own)
+    if mlproject:
+        (project / "MLproject").write_text(mlproject)
+
+    (finding,) = init(project).findings
+
+    assert ("[tool.mlflow-uv] does not say how the project trains", own) == (finding.what, manifest.read_text())
+    manifest.write_text(own + "\n".join(finding.fix.split("`")[1::2]) + "\n")
+    report = init(project)
+    assert (training, ()) == (report.outputs.training, report.findings)
+
+
 def test_a_project_with_the_scripts_of_a_member_names_the_member(project: Path) -> None:
     """
     The folder that the fix names is that of a project whose training is found.
@@ -222,13 +246,15 @@ def test_a_file_in_the_place_of_a_folder_changes_nothing(project: Path) -> None:
     assert before == (project / "pyproject.toml").read_bytes()
 
 
-def test_a_folder_that_github_would_evaluate_is_refused(project: Path) -> None:
+@pytest.mark.parametrize("name", ["${{ github.token }}", "a\nb", "a\udcff"])
+def test_a_folder_that_a_workflow_cannot_name_is_refused(project: Path, name: str) -> None:
     """
-    Its name would be an expression in the workflow.
+    GitHub would evaluate it, or it would be another name in the workflow.
     """
-    folder = project / "${{ github.token }}"
+    folder = project / name
     folder.mkdir()
     (folder / "pyproject.toml").write_bytes((project / "pyproject.toml").read_bytes())
 
     with pytest.raises(BadProject, match="cannot be named in a workflow"):
         init(folder)
+    assert not (project / ".github").exists()

@@ -19,6 +19,7 @@ _OTHER = lazy_pattern(
 )
 _NO_WORD = lazy_pattern(r"[^a-z0-9]+")
 _PLACEHOLDER = frozenset("${}<>[]*\\\"'")  # in a command that cannot be run as it is written
+_EXPANDED = lazy_pattern(r"(?:^|=)~|%\w+%")  # by a shell: the home of a user, and a variable of Windows
 _ENDS = frozenset({"&&", "||", "|", ";", "&", "\\", ")", "]"})
 _VALUES = frozenset({  # options of `uv run` that take a value
     "--active-python", "--directory", "--env-file", "--extra", "--group", "--index", "--only-group", "--package",
@@ -177,7 +178,7 @@ def _arguments(words: list[str]) -> tuple[str, ...] | None:
         if word in _ENDS or word.startswith(("#", ">", "2>", "1>", "|", "`")):
             break
         bare = word.rstrip("`\"',;)") if word.count('"') + word.count("'") + word.count("`") == 1 else word.rstrip(";`")
-        if _PLACEHOLDER & set(bare):
+        if _PLACEHOLDER & set(bare) or _EXPANDED.search(bare):
             return None
         if bare and not _is_prose(bare):
             arguments.append(bare)

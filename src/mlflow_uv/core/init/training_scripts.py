@@ -37,6 +37,7 @@ _ASIDE = lazy_pattern(
     r"|export|convert|build|golden|debug|agent)(?:_|$)"
 )
 _MODEL_NAME = lazy_pattern(NAME)
+_ENTRY = lazy_pattern(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # a name that is one word of a command, and no option
 _DOCUMENTED = 2  # for a script that a command of the project's documents runs
 _OFTEN = 1  # for one that several documents run
 _TARGET = 2  # for one that a target, stage or heading runs which is named after training
@@ -143,10 +144,14 @@ def run_recorders(files: Iterable[tuple[str, str]], *, apart: Sequence[str] = ()
 
 
 def _modules_of(entries: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """The modules that entries run, each with its commands, those that are named after training first."""
+    """
+    The modules that entries run, each with its commands, those that are named after training first.
+
+    A name that a command line would have to quote is left out: TOML allows any text as one.
+    """
     modules: dict[str, list[str]] = {}
     for command, target in entries.items():
-        if isinstance(target, str):
+        if isinstance(target, str) and _ENTRY.fullmatch(command):
             module, _, function = target.partition(":")
             trains = any(map(is_named_after_training, (command, function)))
             modules.setdefault(module.strip(), []).insert(0 if trains else len(entries), command)
@@ -291,7 +296,8 @@ def training_command(script: TrainingScript, paths: frozenset[str], text: str = 
     program = script.entry or (f"python -m {script.module}" if script.module else "")
     if not program and module and (_RELATIVE.search(text) or script.path.startswith("src/")):
         program = f"python -m {module.removesuffix('.__main__')}"
-    return shlex.join((*shlex.split(program or shlex.join(("python", script.path))), *script.arguments))
+    file = f"./{script.path}" if script.path.startswith("-") else script.path
+    return shlex.join((*(program.split() or ("python", file)), *script.arguments))
 
 
 def _module(path: str, paths: frozenset[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from ...command.lazy_pattern import lazy_pattern
 from ...core.lint.locked_packages import locked_packages
 from ...core.lock.lockfile import NotALock, read_lockfile
-from ...core.security.size_limits import MANIFEST_LIMIT
+from ...core.security.size_limits import LOCK_LIMIT, MANIFEST_LIMIT
 from ...core.security.toml_documents import Unparsable, parse_toml
 from ...core.security.yaml_scalars import quoted_yaml, yaml_scalar
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -115,10 +115,10 @@ def _parsed(manifest: str) -> Mapping[str, Any]:
 def _selection(files: CheckedFolder, project: str, name: str) -> dict[str, list[str]]:
     """The setting that adds the group or extra with MLflow to what is served; empty if it is not needed, or unknown."""
     folder = project
-    while (text := files.text(posixpath.join(folder, "uv.lock"))) is None and folder:
+    while (lock := files.read(posixpath.join(folder, "uv.lock"), LOCK_LIMIT)) is None and folder:
         folder = folder.rpartition("/")[0]  # a member of a workspace has the lock of the workspace
     try:
-        kind, holder = mlflow_holder(read_lockfile(text.encode()), name) if text else ("", "")
+        kind, holder = mlflow_holder(read_lockfile(lock), name) if lock else ("", "")
     except NotALock:
         return {}
     return {kind: [holder]} if holder else {}

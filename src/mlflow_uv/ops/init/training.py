@@ -9,6 +9,7 @@ from typing import Any
 from ...core.init.entry_points import TrainingEntryPoint, training_entry_point
 from ...core.init.run_commands import CommandDocument, run_commands
 from ...core.init.training_scripts import TrainingScript, run_recorders, training_command, training_scripts
+from ...core.security.control_characters import visible
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.project.files import table_of
 from ..lint.folder import CheckedFolder
@@ -81,10 +82,14 @@ def find_training(
 
 
 def _python_texts(files: CheckedFolder, project: str, below: Sequence[str]) -> dict[str, str]:
-    """The texts of the scripts and modules, those at the top first, until they are too many."""
+    """
+    The texts of the scripts and modules, those at the top first, until they are too many.
+
+    Those whose path has control characters, or bytes that are not UTF-8, are left out: no setting can name all.
+    """
     texts: dict[str, str] = {}
     size = 0
-    scripts = (path for path in below if path.endswith(".py"))
+    scripts = (path for path in below if path.endswith(".py") and visible(path) == path)
     for path in sorted(scripts, key=lambda path: (path.count("/"), path))[:_MOST_FILES]:
         text = files.text(posixpath.join(project, path)) if size < _MOST_BYTES else None
         if text is not None:

@@ -251,6 +251,27 @@ def test_a_script_that_imports_from_the_top_is_run_as_a_module(text: str, comman
     assert command == training_command(script, frozenset())
 
 
+@pytest.mark.parametrize("name", ["it's", "train it", "-x", "A=b", "größe", "a;b", ""])
+def test_an_entry_that_has_to_be_quoted_is_no_command(name: str) -> None:
+    """
+    TOML allows any text as a name, and a command line would read it as something else.
+    """
+    text = LOGS + GUARD
+
+    (found,) = training_scripts([("fit.py", text)], entries={name: "fit:main"})
+
+    assert "python fit.py" == training_command(found, frozenset(), text)
+
+
+def test_a_script_whose_name_is_like_an_option_is_run_as_a_file() -> None:
+    """
+    Python would read it as its own option.
+    """
+    (found,) = training_scripts([("-train.py", LOGS + GUARD)])
+
+    assert "python ./-train.py" == training_command(found, frozenset())
+
+
 def test_a_file_that_traces_logs_no_model() -> None:
     """
     `autolog` of a flavor for language models records calls.

@@ -7,6 +7,7 @@ import yaml
 
 from mlflow_uv.core.security.toml_documents import Unparsable, parse_toml
 from mlflow_uv.ops.init.plan import TEMPLATES, init_plan, template
+from mlflow_uv.ops.lint.folder import LIMIT
 from tests.house.files import ROOT
 
 MANIFEST = '[project]\nname = "wine"\nversion = "1"'
@@ -313,6 +314,31 @@ def test_the_group_or_extra_with_mlflow_is_served(plan, rows: str, settings: dic
 
     written = parse_toml(found.files[0].after.encode(), limit=10_000)["tool"]["mlflow-uv"]
     assert {"train": "python train.py", "model-name": "wine", **settings} == written
+
+
+def test_a_large_lock_is_read_for_the_group_with_mlflow(plan) -> None:
+    """
+    One larger than the files that `lint` reads, which the locks of large projects are.
+    """
+    rows = '[package.dev-dependencies]\nml = [{ name = "mlflow" }]\n'
+    lock = f"{OPTIONAL}{rows}# {'x' * LIMIT}\n"
+
+    found = plan({"pyproject.toml": MANIFEST, "train.py": TRAIN, "uv.lock": lock})
+
+    assert 'groups = ["ml"]' in found.files[0].after
+
+
+def test_a_lock_that_is_not_utf_8_selects_nothing(tmp_path: Path) -> None:
+    """
+    The settings that need no lock are written.
+    """
+    (tmp_path / "pyproject.toml").write_text(MANIFEST)
+    (tmp_path / "train.py").write_text(TRAIN)
+    (tmp_path / "uv.lock").write_bytes(b"version = 1\n# \xff\n")
+
+    found = init_plan(tmp_path, "", ("pyproject.toml", "train.py", "uv.lock"), name="wine", branch="main")
+
+    assert found.files[0].after.endswith('[tool.mlflow-uv]\ntrain = "python train.py"\nmodel-name = "wine"\n')
 
 
 def test_a_member_of_a_workspace_is_served_with_the_group_in_the_lock_of_the_workspace(plan) -> None:

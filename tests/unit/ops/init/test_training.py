@@ -317,3 +317,19 @@ def test_a_hostile_project_takes_little(training, tmp_path: Path) -> None:
 
     assert {"train": "python train.py"} == found.settings
     assert time.process_time() - begun < 20
+
+
+@pytest.mark.parametrize(
+    ("path", "settings"),
+    [
+        ("train\udcff.py", {}),
+        ("a\nb.py", {}),
+        ("\u202etrain.py", {}),
+        ("größe\u3000x.py", {"train": "python 'größe\u3000x.py'"}),
+    ],
+)
+def test_a_script_that_no_setting_can_name_is_none(training, path: str, settings: dict[str, str]) -> None:
+    """
+    Its name has bytes that are not UTF-8, or characters that control what is shown.
+    """
+    assert settings == training({path: LOGS + GUARD}).settings
