@@ -1,7 +1,7 @@
 """Reads what a container in a cluster runs with, from the template that is applied or that the cluster has."""
 
 from collections.abc import Container, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from ..security.serve_env import ServeVariables
@@ -80,6 +80,6 @@ def _shown(quantity: Any, unit: int, name: str) -> str:
     number = text.rstrip("".join(_UNITS))
     try:
         amount = Decimal(number) * _UNITS[text[len(number) :]] / unit
-    except (InvalidOperation, KeyError):
+    except (ArithmeticError, KeyError):
         return text
     return f"{amount.normalize():f}{name}" if amount.is_finite() and abs(amount.adjusted()) < _MOST_DIGITS else text

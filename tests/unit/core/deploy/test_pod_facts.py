@@ -18,6 +18,7 @@ from mlflow_uv.core.deploy.pod_facts import container_facts, resource_facts, sec
         (None, None, ("none", "none")),
         ("much", "1x", ("much", "1x")),
         ("NaN", "1e99999", ("NaN", "1e99999")),
+        ("1e999999Mi", "9e9999999999999999999", ("1e999999Mi", "9e9999999999999999999")),
     ],
 )
 def test_a_quantity_is_the_same_in_each_unit(memory: str | None, cpu: str | None, facts: tuple[str, str]) -> None:
