@@ -224,3 +224,19 @@ def test_a_training_may_choose_its_experiment(sample: SampleProject) -> None:
     runs = "runs JOIN experiments USING (experiment_id)"
     query = f"SELECT experiments.name FROM {runs} WHERE run_uuid = '{result.outputs['run-id']}'"
     assert (0, [("cellar",)]) == (result.code, sample.store.rows(query))
+
+
+def test_a_model_that_was_logged_without_a_run_is_released_once_it_has_one(sample: SampleProject) -> None:
+    """
+    MLflow 3 logs such a model; its record would have no place. What the error says is done, and the model released.
+    """
+    sample.train_with(training("log()"))
+    refused = sample.run("log-model")
+    sample.train_with(training(ONCE))
+
+    released = sample.run("log-model")
+
+    code, _, what, fix = error(refused)
+    assert (2, "call `log_model` inside `with mlflow.start_run():`, and train again") == (code, fix)
+    assert "`double` was logged without a run: the record of a release is kept in the run of its model" in what
+    assert (0, True) == (released.code, bool(released.outputs["run-id"])), released.stderr

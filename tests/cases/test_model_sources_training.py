@@ -7,7 +7,6 @@ import pytest
 from mlflow_uv.command.errors import BadInput
 
 from .in_process import InProcessProject
-from .sample_project import ONCE, SampleProject, error, training
 
 CODE = """\
 import mlflow
@@ -79,22 +78,6 @@ def test_what_is_logged_automatically_is_released(project: InProcessProject, opt
 
     assert (rules, not rules) == ([finding.rule for finding in report.findings], report.ok)
     assert "RUNNING" not in project.sample.store.runs
-
-
-def test_a_model_that_was_logged_without_a_run_is_released_once_it_has_one(sample: SampleProject) -> None:
-    """
-    MLflow 3 logs such a model; its record would have no place. What the error says is done, and the model released.
-    """
-    sample.train_with(training("log()"))
-    refused = sample.run("log-model")
-    sample.train_with(training(ONCE))
-
-    released = sample.run("log-model")
-
-    code, _, what, fix = error(refused)
-    assert (2, "call `log_model` inside `with mlflow.start_run():`, and train again") == (code, fix)
-    assert "`double` was logged without a run: the record of a release is kept in the run of its model" in what
-    assert (0, True) == (released.code, bool(released.outputs["run-id"])), released.stderr
 
 
 def test_a_model_without_a_run_that_another_job_logged_is_refused_by_its_id(project: InProcessProject) -> None:

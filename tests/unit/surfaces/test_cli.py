@@ -374,6 +374,8 @@ def test_ctrl_c_while_a_program_is_imported_has_no_traceback(program: str, impor
     """
     code = (
         "import runpy, signal, sys\n"
+        # A job of a shell in the background ignores the signal, and so do its children.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Interrupting:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         f"        if name == {imported!r}:\n"
