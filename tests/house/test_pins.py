@@ -1,7 +1,5 @@
 """Every pin of somebody else's action is that of the list, and the script that renews them; with real git."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -9,6 +7,7 @@ import pytest
 
 from tests import checkout
 from tests.house.files import ROOT
+from tests.house.programs import program_module
 
 PROGRAM = ROOT / ".ci" / "pins.py"
 OLD = "1" * 40
@@ -17,13 +16,7 @@ OLD = "1" * 40
 @pytest.fixture(scope="module")
 def pins() -> ModuleType:
     """The script, as a module."""
-    spec = importlib.util.spec_from_file_location("pins", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pins"] = module
-    spec.loader.exec_module(module)
-    return module
+    return program_module(PROGRAM)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Which tags are published as releases of this project; with real git."""
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ import pytest
 
 from tests import checkout
 from tests.house.files import ROOT
+from tests.house.programs import program_module
 
 PROGRAM = ROOT / ".ci" / "publication.py"
 
@@ -18,12 +18,7 @@ PROGRAM = ROOT / ".ci" / "publication.py"
 @pytest.fixture(scope="module")
 def publication() -> ModuleType:
     """The script that the workflow runs, as a module."""
-    spec = importlib.util.spec_from_file_location("publication", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program_module(PROGRAM)
 
 
 def versioned(folder: Path, version: str, changes: str) -> None:

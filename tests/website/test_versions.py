@@ -1,7 +1,6 @@
 """The site has the documents of each release under its version, from the tags of the repository."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests import checkout
 from tests.house.files import ROOT, ours
 
 ADDRESS = re.compile(r"https://[^/]+\.github\.io/[^/]+/")
@@ -23,11 +23,8 @@ class Repository:
     folder: Path
 
     def git(self, *argv: str) -> str:
-        """Run git as somebody, whatever this machine's settings are."""
-        variables = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-        who = ("-c", "user.name=ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
-        command: list[str | Path] = ["git", "-C", self.folder, *who, *argv]
-        return subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout.strip()
+        """Run git in it."""
+        return checkout.git(self.folder, *argv)
 
     def commit(self, text: str) -> None:
         """Commit a sentence of the first page."""

@@ -28,8 +28,8 @@ class KnownVulnerabilities:
 
     def of(self, releases: Iterable[Release]) -> Mapping[Release, tuple[Vulnerability, ...]]:
         """The vulnerabilities of the releases that have some. Raises WebUnreachable if they are not known."""
-        asked = tuple(dict.fromkeys(releases))
-        ids = dict(zip(asked, advisory_ids(self._web, self._service, asked), strict=True)) if asked else {}
+        distinct = tuple(dict.fromkeys(releases))
+        ids = dict(zip(distinct, advisory_ids(self._web, self._service, distinct), strict=True)) if distinct else {}
         if len({name for names in ids.values() for name in names} | self._documents.keys()) > MOST:
             raise WebUnreachable(f"there are more than {MOST} advisories about the packages")
         try:

@@ -120,21 +120,3 @@ def test_the_endpoint_is_asked_where_the_settings_say() -> None:
     assert ["http://prod.models.example", "https://models.example/prod"] == [
         world.target().observe().endpoint for world in (own, public)
     ]
-
-
-def test_what_somebody_changed_in_the_cluster_is_a_difference_and_what_others_add_is_none() -> None:
-    """
-    The annotation still says what was deployed.
-    """
-    world = kserve_world()
-    deploy(world, "1")
-    container: Any = world.cluster.objects["inferenceservice", "prod"]["spec"]["predictor"]["containers"][0]
-    container["env"].append({"name": "ADDED", "value": "by the platform"})
-    unchanged = world.target().plan(wanted_version("1"))
-
-    del container["env"][0]
-    container["resources"]["limits"]["memory"] = "512Mi"
-    planned = {change.part: (change.now, change.then) for change in world.target().plan(wanted_version("1"))}
-
-    memory, limit = ("512 MiB, 1024 MiB requested", "1024 MiB"), ("none", "60 s")
-    assert ((), {"memory": memory, "request timeout": limit}) == (unchanged, planned)

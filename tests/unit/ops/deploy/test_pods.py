@@ -1,13 +1,16 @@
 """What every kind of target in a cluster knows of its pods."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mlflow_uv.core.security.serve_env import ServeVariables
 from mlflow_uv.ops.deploy.pods import condition_of, facts_in, is_ready
 
-from .test_target import begin
+from .inference_platforms import KServeWorld, SeldonWorld, kserve_world, seldon_world
+from .test_target import begin, deploy
 from .worlds import cluster_world, wanted_version
 
 SECRET = replace(wanted_version("1"), serve_env=ServeVariables({"API_KEY": "corked-bottle"}))
@@ -47,3 +50,36 @@ def test_a_pod_that_ends_gets_no_request() -> None:
 
     assert (True, False, False) == (is_ready(ready), is_ready(ending), is_ready({"metadata": {}, "status": None}))
     assert ("", "") == condition_of(ready, "Other")
+
+
+def kserve_container(objects: Any) -> Any:
+    """The container of the model in the object of KServe."""
+    return objects["inferenceservice", "prod"]["spec"]["predictor"]["containers"][0]
+
+
+def seldon_container(objects: Any) -> Any:
+    """The container of the model in the object of Seldon Core."""
+    return objects["seldondeployment", "prod"]["spec"]["predictors"][0]["componentSpecs"][0]["spec"]["containers"][0]
+
+
+@pytest.mark.parametrize(
+    ("platform", "container_in"), [(kserve_world, kserve_container), (seldon_world, seldon_container)]
+)
+def test_what_somebody_changed_in_the_cluster_is_a_difference_and_what_others_add_is_none(
+    platform: Callable[[], KServeWorld | SeldonWorld], container_in: Callable[[Any], Any]
+) -> None:
+    """
+    The annotation still says what was deployed.
+    """
+    world = platform()
+    deploy(world, "1")
+    container = container_in(world.cluster.objects)
+    container["env"].append({"name": "ADDED", "value": "by the platform"})
+    unchanged = world.target().plan(wanted_version("1"))
+
+    del container["env"][0]
+    container["resources"]["limits"]["memory"] = "512Mi"
+    planned = {change.part: (change.now, change.then) for change in world.target().plan(wanted_version("1"))}
+
+    memory, limit = ("512 MiB, 1024 MiB requested", "1024 MiB"), ("none", "60 s")
+    assert ((), {"memory": memory, "request timeout": limit}) == (unchanged, planned)

@@ -1,7 +1,5 @@
 """Seldon Core: predictors, their shares, and which one runs."""
 
-from typing import Any
-
 import pytest
 
 from mlflow_uv.command.errors import NotServing
@@ -59,23 +57,3 @@ def test_a_deployment_that_seldon_gives_up_is_not_waited_for() -> None:
 
     with pytest.raises(NotServing, match="graph is wrong"):
         target.wait()
-
-
-def test_what_somebody_changed_in_the_cluster_is_a_difference_and_what_others_add_is_none() -> None:
-    """
-    The annotation still says what was deployed.
-    """
-    world = seldon_world()
-    deploy(world, "1")
-    container: Any = world.cluster.objects["seldondeployment", "prod"]["spec"]["predictors"][0]["componentSpecs"][0][
-        "spec"
-    ]["containers"][0]
-    container["env"].append({"name": "ADDED", "value": "by the platform"})
-    unchanged = world.target().plan(wanted_version("1"))
-
-    del container["env"][0]
-    container["resources"]["limits"]["memory"] = "512Mi"
-    planned = {change.part: (change.now, change.then) for change in world.target().plan(wanted_version("1"))}
-
-    memory, limit = ("512 MiB, 1024 MiB requested", "1024 MiB"), ("none", "60 s")
-    assert ((), {"memory": memory, "request timeout": limit}) == (unchanged, planned)
