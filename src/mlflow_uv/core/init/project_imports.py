@@ -75,6 +75,13 @@ class ProjectImports:
             for name in self._names(path)
         )
 
+    def needs_source(self, path: str) -> bool:
+        """Whether a file imports a module that is found in `src` and not beside the file."""
+        folder = posixpath.dirname(path)
+        return folder != _SOURCE and any(
+            any(self._at(_SOURCE, name)) and not any(self._at(folder, name)) for name in self._names(path)
+        )
+
     def _names(self, path: str) -> Iterator[str]:
         """The dotted names that a file imports; of `from a import b` both `a` and `a.b`; relative ones with dots."""
         text = self._texts[path]

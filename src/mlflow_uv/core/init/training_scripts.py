@@ -41,6 +41,8 @@ _ENTRY = lazy_pattern(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # a name that is one word
 _DOCUMENTED = 2  # for a script that a command of the project's documents runs
 _OFTEN = 1  # for one that several documents run
 _TARGET = 2  # for one that a target, stage or heading runs which is named after training
+_SOURCE = "src"
+_NO_ENTRIES: Mapping[str, object] = {}
 _APART = frozenset({"docs", "doc", "examples", "example", "notebooks", "scratch", "archive", "old", "benchmarks",
                     "smoke", "templates", "_debug"})  # fmt: skip
 _LOGS_ITSELF, _TRACKS_ITSELF, _LOGS_ELSEWHERE, _LOGS_NOWHERE, _BESIDE_ONE_THAT_LOGS = 4, 3, 2, 1, -2
@@ -52,6 +54,7 @@ class TrainingScript:
     A script that may train, and how much speaks for it; `flavor` is empty if neither it nor what it imports names one.
 
     `logs` says that it or a file that it imports logs a model. `module` is its name if it has to be run as a module.
+    `installed` says that uv installs the project, `beside_source` that the script imports packages of `src` by name.
     `entry` is the command of `[project.scripts]` that runs it, `required` what its command line must have, and
     `arguments` those with which it is run. `registers` is the name of a registered model that is written into the
     calls; empty if there is none, and `name_unclear` if there are several or a call computes it.
@@ -62,6 +65,8 @@ class TrainingScript:
     flavor: str
     logs: bool
     module: str
+    installed: bool
+    beside_source: bool
     entry: str
     required: tuple[str, ...]
     arguments: tuple[str, ...]
@@ -78,15 +83,20 @@ class _Project:
     """The files of a project, what logs models there, and what its documents run."""
 
     def __init__(
-        self, texts: Mapping[str, str], documents: Iterable[CommandDocument], entries: Mapping[str, object]
+        self,
+        texts: Mapping[str, str],
+        documents: Iterable[CommandDocument],
+        entries: Mapping[str, object] | None,
     ) -> None:
         self.texts = texts
+        self.installed = entries is not None
         self.imports = ProjectImports(texts)
         self.importing = frozenset(path for path, text in texts.items() if imports_mlflow(text))
         self.calls = {path: calls for path in self.importing if (calls := logging_calls(texts[path]))}
         self.reaching = self.imports.reaching(self.calls)
         recording = frozenset(path for path in self.importing if path in self.calls or records_runs(texts[path]))
         self.using = self.imports.reaching(recording) | recording
+        entries = entries or _NO_ENTRIES
         self.entries = _modules_of(entries)
         self.runs: dict[str, list[RunCommand]] = {}
         places = {name: path for path in sorted(texts, reverse=True) for name in names_of(path)}
@@ -107,7 +117,7 @@ class _Project:
 def training_scripts(
     files: Iterable[tuple[str, str]],
     documents: Iterable[CommandDocument] = (),
-    entries: Mapping[str, object] | None = None,
+    entries: Mapping[str, object] | None = _NO_ENTRIES,
     *,
     apart: Sequence[str] = (),
     configured: bool = False,
@@ -116,12 +126,13 @@ def training_scripts(
     Return the scripts of a project that can be run and train, by their paths and texts, the most likely first.
 
     A script logs a model itself, or imports, also through others, a file that does, or is named after training and
-    records runs; with `configured`, a script of Hydra does, too. `entries` are those of `[project.scripts]`. Scripts
-    in the folders `apart`, which are projects of their own, are none, but may be imported. A call of `log_model` says
-    more than `autolog`, and that more than one in an imported file; then the name, a command in the documents such as
-    a Makefile, the name of its target, a `__main__` block and a short path count.
+    records runs; with `configured`, a script of Hydra does, too. `entries` are those of `[project.scripts]`, None where
+    uv does not install the project itself: its packages are not found by name there. Scripts in the folders `apart`,
+    which are projects of their own, are none, but may be imported. A call of `log_model` says more than `autolog`, and
+    that more than one in an imported file; then the name, a command in the documents such as a Makefile, the name of
+    its target, a `__main__` block and a short path count.
     """
-    project = _Project(dict(files), documents, entries or {})
+    project = _Project(dict(files), documents, entries)
     if configured:
         project.using |= {path for path, text in project.texts.items() if "hydra.main" in text}
     candidates = [path for path in project.texts if not is_test(path) and not path.startswith(tuple(apart))]
@@ -198,6 +209,8 @@ def _script(path: str, project: _Project) -> TrainingScript | None:
         flavor=flavors[0] if calls and flavors else flavors[0] if len(flavors) == 1 else "",
         logs=logs,
         module=_module_to_run(path, project, runs),
+        installed=project.installed,
+        beside_source=project.imports.needs_source(path) and "sys.path" not in text,
         entry=entry,
         required=required,
         arguments=arguments,
@@ -290,14 +303,19 @@ def training_command(script: TrainingScript, paths: frozenset[str], text: str = 
     """
     Return the command that runs a script: an entry of `[project.scripts]`, its module, or the file.
 
-    `paths` are all files of the project. A module of a package is run by its name, so that its imports work.
+    `paths` are all files of the project. A module of a package is run by its name, so that its imports work. What is
+    imported from `src` is found there if uv does not install the project.
     """
     module = _module(script.path, paths)
+    in_source = script.path.startswith(f"{_SOURCE}/")
+    by_name = _RELATIVE.search(text) or (in_source and (script.installed or script.beside_source))
     program = script.entry or (f"python -m {script.module}" if script.module else "")
-    if not program and module and (_RELATIVE.search(text) or script.path.startswith("src/")):
+    if not program and module and by_name:
         program = f"python -m {module.removesuffix('.__main__')}"
+    named = in_source and program.startswith("python -m ") and not program.startswith(f"python -m {_SOURCE}.")
+    path = ("env", f"PYTHONPATH={_SOURCE}") if not script.installed and (named or script.beside_source) else ()
     file = f"./{script.path}" if script.path.startswith("-") else script.path
-    return shlex.join((*(program.split() or ("python", file)), *script.arguments))
+    return shlex.join((*path, *(program.split() or ("python", file)), *script.arguments))
 
 
 def _module(path: str, paths: frozenset[str]) -> str:

@@ -15,6 +15,7 @@ LOGS = "import mlflow\n\ndef main():\n    mlflow.sklearn.log_model(model, name='
 TRACK = "import mlflow\n\ndef keep(model):\n    mlflow.sklearn.log_model(model, name='m')\n"
 CALLS = "from wine.track import keep\n"
 WINE = {"src/wine/__init__.py": "", "src/wine/track.py": TRACK}
+INSTALLED = "build-system.requires = ['hatchling']\n"
 TWO = {"a_job.py": LOGS + GUARD, "b_job.py": LOGS + GUARD}
 
 
@@ -56,19 +57,19 @@ def training(tmp_path: Path):
         ),
         pytest.param(
             {**WINE, "src/wine/cli.py": CALLS},
-            "[project.scripts]\nwine-train = 'wine.cli:main'",
+            INSTALLED + "[project.scripts]\nwine-train = 'wine.cli:main'",
             "wine-train",
             id="entry",
         ),
         pytest.param(
             {**WINE, "src/wine/cli.py": CALLS, "README.md": "    uv run wine conf/train.yaml\n"},
-            "[project.scripts]\nwine = 'wine.cli:main'",
+            INSTALLED + "[project.scripts]\nwine = 'wine.cli:main'",
             "wine conf/train.yaml",
             id="entry-with-arguments",
         ),
         pytest.param(
             {**WINE, "src/wine/cli.py": CALLS + "@app.command()\ndef train(): ...\n@app.command()\ndef show(): ...\n"},
-            "[project.scripts]\nwine = 'wine.cli:app'",
+            INSTALLED + "[project.scripts]\nwine = 'wine.cli:app'",
             "wine train",
             id="entry-with-commands",
         ),
@@ -167,7 +168,55 @@ def training(tmp_path: Path):
             "python flow.py run",
             id="metaflow",
         ),
-        pytest.param({**WINE, "src/wine/train.py": CALLS + GUARD}, "", "python -m wine.train", id="src-layout"),
+        pytest.param({**WINE, "src/wine/train.py": CALLS + GUARD}, INSTALLED, "python -m wine.train", id="src-layout"),
+        pytest.param(
+            {**WINE, "src/wine/train.py": CALLS + GUARD},
+            "",
+            "env PYTHONPATH=src python -m wine.train",
+            id="src-layout-that-is-not-installed",
+        ),
+        pytest.param(
+            {**WINE, "src/wine/train.py": CALLS + GUARD},
+            INSTALLED + "[tool.uv]\npackage = false",
+            "env PYTHONPATH=src python -m wine.train",
+            id="src-layout-that-uv-is-told-not-to-install",
+        ),
+        pytest.param(
+            {**WINE, "src/wine/train.py": CALLS + GUARD},
+            "[tool.uv]\npackage = true",
+            "python -m wine.train",
+            id="src-layout-that-uv-is-told-to-install",
+        ),
+        pytest.param(
+            {"src/wine/__init__.py": "", "src/wine/train.py": LOGS + GUARD},
+            "",
+            "python src/wine/train.py",
+            id="one-file-of-src-that-is-not-installed",
+        ),
+        pytest.param(
+            {"src/wine/__init__.py": "", "src/wine/train.py": "from . import data\n" + LOGS + GUARD},
+            "",
+            "env PYTHONPATH=src python -m wine.train",
+            id="relative-imports-in-src-that-is-not-installed",
+        ),
+        pytest.param(
+            {**WINE, "train.py": CALLS + GUARD},
+            "",
+            "env PYTHONPATH=src python train.py",
+            id="imports-from-src-that-is-not-installed",
+        ),
+        pytest.param(
+            {**WINE, "train.py": "import sys\nsys.path.insert(0, 'src')\n" + CALLS + GUARD},
+            "",
+            "python train.py",
+            id="path-to-src-of-its-own",
+        ),
+        pytest.param(
+            {**WINE, "src/wine/train.py": CALLS + GUARD},
+            "[project.scripts]\nwine-train = 'wine.train:main'",
+            "env PYTHONPATH=src python -m wine.train",
+            id="entry-that-is-not-installed",
+        ),
         pytest.param(
             {"src/__init__.py": "", "src/track.py": TRACK, "src/train.py": "from src.track import keep\n" + GUARD},
             "",
@@ -203,6 +252,20 @@ def test_the_command_that_trains_is_found(training, files: dict[str, str], manif
     In each of the ways in which projects write it down; nothing where it is not clear.
     """
     assert command == training(files, manifest).settings.get("train", "")
+
+
+def test_entries_that_uv_does_not_install_are_told(training) -> None:
+    """
+    Such a project has no command that trains; with a build system it has one, and nothing is told.
+    """
+    files = {**WINE, "src/wine/cli.py": CALLS}
+    scripts = "[project.scripts]\nwine-train = 'wine.cli:main'"
+    told = "uv does not install this project, so that [project.scripts] has no commands: it has no [build-system]"
+
+    without, with_one = training(files, scripts), training(files, INSTALLED + scripts)
+
+    assert ({}, (told,)) == (without.settings, without.notes)
+    assert ({"train": "wine-train"}, ()) == (with_one.settings, with_one.notes)
 
 
 def test_a_command_of_a_document_in_a_folder_is_one_there(training) -> None:
