@@ -49,6 +49,7 @@ KEYS = frozenset(
         "not-inputs",
         "offline",
         "older-than-days",
+        "omit-answers",
         "output-format",
         "package",
         "parameters",

@@ -1,12 +1,15 @@
 """
-Posts a comparison of locks, or the plan of a deployment, as one comment on a pull request.
+Posts a comparison of locks and released versions, or the plan of a deployment, as one comment on a pull request.
 
-The comment is updated, and removed if there is nothing to say. The same holds for the suggestions that update a lock,
-on lines of it that the pull request changes. The file may come from the job of a fork, so nothing in
-it is trusted: the pull request that it names must be the one that the event is about, and its Markdown is written here.
+Each version that a job of the pull request released is compared with the champion, whose description is read from a run
+of the default branch alone. The comment is updated, and removed if there is nothing to say. The same holds for the
+suggestions that update a lock, on lines of it that the pull request changes. The files may come from the job of a fork,
+so nothing in them is trusted: the pull request that they name must be the one that the event is about, and the Markdown
+is written here.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -20,10 +23,15 @@ from ..core.deploy.plan_document import LIMIT as PLAN_LIMIT
 from ..core.deploy.plan_document import DeploymentPlan, InvalidPlan, plan_comment, plan_marker, read_plan
 from ..core.lock_difference.comment import LIMIT as COMMENT_LIMIT
 from ..core.lock_difference.comment import MARKER, comment_of
+from ..core.lock_difference.comparison import RepositoryComparison
 from ..core.lock_difference.document import LIMIT, InvalidComparison, read_comparison
 from ..core.lock_difference.lock_update import MOST_SUGGESTIONS, LockUpdate, Suggestion, suggestions_of
+from ..core.version_difference.description import VersionDescription
+from ..ops.versions.released_versions import compared_with_champion, released_in
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.github.api import GithubApi
+from ..tools.github.artifacts import PERMISSION as ARTIFACTS
+from ..tools.github.artifacts import Artifacts
 from ..tools.github.event import PullRequestEvent, WorkflowRunEvent, workflow_event
 from ..tools.github.pull_requests import PERMISSION, PullRequest, PullRequests
 from ..tools.github.review_comments import ReviewComments
@@ -47,32 +55,47 @@ _SUMMARIES = {
     CommentAction.CREATED: "comment written on pull request {}",
     CommentAction.UPDATED: "comment on pull request {} updated",
     CommentAction.UNCHANGED: "comment on pull request {} is up to date",
-    CommentAction.REMOVED: "comment removed from pull request {}, because nothing differs",
-    CommentAction.NONE: "no comment on pull request {}, because nothing differs",
+    CommentAction.REMOVED: "comment removed from pull request {}, because there is nothing to say",
+    CommentAction.NONE: "no comment on pull request {}, because there is nothing to say",
     CommentAction.OUTDATED: "no comment on pull request {}, because it has newer commits or is closed",
 }
 
 
 @lazy_dataclass
 class Inputs(ProjectInputs):
-    """Inputs of post-comment: the file of compare-locks, or that of deploy. No project is needed."""
+    """Inputs of post-comment: the files of compare-locks and describe-version, or that of deploy."""
 
     comparison_file: Annotated[
         Path | None, OneRun(), Doc("File of the comparison as JSON, which compare-locks writes and post-comment reads.")
+    ] = None
+    description_folder: Annotated[
+        Path | None,
+        OneRun(),
+        Doc("Folder with a folder for each version that the pull request released, which has its description.json."),
     ] = None
     plan_file: PlanFile = None
 
 
 @lazy_dataclass
 class _Comment:
-    """A comment that a file asks for: the pull request and the commit that the file is about, and its text."""
+    """
+    A comment that files ask for: the pull request and the commit that they are about, and its text.
+
+    That of a comparison is written once it is known whose it is.
+    """
 
     noun: str
     pull_request: int
     head: str
     marker: str
-    text: str
-    updates: tuple[LockUpdate, ...] | None = None
+    text: str = ""
+    locks: RepositoryComparison | None = None
+    released: tuple[VersionDescription, ...] = ()
+
+    @property
+    def updates(self) -> tuple[LockUpdate, ...] | None:
+        """The updates of locks that are suggested; None for a plan, which leaves suggestions alone."""
+        return None if self.locks is None else self.locks.updates
 
 
 @lazy_dataclass
@@ -99,15 +122,24 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
     _require_same(pull_request, event)
     if pull_request.head != event.head or not pull_request.is_open:
         return _report(CommentAction.OUTDATED, number, "", 0)
-    if comparison.head != event.head:
-        raise BadInput(
-            what=f"the {comparison.noun} is about another commit",
-            why=f"it is about {comparison.head[:12] or 'no pull request'}, and this workflow is about"
-            f" {event.head[:12]}",
-        )
+    for head in (comparison.head, *(version.head_of_pull_request for version in comparison.released)):
+        if head != event.head:
+            raise BadInput(
+                what=f"the {comparison.noun} is about another commit",
+                why=f"it is about {head[:12] or 'no pull request'}, and this workflow is about {event.head[:12]}",
+            )
+    artifacts = Artifacts(GithubApi(web, tools.clock, variables, permission=ARTIFACTS))
+    released = tuple(compared_with_champion(version, artifacts) for version in comparison.released)
+    if comparison.locks is not None:
+        parts = [part for version in released for part in version.parts]
+        comparison = replace(comparison, text=comment_of(comparison.locks, parts))
     action, url = _posted(pulls, number, comparison)
     suggestions = _suggested(ReviewComments(api, number), comparison)
-    return _report(action, number, url, suggestions)
+    return replace(
+        _report(action, number, url, suggestions),
+        findings=tuple(version.finding for version in released if version.finding),
+        tables=tuple(table for version in released for table in version.comparison.tables),
+    )
 
 
 def _given(inputs: Inputs) -> _Comment:
@@ -131,8 +163,8 @@ def _given(inputs: Inputs) -> _Comment:
         pull_request=lock_comparison.pull_request,
         head=lock_comparison.head_of_pull_request,
         marker=MARKER,
-        text=comment_of(lock_comparison),
-        updates=lock_comparison.updates,
+        locks=lock_comparison,
+        released=released_in(inputs.description_folder),
     )
 
 
@@ -156,7 +188,10 @@ def _event(tools: LockTools) -> PullRequestEvent | WorkflowRunEvent:
 
 
 def _number(comparison: _Comment, event: PullRequestEvent | WorkflowRunEvent) -> int:
-    """The number of the pull request: of the event, or the one that the file claims to be about."""
+    """The number of the pull request: of the event, or the one that the files claim to be about."""
+    for version in comparison.released:
+        if version.pull_request != comparison.pull_request:
+            raise _foreign(version.pull_request)
     if isinstance(event, PullRequestEvent):
         if comparison.pull_request != event.number:
             raise _foreign(comparison.pull_request)
@@ -248,7 +283,8 @@ def _report(action: CommentAction, number: int, url: str, suggestions: int) -> R
 
 STEP = Step(
     name="post-comment",
-    summary="Post a comparison of locks, or the plan of a deployment, as one comment on its pull request.",
+    summary="Post a comparison of locks and released versions, or the plan of a deployment, as one comment on its pull"
+    " request.",
     inputs=Inputs,
     outputs=Outputs,
     run=run,

@@ -1,5 +1,5 @@
 """
-Writes a comparison of locks as the Markdown of a comment on a pull request.
+Writes the comment on a pull request as Markdown: the comparison of locks, and parts about what was released.
 
 Served packages are first, those of development are folded. Every text is escaped: a comparison may come from a fork.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ...command.report import counted
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..security.markdown import code_block, inline
+from ..security.markdown import code_block, inline, table_row
 from .changes import ChangeKind, PackageChange
 from .comparison import LockChange, LockComparison, RepositoryComparison, TargetComparison
 from .lock_update import LockUpdate, apply_command
@@ -38,15 +38,20 @@ class CommentPart:
     essential: bool = False
 
 
-def comment_of(comparison: RepositoryComparison) -> str:
-    """The comment, which begins with MARKER; empty if there is nothing to say."""
-    if not comparison.locks and not comparison.updates:
-        return ""
-    parts = [CommentPart(text=f"{MARKER}\n{_top(comparison)}", essential=True)]
+def comment_of(comparison: RepositoryComparison, releases: Iterable[CommentPart] = ()) -> str:
+    """
+    The comment, which begins with MARKER; empty if there is nothing to say.
+
+    `releases` are the parts about the versions that the pull request released.
+    """
+    parts = [CommentPart(text=f"{MARKER}\n", essential=True)]
+    if comparison.locks or comparison.updates:
+        parts.append(CommentPart(text=_top(comparison), essential=True))
     parts += _of_updates(comparison.updates)
     for lock in comparison.locks:
         parts += _of_lock(lock)
-    return _limited(parts)
+    parts += releases
+    return limited(parts) if len(parts) > 1 else ""
 
 
 def _top(comparison: RepositoryComparison) -> str:
@@ -149,8 +154,7 @@ def _warnings(lock: LockComparison) -> Iterator[str]:
 
 
 def _row(change: PackageChange) -> str:
-    cells = (_SIGNS[change.kind], f"`{change.name}`", change.before, change.after)
-    return f"| {' | '.join(map(inline, cells))} |\n"
+    return table_row((_SIGNS[change.kind], f"`{change.name}`", change.before, change.after))
 
 
 def _sizes(targets: Sequence[TargetComparison]) -> str:
@@ -170,7 +174,7 @@ def size_of(target: TargetComparison) -> str:
     return f"{gain:+.1f} MB, now {target.bytes_after / _MEGABYTE:.1f} MB{unknown}"
 
 
-def _limited(parts: Iterable[CommentPart]) -> str:
+def limited(parts: Iterable[CommentPart]) -> str:
     """Join the parts; those that do not fit are named at the end."""
     kept = list(parts)
     note = "Some tables are left out, because a comment has a limited length: the job summary has all of them.\n"

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ...command.report import Table, TableKind
 from ..export.requirements import parse_requirements
@@ -45,6 +45,13 @@ def package_changes(candidate: Packages, champion: Packages) -> Table:
         if candidate.get(name) != champion.get(name)
     )
     return Table(title="packages that differ", columns=("package", "candidate", "champion", "change"), rows=rows)
+
+
+def signature_table(changes: Iterable[tuple[str, str]]) -> Table:
+    """The changes of a signature, each as its effect and a text; without rows if there are none."""
+    return Table(
+        title="signature", columns=("change", "effect"), rows=tuple((text, effect) for effect, text in changes)
+    )
 
 
 def metric_table(candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> Table:

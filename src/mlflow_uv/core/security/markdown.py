@@ -7,7 +7,7 @@ a `<wbr>`, which is an element and no character, parts what belongs together, so
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from ...command.lazy_pattern import lazy_pattern
@@ -46,6 +46,11 @@ def link(text: str, address: str) -> str:
     if not re.match(r"https?://[^/\\@]+(?:/|\Z)", address):
         return inline(text)
     return f"[{inline(text)}]({quote(address, safe=_OF_AN_ADDRESS, errors='replace')})"
+
+
+def table_row(cells: Iterable[str]) -> str:
+    """A row of a table with these texts."""
+    return f"| {' | '.join(map(inline, cells))} |\n"
 
 
 def code_block(text: str) -> str:

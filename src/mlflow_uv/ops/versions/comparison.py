@@ -7,7 +7,13 @@ from tempfile import TemporaryDirectory
 
 from ...command.errors import BadInput, NoEngine
 from ...command.report import Table, TableKind
-from ...core.model.model_difference import difference_text, metric_table, package_changes, packages_of
+from ...core.model.model_difference import (
+    difference_text,
+    metric_table,
+    package_changes,
+    packages_of,
+    signature_table,
+)
 from ...core.model.model_files import REQUIREMENTS
 from ...core.model.signature import signature_changes
 from ...core.release.commit import Commit
@@ -96,12 +102,9 @@ def difference_tables(
     candidate: ComparedVersion, champion: ComparedVersion, changes: tuple[tuple[str, str], ...], tools: Tools
 ) -> tuple[Table, ...]:
     """Return a table for each subject in which the versions differ; `changes` are those of the signature."""
-    signature = Table(
-        title="signature", columns=("change", "effect"), rows=tuple((text, effect) for effect, text in changes)
-    )
     tables = (
         package_changes(_packages(candidate), _packages(champion)),
-        signature,
+        signature_table(changes),
         _metrics(candidate, champion),
         _figures(candidate, champion),
         _sizes(candidate, champion, tools),

@@ -24,6 +24,7 @@ _MOST_PAGES = 100
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _WAITS_S = (1.0, 4.0)
 _LONGEST_WAIT_S = 60.0
+_LARGEST = 20 << 20  # bytes of a document
 _OK = range(200, 300)
 _ABSENT = 404
 _DENIED = frozenset({401, 403})
@@ -113,6 +114,13 @@ class GithubApi:
             if len(reply) < _PAGE:
                 return
 
+    def download(self, path: str, *, limit: int) -> bytes:
+        """A file, which GitHub may have on another server. Raises ToolFailed, also for more than `limit` bytes."""
+        reply = self._request("GET", path, None, limit)
+        if reply.status not in _OK:
+            raise self._refused("GET", path, reply)
+        return reply.body
+
     def _account(self) -> str | None:
         """The account of a personal token; None for the token of a job or an app, which may not ask for it."""
         reply = self._send("GET", "/user", tolerated=_DENIED)
@@ -127,6 +135,17 @@ class GithubApi:
         tolerated: frozenset[int] = frozenset(),
     ) -> Any:
         """The parsed response, None without one and for a status that is tolerated."""
+        reply = self._request(method, path, content, _LARGEST)
+        if reply.status in tolerated and not _is_limited(reply):
+            return None
+        if reply.status not in _OK:
+            raise self._refused(method, path, reply)
+        try:
+            return parse_json(reply.body) if reply.body else None
+        except Unparsable as error:
+            raise malformed() from error
+
+    def _request(self, method: str, path: str, content: Mapping[str, object] | None, limit: int) -> WebReply:
         request = WebRequest(
             url=self._root + path,
             method=method,
@@ -138,17 +157,9 @@ class GithubApi:
             },
             secret={"Authorization": f"Bearer {self._token}"},
             form=None if content is None else json.dumps(content).encode(),
-            limit=20 << 20,
+            limit=limit,
         )
-        reply = self._reply(request)
-        if reply.status in tolerated and not _is_limited(reply):
-            return None
-        if reply.status not in _OK:
-            raise self._refused(method, path, reply)
-        try:
-            return parse_json(reply.body) if reply.body else None
-        except Unparsable as error:
-            raise malformed() from error
+        return self._reply(request)
 
     def _reply(self, request: WebRequest) -> WebReply:
         """The response; a request that creates something is sent once."""
