@@ -1,12 +1,15 @@
 """
-GitHub's REST API in this process, as far as comments on pull requests go, after its public documentation.
+GitHub's REST API in this process, as far as comments on pull requests and artifacts go, after its documentation.
 
-https://docs.github.com/rest/issues/comments and https://docs.github.com/rest/pulls/pulls, version 2022-11-28.
+https://docs.github.com/rest/issues/comments, https://docs.github.com/rest/pulls/pulls and
+https://docs.github.com/rest/actions/artifacts, version 2022-11-28.
 """
 
+import io
 import json
 import re
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 REPOSITORY = "grower/wine"
 TOKEN = "ghs_of-a-job"
 BOT = "github-actions[bot]"
+OWN = 1  # the repository
 LONGEST_BODY = 65_536
 
 
@@ -33,6 +37,9 @@ class FakeGithub:
     suggestions: list[dict[str, Any]] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+    runs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    archives: dict[int, bytes] = field(default_factory=dict)
     prefix: str = ""
 
     @property
@@ -64,6 +71,31 @@ class FakeGithub:
             "id": 500 + number, "number": number, "state": "open", "html_url": url, "user": user, **text, **own
         }  # fmt: skip
 
+    def hand_over(
+        self,
+        name: str,
+        files: dict[str, bytes],
+        *,
+        event: str = "push",
+        branch: str = "main",
+        repository: int = OWN,
+        expired: bool = False,
+    ) -> int:
+        """Upload an artifact in a run of its own, which this event started for a branch of a repository; its run."""
+        run, identity = 700 + len(self.runs), 300 + len(self.artifacts)
+        self.runs[run] = {
+            "id": run, "event": event, "head_branch": branch, "head_sha": "f" * 40, "repository": {"id": OWN},
+            "head_repository": {"id": repository},
+        }  # fmt: skip
+        of = {"id": run, "repository_id": OWN, "head_repository_id": repository, "head_branch": branch}
+        self.artifacts.append({"id": identity, "name": name, "expired": expired, "workflow_run": of})
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+            for path, content in files.items():
+                packed.writestr(path, content)
+        self.archives[identity] = archive.getvalue()
+        return run
+
     def comment(self, number: int, body: str, *, author: str = BOT, kind: str = "Bot") -> int:
         """Write a comment; its id."""
         identity = 100 + len(self.comments)
@@ -82,6 +114,10 @@ class FakeGithub:
         root = f"{self.prefix}/repos/{REPOSITORY}"
         if parts.path == f"{self.prefix}/user":
             return (200, {"login": self.login}) if self.login else (403, {"message": "Resource not accessible"})
+        if parts.path == root:
+            return 200, {"id": OWN, "default_branch": "main"}
+        if parts.path.startswith(f"{root}/actions/"):
+            return self._of_actions(parts.path.removeprefix(f"{root}/actions/"), parse_qs(parts.query))
         if parts.path == f"{root}/pulls":
             return self._of_pulls(method, parse_qs(parts.query), body)
         if match := re.fullmatch(rf"{root}/pulls/(\d+)", parts.path):
@@ -107,6 +143,17 @@ class FakeGithub:
         if match := re.fullmatch(rf"{root}/issues/comments/(\d+)", parts.path):
             return self._of_comment(method, int(match[1]), body)
         return 404, {"message": "Not Found"}
+
+    def _of_actions(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+        """Artifacts, newest first, the runs that they are of, and their archives."""
+        if path == "artifacts":
+            named = [known for known in reversed(self.artifacts) if known["name"] == query["name"][0]]
+            return 200, {"total_count": len(named), "artifacts": paged(named, query)}
+        if match := re.fullmatch(r"runs/(\d+)", path):
+            run = self.runs.get(int(match[1]))
+            return (200, run) if run else (404, {"message": "Not Found"})
+        match = re.fullmatch(r"artifacts/(\d+)/zip", path)
+        return (200, self.archives[int(match[1])]) if match else (404, {"message": "Not Found"})
 
     def _of_pulls(self, method: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         owner = REPOSITORY.split("/", maxsplit=1)[0]
@@ -196,7 +243,8 @@ def fake_github(*, prefix: str = "", token: str = TOKEN) -> Iterator[FakeGithub]
                 assert "application/vnd.github+json" == self.headers["Accept"]
                 assert self.headers["User-Agent"]
                 status, document = github.answer(self.command, self.path, json.loads(raw) if raw else None)
-            data = b"" if document is None else json.dumps(document).encode()
+            plain = document if isinstance(document, bytes) else json.dumps(document).encode()
+            data = b"" if document is None else plain
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
