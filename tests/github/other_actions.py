@@ -11,7 +11,8 @@ STAND_IN = """
 name: {name}
 description: Copies a folder, where the real one goes through a server of GitHub's
 inputs:
-  name: {{required: true, description: which}}
+  name: {{required: false, description: which}}
+  pattern: {{required: false, description: "which, each in a folder of its own"}}
   path: {{required: true, description: where}}
   overwrite: {{required: false, description: whether it may be there}}
   run-id: {{required: false, description: of which run}}
@@ -23,6 +24,7 @@ runs:
       run: {run}
       env:
         STORE: {store}/${{{{ inputs.name }}}}
+        PATTERN: {store}/${{{{ inputs.pattern }}}}
         HERE: ${{{{ inputs.path }}}}
 """
 LOGGING_IN = """
@@ -144,7 +146,11 @@ CACHE_COMMANDS = {
 COMMANDS = {
     # Of a folder the real one keeps what is in it.
     "actions/upload-artifact": 'mkdir -p "$STORE"; if test -d "$HERE"; then HERE="$HERE/."; fi; cp -a "$HERE" "$STORE"',
-    "actions/download-artifact": 'mkdir -p "$HERE" && cp -a "$STORE/." "$HERE"',
+    "actions/download-artifact": """
+mkdir -p "$HERE"
+if test "${PATTERN: -1}" = /; then cp -a "$STORE/." "$HERE"; exit; fi
+for found in $PATTERN; do if test -d "$found"; then cp -a "$found" "$HERE"; fi; done
+""",
 }
 
 

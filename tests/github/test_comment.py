@@ -11,10 +11,13 @@ from mlflow_uv.core.lock_difference.changes import ChangeKind, PackageChange, Pa
 from mlflow_uv.core.lock_difference.comment import MARKER
 from mlflow_uv.core.lock_difference.comparison import LockChange, LockComparison, RepositoryComparison
 from mlflow_uv.core.lock_difference.document import comparison_document
+from mlflow_uv.core.version_difference.description import MetricSet, champion_artifact
+from mlflow_uv.core.version_difference.document import description_document, read_description
 from tests import checkout, projects
 from tests.github.act import Consumer, Run
 from tests.github.other_actions import stand_ins
 from tests.github_api import REPOSITORY, TOKEN, FakeGithub, fake_github
+from tests.unit.core.version_difference.descriptions import CHAMPION, VERSION
 
 HEAD = "b" * 40
 FORK = {"full_name": "fork/wine", "id": 7}
@@ -114,6 +117,15 @@ COMPARISON = RepositoryComparison(
     ),
 )
 
+RELEASED = replace(
+    VERSION,
+    model_name=NAME.replace("\u202e", ""),
+    version=NAME.replace("\u202e", ""),
+    pull_request=3,
+    head_of_pull_request=HEAD,
+    evaluation=MetricSet(metrics={NAME: 0.125}, data=("d" * 64,)),
+)
+
 
 def put(place: Path, content: bytes | Path | None) -> None:
     """Let the artifact of the fork have this file, a link to one, or none."""
@@ -144,18 +156,77 @@ def test_a_hostile_file_of_a_fork_writes_nothing_but_its_own_comment(
         "deep": b"[" * 100_000,
         "none": None,
     }
+    described = tmp_path / "artifacts" / "mlflow-uv-release-1" / "description.json"
+    forged = json.loads(description_document(RELEASED))
+    hostile_releases: dict[str, bytes | Path | None] = {
+        "a release of another pull request": description_document(replace(RELEASED, pull_request=4)),
+        "a release with a link": secret,
+        "a release of megabytes": b" " * 10_000_000 + description_document(RELEASED),
+        "a release with a command": b"::error::x\n",
+        "a release with a champion": json.dumps({**forged, "champion": forged}).encode(),
+        "a release of another schema": comparison_document(COMPARISON),
+        "a release with numbers that are none": json.dumps(forged).replace("0.125", "Infinity").encode(),
+        "a release with a name that turns": json.dumps({**forged, "model_name": "wine\u202egnp"}).encode(),
+    }
 
     runs = {}
     for name, content in hostile.items():
         put(place, content)
         runs[name] = second_workflow(consumer, root, tmp_path, github, options)
-    written = list(github.written)
     put(place, comparison_document(COMPARISON))
+    for name, content in hostile_releases.items():
+        put(described, content)
+        runs[name] = second_workflow(consumer, root, tmp_path, github, options)
+    written = list(github.written)
+    put(described, description_document(RELEASED))
+    put(described.with_name("champion.json"), description_document(replace(RELEASED, version="666")))
+    champion = {"description.json": description_document(replace(CHAMPION, version="666"))}
+    github.hand_over(champion_artifact(RELEASED.model_name), champion, event="pull_request", repository=7)
     run = second_workflow(consumer, root, tmp_path, github, options)
 
-    assert (dict.fromkeys(hostile, False), []) == ({name: run.ok for name, run in runs.items()}, written)
+    refused = {**hostile, **hostile_releases}
+    assert (dict.fromkeys(refused, False), []) == ({name: run.ok for name, run in runs.items()}, written)
     assert all("x" != found.message for run in runs.values() for found in run.annotations)
     (body,) = github.bodies(3)
     assert (True, [], 1) == (run.ok, github.bodies(4), body.count(MARKER)), run.log
+    assert ("nothing to compare with yet" in body, "666" in body, "0.125" in body) == (True, False, True)
     assert [] == [part for part in ("<img", "](https", "@octocat", "**now", "\u202e", TOKEN) if part in body]
     assert TOKEN not in "".join(run.log + run.summary for run in (*runs.values(), run))
+
+
+@pytest.mark.engine
+@pytest.mark.extended
+def test_a_fork_that_changes_the_code_gets_a_comment_about_its_release(
+    wine: Consumer, root: Path, tmp_path: Path, github: FakeGithub, options: tuple[str, ...]
+) -> None:
+    """
+    Without a changed lock: released on the runner of the fork, compared with what the default branch handed over.
+    """
+    base = checkout.repository(wine.folder)
+    pull = {
+        "number": 3,
+        "head": {"sha": HEAD, "repo": FORK},
+        "base": {"sha": base, "repo": {"full_name": REPOSITORY, "id": 1}},
+    }
+    training = wine.folder / "train.py"
+    training.write_text(training.read_text() + "\n# another program\n")
+    workflow = example(root, "check.yml").replace("    with:\n", "    with:\n      release: true\n")
+
+    checked = wine.run(workflow, event="pull_request", options=(*options, *event(tmp_path, {"pull_request": pull})))
+    (file,) = (tmp_path / "artifacts").glob("mlflow-uv-release-*/description.json")
+    alone = second_workflow(wine, root, tmp_path, github, options)
+    (first,) = github.bodies(3)
+    released = read_description(file.read_bytes())
+    answer, *others = released.answers
+    other = replace(answer, sha256="0" * 64, answer={"predictions": [-1]})
+    champion = replace(released, version="7", pull_request=0, head_of_pull_request="", answers=(other, *others))
+    github.hand_over(champion_artifact("wine"), {"description.json": description_document(champion)})
+    compared = second_workflow(wine, root, tmp_path, github, options)
+
+    assert (True, True, True) == (checked.ok, alone.ok, compared.ok), checked.log[-4000:] + compared.log[-4000:]
+    assert ("tested", "image", 3) == (released.state, released.served_by, released.pull_request)
+    assert "### <code>wine</code> passed its smoke test; nothing to compare with yet\n" in first
+    (body,) = github.bodies(3)
+    count = len(released.answers)
+    assert f"1 of {count} answers differ from the champion, version 7\n" in body
+    assert "recorded request 1" in body

@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from mlflow_uv.core.version_difference.description import champion_artifact
+from mlflow_uv.core.version_difference.document import read_description
 from tests.github.act import Consumer
 from tests.github_api import REPOSITORY, FakeGithub, fake_github
 from tests.registries import PASSWORD, USER
@@ -38,11 +41,15 @@ def github() -> Iterator[FakeGithub]:
 
 
 def test_a_model_goes_from_training_to_production_and_back(  # each is a program
-    wine: Consumer, server: str, registry_host: str, elsewhere: str, actions: tuple[str, ...], github: FakeGithub
-) -> None:
+    wine: Consumer, server: str, registry_host: str, elsewhere: str, actions: tuple[str, ...], github: FakeGithub,
+    tmp_path: Path,
+) -> None:  # fmt: skip
     """
     Each job of release, promotion, check and rollback has a machine of its own; after the push, another engine.
+
+    Each workflow hands the description of the champion over for the comments on pull requests, once there is one.
     """
+    handed_over: list[str] = []
     image = f"{registry_host}/team/wine"
     common = {"tracking-uri": server, "registry": registry_host}
     apart = {
@@ -55,7 +62,7 @@ def test_a_model_goes_from_training_to_production_and_back(  # each is a program
     }
 
     def run(name: str, **given: object):
-        return wine.run(
+        done = wine.run(
             call(name, **common, **given),
             event="workflow_dispatch",
             options=actions,
@@ -63,6 +70,10 @@ def test_a_model_goes_from_training_to_production_and_back(  # each is a program
             env={"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": REPOSITORY},
             engines=apart,
         )
+        file = tmp_path / "artifacts" / champion_artifact("wine") / "description.json"
+        handed_over.append(read_description(file.read_bytes()).version if file.exists() else "")
+        file.unlink(missing_ok=True)
+        return done
 
     first = run("release", image=image)
     promoted = run("promote")
@@ -83,4 +94,5 @@ def test_a_model_goes_from_training_to_production_and_back(  # each is a program
         again.outputs["promote"]["promoted"],
         checked.outputs["audit"]["broken"],
     )
+    assert ["", "1", "1", "2", "2", "1"] == handed_over
     assert ("2", "1") == (back.outputs["rollback"]["version-before"], back.outputs["rollback"]["version"])

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +21,14 @@ from mlflow_uv.core.lock_difference.comparison import LockChange, LockComparison
 from mlflow_uv.core.lock_difference.document import comparison_document
 from mlflow_uv.core.lock_difference.lock_update import MARKER as UPDATE_MARKER
 from mlflow_uv.core.lock_difference.lock_update import LockHunk, LockUpdate
+from mlflow_uv.core.version_difference.description import champion_artifact
+from mlflow_uv.core.version_difference.document import description_document
 from mlflow_uv.steps.post_comment import CommentAction, Inputs, Outputs, run
 from mlflow_uv.surfaces.terminal import terminal
 from mlflow_uv.tools.lock_toolbox import locktools
 from tests.github_api import REPOSITORY, TOKEN, FakeGithub, fake_github
 from tests.runner import words
+from tests.unit.core.version_difference.descriptions import CHAMPION, VERSION
 
 HEAD, OTHER = "b" * 40, "c" * 40
 CHANGE = PackageChange(name="grape", kind=ChangeKind.ADDED, after="1", use=PackageUse.SERVED)
@@ -70,8 +75,15 @@ class Workflow:
         }
         host = Host.of({**os.environ, **job, **(variables or {})}, folder=self.folder, python=Path(sys.executable))
         with locktools(host, console=terminal(words())) as tools:
-            given = Inputs(plan_file=self.file) if plan else Inputs(comparison_file=self.file)
-            return run(given, tools).outputs
+            folder = self.folder / "versions"
+            compared = Inputs(comparison_file=self.file, description_folder=folder)
+            return run(Inputs(plan_file=self.file) if plan else compared, tools).outputs
+
+    def release(self, name: str = "1", **parts: Any) -> None:
+        """Let a job of the pull request hand over the description of a version with these parts."""
+        place = self.folder / "versions" / f"mlflow-uv-release-{name}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "description.json").write_bytes(description_document(replace(VERSION, **parts)))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +96,10 @@ def server() -> Iterator[FakeGithub]:
 @pytest.fixture
 def workflow(server: FakeGithub, tmp_path: Path) -> Workflow:
     """Two pull requests of the fork, and one of somebody else."""
-    for state in (server.pulls, server.comments, server.requests, server.failures, server.files, server.suggestions):
+    for state in (
+        server.pulls, server.comments, server.requests, server.failures, server.files, server.suggestions,
+        server.artifacts, server.runs,
+    ):  # fmt: skip
         state.clear()
     server.open(3, HEAD)
     server.open(4, OTHER, branch="another")
@@ -221,6 +236,66 @@ def test_a_token_without_permission_says_what_it_needs(workflow: Workflow) -> No
         workflow.run()
 
     assert ("a token with the permission pull-requests: write", False) == (caught.value.fix, TOKEN in str(caught.value))
+
+
+def test_a_release_has_a_comment_also_without_a_changed_lock(workflow: Workflow) -> None:
+    """
+    Compared with the champion that the default branch described; it is removed once there is neither.
+    """
+    unchanged = replace(COMPARISON, locks=())
+    workflow.release()
+    actions = [workflow.run(unchanged).action]
+    first = workflow.github.bodies(3)
+    champion = {"description.json": description_document(CHAMPION)}
+    workflow.github.hand_over(champion_artifact("wine"), champion)
+    workflow.github.hand_over(champion_artifact("wine"), {"description.json": b"{}"}, event="pull_request")
+    actions += [workflow.run(given).action for given in (unchanged, unchanged, COMPARISON)]
+    (both,) = workflow.github.bodies(3)
+    shutil.rmtree(workflow.folder / "versions")
+    actions.append(workflow.run(unchanged).action)
+
+    assert ["created", "updated", "unchanged", "updated", "removed"] == [action.value for action in actions]
+    assert "nothing to compare with yet" in first[0]
+    assert "| accuracy | 0.98 | 0.97 | ↑ +0.01 |" in both
+    assert both.index("<code>uv.lock</code>") < both.index("the champion, version 3")
+
+
+def test_a_release_of_another_pull_request_or_commit_is_refused(workflow: Workflow) -> None:
+    """
+    As a comparison is, and with it the comparison.
+    """
+    for parts, message in (
+        ({"pull_request": 4}, "which this workflow is not about"),
+        ({"pull_request": 0}, "which this workflow is not about"),
+        ({"head_of_pull_request": OTHER}, "is about another commit"),
+        ({"head_of_pull_request": ""}, "is about another commit"),
+    ):
+        workflow.release(**parts)
+        with pytest.raises(BadInput, match=message):
+            workflow.run()
+
+    assert [] == workflow.github.written
+
+
+def test_a_champion_that_cannot_be_asked_for_leaves_a_comment(workflow: Workflow) -> None:
+    """
+    A job may write comments and may not read artifacts.
+    """
+    workflow.release()
+    answer = workflow.github.answer
+    refused = (403, {"message": "Resource not accessible by integration"})
+    workflow.github.answer = (  # type: ignore[method-assign]  # for this test
+        lambda method, target, body: refused if "/actions/" in target else answer(method, target, body)
+    )
+
+    try:
+        done = workflow.run()
+    finally:
+        del workflow.github.answer
+
+    (body,) = workflow.github.bodies(3)
+    assert CommentAction.CREATED is done.action
+    assert "Not compared: the description of the champion cannot be read, because GitHub's API refused" in body
 
 
 def test_a_plan_has_a_comment_of_its_own(workflow: Workflow) -> None:

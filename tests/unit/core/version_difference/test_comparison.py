@@ -59,7 +59,11 @@ SAME = MetricSet(metrics={"accuracy": 0.98}, data=(DATA,), settings="s")
         (replace(SAME, settings="t"), SAME, "they were measured with another target column or model type"),
         (replace(SAME, data=()), SAME, "on which data those of this version were measured is unknown"),
         (SAME, replace(SAME, data=()), "on which data those of the champion were measured is unknown"),
-        (replace(SAME, data=()), replace(SAME, data=()), "on which data those of this version were measured is unknown"),
+        (
+            replace(SAME, data=()),
+            replace(SAME, data=()),
+            "on which data those of this version were measured is unknown",
+        ),
         (SAME, None, "the champion has none"),
         (None, SAME, "this version has none"),
         (MetricSet(metrics={}), SAME, "this version has none"),
@@ -87,10 +91,11 @@ def test_metrics_of_a_training_that_names_no_data_say_how_to_name_it() -> None:
 
     comparison = compare_descriptions(replace(CHAMPION, training=given), replace(CHAMPION, training=given))
 
+    (note,) = comparison.notes
     assert (
         "The metrics of the training are not compared: on which data those of this version were measured is unknown,"
-        " which `mlflow.log_input` records.",
-    ) == comparison.notes
+        " which `mlflow.log_input` records."
+    ) == note
 
 
 def test_a_metric_that_is_no_number_has_no_difference() -> None:
