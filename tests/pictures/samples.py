@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.command.report import ChainLink, Finding, Mark, Report, Severity, Table, TableKind, Timing, WebLink
 from mlflow_uv.core.lock_difference.changes import ChangeKind, PackageChange, PackageUse
-from mlflow_uv.core.lock_difference.comment import comment_of
+from mlflow_uv.core.lock_difference.comment import CommentPart, comment_of
 from mlflow_uv.core.lock_difference.comparison import (
     LockChange,
     LockComparison,
@@ -21,6 +21,9 @@ from mlflow_uv.core.lock_difference.comparison import (
 from mlflow_uv.core.lock_difference.lock_update import LockHunk, LockUpdate
 from mlflow_uv.core.model.model_difference import metric_table, package_changes
 from mlflow_uv.core.release import verdict
+from mlflow_uv.core.version_difference.comment import parts_of
+from mlflow_uv.core.version_difference.comparison import compare_descriptions
+from mlflow_uv.core.version_difference.description import AnswerSummary, MetricSet, VersionDescription
 from mlflow_uv.ops.report.page import Histogram, PageFact, PageLink, ReportPage, bar_chart, histogram, render_page
 from tests.pictures.browser import HERE, Screen
 from tests.runner import summary_for
@@ -145,6 +148,30 @@ def summaries() -> dict[str, str]:
     }  # fmt: skip
 
 
+def released() -> Iterator[CommentPart]:
+    """What a comment says of a version that a pull request released, and that was measured as the champion was."""
+    signature = {"inputs": [{"name": name, "type": "double"} for name in ("alcohol", "acidity")]}
+    requests = [("recorded request 1", 0.5), ("recorded request 2", 0.75), ("alcohol at its largest value", 0.25)]
+    champion = VersionDescription(
+        model_name="wine", version="3", state="promoted", served_by="image", commit="a" * 40, model_sha256="",
+        lock_sha256="", requirements_sha256="", packages={"numpy": "2.4.1"}, signature=signature,
+        evaluation=MetricSet(metrics={"accuracy_score": 0.979, "f1_score": 0.97, "log_loss": 0.075}, data=("rows",)),
+        training=MetricSet(metrics={"rmse": 0.41}, data=("training 0123",)),
+        answers=tuple(
+            AnswerSummary(name=name, request=name, status=200, sha256=str(value), answer={"predictions": [value]})
+            for name, value in requests
+        ),
+    )  # fmt: skip
+    version = replace(
+        champion, version="1", state="tested", commit="b" * 40, pull_request=3, head_of_pull_request="b" * 40,
+        packages={"numpy": "2.4.6"},
+        evaluation=MetricSet(metrics={"accuracy_score": 0.983, "f1_score": 0.97, "log_loss": 0.061}, data=("rows",)),
+        training=MetricSet(metrics={"rmse": 0.38}, data=("training 4567",)),
+        answers=(replace(champion.answers[0], sha256="", answer={"predictions": [0.625]}), *champion.answers[1:]),
+    )  # fmt: skip
+    return parts_of(compare_descriptions(version, champion), "as run 4711 of `main` described it")
+
+
 def comments() -> dict[str, str]:
     """The comments on pull requests as Markdown."""
     packages = (
@@ -174,6 +201,7 @@ def comments() -> dict[str, str]:
                       packages=(replace(moved, source_after=HOSTILE),))  # fmt: skip
     return {
         "good": comment_of(good),
+        "released": comment_of(replace(good, locks=(replace(lock, packages=packages[:1]),)), released()),
         "failed": comment_of(replace(good, locks=(warned,))),
         "half": comment_of(replace(good, locks=(unreadable,), updates=(LockUpdate(path="uv.lock", hunks=(hunk,)),))),
         "hostile": comment_of(replace(good, locks=(hostile,))),
