@@ -51,7 +51,7 @@ def test_a_model_goes_from_training_to_production_and_back(  # each is a program
     """
     handed_over: list[str] = []
     image = f"{registry_host}/team/wine"
-    common = {"tracking-uri": server, "registry": registry_host}
+    common = {"tracking-uri": server, "registry": registry_host, "share-champion": True}
     apart = {
         "evaluate": elsewhere,
         "promote": elsewhere,

@@ -23,7 +23,8 @@ from ...tools.system.untrusted_file import read_untrusted
 MOST_VERSIONS = 20
 _UNREADABLE = "the description of the champion cannot be read"
 _NONE_YET = (
-    "nothing to compare with yet: no run of the default branch has handed over the description of a champion of `{}`"
+    "nothing to compare with yet: no run of the default branch has handed over the description of a champion of `{}`,"
+    " as `release.yml` does with `share-champion: true` once there is one"
 )
 
 

@@ -129,7 +129,8 @@ def test_a_champion_that_a_pull_request_handed_over_is_not_believed(github: Fake
     text = "".join(part.text for part in released.parts)
     assert (
         "\nNothing to compare with yet: no run of the default branch has handed over the description of a champion of"
-        " <code>wine</code>.\n"
+        " <code>wine</code>, as <code>release.yml</code> does with <code>share-champion: true</code> once there is"
+        " one.\n"
     ) in text
     assert "0.97" not in text
 
