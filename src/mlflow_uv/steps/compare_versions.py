@@ -33,7 +33,6 @@ class Outputs:
     """Outputs of compare-versions."""
 
     differs: Annotated[bool, Doc("Whether anything that is compared differs.")]
-    champion_version: Annotated[str, Doc("Version number of the champion.")]
 
 
 def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:  # noqa: ARG001  # as every step
@@ -51,9 +50,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:  # noqa: ARG001  #
         document = comment_of_release(comparison).encode()
         write_atomically(inputs.markdown_file, document, within=bounds_of(inputs.markdown_file))
     return Report(
-        outputs=Outputs(
-            differs=any(subject.count for subject in comparison.subjects), champion_version=champion.version
-        ),
+        outputs=Outputs(differs=any(subject.count for subject in comparison.subjects)),
         summary=comparison.verdict,
         tables=comparison.tables,
         advice=comparison.notes,

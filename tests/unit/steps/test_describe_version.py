@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -43,7 +43,7 @@ class AliasedRegistry(Registry):
 def step(tools: Tools, tmp_path: Path) -> Callable[..., Outputs]:
     """The step, for a registry with these aliases."""
 
-    def run(aliases: dict[str, str], **given: str) -> Outputs:
+    def run(aliases: dict[str, str], **given: Any) -> Outputs:
         registry = AliasedRegistry()
         registry.aliases = aliases
         file = tmp_path / "version.json"

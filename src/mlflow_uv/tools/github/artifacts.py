@@ -6,6 +6,7 @@ says of its run that it was started in this repository, for the default branch, 
 """
 
 import io
+import zlib
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -64,7 +65,6 @@ class Artifacts:
         """A file in an artifact. Raises NoSuchFile if there is none, or more than `limit` bytes."""
         data = self._api.download(f"{self._api.repository}/actions/artifacts/{artifact.id}/zip", limit=_LARGEST)
         import zipfile  # noqa: PLC0415  # few pull requests release a version
-        import zlib  # noqa: PLC0415  # as zipfile
 
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(name) as file:
