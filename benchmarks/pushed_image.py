@@ -61,9 +61,7 @@ http:
 """
 PARTS = (*CASES, "pull", "wheel")
 # What the cache knows of layers and bases.
-LAYERS = (
-    "layers", "layers-of-registries", "base-layers", "base-facts", "shared-libraries", "unpacked-libraries"
-)  # fmt: skip
+LAYERS = ("layers", "layers-of-registries", "base-layers", "base-facts", "shared-libraries")
 SMALL, LARGE = "certifi", "pyarrow"
 
 

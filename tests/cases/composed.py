@@ -89,6 +89,7 @@ class TinyRelease:
         layout: Path | None = None,
         offer: LayerOffer = NO_OFFER,
         compression: Compression = Compression.GZIP,
+        lists_only: bool = False,
     ) -> ReleaseImages:
         """The images for platforms (`linux/arm64`) on a base that a registry or a layout has; there is no engine."""
         self.scratch.mkdir()
@@ -103,6 +104,7 @@ class TinyRelease:
             self.scratch,
             self.tools,
             offer=offer,
+            lists_only=lists_only,
             compression=compression,
         )
 

@@ -50,9 +50,10 @@ class Place:
         (self.folder / name).mkdir()
         return self.opened.enter_context(tiny_release(self.folder / name, variables=variables))
 
-    def composed(self, tiny: TinyRelease, layers_from: str) -> ReleaseImages:
+    def composed(self, tiny: TinyRelease, layers_from: str, *, lists_only: bool = False) -> ReleaseImages:
         """The images on a machine that takes layers of another image."""
-        return tiny.compose_all(f"{self.host}/base:1", offer=tiny.offer(layers_from, self.name))
+        offer = tiny.offer(layers_from, self.name)
+        return tiny.compose_all(f"{self.host}/base:1", offer=offer, lists_only=lists_only)
 
 
 @pytest.fixture
@@ -124,6 +125,47 @@ def test_a_machine_without_layers_takes_them_and_computes_the_same_digest(place:
     assert image.taken_from == link.composition.layers_from
     (check,) = from_parts(replace(third.release, record=release.record), third.tools).checks
     assert LinkState.HOLDS == check.state, check.reason
+
+
+def test_an_image_is_composed_and_pushed_from_the_lists_of_layers_alone(place: Place) -> None:
+    """
+    No layer is downloaded for the same registry; another repository of it gets them there.
+    """
+    second, other = place.machine("second"), f"{place.host}/cellar/beer:1"
+
+    images = place.composed(second, place.name, lists_only=True)
+    (image,) = images.composed
+    digests = {push_composed(place.name, images.image, images.contents, second.tools)}
+    sources = dict.fromkeys(image.downloads, image.taken_from)
+    digests.add(push_composed(other, images.image, images.contents, second.tools, taken=sources))
+
+    assert {place.image.image.digest} == digests
+    assert (2, 2) == (len(image.taken), len(image.downloads))
+    blobs = second.tools.host.cache / "layers-of-registries" / "blobs"
+    assert not blobs.exists(), "no layer was downloaded"
+    base = images.compositions[0].base
+    assert composed_inventory(image, base) == composed_inventory(place.image, base)
+    for download in image.downloads.values():
+        assert download().is_file()
+    assert sorted(digest.replace(":", "-") for digest in image.downloads) == sorted(
+        each.name for each in blobs.iterdir()
+    )
+
+
+def test_a_registry_without_the_layers_gets_those_of_which_only_the_list_was_read(
+    place: Place, tmp_path: Path, registry_program: str
+) -> None:
+    """
+    They are downloaded for that.
+    """
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = place.opened.enter_context(registry(tmp_path / "elsewhere", registry_program))
+    second = place.machine("second")
+
+    images = place.composed(second, place.name, lists_only=True)
+
+    name = f"{elsewhere}/cellar/wine:7"
+    assert place.image.image.digest == push_composed(name, images.image, images.contents, second.tools)
 
 
 def test_a_planted_layer_is_found_by_audit_also_on_the_machine_that_took_it(place: Place) -> None:

@@ -94,7 +94,13 @@ def layered(project: Path, work: Path, **variables: str) -> tuple[Tree, set[str]
     sizes = {package.name: package for package in sized(lock.packages)}
     host = Host.of(exports.offline(exports.ONLINE), folder=work, python=Path(sys.executable))
     with toolbox(host, console=KeptConsole()) as tools:
-        made = PackageLayers(tools.uv, tools.runner, LayerCache(work / "layers"), on_line=tools.console.foreign).layers(
+        made = PackageLayers(
+            tools.uv,
+            tools.runner,
+            LayerCache(work / "layers"),
+            describe=tools.libraries.describe,
+            on_line=tools.console.foreign,
+        ).layers(
             WantedPackages(
                 groups=grouped(sizes.get(name, SizedPackage(name=name, size=0)) for name in lines),
                 lines=lines,

@@ -110,7 +110,13 @@ class Machine:
         host = Host.of(variables, folder=work, python=Path(sys.executable))
         with toolbox(host, console=KeptConsole()) as tools:
             cache = LayerCache(self.folder / "layers")
-            return PackageLayers(tools.uv, tools.runner, cache, on_line=tools.console.foreign).layers(request).layers
+            return (
+                PackageLayers(
+                    tools.uv, tools.runner, cache, describe=tools.libraries.describe, on_line=tools.console.foreign
+                )
+                .layers(request)
+                .layers
+            )
 
 
 @pytest.fixture
@@ -275,7 +281,13 @@ def test_another_wheel_than_that_of_the_lock_is_refused(machine: Machine, tmp_pa
     host = Host.of({**os.environ, "UV_CACHE_DIR": str(tmp_path / "uv")}, folder=work, python=Path(sys.executable))
 
     with toolbox(host, console=KeptConsole()) as tools, pytest.raises(ToolFailed, match="uv pip install"):
-        PackageLayers(tools.uv, tools.runner, LayerCache(tmp_path / "l"), on_line=tools.console.foreign).layers(request)
+        PackageLayers(
+            tools.uv,
+            tools.runner,
+            LayerCache(tmp_path / "l"),
+            describe=tools.libraries.describe,
+            on_line=tools.console.foreign,
+        ).layers(request)
 
 
 def test_a_file_that_somebody_changed_in_the_cache_of_uv_is_found(machine: Machine, tmp_path: Path) -> None:

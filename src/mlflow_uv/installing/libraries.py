@@ -12,10 +12,6 @@ the last folder of the loader; with LAYER, below that folder and for the archite
 input, `python -I -B libraries.py --compare FOLDER [--elsewhere]` prints {lacking: [[package, file, library, copy]]} for
 the packages in a folder; `copy` is the file that `--link` would link, empty without one. With `--elsewhere` the names
 are those of another system: no file of this one outside of the folder counts.
-
-`python -I -B libraries.py --symbols FOLDER` prints {needed: [[package, file, machine, symbols, version]], truncated:
-[[package, file]]}. `needed` are for each package and architecture the newest version of the symbols `GLIBC`, `GLIBCXX`
-and `CXXABI` that a file of it needs, each `GLIBC_ABI_*`, without a version, and a row without symbols.
 """
 
 import csv
@@ -87,23 +83,21 @@ def answer(mode: str, *arguments: str) -> object:
     if mode == "--compare":
         within = Path(arguments[0] if "--elsewhere" in arguments[1:] else "/")
         return {"lacking": compared(Path(arguments[0]), set(json.load(sys.stdin)), within)}
-    if mode == "--symbols":
-        return {"needed": needed_symbols(Path(arguments[0])), "truncated": truncated_files(Path(arguments[0]))}
-    missing = lacking(Path(mode))
-    required = required_by(arguments[0]) if missing and arguments else ""
-    rows = [[owner(Path(mode), library.path), library.path.name, name] for library, name in missing]
+    lacking = missing(list(libraries_in(Path(mode))), system_names(), Path("/"))
+    required = required_by(arguments[0]) if lacking and arguments else ""
+    rows = [[owner(Path(mode), library.path), library.path.name, name] for library, name in lacking]
     return {"lacking": sorted(rows), "linked": linked(Path(mode)), "required": required}
 
 
-def lacking(environment: Path, here: "set[str] | None" = None, within: Path = Path("/")) -> "list[tuple[Library, str]]":
+def missing(
+    libraries: "list[Library]", here: "set[str]", within: "Path | frozenset[str]"
+) -> "list[tuple[Library, str]]":
     """
-    The libraries of an environment with each missing dependency; `here` are the names of the system's libraries.
+    The libraries of packages with each missing dependency; `here` are the names of the system's libraries.
 
-    Only dependencies `within` a folder are looked for at the places that a library names.
+    At the places that a library names, only dependencies `within` a folder, or a set of paths, are looked for.
     """
-    libraries = list(libraries_in(environment))
-    known = {library.path.name for library in libraries} | {library.name for library in libraries}
-    known |= system_names() if here is None else here
+    known = {library.path.name for library in libraries} | {library.name for library in libraries} | here
     return [
         (library, name)
         for library in libraries
@@ -114,23 +108,30 @@ def lacking(environment: Path, here: "set[str] | None" = None, within: Path = Pa
 
 def compared(environment: Path, here: "set[str]", within: Path) -> "list[list[str]]":
     """The rows of `--compare`: package, file and missing library, and the copy of it in another package."""
+    rows = compared_libraries(list(libraries_in(environment)), owners_in(environment), here, within)
+    return [[*row[:3], row[3].rpartition("/")[2]] for row in rows]
+
+
+def compared_libraries(
+    libraries: "list[Library]", owners: "dict[str, str]", here: "set[str]", within: "Path | frozenset[str]"
+) -> "list[list[str]]":
+    """The same rows for libraries and the packages that own them, each with the path of the copy."""
     rows = []
-    for library, name in lacking(environment, here, within):
-        versions = set(VERSIONS.findall(library.strings))
-        copy = next(sources_of(environment, name, versions), None) if name in LINKABLE else None
-        rows.append([owner(environment, library.path), library.path.name, name, copy.name if copy else ""])
+    for library, name in missing(libraries, here, within):
+        marks = set(VERSIONS.findall(library.strings))
+        copy = next(sources_of(libraries, name, marks), "") if name in LINKABLE else ""
+        rows.append([owners.get(str(library.path), library.path.parent.name), library.path.name, name, str(copy)])
     return sorted(rows)
 
 
-def needed_symbols(environment: Path) -> "list[list[str]]":
+def needed_symbols(libraries: "list[Library]", owners: "dict[str, str]") -> "list[list[str]]":
     """
-    The rows of `--symbols`: package, file, architecture, and what the file needs of its system.
+    Rows of package, file, architecture, and what the file needs of its system, with the version.
 
     A name of a feature is a row without a version, and each package has a row without symbols for each architecture.
     Symbols of a library that a wheel contains are not those of the system; no wheel replaces the C library.
     """
     newest: dict[tuple[str, str, str], tuple[tuple[int, ...], str]] = {}
-    libraries, owners = list(libraries_in(environment)), owners_in(environment)
     own = {library.name for library in libraries} | {library.path.name for library in libraries}
     for library in libraries:
         package = owners.get(str(library.path), library.path.parent.name)
@@ -150,26 +151,20 @@ def needed_symbols(environment: Path) -> "list[list[str]]":
     )
 
 
-def truncated_files(environment: Path) -> "list[list[str]]":
-    """The package and the name of each file that ends too early: it can be mapped, and ends a process that uses it."""
-    files = [path for path in _named_as_libraries(environment) if _is_cut(path)]
-    owners = owners_in(environment) if files else {}
-    return [[owners.get(str(path), path.parent.name), path.name] for path in files]
-
-
 def libraries_in(environment: Path) -> "Iterator[Library]":
     """Every shared library below a folder."""
-    return filter(None, map(read, _named_as_libraries(environment)))
+    return filter(None, map(read, named_as_libraries(environment)))
 
 
-def _named_as_libraries(environment: Path) -> "Iterator[Path]":
+def named_as_libraries(environment: Path) -> "Iterator[Path]":
+    """Every file whose name may be that of one."""
     for base, folders, names in os.walk(environment):
         folders.sort()
         yield from filter(Path.is_file, (Path(base, name) for name in sorted(names) if ".so" in name))  # no pipe
 
 
-def _is_cut(path: Path) -> bool:
-    """Whether an ELF file ends before its headers or its segments do; of section headers, no loader needs any."""
+def is_truncated(path: Path) -> bool:
+    """Whether an ELF file ends before its headers or segments do: it can be mapped, and ends who uses it."""
     try:
         with path.open("rb") as file:
             *_, segments = _headers(file)
@@ -270,11 +265,14 @@ def _versions(table: bytes, order: str, number: int) -> "Iterator[tuple[int, int
         place += following
 
 
-def beside(library: Library, name: str, within: Path) -> bool:
-    """Whether a dependency is in one of the library's own search paths (RPATH, RUNPATH), within a folder."""
-    origin, top = str(library.path.parent), os.path.join(os.path.realpath(within), "")
+def beside(library: Library, name: str, within: "Path | frozenset[str]") -> bool:
+    """Whether a dependency is in one of the library's own search paths (RPATH, RUNPATH), and within a folder or set."""
+    origin = str(library.path.parent)
     places = (re.sub(r"\$(ORIGIN|\{ORIGIN\})", lambda _: origin, folder) for folder in library.folders)
-    found = (Path(place, name) for place in places)
+    found = [Path(place, name) for place in places]
+    if isinstance(within, frozenset):
+        return any(os.path.normpath(path) in within for path in found)
+    top = os.path.join(os.path.realpath(within), "")
     return any(path.exists() and os.path.realpath(path).startswith(top) for path in found)
 
 
@@ -322,11 +320,12 @@ def link_copies(environment: Path, layer: str = "/", machine: str = "", here: "s
     folder = Path(layer, place.replace(own, machine).lstrip("/"))
     required: dict[str, set[bytes]] = {}
     absent: dict[str, set[str]] = {}
-    for library, name in lacking(environment, here):
+    libraries = list(libraries_in(environment))
+    for library, name in missing(libraries, system_names() if here is None else here, Path("/")):
         absent.setdefault(name, set()).add(owner(environment, library.path))
         required.setdefault(name, set()).update(VERSIONS.findall(library.strings))
     for name in sorted(absent):
-        source = next(sources_of(environment, name, required[name]), None) if name in LINKABLE else None
+        source = next(sources_of(libraries, name, required[name]), None) if name in LINKABLE else None
         text = f"warning: {name} is missing, which {', '.join(sorted(absent[name]))} is linked with"
         if source is not None:
             link(folder / name, source)
@@ -334,11 +333,11 @@ def link_copies(environment: Path, layer: str = "/", machine: str = "", here: "s
         sys.stderr.write(f"{text}\n")
 
 
-def sources_of(environment: Path, name: str, versions: "set[bytes]") -> "Iterator[Path]":
+def sources_of(libraries: "list[Library]", name: str, versions: "set[bytes]") -> "Iterator[Path]":
     """Copies of a library under the name of a repaired wheel, with these symbol versions; scikit-learn's first."""
     stem, _, number = name.partition(".so")
     pattern = re.compile(rf"{re.escape(stem)}-[0-9a-f]{{8,}}\.so{re.escape(number)}(\.[0-9.]+)?")
-    copies = [library for library in libraries_in(environment) if pattern.fullmatch(library.path.name)]
+    copies = (library for library in libraries if pattern.fullmatch(library.path.name))
     for library in sorted(copies, key=lambda item: ("scikit_learn.libs" not in str(item.path), str(item.path))):
         if versions <= set(VERSIONS.findall(library.strings)):
             yield library.path

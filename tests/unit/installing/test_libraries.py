@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mlflow_uv.installing import libraries
+from mlflow_uv.installing import libraries, library_descriptions
 from tests import elf
 
 HERE = {"libc.so.6", "libm.so.6"}
@@ -33,7 +33,21 @@ def put(environment: Path, package: str, **files: bytes) -> Path:
 
 def names(environment: Path) -> list[tuple[str, str]]:
     """What is lacking, by the file that needs it."""
-    return [(library.path.name, name) for library, name in libraries.lacking(environment, HERE)]
+    return [
+        (library.path.name, name)
+        for library, name in libraries.missing(list(libraries.libraries_in(environment)), HERE, Path("/"))
+    ]
+
+
+def needed_in(environment: Path) -> list[list[str]]:
+    """What the packages of an environment need of their system."""
+    return libraries.needed_symbols(list(libraries.libraries_in(environment)), libraries.owners_in(environment))
+
+
+def truncated_in(environment: Path) -> list[list[str]]:
+    """The package and the name of each file that ends too early."""
+    described = sorted(library_descriptions.describe(environment).items())
+    return [[each["package"], Path(path).name] for path, each in described if each["truncated"]]
 
 
 @pytest.mark.parametrize(("order", "wide"), [("<", True), ("<", False), (">", True), (">", False)])
@@ -191,7 +205,7 @@ def test_the_newest_c_library_that_a_package_needs_is_listed(tmp_path: Path) -> 
     put(tmp_path / "y", "pear", **{"a.so": old, "pear.so": elf.library("libc.so.6", versions=versions)})
     put(tmp_path / "x", "pure", **{"pure.so": elf.library("libc.so.6")})
 
-    found = libraries.needed_symbols(tmp_path / "y"), libraries.needed_symbols(tmp_path / "x")
+    found = needed_in(tmp_path / "y"), needed_in(tmp_path / "x")
 
     expected = [["pear", "a.so", HERE_IS, "", ""], ["pear", "pear.so", HERE_IS, "GLIBC", "2.100"]]
     assert (expected, [["pure", "pure.so", HERE_IS, "", ""]]) == found
@@ -207,7 +221,7 @@ def test_a_version_that_may_be_absent_is_not_needed(tmp_path: Path, order: str, 
     library = elf.library("libc.so.6", versions=versions, weak=("GLIBC_2.38",), order=order, wide=wide)
     put(tmp_path, "pear", **{"pear.so": library})
 
-    assert ["2.27"] == [row[4] for row in libraries.needed_symbols(tmp_path) if row[3]]
+    assert ["2.27"] == [row[4] for row in needed_in(tmp_path) if row[3]]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +240,7 @@ def test_the_architecture_of_each_file_is_listed(tmp_path: Path, machine: str, n
     )
 
     expected = {(name, ""), (name, "GLIBC"), ("s390x", "")}
-    assert expected == {(row[2], row[3]) for row in libraries.needed_symbols(tmp_path)}
+    assert expected == {(row[2], row[3]) for row in needed_in(tmp_path)}
 
 
 def test_the_newest_cxx_library_is_that_of_the_system_unless_a_package_has_one(tmp_path: Path) -> None:
@@ -241,9 +255,7 @@ def test_the_newest_cxx_library_is_that_of_the_system_unless_a_package_has_one(t
     put(tmp_path / "one", "pear", **{"pear.so": linked})
     put(tmp_path / "two", "pear", **{"pear.so": linked, "libstdc++.so.6": elf.library(), "libc.so.6": elf.library()})
 
-    system, own = (
-        {row[3]: row[4] for row in libraries.needed_symbols(tmp_path / name) if row[3]} for name in ("one", "two")
-    )
+    system, own = ({row[3]: row[4] for row in needed_in(tmp_path / name) if row[3]} for name in ("one", "two"))
 
     assert ({"CXXABI": "1.3.13", "GLIBC": "2.4", "GLIBCXX": "3.4.30"}, {"GLIBC": "2.4"}) == (system, own)
 
@@ -255,7 +267,7 @@ def test_what_a_file_needs_of_the_loader_is_listed_by_its_name(tmp_path: Path) -
     names = ("GLIBC_2.2.5", "GLIBC_ABI_DT_RELR", "GLIBC_PRIVATE", "GLIBC_TUNABLES", "my_GLIBC_ABI_GNU2_TLS")
     put(tmp_path, "pear", **{"pear.so": elf.library("libc.so.6", versions={"libc.so.6": names})})
 
-    found = [row[3:] for row in libraries.needed_symbols(tmp_path)]
+    found = [row[3:] for row in needed_in(tmp_path)]
 
     assert [["", ""], ["GLIBC", "2.2.5"], ["GLIBC_ABI_DT_RELR", ""]] == found
 
@@ -267,7 +279,7 @@ def test_a_real_library_names_the_c_library_that_it_needs(tmp_path: Path) -> Non
     source = Path(_ctypes.__file__)
     put(tmp_path, "ctypes", **{"_ctypes.so": source.read_bytes()})
 
-    (_, *empty), (package, _, machine, symbols, version) = libraries.needed_symbols(tmp_path)
+    (_, *empty), (package, _, machine, symbols, version) = needed_in(tmp_path)
 
     assert ("ctypes", platform.machine(), "GLIBC", ["", ""]) == (package, machine, symbols, empty[2:])
     assert (2, 2) <= tuple(map(int, version.split("."))) <= tuple(map(int, platform.libc_ver()[1].split(".")))
@@ -296,7 +308,7 @@ def test_a_file_that_ends_anywhere_before_its_content_does_is_truncated(
     }
     put(tmp_path, "pear", **files, **others, **{"pear.so.debug": whole[:-1]})
 
-    found = libraries.truncated_files(tmp_path)
+    found = truncated_in(tmp_path)
 
     assert [["pear", name] for name in sorted(files)] == found
 
@@ -309,7 +321,7 @@ def test_a_real_library_is_truncated_without_its_last_segment_alone(tmp_path: Pa
     (tables,) = struct.unpack_from("<Q", data, 40)
     put(tmp_path, "ctypes", **{"whole.so": data, "sections.so": data[:tables], "start.so": data[:4096]})
 
-    assert [["ctypes", "start.so"]] == libraries.truncated_files(tmp_path)
+    assert [["ctypes", "start.so"]] == truncated_in(tmp_path)
 
 
 def test_a_pipe_that_is_named_like_a_library_is_not_waited_for(tmp_path: Path) -> None:
@@ -322,5 +334,5 @@ def test_a_pipe_that_is_named_like_a_library_is_not_waited_for(tmp_path: Path) -
     os.mkfifo(packages / "grape-1.0.dist-info" / "RECORD")
 
     assert [("a.so", "libx.so.1")] == names(tmp_path)
-    assert [] == libraries.truncated_files(tmp_path)
+    assert [] == truncated_in(tmp_path)
     assert "fig" == libraries.owner(tmp_path, packages / "fig" / "a.so")

@@ -22,7 +22,7 @@ from .dockerfile import (
     VENV,
     verifying_variables,
 )
-from .labels import LAYER_KEY
+from .labels import LAYER_KEY, LAYER_LIST
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -65,22 +65,40 @@ class Blob:
 
 
 @lazy_dataclass
+class LayerList:
+    """The end of a blob that lists what packages brought into the layer: its digest, and its size in bytes."""
+
+    digest: str
+    size: int
+
+    @property
+    def annotation(self) -> str:
+        """As the annotation of a layer has it: digest and size."""
+        return f"{self.digest} {self.size}"
+
+
+@lazy_dataclass
 class LayerBlob:
     """
     A layer: its compressed blob, and the digest of the archive in it (`diff_id`); `name` is for the history.
 
-    `key` is the digest of everything that its bytes depend on; empty if a digest cannot say that.
+    `key` is the digest of everything that its bytes depend on; empty if a digest cannot say that. `listed` is the list
+    at its end, if it has one.
     """
 
     name: str
     blob: Blob
     diff_id: str
     key: str = ""
+    listed: LayerList | None = None
 
     @property
     def descriptor(self) -> dict[str, object]:
-        """The descriptor of the blob, with the key as an annotation."""
-        return {**self.blob.descriptor, **({"annotations": {LAYER_KEY: self.key}} if self.key else {})}
+        """The descriptor of the blob, with the key and the place of the list as annotations."""
+        if not self.key:
+            return self.blob.descriptor
+        listed = {} if self.listed is None else {LAYER_LIST: self.listed.annotation}
+        return {**self.blob.descriptor, "annotations": {LAYER_KEY: self.key, **listed}}
 
 
 @lazy_dataclass

@@ -8,6 +8,8 @@ from ..release.record import Record
 MODEL = "mlflow-uv.model-sha256"
 # The annotation of a layer in a manifest: the digest of what it was made from.
 LAYER_KEY = "mlflow-uv.layer-key"
+# The same for digest and size of the list of files at the end of its blob.
+LAYER_LIST = "mlflow-uv.layer-list"
 _OCI = "org.opencontainers.image."
 
 

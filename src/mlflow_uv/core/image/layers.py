@@ -29,7 +29,12 @@ class PackageLayer:
 
 def deletes(path: PurePosixPath) -> bool:
     """Whether an engine takes a path of a layer for the deletion of another one, and makes no file of it."""
-    return any(part.startswith(WHITEOUT) for part in path.parts)
+    return deletes_path(str(path))
+
+
+def deletes_path(path: str) -> bool:
+    """The same for a path as text."""
+    return f"/{WHITEOUT}" in path or path.startswith(WHITEOUT)
 
 
 def large_packages(packages: Iterable[Package]) -> frozenset[str]:

@@ -1,13 +1,13 @@
 """Parses manifests, indexes and configurations of images (OCI image specification)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.documents import parse_json
-from .composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE, Blob
-from .labels import LAYER_KEY
+from .composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE, Blob, LayerList
+from .labels import LAYER_KEY, LAYER_LIST
 
 # The media types of layers in Docker's own manifests, and those of the specification that are the same.
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
@@ -35,6 +35,20 @@ class ImageManifest:
 
     config: str = ""
     images: tuple[str, ...] = ()
+
+
+@lazy_dataclass
+class PulledImage:
+    """
+    The configuration of an image in a registry, and its layers, lowest first, each with its key or an empty one.
+
+    `lists` are the lists at the ends of layers, None for a layer without one.
+    """
+
+    config: bytes
+    layers: tuple[Blob, ...]
+    keys: tuple[str, ...] = ()
+    lists: tuple[LayerList | None, ...] = ()
 
 
 def read_manifest(body: bytes) -> ImageManifest:
@@ -93,13 +107,36 @@ def read_layers(body: bytes) -> tuple[Blob, ...]:
     return tuple(map(_layer, layers))
 
 
+def read_image(manifest: bytes, config: bytes) -> PulledImage:
+    """The image of a manifest and its configuration. Raises ValueError."""
+    return PulledImage(
+        config=config,
+        layers=read_layers(manifest),
+        keys=read_layer_keys(manifest),
+        lists=read_layer_lists(manifest),
+    )
+
+
 def read_layer_keys(body: bytes) -> tuple[str, ...]:
     """The key of each layer of a manifest, lowest first; empty for one without a key. Raises ValueError."""
-    layers = _object(body).get("layers")
-    entries = layers if isinstance(layers, list) else ()
-    notes = [entry.get("annotations") if isinstance(entry, dict) else None for entry in entries]
-    keys = (str(each.get(LAYER_KEY, "")) if isinstance(each, dict) else "" for each in notes)
+    keys = _annotations(body, LAYER_KEY)
     return tuple(key if re.fullmatch(r"[0-9a-f]{64}", key) else "" for key in keys)
+
+
+def read_layer_lists(body: bytes) -> tuple[LayerList | None, ...]:
+    """The list at the end of each layer of a manifest, lowest first; None for one without. Raises ValueError."""
+    matches = (
+        re.fullmatch(r"(sha256:[0-9a-f]{64}) ([1-9][0-9]{0,8})", text) for text in _annotations(body, LAYER_LIST)
+    )
+    return tuple(None if match is None else LayerList(digest=match[1], size=int(match[2])) for match in matches)
+
+
+def _annotations(body: bytes, name: str) -> Iterator[str]:
+    """The annotation with a name of each layer of a manifest, or an empty text."""
+    layers = _object(body).get("layers")
+    for entry in layers if isinstance(layers, list) else ():
+        notes = entry.get("annotations") if isinstance(entry, dict) else None
+        yield str(notes.get(name, "")) if isinstance(notes, dict) else ""
 
 
 def _layer(descriptor: object) -> Blob:

@@ -17,6 +17,7 @@ from ...tools.layers.archive import compress_archive, compressor_identity, write
 from ...tools.layers.cache import CachedLayer, LayerCache
 from ...tools.layers.compiler import Compiler
 from ...tools.layers.environment import environment_files, library_files
+from ...tools.layers.layer_contents import LayerContents
 from ...tools.layers.loader import Loader
 from ...tools.layers.package_layers import FORMAT, PackageLayers, PackagesAsLayers, WantedPackages
 from ...tools.layers.registry_layers import RegistryLayers
@@ -26,6 +27,7 @@ from .composed_libraries import SharedLibraries, library_links, shared_libraries
 from .composed_sources import BuiltPackage, UnloadableLibrary
 
 ArchivedLayer = tuple[LayerBlob, Path]
+LayerSource = Path | Callable[[], Path]  # an archive, or what downloads it
 
 
 @lazy_dataclass
@@ -55,7 +57,8 @@ class ComposedServingImage:
     `own_layers` is the number of layers above those of the base, `built` are packages that came from source,
     `unloadable` are libraries of packages that the base cannot load, and `remade` is the number of cached layers that
     were changed, and made again. `taken` are the names of the layers that another image had, which `taken_from` names,
-    and `not_taken` says why others could not be read.
+    and `not_taken` says why others could not be read. Of the taken layers of which only the list was read, `downloads`
+    get the archives.
     """
 
     image: ComposedImage
@@ -69,6 +72,12 @@ class ComposedServingImage:
     taken: tuple[str, ...] = ()
     taken_from: str = ""
     not_taken: str = ""
+    downloads: Mapping[str, Callable[[], Path]] = field(default_factory=dict)
+
+    @property
+    def contents(self) -> Mapping[str, LayerSource]:
+        """The archives, or for one that is not on this machine what downloads it, by their digests."""
+        return {**self.archives, **self.downloads}
 
 
 def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedServingImage:
@@ -79,7 +88,9 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
     """
     cache = LayerCache(tools.host.cache / "layers")
     on_line = tools.console.foreign
-    maker = PackageLayers(tools.uv, tools.runner, cache, on_line=on_line, offered=parts.offered)
+    maker = PackageLayers(
+        tools.uv, tools.runner, cache, describe=tools.libraries.describe, on_line=on_line, offered=parts.offered
+    )
     # The modules of the library are compiled by one process, which takes as long as many packages.
     tasks: tuple[Callable[[], object], ...] = (
         partial(_library, parts, cache, tools),
@@ -109,6 +120,7 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
         taken=() if parts.offered is None else parts.offered.taken,
         taken_from="" if parts.offered is None else parts.offered.image,
         not_taken="" if parts.offered is None else parts.offered.problem,
+        downloads={} if parts.offered is None else parts.offered.downloads,
     )
 
 
@@ -172,6 +184,9 @@ def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> ArchivedLaye
         if cached is None:
             files = library_files(parts.base, parts.python, compiler, scratch)
             existing = parts.base.tree.folders()
-            write = partial(write_layer, BASE_LIBRARY, files, existing=existing, compression=compression)
-            cached = cache.add(key, write, {})
+            contents = LayerContents()  # a package brought nothing
+            write = partial(
+                write_layer, BASE_LIBRARY, files, existing=existing, compression=compression, contents=contents
+            )
+            cached = cache.add(key, write, contents)
     return replace(cached.layer, key=key), cached.archive

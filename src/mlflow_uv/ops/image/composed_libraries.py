@@ -3,8 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from pathlib import PurePosixPath
 
 from ...command.report import Finding, Severity
 from ...core.image.dockerfile import VENV
@@ -17,13 +16,12 @@ from ...tools.engines.library_scanner import CompiledCode
 from ...tools.layers.archive import LayerFile
 from ...tools.layers.loader import Loader
 from ...tools.layers.package_layers import PackagesAsLayers
-from ...tools.layers.unpacked_layers import is_examined, is_library, unpacked_libraries
 from ...tools.project.files import write_atomically
 from ...tools.toolbox import Tools
 from .build import linked_library
 
 # Changes when the same packages give other results.
-FORMAT = 3
+FORMAT = 4
 
 
 @lazy_dataclass
@@ -53,12 +51,13 @@ class SharedLibraries:
 
 def shared_libraries(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> SharedLibraries:
     """
-    Return what is lacking, a function of the layers and the base, which is kept.
+    Return what is lacking, a function of the described libraries and the base, which is kept.
 
-    Only shared libraries are unpacked, those of each layer once, and read; none is loaded. Raises ToolFailed, OSError.
+    The descriptions in the lists of the layers are examined, and no library is unpacked. Raises ToolFailed, OSError.
     """
-    digests = [layer.layer.blob.digest for layer in packages.layers]
-    key = sha256(canonical([FORMAT, digests, loader.names, str(loader.folder), tools.contexts.libraries]))
+    # Not by the digests of the layers: those of a registry may be described by whoever composed the image there.
+    described = packages.libraries
+    key = sha256(canonical([FORMAT, described, loader.names, str(loader.folder), tools.libraries.programs]))
     file = tools.host.cache / "shared-libraries" / f"{key}.json"
     try:
         content = parse_json(file.read_bytes())
@@ -66,9 +65,16 @@ def shared_libraries(packages: PackagesAsLayers, loader: Loader, tools: Tools) -
             return read(SharedLibraries, content["found"], what="the list of shared libraries")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # not kept yet, or changed
-    found = _examined(packages, loader, tools)
-    described = asdict(found)
-    write_atomically(file, json.dumps({"found": described, "sha256": sha256(canonical([key, described]))}).encode())
+    examined = tools.libraries.examine(described, loader.names)
+    lacking = {(package, library, f"{VENV}/{copy}" if copy else "") for package, _, library, copy in examined.lacking}
+    found = SharedLibraries(
+        lacking=tuple(
+            LackingLibrary(package=package, library=library, copy=copy) for package, library, copy in sorted(lacking)
+        ),
+        code=examined.code,
+    )
+    kept = asdict(found)
+    write_atomically(file, json.dumps({"found": kept, "sha256": sha256(canonical([key, kept]))}).encode())
     return found
 
 
@@ -97,23 +103,3 @@ def unexamined_libraries(found: SharedLibraries, base: str) -> Iterator[Finding]
             why="no engine started the image, so that it is not known whether the model loads without them",
             fix=base_image_fix(names, base=base, needed_by=package),
         )
-
-
-def _examined(packages: PackagesAsLayers, loader: Loader, tools: Tools) -> SharedLibraries:
-    with TemporaryDirectory(prefix="mlflow-uv-libraries-") as folder:
-        environment = Path(folder)
-        unpacked = unpacked_libraries(tools.host.cache, tools.runner)
-        with_libraries = [layer for layer in packages.layers if any(map(is_library, layer.files))]
-        unpacked.link(with_libraries, environment, is_examined)
-        rows = tools.libraries.compare(environment, loader.names, elsewhere=True)
-        paths = {
-            copy: str(PurePosixPath(VENV) / min(environment.rglob(copy)).relative_to(environment))
-            for _, _, _, copy in rows
-            if copy
-        }
-        code = tools.libraries.compiled_code(environment)
-    found = sorted({(package, library, paths.get(copy, "")) for package, _, library, copy in rows})
-    return SharedLibraries(
-        lacking=tuple(LackingLibrary(package=package, library=library, copy=copy) for package, library, copy in found),
-        code=code,
-    )

@@ -55,13 +55,15 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     tools: Tools,
     *,
     offer: LayerOffer = NO_OFFER,
+    lists_only: bool = False,
     compression: Compression = Compression.GZIP,
     verify: str = "",
 ) -> ReleaseImages:
     """
     Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
 
-    Layers of an image that is offered are taken where this machine has none.
+    Layers of an image that is offered are taken where this machine has none, of which only the lists are read if
+    `lists_only` is set.
 
     Raises BaseImageMissing, BaseImageUnfit, BadInput, ToolFailed, NoSpace.
     """
@@ -70,7 +72,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     def composition(base: WantedBase) -> Composition:
         read = read_base(base, needs, scratch / f"base-{base.architecture}", tools)
         composition = composition_of(release, needs, read, serving, tools)
-        offered = offered_layers(offer, base.architecture, tools)
+        offered = offered_layers(offer, base.architecture, tools, lists_only=lists_only)
         return replace(composition, offered=offered, compression=compression, verify=verify)
 
     compositions = tuple(map(composition, bases))

@@ -1,7 +1,6 @@
 """Pushes composed images to their registry, without an engine, and tries that before an image is composed."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from ...command.errors import ToolFailed
 from ...command.wording import Wording, option
@@ -9,9 +8,11 @@ from ...core.image.composition import ZSTD_TYPE, ComposedImage, ImageIndex
 from ...core.image.reference import image_reference, registry_fix
 from ...tools.engines.engine import Engine
 from ...tools.oci.pushed_blobs import PushedBlobs
+from ...tools.oci.registries import NO_SOURCES
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
 from .builders import RegistryNotReached
+from .composed import LayerSource
 
 
 def require_push(tag: str, tools: Tools, *, engine: Engine | None) -> None:
@@ -36,12 +37,23 @@ def _push_refused(tag: str, error: RegistryUnanswered) -> ToolFailed:
     return ToolFailed(what=f"`{tag}` cannot be pushed", why=str(error), fix=registry_fix(tag, error))
 
 
-def push_composed(tag: str, image: ComposedImage | ImageIndex, archives: Mapping[str, Path], tools: Tools) -> str:
-    """Push images, without an engine, and return the digest in the registry. Raises ToolFailed."""
+def push_composed(
+    tag: str,
+    image: ComposedImage | ImageIndex,
+    archives: Mapping[str, LayerSource],
+    tools: Tools,
+    *,
+    taken: Mapping[str, str] = NO_SOURCES,
+) -> str:
+    """
+    Push images, without an engine, and return the digest in the registry.
+
+    `taken` are the images that have layers, by the digests of these. Raises ToolFailed.
+    """
     reference, known = image_reference(tag), PushedBlobs(tools.host.cache)
     host = reference.host
     try:
-        pushed = tools.registries.push(tag, image, archives, known.sources(host))
+        pushed = tools.registries.push(tag, image, archives, {**known.sources(host), **_repositories(host, taken)})
     except RegistryUnanswered as error:
         refused = _push_refused(tag, error)
         if not error.denied and any(blob.media_type == ZSTD_TYPE for each in image.images for blob in each.blobs):
@@ -52,3 +64,9 @@ def push_composed(tag: str, image: ComposedImage | ImageIndex, archives: Mapping
     mounted = f", {pushed.mounted / 1e6:.1f} MB are from other repositories there" if pushed.mounted else ""
     tools.console.say(f"sent {pushed.sent / 1e6:.1f} MB to {host}{mounted}")
     return pushed.digest
+
+
+def _repositories(host: str, images: Mapping[str, str]) -> dict[str, str]:
+    """The repository of each image that is in the registry of a host."""
+    places = {digest: image_reference(name.partition("@")[0]) for digest, name in images.items()}
+    return {digest: place.repository for digest, place in places.items() if place.host == host}

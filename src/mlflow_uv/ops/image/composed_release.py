@@ -44,7 +44,7 @@ from .builders import (
     PythonNotComposable,
     without_wheel,
 )
-from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
+from .composed import ComposedServingImage, ImageParts, LayerSource, compose_image, own_layers
 from .composed_base import ComposableBase
 from .composed_sources import (
     ExaminedPackages,
@@ -103,6 +103,11 @@ class ReleaseImages:
     def archives(self) -> Mapping[str, Path]:
         """The layers of all images by their digests."""
         return {digest: archive for each in self.composed for digest, archive in each.archives.items()}
+
+    @property
+    def contents(self) -> Mapping[str, LayerSource]:
+        """The same, with what downloads the layers of which only the list was read."""
+        return {digest: source for each in self.composed for digest, source in each.contents.items()}
 
     @property
     def shown(self) -> int:

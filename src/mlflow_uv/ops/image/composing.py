@@ -92,6 +92,7 @@ def compose_and_keep(
             scratch,
             tools,
             offer=offer,
+            lists_only=request.push and engine is None and request.oci_layout is None,
             compression=request.compression,
             verify=request.verify,
         )
@@ -117,7 +118,8 @@ def compose_and_keep(
                 served_tag = image_reference(tag).served_tag
                 writing.enter_context(written_layout(request.oci_layout, images.image, images.archives, tag=served_tag))
             if request.push:
-                digest = push_composed(tag, images.image, images.archives, tools)
+                sources = {digest: each.taken_from for each in images.composed for digest in each.downloads}
+                digest = push_composed(tag, images.image, images.contents, tools, taken=sources)
     link = ImageLink(
         kind="image",
         id=image_id,

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from ...command.errors import StepError
 from ...command.report import Finding, Severity
 from ...command.wording import option
+from ...core.image.oci_manifest import PulledImage
 from ...core.image.reference import image_reference
 from ...core.release.chain import LinkState
 from ...core.release.record import Record
 from ...core.signing.trust_policy import TrustLevel
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.layers.registry_layers import RegistryLayers
-from ...tools.oci.repository import PulledImage, RegistryUnanswered
+from ...tools.oci.repository import RegistryUnanswered
 from ...tools.project.files import Project
 from ...tools.toolbox import Tools
 from ..signing.subjects import checked_image
@@ -54,8 +55,12 @@ def layer_offer(wanted: str | None, tag: str, record: Record, project: Project |
     return LayerOffer(image=image)
 
 
-def offered_layers(offer: LayerOffer, architecture: str, tools: Tools) -> RegistryLayers | None:
-    """Return the layers that an offered image has for an architecture, or why it has none; None without an image."""
+def offered_layers(offer: LayerOffer, architecture: str, tools: Tools, *, lists_only: bool) -> RegistryLayers | None:
+    """
+    Return the layers that an offered image has for an architecture, or why it has none; None without an image.
+
+    If `lists_only` is set, a layer is downloaded when its archive is needed, and else only its list is read.
+    """
     if not offer.image:
         return None
     name, _, digest = offer.image.partition("@")
@@ -65,7 +70,10 @@ def offered_layers(offer: LayerOffer, architecture: str, tools: Tools) -> Regist
     except RegistryUnanswered as error:
         held = str(error)
     # Apart from the layers that this machine made: audit does not look there.
-    return RegistryLayers(tools.registries, tools.runner, offer.image, held, tools.host.cache / "layers-of-registries")
+    folder = tools.host.cache / "layers-of-registries"
+    return RegistryLayers(
+        tools.registries, tools.runner, offer.image, held, folder, tools.libraries.describe, lists_only=lists_only
+    )
 
 
 def _named_image(wanted: str, tools: Tools) -> str:

@@ -13,12 +13,13 @@ from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding
 from ...core.image.composition import Compression
 from ...core.image.labels import BuildProvenance
+from ...core.image.oci_manifest import PulledImage
 from ...core.lock.install_findings import listed
 from ...core.release.chain import LinkCheck, LinkState
 from ...core.release.record import CompositionLink, ImageLink, VersionLink
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...tools.oci.repository import PulledImage, RegistryUnanswered
+from ...tools.oci.repository import RegistryUnanswered
 from ...tools.system.disk_errors import disk_errors
 from ...tools.toolbox import Tools
 from ..lineage.audit import Audited

@@ -1,6 +1,7 @@
 """Unpacks the packages of a composed image into an environment of this machine, where no engine can start the image."""
 
 import json
+import os
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
@@ -19,8 +20,11 @@ from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.reader import read
 from ...tools.layers.cache import CachedLayer
+from ...tools.layers.layer_archives import MALFORMED
 from ...tools.oci.registries import holds_blob
+from ...tools.oci.repository import RegistryUnanswered
 from ...tools.project.files import write_atomically
+from ...tools.system.partial_folders import new_folder, replace_file
 from ...tools.toolbox import Tools
 from ...tools.uv.environment_folder import environment_name
 from ...tools.uv.environment_uses import RECENT_S
@@ -102,7 +106,7 @@ def _kept(image_id: str, tools: Tools) -> KeptPackages | None:
     return None
 
 
-def _unpacked(packages: KeptPackages, tools: Tools) -> tuple[Path, tuple[Finding, ...]]:
+def _unpacked(image: ImageLink, packages: KeptPackages, tools: Tools) -> tuple[Path, tuple[Finding, ...]]:
     """
     The environment with the files of layers, unpacked unless one is unchanged, and notices about what was changed.
 
@@ -118,6 +122,7 @@ def _unpacked(packages: KeptPackages, tools: Tools) -> tuple[Path, tuple[Finding
 
     def make(folder: Path) -> None:
         layers = [CachedLayer(layer=each.layer, archive=Path(each.archive), files={}) for each in packages.layers]
+        _download(image, layers, tools)
         if lost := [layer.layer.name for layer in layers if not holds_blob(layer.archive, layer.layer.blob)]:
             why = f"layers of the image were changed or removed on this machine: {', '.join(lost)}"
             raise ChainBroken("image", why=why, fix=step_call("build-image"))
@@ -135,6 +140,32 @@ def _unpacked(packages: KeptPackages, tools: Tools) -> tuple[Path, tuple[Finding
             lambda: LinkedFiles(environment.folder, tools.runner).unchanged,
         )
     return environment.folder, tuple(_changed(unpacked.changed))
+
+
+def _download(image: ImageLink, layers: Sequence[CachedLayer], tools: Tools) -> None:
+    """
+    Download the layers of which only the list was read when the image was composed. Raises ChainBroken.
+
+    They must have the files that their lists say.
+    """
+    absent = {layer.layer.blob: layer for layer in layers if not os.path.lexists(layer.archive)}
+    if not image.digest or not absent:
+        return
+    from ...tools.layers.registry_layers import require_list  # noqa: PLC0415  # few layers are downloaded then
+
+    try:
+        folder = tools.host.cache / "layers-of-registries"
+        folder.mkdir(parents=True, exist_ok=True)
+        with new_folder(folder) as scratch:
+            archives = {blob: scratch / blob.digest.replace(":", "-") for blob in absent}
+            tools.registries.download(image.tag, archives)
+            for blob, layer in absent.items():
+                require_list(layer.layer, archives[blob], scratch)
+                layer.archive.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(archives[blob], layer.archive)
+    except (RegistryUnanswered, *MALFORMED) as error:
+        why = f"layers of the image are not on this machine, and cannot be downloaded: {error}"
+        raise ChainBroken("image", why=why, fix=step_call("build-image")) from error
 
 
 def _create(folder: Path, packages: KeptPackages, tools: Tools) -> None:
@@ -195,7 +226,7 @@ def serving_place(image: ImageLink, tools: Tools) -> ServingPlace:
     if packages is None:
         why = f"{missing}, and its layers were not composed on this machine"
         raise ChainBroken("image", why=why, fix=step_call("build-image"))
-    folder, findings = _unpacked(packages, tools)
+    folder, findings = _unpacked(image, packages, tools)
     reason = f"{missing}: the packages are those of the layers of the image, unpacked on this machine"
     link = ImageLink(kind="process", id=stamp_in(folder), tag=str(folder), base="", base_digest="", reason=reason)
     return ServingPlace(image=link, findings=findings)

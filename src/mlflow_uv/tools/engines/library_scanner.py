@@ -1,8 +1,9 @@
-"""Runs the program that reads ELF files, on this machine, to find missing shared libraries of unpacked packages."""
+"""Runs the programs that read ELF files, on this machine, to find missing shared libraries of packages."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...command.errors import ToolFailed
 from ...command.host import Host
@@ -13,6 +14,9 @@ from ..system.process import Command, Runner
 from .build_context import INSTALLING
 
 PROGRAM = INSTALLING / "libraries.py"
+DESCRIPTIONS = INSTALLING / "library_descriptions.py"
+# The description of each shared library of packages, by its path in their environment; see that program.
+Descriptions = Mapping[str, Mapping[str, Any]]
 
 
 @lazy_dataclass
@@ -46,16 +50,33 @@ class CompiledCode:
     truncated: tuple[TruncatedFile, ...] = ()
 
 
+@lazy_dataclass
+class ExaminedLibraries:
+    """
+    What described libraries lack, and what they need of their system.
+
+    Each of `lacking` is package, file, library, and the path of a copy in another package, or an empty text.
+    """
+
+    lacking: tuple[tuple[str, str, str, str], ...]
+    code: CompiledCode
+
+
 class LibraryScanner:
-    """Runs installing/libraries.py, which reads files and executes none of them."""
+    """Runs installing/libraries.py and library_descriptions.py, which read files and execute none of them."""
 
     def __init__(self, runner: Runner, *, host: Host) -> None:
         self._runner = runner
         self._host = host
 
+    @property
+    def programs(self) -> str:
+        """The text of both programs, on which their answers depend."""
+        return "".join(program.read_text(encoding="utf-8") for program in (PROGRAM, DESCRIPTIONS))
+
     def system_names(self) -> tuple[str, ...]:
         """The names of the shared libraries of this machine. Raises ToolFailed."""
-        return tuple(map(str, parse_json(self._run("--names"))))
+        return tuple(map(str, parse_json(self._run(PROGRAM, "--names"))))
 
     def compare(self, folder: Path, names: Sequence[str], *, elsewhere: bool) -> tuple[tuple[str, str, str, str], ...]:
         """
@@ -65,18 +86,22 @@ class LibraryScanner:
         Each is package, file, library, and the file of a copy in another package, or an empty text. Raises ToolFailed.
         """
         flags = ("--elsewhere",) if elsewhere else ()
-        answer = parse_json(self._run("--compare", str(folder), *flags, stdin=json.dumps(list(names))))
-        return tuple(
-            (str(package), str(file), str(library), str(copy)) for package, file, library, copy in answer["lacking"]
-        )
+        answer = parse_json(self._run(PROGRAM, "--compare", str(folder), *flags, stdin=json.dumps(list(names))))
+        return _rows(answer["lacking"])
 
-    def compiled_code(self, folder: Path) -> CompiledCode:
-        """
-        The architectures for which each package in a folder has shared libraries, and what they need of their system.
+    def describe(self, folder: Path) -> Descriptions:
+        """The descriptions of the shared libraries of packages in a folder. Raises ToolFailed."""
+        answer: Descriptions = parse_json(self._run(DESCRIPTIONS, "--describe", str(folder)))
+        return answer
 
-        Raises ToolFailed.
+    def examine(self, libraries: Descriptions, names: Sequence[str]) -> ExaminedLibraries:
         """
-        answer = parse_json(self._run("--symbols", str(folder)))
+        What the described libraries of packages lack on a system whose libraries have `names`, and what they need.
+
+        The architectures for which each package has libraries are in the latter. Raises ToolFailed.
+        """
+        request = json.dumps({"names": list(names), "libraries": libraries})
+        answer = parse_json(self._run(DESCRIPTIONS, "--examine", stdin=request))
         needed = tuple(
             NeededSymbols(
                 package=str(package),
@@ -88,13 +113,19 @@ class LibraryScanner:
             for package, file, machine, symbols, version in answer["needed"]
         )
         truncated = tuple(TruncatedFile(package=str(package), file=str(file)) for package, file in answer["truncated"])
-        return CompiledCode(needed=needed, truncated=truncated)
+        return ExaminedLibraries(
+            lacking=_rows(answer["lacking"]), code=CompiledCode(needed=needed, truncated=truncated)
+        )
 
-    def _run(self, *arguments: str, stdin: str = "") -> str:
-        argv = (str(self._host.python), "-I", "-B", str(PROGRAM), *arguments)
+    def _run(self, program: Path, *arguments: str, stdin: str = "") -> str:
+        argv = (str(self._host.python), "-I", "-B", str(program), *arguments)
         variables = for_server(self._host.variables).variables
-        command = Command(argv=argv, folder=PROGRAM.parent, variables=variables, stdin=stdin, verbatim=True)
+        command = Command(argv=argv, folder=INSTALLING, variables=variables, stdin=stdin, verbatim=True)
         done = self._runner.run(command)
         if done.code != 0:
             raise ToolFailed(what="the shared libraries of the packages cannot be read", why=done.last_line)
         return done.stdout
+
+
+def _rows(lacking: Sequence[Sequence[object]]) -> tuple[tuple[str, str, str, str], ...]:
+    return tuple((str(package), str(file), str(library), str(copy)) for package, file, library, copy in lacking)

@@ -10,9 +10,10 @@ from typing import IO, Any, Self
 
 from zlib_ng import zlib_ng
 
-from ...core.image.composition import Blob, Compression, LayerBlob
+from ...core.image.composition import Blob, Compression, LayerBlob, LayerList, digest_of
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..uv.uv import EARLIEST
+from .layer_contents import LayerContents, written_list
 
 # The output of zlib-ng and zstandard depends on neither processor nor operating system, see
 # docs/development/image-from-wheels.md.
@@ -33,16 +34,17 @@ class LayerFile:
     target: str = ""
 
 
-def write_layer(
+def write_layer(  # noqa: PLR0913  # what a layer is made of
     name: str,
     files: Mapping[PurePosixPath, LayerFile],
     out: Path,
     *,
     existing: frozenset[PurePosixPath] = frozenset(),
     compression: Compression = Compression.GZIP,
+    contents: LayerContents | None = None,
 ) -> LayerBlob:
     """
-    Write a layer of files at absolute paths, compressed, and return its digests.
+    Write a layer of files at absolute paths, compressed, and return its digests; its `contents` are listed at the end.
 
     The entries are sorted by path and owned by root; their folders are added, except for those that are `existing` in
     a lower layer and keep their modes and owners. Raises OSError, ValueError for a path that is relative, is not
@@ -54,7 +56,7 @@ def write_layer(
         with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for path, file in entries:
                 _add(tar, path, file)
-        return stream.finish(name)
+        return stream.finish(name, b"" if contents is None else written_list(contents, compression))
 
 
 def compress_archive(name: str, archive: Path, out: Path, *, compression: Compression = Compression.GZIP) -> LayerBlob:
@@ -62,7 +64,7 @@ def compress_archive(name: str, archive: Path, out: Path, *, compression: Compre
     with archive.open("rb") as read, out.open("wb") as raw, _Digesting(raw, compression) as stream:
         while piece := read.read(_PIECE):
             stream.write(piece)
-        return stream.finish(name)
+        return stream.finish(name, b"")
 
 
 def compressor_identity(compression: Compression) -> object:
@@ -149,14 +151,16 @@ class _Digesting(io.RawIOBase, AbstractContextManager["_Digesting"]):
         self._written += length
         return length
 
-    def finish(self, name: str) -> LayerBlob:
-        """End the archive; its digests."""
+    def finish(self, name: str, listed: bytes) -> LayerBlob:
+        """End the archive, and write the list behind it if there is one; its digests."""
         self._compress(bytes(self._waiting))
         self._store(self._compressor.flush())
+        self._store(listed)
         blob = Blob(
             media_type=self._compression.media_type, digest=f"sha256:{self._after.hexdigest()}", size=self._size
         )
-        return LayerBlob(name=name, blob=blob, diff_id=f"sha256:{self._before.hexdigest()}")
+        end = LayerList(digest=digest_of(listed), size=len(listed)) if listed else None
+        return LayerBlob(name=name, blob=blob, diff_id=f"sha256:{self._before.hexdigest()}", listed=end)
 
     def _compress(self, piece: bytes) -> None:
         self._before.update(piece)

@@ -4,14 +4,16 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path, PurePosixPath
 
-from ...core.image.composition import Blob, LayerBlob
+from ...core.image.composition import Blob, LayerBlob, LayerList
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..engines.library_scanner import Descriptions
 from ..system.partial_folders import new_folder, replace_file
+from .layer_contents import LayerContents
 
 
 @lazy_dataclass
@@ -21,13 +23,15 @@ class CachedLayer:
 
     The paths are text: an image has fifteen thousand, and most are only compared.
 
-    `replaced` are the paths for which its packages brought different files.
+    `replaced` are the paths for which its packages brought different files, and `libraries` the descriptions of its
+    shared libraries.
     """
 
     layer: LayerBlob
     archive: Path
     files: Mapping[str, str]
     replaced: tuple[PurePosixPath, ...] = ()
+    libraries: Descriptions = field(default_factory=dict)
 
 
 class LayerCache:
@@ -53,10 +57,17 @@ class LayerCache:
         try:
             content = parse_json(description.read_bytes())
             described = content["layer"]
-            if sha256(canonical([key, described, content["files"], content["replaced"]])) != content["sha256"]:
+            libraries = content["libraries"]
+            digested = [key, described, content["files"], content["replaced"], libraries]
+            if sha256(canonical(digested)) != content["sha256"]:
                 raise ValueError("its description was changed")
-            layer = LayerBlob(name=described["name"], blob=Blob(**described["blob"]), diff_id=described["diff_id"])
-            archive = self._archive(layer.blob.digest)
+            layer = LayerBlob(
+                name=described["name"],
+                blob=Blob(**described["blob"]),
+                diff_id=described["diff_id"],
+                listed=LayerList(**described["listed"]) if described["listed"] else None,
+            )
+            archive = self.archive(layer.blob.digest)
             _require_digest(archive, layer.blob)
             files = {str(path): str(digest) for path, digest in content["files"].items()}
             replaced = tuple(map(PurePosixPath, content["replaced"]))
@@ -64,13 +75,13 @@ class LayerCache:
             self.changed.append(key)
             description.unlink(missing_ok=True)
             return None
-        return CachedLayer(layer=layer, archive=archive, files=files, replaced=replaced)
+        return CachedLayer(layer=layer, archive=archive, files=files, replaced=replaced, libraries=libraries)
 
     def add(
         self,
         key: str,
         write: Callable[[Path], LayerBlob],
-        files: Mapping[str, str],
+        contents: LayerContents,
         replaced: Iterable[PurePosixPath] = (),
     ) -> CachedLayer:
         """Write a layer to a file that `write` gets, and keep it. Raises OSError."""
@@ -78,18 +89,26 @@ class LayerCache:
         with new_folder(self.folder) as scratch:
             written = scratch / "layer"
             layer = write(written)
-            archive = self._archive(layer.blob.digest)
+            archive = self.archive(layer.blob.digest)
             archive.parent.mkdir(parents=True, exist_ok=True)
             replace_file(written, archive)
             described = asdict(layer)
             twice = sorted(map(str, replaced))
-            digest = sha256(canonical([key, described, files, twice]))
-            content = {"layer": described, "files": dict(files), "replaced": twice, "sha256": digest}
+            files, libraries = dict(contents.files), dict(contents.libraries)
+            digest = sha256(canonical([key, described, files, twice, libraries]))
+            content = {
+                "layer": described,
+                "files": files,
+                "replaced": twice,
+                "libraries": libraries,
+                "sha256": digest,
+            }
             description = scratch / "description"
             description.write_text(json.dumps(content), encoding="utf-8")
             self._description(key).parent.mkdir(parents=True, exist_ok=True)
             replace_file(description, self._description(key))
-        return CachedLayer(layer=layer, archive=archive, files=files, replaced=tuple(map(PurePosixPath, twice)))
+        paths = tuple(map(PurePosixPath, twice))
+        return CachedLayer(layer=layer, archive=archive, files=files, replaced=paths, libraries=libraries)
 
     def remove(self) -> None:
         """Remove all layers."""
@@ -98,7 +117,8 @@ class LayerCache:
     def _description(self, key: str) -> Path:
         return self.folder / "keys" / f"{key}.json"
 
-    def _archive(self, digest: str) -> Path:
+    def archive(self, digest: str) -> Path:
+        """Where the archive with a digest is, if it is there."""
         return self.folder / "blobs" / digest.replace(":", "-")
 
 

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from platform import libc_ver
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...command.errors import ToolFailed
 from ...core.image.composition import Compression
@@ -15,6 +15,7 @@ from ...core.image.dockerfile import VENV
 from ...core.image.layer_grouping import LayerGroup
 from ...core.release.digests import canonical, sha256
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..engines.library_scanner import Descriptions
 from ..system.disk_errors import disk_errors
 from ..system.process import Runner
 from .archive import LayerFile, compressor_identity, write_layer
@@ -29,9 +30,10 @@ from .laid_out import (
     unowned,
     verified_files,
 )
+from .layer_contents import LayerContents
 
 # Changes when the same wheels give other layers.
-FORMAT = 1
+FORMAT = 2
 _HOME = PurePosixPath(VENV)
 _SPACE = "free space there, or set MLFLOW_UV_HOME to a larger disk"
 
@@ -104,23 +106,30 @@ class PackagesAsLayers:
     replaced: tuple[PurePosixPath, ...] = ()
     built: tuple[str, ...] = ()
 
+    @property
+    def libraries(self) -> Descriptions:
+        """The descriptions of all shared libraries; where layers have one path, that of the highest counts."""
+        return {path: each for layer in self.layers for path, each in layer.libraries.items()}
+
 
 class PackageLayers:
     """Makes the layers of packages, each once; see `LayerCache`."""
 
-    def __init__(  # what makes them, and where they are
+    def __init__(  # noqa: PLR0913  # what makes them, and where they are
         self,
         uv: Installer,
         runner: Runner,
         cache: LayerCache,
         *,
+        describe: Callable[[Path], Descriptions],
         on_line: Callable[[str], None],
         offered: LayerSource | None = None,
     ) -> None:
-        """`offered` layers are taken where the cache has none."""
+        """`describe` reads shared libraries in a folder. `offered` layers are taken where the cache has none."""
         self._uv = uv
         self._runner = runner
         self._cache = cache
+        self._describe = describe
         self._on_line = on_line
         self._offered = offered
 
@@ -163,6 +172,7 @@ class PackageLayers:
                     idle=wanted.idle,
                     compression=wanted.compression,
                     scratch=folder / "bytecode",
+                    libraries=self._described(packages.values()),
                 )
                 # The largest first: at the end, no processor waits for one that has just begun.
                 absent.sort(key=lambda group: sum(packages[n].count for n in group.packages if n in packages))
@@ -178,6 +188,11 @@ class PackageLayers:
             python=compiler.version,
             built=tuple(group.name for group in wanted.groups if not wanted.built.isdisjoint(group.packages)),
         )
+
+    def _described(self, packages: "Iterable[_Package]") -> dict[Path, Descriptions]:
+        """The descriptions of the shared libraries in each environment where packages were laid out."""
+        environments = dict.fromkeys(package.environment for package in packages if package.has_libraries)
+        return {environment: self._describe(environment) for environment in environments}
 
     def _taken(self, absent: Mapping[LayerGroup, str], wanted: WantedPackages) -> dict[LayerGroup, CachedLayer]:
         """The layers that another place has, of packages that are not built from source."""
@@ -208,6 +223,7 @@ class PackageLayers:
         files: dict[PurePosixPath, LayerFile] = {}
         digests: dict[PurePosixPath, str] = {}
         replaced: set[PurePosixPath] = set()
+        libraries: dict[str, Mapping[str, Any]] = {}
         for name, own in verified.items():
             recorded = recorded_digests(making.packages[name].laid_out, own)
             brought = {_HOME / path: digest for path, digest in recorded.items()}
@@ -218,10 +234,13 @@ class PackageLayers:
             files |= {_HOME / path: file for path, file in own.items()}
             files |= compiled.get(name, {})
             digests |= brought
-        named = {str(path): digest for path, digest in digests.items()}
-        write = partial(write_layer, group.name, files, compression=making.compression)
+            described = making.libraries.get(making.packages[name].environment, {})
+            # A file of several packages is described as that of the last one: never by what else was laid out.
+            libraries |= {path: {**described[path], "package": name} for path in map(str, own) if path in described}
+        contents = LayerContents(files={str(path): digest for path, digest in digests.items()}, libraries=libraries)
+        write = partial(write_layer, group.name, files, compression=making.compression, contents=contents)
         with disk_errors("a layer of the image", self._cache.folder, fix=_SPACE):
-            return self._cache.add(key, write, named, replaced)
+            return self._cache.add(key, write, contents, replaced)
 
 
 @lazy_dataclass
@@ -236,6 +255,11 @@ class _Package:
         """How many files it has."""
         return len(self.laid_out.files)
 
+    @property
+    def has_libraries(self) -> bool:
+        """Whether a file of it may be a shared library, by its name."""
+        return any(".so" in file.path.name for file in self.laid_out.files)
+
     def verified(self) -> Mapping[PurePosixPath, LayerFile]:
         """Its files, each with the content that RECORD lists. Raises ToolFailed."""
         return verified_files(self.environment, self.laid_out, _HOME)
@@ -243,13 +267,18 @@ class _Package:
 
 @lazy_dataclass
 class _Making:
-    """What layers are made of: the packages that were laid out, and what compiles those that are not `idle`."""
+    """
+    What layers are made of: the packages that were laid out, and what compiles those that are not `idle`.
+
+    `libraries` are the descriptions of shared libraries in each environment.
+    """
 
     packages: Mapping[str, _Package]
     compiler: Compiler
     idle: frozenset[str]
     compression: Compression
     scratch: Path
+    libraries: Mapping[Path, Descriptions]
 
 
 def _modules(files: Mapping[PurePosixPath, LayerFile]) -> list[tuple[PurePosixPath, Path]]:

@@ -38,21 +38,6 @@ def environment_path(name: str) -> PurePosixPath | None:
     return path.relative_to(VENV) if PurePosixPath(VENV) in path.parents else None
 
 
-def library_path(name: str) -> PurePosixPath | None:
-    """The same for shared libraries and the lists of files that name their packages alone."""
-    return environment_path(name) if is_examined(name) else None
-
-
-def is_library(path: str) -> bool:
-    """Whether a file may be a shared library, by its name."""
-    return ".so" in path.rpartition("/")[2]
-
-
-def is_examined(path: str) -> bool:
-    """Whether a file is read to examine the shared libraries of packages."""
-    return is_library(path) or path.rpartition("/")[2] == "RECORD"
-
-
 @lazy_dataclass
 class _Listed:
     """A layer that is unpacked in a folder: the files and links in it, and the sum of their sizes."""
@@ -83,19 +68,17 @@ class UnpackedLayerCache:
         self._most_bytes = most_bytes
         self.changed: list[str] = []  # names of layers whose files were not as they had been unpacked
 
-    def link(
-        self, layers: Sequence[CachedLayer], environment: Path, wanted: Callable[[str], bool] = lambda _path: True
-    ) -> Entries:
+    def link(self, layers: Sequence[CachedLayer], environment: Path) -> Entries:
         """
         Add the files of layers to a folder, lowest layer first: a higher one covers what a lower one has.
 
-        Only files with `wanted` paths are added; they are returned. Raises OSError, tarfile.TarError.
+        They are returned. Raises OSError, tarfile.TarError.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_abandoned(self.folder)  # layers that were replaced before, also if none is unpacked now
         with self._lock(fcntl.LOCK_SH):
             listed = self._runner.side_by_side([partial(self._verified, layer) for layer in layers])
-            linking = _Linking(environment, wanted)
+            linking = _Linking(environment)
             for each in listed:
                 linking.add(each)
         self._remove_others(frozenset(each.folder.name for each in listed))
@@ -201,18 +184,15 @@ def _files_in(folder: str) -> "Iterator[os.DirEntry[str]]":
 class _Linking:
     """Links files into an environment, and remembers them and the folders that are there."""
 
-    def __init__(self, environment: Path, wanted: Callable[[str], bool]) -> None:
+    def __init__(self, environment: Path) -> None:
         self.entries: dict[str, str] = {}
         self._top = os.path.realpath(environment)
-        self._wanted = wanted
         self._made = {"": ""}  # folders, by relative path, and where they are: links of lower layers may lead to them
 
     def add(self, listed: _Listed) -> None:
         """Link the files of a layer, which replace what is there."""
         source = str(listed.folder / _FILES)
         for path, text in listed.entries.items():
-            if not self._wanted(path):
-                continue
             folder, slash, name = path.rpartition("/")
             place = f"{self._make(folder)}{slash}{name}".lstrip("/")
             target = f"{self._top}/{place}"
@@ -259,8 +239,3 @@ def _link(source: str, target: str, text: str) -> None:
 def unpacked_packages(cache: Path, runner: Runner) -> UnpackedLayerCache:
     """The files of layers that are in the environment of an image, for a process that serves from them."""
     return UnpackedLayerCache(cache / "unpacked-layers", environment_path, runner)
-
-
-def unpacked_libraries(cache: Path, runner: Runner) -> UnpackedLayerCache:
-    """Of these the files that are read to examine shared libraries, where nothing serves from the layers."""
-    return UnpackedLayerCache(cache / "unpacked-libraries", library_path, runner)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from ...core.image.composition import Blob
+from ...core.image.composition import Blob, LayerList
 from ..system.threads import side_by_side
 from .repository import Repository
 from .uploads import AT_ONCE
@@ -22,6 +22,11 @@ class BlobDownloads:
         """Download blobs, at most AT_ONCE at a time; where one fails, the others end. Raises RegistryUnanswered."""
         tasks = [partial(self._fetch, blob, target) for blob, target in targets.items()]
         side_by_side(tasks, at_once=AT_ONCE, cancel=self._stop.set)
+
+    def ends(self, wanted: Mapping[Blob, LayerList]) -> dict[Blob, bytes]:
+        """The ends of blobs, at most AT_ONCE at a time. Raises RegistryUnanswered."""
+        tasks = [partial(self._repository.end_of, blob, end) for blob, end in wanted.items()]
+        return dict(zip(wanted, side_by_side(tasks, at_once=AT_ONCE, cancel=self._stop.set), strict=True))
 
     def _fetch(self, blob: Blob, target: Path) -> None:
         if self._stop.is_set():

@@ -5,10 +5,9 @@ from pathlib import Path
 from ...command.errors import BadInput, StepError, ToolFailed
 from ...command.wording import option
 from ...core.image.composition import Blob, digest_of
-from ...core.image.oci_manifest import ImageManifest, member_for, named_images, read_layers, read_manifest
+from ...core.image.oci_manifest import ImageManifest, PulledImage, member_for, named_images, read_layers, read_manifest
 from ..system.untrusted_file import read_untrusted
 from .registries import RegistryImage, holds_blob
-from .repository import PulledImage
 
 _MOST = 4 << 20  # bytes of an index, a manifest or a configuration
 

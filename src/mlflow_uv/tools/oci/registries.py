@@ -1,11 +1,12 @@
 """Queries container registries for images, and pushes composed images to them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...command.errors import ToolFailed
-from ...core.image.composition import Blob, ComposedImage, ImageIndex, digest_of
+from ...core.image.composition import Blob, ComposedImage, ImageIndex, LayerList, digest_of
+from ...core.image.oci_manifest import PulledImage
 from ...core.image.reference import image_reference
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
@@ -14,8 +15,8 @@ from .downloads import BlobDownloads
 from .image_copy import copy_image
 from .logins import Login, Logins
 from .referrers import Attachment, attach, attached
-from .repository import PublishedImage, PulledImage, RegistryUnanswered, Repository
-from .uploads import BlobUploads
+from .repository import PublishedImage, RegistryUnanswered, Repository
+from .uploads import BlobContent, BlobUploads
 
 NO_SOURCES: Mapping[str, str] = {}
 
@@ -87,11 +88,13 @@ class Registries:
         self,
         name: str,
         image: ComposedImage | ImageIndex,
-        archives: Mapping[str, Path],
+        archives: Mapping[str, Path | Callable[[], Path]],
         sources: Mapping[str, str] = NO_SOURCES,
     ) -> PushedImage:
         """
         Push a composed image, or those of an index, under the tag of a name; `archives` are layers by their digests.
+
+        In place of an archive there may be what downloads it, which is called only for a blob that has to be sent.
 
         A blob that the repository has is not sent, nor one that the registry takes from another of its repositories,
         which `sources` name by the digests of blobs. Several blobs are sent at once, and again after a lost connection
@@ -104,10 +107,12 @@ class Registries:
         repository = Repository(
             self._web, self._clock, reference, login, rights="pull,push", sources=frozenset(others.values())
         )
-        blobs: dict[Blob, bytes | Path] = {each.blobs[0]: each.config for each in image.images}
+        blobs: dict[Blob, BlobContent] = {each.blobs[0]: each.config for each in image.images}
         for blob in dict.fromkeys(blob for each in image.images for blob in each.blobs[1:]):
             archive = archives.get(blob.digest)
-            if archive is None or not archive.is_file() or archive.stat().st_size != blob.size:
+            if isinstance(archive, Path) and not archive.is_file():
+                archive = None
+            if archive is None or (isinstance(archive, Path) and archive.stat().st_size != blob.size):
                 why = f"the layer {blob.digest} was deleted or changed after the image was composed"
                 raise ToolFailed(what=f"`{name}` cannot be pushed", why=why, fix="run the step again")
             blobs[blob] = archive
@@ -164,6 +169,16 @@ class Registries:
         reference = image_reference(name)
         repository = Repository(self._web, self._clock, reference, self._logins.of(reference))
         BlobDownloads(repository).fetch(targets)
+
+    def ends(self, name: str, wanted: Mapping[Blob, LayerList]) -> dict[Blob, bytes]:
+        """
+        The ends of blobs of the repository of a name, several at once; each is verified by its digest.
+
+        Raises RegistryUnanswered, also for a registry that gives whole blobs alone.
+        """
+        reference = image_reference(name)
+        repository = Repository(self._web, self._clock, reference, self._logins.of(reference))
+        return BlobDownloads(repository).ends(wanted)
 
     def documents(self, name: str, digest: str, architecture: str) -> PulledImage | None:
         """

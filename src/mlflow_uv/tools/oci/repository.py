@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from ...core.image.composition import Blob, digest_of
-from ...core.image.oci_manifest import TYPES, member_for, read_labels, read_layer_keys, read_layers, read_manifest
+from ...core.image.composition import Blob, LayerList, digest_of
+from ...core.image.oci_manifest import TYPES, PulledImage, member_for, read_image, read_labels, read_manifest
 from ...core.image.reference import ImageReference, TlsProblem
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
@@ -30,6 +30,7 @@ _MOST_RENEWALS = 2  # for one request: beside it, others may use a token up
 _CLIENT = "mlflow-uv"
 _BODY = "application/octet-stream"
 _OK = 200
+_PARTIAL = 206
 CREATED = 201
 ACCEPTED = 202
 _DENIED = frozenset({401, 403})
@@ -72,15 +73,6 @@ class PublishedImage:
 
     ids: frozenset[str]
     labels: tuple[Mapping[str, str], ...]
-
-
-@lazy_dataclass
-class PulledImage:
-    """The configuration of an image in a registry, and its layers, lowest first, each with its key or an empty one."""
-
-    config: bytes
-    layers: tuple[Blob, ...]
-    keys: tuple[str, ...] = ()
 
 
 class Repository:
@@ -290,8 +282,7 @@ class Repository:
         if not config:
             raise RegistryUnanswered(f"the manifest at {self._host} is an index of indexes", reached=True)
         body = self._require_body(self._fetch(f"blobs/{config}", config), config)
-        layers, keys = self._parsed(read_layers, manifest), self._parsed(read_layer_keys, manifest)
-        return PulledImage(config=body, layers=layers, keys=keys)
+        return self._parsed(lambda manifest: read_image(manifest, body), manifest)
 
     def download(self, blob: Blob, target: Path, *, stop: Callable[[], bool] | None = None) -> None:
         """Write a blob to a file, which gets its name when its content is verified; ends once `stop` returns true."""
@@ -306,6 +297,14 @@ class Repository:
             if f"sha256:{digest}" != blob.digest:
                 raise RegistryUnanswered(f"{self._host} returned other content than {blob.digest}", reached=True)
             written.replace(target)
+
+    def end_of(self, blob: Blob, end: LayerList) -> bytes:
+        """The last bytes of a blob, with their digest. Raises RegistryUnanswered, also if the whole is returned."""
+        url, span = f"{self._base}/blobs/{blob.digest}", f"bytes={blob.size - end.size}-{blob.size - 1}"
+        reply = self._authorized(WebRequest(url=url, headers={"Range": span}, limit=end.size))
+        if reply.status != _PARTIAL or digest_of(reply.body) != end.digest:
+            raise RegistryUnanswered(f"{self._host} returned other content than {end.digest}", reached=True)
+        return reply.body
 
     def labels(self, manifest: bytes) -> tuple[Mapping[str, str], ...]:
         """The labels of a manifest or index; empty if it is not a complete image."""

@@ -1,7 +1,7 @@
 """Sends blobs to a repository: several at once, large ones in pieces, and none that another repository can give."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,10 @@ _NUMBER = lazy_pattern(r"[0-9]{1,12}")
 _LOST = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"})
 
 
+# The content of a blob, a file that has it, or what downloads it to one.
+BlobContent = bytes | Path | Callable[[], Path]
+
+
 @lazy_dataclass
 class SentBlobs:
     """The bytes of the blobs that were sent, and of those that the registry took from another repository."""
@@ -41,13 +45,13 @@ class BlobUploads:
         self._piece = piece
         self._stop = threading.Event()
 
-    def send(self, blobs: Mapping[Blob, bytes | Path]) -> SentBlobs:
+    def send(self, blobs: Mapping[Blob, BlobContent]) -> SentBlobs:
         """Send the blobs that are missing, at most AT_ONCE at a time. Raises RegistryUnanswered."""
         tasks = [partial(self._send, blob, content) for blob, content in blobs.items()]
         results = side_by_side(tasks, at_once=AT_ONCE, cancel=self._stop.set)
         return SentBlobs(sent=sum(result.sent for result in results), mounted=sum(result.mounted for result in results))
 
-    def _send(self, blob: Blob, content: bytes | Path) -> SentBlobs:
+    def _send(self, blob: Blob, content: BlobContent) -> SentBlobs:
         """Send one blob; where it fails the others end too, since the image cannot be complete."""
         if self._stop.is_set() or self._repository.has_blob(blob.digest):
             return SentBlobs(sent=0, mounted=0)
@@ -56,6 +60,8 @@ class BlobUploads:
         if not place:
             return SentBlobs(sent=0, mounted=blob.size)
         try:
+            if callable(content):
+                content = content()
             _Upload(self._repository, blob, content, self._piece, self._stop).run(place)
         except RegistryUnanswered:
             if self._stop.is_set():  # the error that stopped it is raised

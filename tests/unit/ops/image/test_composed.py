@@ -10,7 +10,7 @@ from typing import cast
 from mlflow_uv.core.image.dockerfile import MODEL, MODEL_LAYER, SERVER_LAYER, SERVING
 from mlflow_uv.ops.image.composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from mlflow_uv.tools.engines.build_context import pack
-from mlflow_uv.tools.engines.library_scanner import CompiledCode
+from mlflow_uv.tools.engines.library_scanner import CompiledCode, ExaminedLibraries
 from mlflow_uv.tools.layers.loader import loader_of
 from mlflow_uv.tools.layers.saved_image import SavedImage, python_of
 from mlflow_uv.tools.system.process import SystemRunner
@@ -49,7 +49,9 @@ def parts(folder: Path, base: SavedImage, *, answer: str = "red") -> ImageParts:
 def compose(folder: Path, these: ImageParts) -> ComposedServingImage:
     uv = FakeUv({name: {f"{name}.py": b""} for name in ("grape", "plum")})
     host = SimpleNamespace(cache=folder / "cache")
-    nothing = SimpleNamespace(libraries="", compare=lambda *_, **__: (), compiled_code=lambda _: CompiledCode())
+    nothing = SimpleNamespace(
+        programs="", describe=lambda _: {}, examine=lambda *_: ExaminedLibraries(lacking=(), code=CompiledCode())
+    )
     tools = SimpleNamespace(
         uv=uv, runner=SystemRunner(), host=host, console=KeptConsole(), contexts=nothing, libraries=nothing
     )

@@ -11,13 +11,14 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.command.errors import BaseImageMissing, BaseImageUnfit, ToolFailed
+from mlflow_uv.core.image.oci_manifest import PulledImage
 from mlflow_uv.ops.image.builders import BaseNotComposable, BaseUnread, NotComposable
 from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase, read_base
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.tools.engines.engine import BuiltImage, Engine
 from mlflow_uv.tools.layers.saved_image import SavedImage
 from mlflow_uv.tools.oci.registries import RegistryImage, holds_blob
-from mlflow_uv.tools.oci.repository import PulledImage, RegistryUnanswered
+from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
 from tests.unit.tools.layers.test_saved_image import saved
 

@@ -1,6 +1,5 @@
 """Shared libraries that packages lack on a base, and the copies that are linked in their place."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
@@ -9,6 +8,7 @@ from typing import cast
 import pytest
 
 from mlflow_uv.command.report import Severity
+from mlflow_uv.core.image.composition import GZIP_TYPE, Blob, LayerBlob
 from mlflow_uv.core.image.dockerfile import VENV
 from mlflow_uv.ops.image.composed_libraries import (
     LackingLibrary,
@@ -17,12 +17,17 @@ from mlflow_uv.ops.image.composed_libraries import (
     shared_libraries,
     unexamined_libraries,
 )
-from mlflow_uv.tools.engines.library_scanner import CompiledCode, NeededSymbols, TruncatedFile
-from mlflow_uv.tools.layers.archive import LayerFile, write_layer
+from mlflow_uv.tools.engines.library_scanner import (
+    CompiledCode,
+    Descriptions,
+    ExaminedLibraries,
+    NeededSymbols,
+    TruncatedFile,
+)
+from mlflow_uv.tools.layers.archive import LayerFile
 from mlflow_uv.tools.layers.cache import CachedLayer
 from mlflow_uv.tools.layers.loader import Loader
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
-from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
 
 LOADER = Loader(names=("libc.so.6",), folder=PurePosixPath("/usr/lib/x86_64-linux-gnu"))
@@ -38,47 +43,49 @@ CODE = CompiledCode(
 )
 
 
+SITE_IN = SITE.removeprefix(f"{VENV}/")
+DESCRIBED = {f"{SITE_IN}/lightgbm/lib_lightgbm.so": {"package": "lightgbm", "truncated": False}}
+
+
 @dataclass
 class FakeScanner:
-    """Says what is lacking, and keeps which files it was shown, and their content."""
+    """Says what is lacking, and keeps what it was shown."""
 
     rows: tuple[Row, ...]
-    shown: list[str] = field(default_factory=list)
-    contents: list[bytes] = field(default_factory=list)
+    programs: str = "the programs"
+    shown: list[Descriptions] = field(default_factory=list)
 
-    def compare(self, folder: Path, _names: tuple[str, ...], *, elsewhere: bool) -> tuple[Row, ...]:
-        assert elsewhere
-        self.shown += sorted(path.name for path in folder.rglob("*") if path.is_file())
-        self.contents += [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
-        return self.rows
-
-    def compiled_code(self, _folder: Path) -> CompiledCode:
-        return CODE
+    def examine(self, libraries: Descriptions, names: tuple[str, ...]) -> ExaminedLibraries:
+        assert LOADER.names == names
+        self.shown.append(libraries)
+        return ExaminedLibraries(lacking=self.rows, code=CODE)
 
 
-def packages_in(folder: Path) -> PackagesAsLayers:
-    """A layer with a library, its RECORD, a module, and a copy of OpenMP."""
-    names = ("scikit_learn.libs/" + COPY, "lightgbm/lib_lightgbm.so", "lightgbm-4.dist-info/RECORD", "lightgbm/x.py")
-    files = {PurePosixPath(SITE, name): LayerFile(data=b"x") for name in names}
-    archive = folder / "layer"
-    layer = write_layer("lightgbm", files, archive)
-    cached = CachedLayer(layer=layer, archive=archive, files=dict.fromkeys(map(str, files), "d"))
-    return PackagesAsLayers(layers=(cached,), reused=0, python="3.11.7")
+def packages_with(*layers: Descriptions) -> PackagesAsLayers:
+    """Layers of packages with described libraries, whose blobs have one digest."""
+    blob = LayerBlob(name="x", blob=Blob(media_type=GZIP_TYPE, digest="sha256:1", size=1), diff_id="sha256:2")
+    return PackagesAsLayers(
+        layers=tuple(CachedLayer(layer=blob, archive=Path("x"), files={}, libraries=each) for each in layers),
+        reused=0,
+        python="3.11.7",
+    )
 
 
-def examined(folder: Path, scanner: FakeScanner) -> SharedLibraries:
-    host, contexts = SimpleNamespace(cache=folder / "cache"), SimpleNamespace(libraries="the program")
-    tools = cast("Tools", SimpleNamespace(host=host, contexts=contexts, libraries=scanner, runner=SystemRunner()))
-    return shared_libraries(packages_in(folder), LOADER, tools)
+def examined(folder: Path, scanner: FakeScanner, *layers: Descriptions) -> SharedLibraries:
+    host = SimpleNamespace(cache=folder / "cache")
+    tools = cast("Tools", SimpleNamespace(host=host, libraries=scanner))
+    return shared_libraries(packages_with(*(layers or (DESCRIBED,))), LOADER, tools)
 
 
 def test_a_copy_of_another_package_is_linked_where_the_loader_looks_last(tmp_path: Path) -> None:
     """
-    Only libraries and the lists of their owners are unpacked, once.
+    The descriptions in the layers are examined once; those of a higher layer count.
     """
-    scanner = FakeScanner((("lightgbm", "lib_lightgbm.so", "libgomp.so.1", COPY),))
+    scanner = FakeScanner((("lightgbm", "lib_lightgbm.so", "libgomp.so.1", f"{SITE_IN}/scikit_learn.libs/{COPY}"),))
+    (path,) = DESCRIBED
+    layers = ({path: {"package": "old", "truncated": False}}, DESCRIBED)
 
-    found, again = examined(tmp_path, scanner), examined(tmp_path, scanner)
+    found, again = examined(tmp_path, scanner, *layers), examined(tmp_path, scanner, *layers)
 
     target = f"{SITE}/scikit_learn.libs/{COPY}"
     place = PurePosixPath("/usr/lib/x86_64-linux-gnu/libgomp.so.1")
@@ -89,29 +96,21 @@ def test_a_copy_of_another_package_is_linked_where_the_loader_looks_last(tmp_pat
             lacking=(LackingLibrary(package="lightgbm", library="libgomp.so.1", copy=target),), code=CODE
         )
     )
-    assert ["RECORD", "lib_lightgbm.so", COPY] == scanner.shown
+    assert [DESCRIBED] == scanner.shown
     assert {place: LayerFile(target=target)} == library_links(found, LOADER)
     assert {} == library_links(found, Loader(names=(), folder=None))
 
 
-def test_libraries_that_stay_unpacked_are_compared_before_they_are_examined_again(tmp_path: Path) -> None:
+def test_what_another_image_says_of_its_libraries_is_not_kept_for_a_layer_with_the_same_digest(tmp_path: Path) -> None:
     """
-    One that was changed, with its size and time as before, is unpacked again.
+    Whoever composed an image describes its layers: a digest alone does not prove what is in the list.
     """
     scanner = FakeScanner(())
-    examined(tmp_path, scanner)
-    (kept,) = (tmp_path / "cache" / "shared-libraries").iterdir()
-    kept.unlink()
-    (library,) = (tmp_path / "cache" / "unpacked-libraries").rglob("lib_lightgbm.so")
-    before = library.stat()
-    library.chmod(0o644)
-    library.write_bytes(b"y")
-    library.chmod(0o444)
-    os.utime(library, ns=(before.st_atime_ns, before.st_mtime_ns))
 
-    examined(tmp_path, scanner)
+    examined(tmp_path, scanner, {})
+    examined(tmp_path, scanner, DESCRIBED)
 
-    assert [b"x"] * 6 == scanner.contents
+    assert [{}, DESCRIBED] == scanner.shown
 
 
 def test_what_is_kept_is_not_believed_if_it_was_changed(tmp_path: Path) -> None:

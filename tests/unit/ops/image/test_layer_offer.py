@@ -31,7 +31,10 @@ def tools_with(*names: str, trust: str = 'policy = "off"') -> Tools:
 
     registries = SimpleNamespace(digest_of_tag=digest_of_tag, attached=lambda *_: (), documents=documents)
     host = SimpleNamespace(variables={"MLFLOW_UV_TRUST": trust}, cache=Path("/nonexistent"))
-    return cast("Tools", SimpleNamespace(registries=registries, host=host, runner=None))
+    return cast(
+        "Tools",
+        SimpleNamespace(registries=registries, host=host, runner=None, libraries=SimpleNamespace(describe=dict)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_a_registry_that_does_not_answer_is_a_notice_and_without_an_image_nothin
     offer = layer_offer("down/wine:7", "x:1", WHOLE, None, tools_with())
 
     assert "nobody answers" == offer.findings[0].why
-    assert offered_layers(NO_OFFER, "arm64", tools_with()) is None
+    assert offered_layers(NO_OFFER, "arm64", tools_with(), lists_only=False) is None
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_a_digest_that_no_registry_returns_is_reported_when_its_layers_are_wante
     """
     named = layer_offer(f"{place}/wine@{DIGEST}", "x:1", WHOLE, None, tools_with())
 
-    offered = offered_layers(named, "arm64", tools_with())
+    offered = offered_layers(named, "arm64", tools_with(), lists_only=False)
 
     assert () == named.findings
     assert offered is not None

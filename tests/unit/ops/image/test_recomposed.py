@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.core.image.composition import GZIP_TYPE, BaseLayers, Blob, LayerBlob, composed
+from mlflow_uv.core.image.oci_manifest import PulledImage
 from mlflow_uv.core.release.chain import LinkState
 from mlflow_uv.core.release.record import CompositionLink, ImageLink
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.recomposed import differences, from_parts
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
-from mlflow_uv.tools.oci.repository import PulledImage
 from mlflow_uv.tools.toolbox import Tools
 from tests.console import KeptConsole
 from tests.unit.core.release.test_record import BARE

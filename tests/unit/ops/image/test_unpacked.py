@@ -4,8 +4,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,14 +13,16 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.command.errors import ChainBroken, NoEngine, ToolFailed
-from mlflow_uv.core.image.composition import BaseLayers, composed
+from mlflow_uv.core.image.composition import BaseLayers, Blob, composed
 from mlflow_uv.core.release.record import CompositionLink, ImageLink
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.environment import ServingPlace, recorded_environment
 from mlflow_uv.ops.image.unpacked import keep_packages, serving_place
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import CachedLayer
+from mlflow_uv.tools.layers.layer_contents import LayerContents
 from mlflow_uv.tools.layers.package_layers import PackagesAsLayers
+from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
 from mlflow_uv.tools.uv.environment_uses import LONGEST_S, RECENT_S, remove_unused
@@ -72,10 +74,35 @@ def tools_in(folder: Path, *, engine: bool) -> Tools:
     )
 
 
-def image_in(folder: Path) -> ComposedServingImage:
-    """An image of one layer."""
+SITE = "/opt/venv/lib/python3.12/site-packages"
+RECORD = f"{SITE}/grape-1.dist-info/RECORD"
+LISTED = LayerContents(files={RECORD: "", "/opt/venv/lib/grape.py": "sha256=x"})
+
+
+@dataclass
+class Registry:
+    """A registry that has the layer, unless it is None."""
+
+    layer: Path | None
+    asked: list[str] = field(default_factory=list)
+
+    def download(self, name: str, targets: Mapping[Blob, Path]) -> None:
+        """See Registries."""
+        self.asked.append(name)
+        for target in targets.values():
+            if self.layer is None:
+                raise RegistryUnanswered("nobody answers")
+            shutil.copyfile(self.layer, target)
+
+
+def image_in(folder: Path, contents: LayerContents | None = None) -> ComposedServingImage:
+    """An image of one layer; with contents, of a package that lists its files."""
     files = {PurePosixPath(path): LayerFile(data=data) for path, data in FILES.items()}
-    layer = write_layer("grape", files, folder / "layer")
+    if contents is not None:
+        record = b"../../grape.py,sha256=x,3\ngrape-1.dist-info/RECORD,,\n"
+        files = {PurePosixPath(path): LayerFile(data=FILES[path]) for path in FILES if path.startswith("/opt/venv/")}
+        files |= {PurePosixPath(RECORD): LayerFile(data=record)}
+    layer = write_layer("grape", files, folder / "layer", contents=contents)
     cached = CachedLayer(layer=layer, archive=folder / "layer", files={})
     return ComposedServingImage(
         image=composed(BaseLayers(config=CONFIG, layers=()), (layer,), {}),
@@ -209,9 +236,40 @@ def test_a_layer_that_is_not_as_it_was_composed_is_not_served(tmp_path: Path, fa
     fault(tmp_path / "layer")
 
     with pytest.raises(ChainBroken, match="layers of the image were changed or removed on this machine: grape") as lost:
-        serving_place(link(image), tools)
+        serving_place(replace(link(image), digest=""), tools)
 
     assert "build-image" in lost.value.fix
+
+
+def test_a_layer_of_which_only_the_list_was_read_is_downloaded_from_the_registry(tmp_path: Path) -> None:
+    """
+    It must have the files that its list says, by which its packages were compared.
+    """
+    image, tools = image_in(tmp_path, LISTED), tools_in(tmp_path, engine=False)
+    source = (tmp_path / "layer").rename(tmp_path / "registry")
+    cast("Any", tools).registries = Registry(source)
+
+    place = served(image, tools).image
+
+    assert b"red" == (Path(place.tag) / "lib" / "grape.py").read_bytes()
+    assert ["r/wine:1"] == cast("Any", tools).registries.asked
+
+
+def test_a_layer_with_other_files_than_its_list_says_is_not_served(tmp_path: Path) -> None:
+    """
+    Nor one that its registry does not return any more; nothing of it is kept.
+    """
+    lying = LayerContents(files={**LISTED.files, f"{SITE}/plum.py": "sha256=x"})
+    image, tools = image_in(tmp_path, lying), tools_in(tmp_path, engine=False)
+    source = (tmp_path / "layer").rename(tmp_path / "registry")
+
+    for registry, why in ((Registry(source), "its list of files is not that"), (Registry(None), "nobody answers")):
+        cast("Any", tools).registries = registry
+        with pytest.raises(ChainBroken, match=f"not on this machine, and cannot be downloaded: {why}") as refused:
+            served(image, tools)
+        assert "build-image" in refused.value.fix
+
+    assert not (tmp_path / "layer").exists()
 
 
 def test_a_list_of_layers_that_was_changed_is_not_used(tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def test_needed_symbols_have_a_version_or_are_features(tmp_path: Path) -> None:
     (packages / "pear.so").write_bytes(elf.library(versions={"libc.so.6": ("GLIBC_2.36", "GLIBC_ABI_DT_RELR")}))
     scanner = LibraryScanner(SystemRunner(), host=Host.of(os.environ, folder=tmp_path, python=Path(sys.executable)))
 
-    found = scanner.compiled_code(packages)
+    found = scanner.examine(scanner.describe(packages), ())
 
     needed = {"": (), "GLIBC": (2, 36), "GLIBC_ABI_DT_RELR": ()}
     file = NeededSymbols(package="pear", file="pear.so", machine=platform.machine(), symbols="", version=())
     rows = tuple(replace(file, symbols=name, version=needed[name]) for name in needed)
-    assert CompiledCode(needed=rows, truncated=(TruncatedFile(package="pear", file="short.so"),)) == found
+    assert CompiledCode(needed=rows, truncated=(TruncatedFile(package="pear", file="short.so"),)) == found.code

@@ -10,9 +10,12 @@ from mlflow_uv.core.image.composition import LayerBlob
 from mlflow_uv.core.release.digests import canonical, sha256
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import LayerCache
+from mlflow_uv.tools.layers.layer_contents import LayerContents
 
 PATH = PurePosixPath("/opt/venv/lib/grape.py")
 KEY, OTHER = "a" * 64, "b" * 64
+LIBRARY = "lib/grape.so"
+CONTENTS = LayerContents(files={str(PATH): "sha256=x"}, libraries={LIBRARY: {"package": "grape", "truncated": True}})
 
 
 def writer(text: bytes):
@@ -33,7 +36,7 @@ def test_what_was_added_is_found_by_another_process(tmp_path: Path) -> None:
     """
     With everything that is known of it.
     """
-    added = LayerCache(tmp_path / "layers").add(KEY, writer(b"red"), {str(PATH): "sha256=x"})
+    added = LayerCache(tmp_path / "layers").add(KEY, writer(b"red"), CONTENTS)
 
     found = LayerCache(tmp_path / "layers").find(KEY)
 
@@ -47,7 +50,7 @@ def test_a_changed_file_is_found_and_never_used(tmp_path: Path, where: str) -> N
     One bit of an archive, or of what is written about it.
     """
     cache = LayerCache(tmp_path)
-    added = cache.add(KEY, writer(b"red"), {str(PATH): "sha256=x"})
+    added = cache.add(KEY, writer(b"red"), CONTENTS)
     (file,) = files_in(tmp_path / where)
     content = bytearray(file.read_bytes())
     content[-20] ^= 1
@@ -56,7 +59,7 @@ def test_a_changed_file_is_found_and_never_used(tmp_path: Path, where: str) -> N
     found = cache.find(KEY)
 
     assert (None, [KEY]) == (found, cache.changed)
-    assert added == cache.add(KEY, writer(b"red"), {str(PATH): "sha256=x"}) == cache.find(KEY)
+    assert added == cache.add(KEY, writer(b"red"), CONTENTS) == cache.find(KEY)
 
 
 @pytest.mark.parametrize("where", ["blobs", "keys"])
@@ -65,7 +68,7 @@ def test_a_folder_in_the_place_of_a_file_is_replaced(tmp_path: Path, where: str)
     Otherwise no later run could keep the layer.
     """
     cache = LayerCache(tmp_path)
-    added = cache.add(KEY, writer(b"red"), {})
+    added = cache.add(KEY, writer(b"red"), LayerContents())
     (file,) = files_in(tmp_path / where)
     file.unlink()
     (file / "folder").mkdir(parents=True)
@@ -73,7 +76,7 @@ def test_a_folder_in_the_place_of_a_file_is_replaced(tmp_path: Path, where: str)
     found = cache.find(KEY)
 
     assert None is found
-    assert added == cache.add(KEY, writer(b"red"), {}) == cache.find(KEY)
+    assert added == cache.add(KEY, writer(b"red"), LayerContents()) == cache.find(KEY)
 
 
 def test_a_sound_layer_under_another_key_is_found(tmp_path: Path) -> None:
@@ -81,8 +84,8 @@ def test_a_sound_layer_under_another_key_is_found(tmp_path: Path) -> None:
     Both files of it are intact, and it is not what the key stands for.
     """
     cache = LayerCache(tmp_path)
-    cache.add(KEY, writer(b"red"), {})
-    cache.add(OTHER, writer(b"white"), {})
+    cache.add(KEY, writer(b"red"), LayerContents())
+    cache.add(OTHER, writer(b"white"), LayerContents())
     (tmp_path / "keys" / f"{OTHER}.json").replace(tmp_path / "keys" / f"{KEY}.json")
 
     assert None is cache.find(KEY)
@@ -93,7 +96,7 @@ def test_an_archive_that_is_gone_or_a_link_is_made_again(tmp_path: Path) -> None
     What cleaned the disk did not know what belongs together.
     """
     cache = LayerCache(tmp_path)
-    cache.add(KEY, writer(b"red"), {})
+    cache.add(KEY, writer(b"red"), LayerContents())
     (archive,) = files_in(tmp_path / "blobs")
     moved = archive.rename(tmp_path / "elsewhere")
     archive.symlink_to(moved)
@@ -106,7 +109,7 @@ def test_a_description_of_another_form_is_not_used(tmp_path: Path) -> None:
     Even if its digest is right.
     """
     cache = LayerCache(tmp_path)
-    cache.add(KEY, writer(b"red"), {})
+    cache.add(KEY, writer(b"red"), LayerContents())
     (description,) = files_in(tmp_path / "keys")
     content = json.loads(description.read_text()) | {"files": ["/opt/venv/lib/grape.py"]}
     content["sha256"] = sha256(canonical([KEY, content["layer"], content["files"], content["replaced"]]))
@@ -126,7 +129,7 @@ def test_what_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cache.add(KEY, write, {})
+        cache.add(KEY, write, LayerContents())
 
     assert ([], None) == (files_in(tmp_path), cache.find(KEY))
 
@@ -143,7 +146,7 @@ def test_two_processes_that_write_one_layer_do_not_meet(tmp_path: Path) -> None:
         return writer(b"red")(out)
 
     def add() -> None:
-        added.append(LayerCache(tmp_path).add(KEY, write, {str(PATH): "sha256=x"}))
+        added.append(LayerCache(tmp_path).add(KEY, write, CONTENTS))
 
     threads = [threading.Thread(target=add) for _ in range(2)]
     for thread in threads:

@@ -51,6 +51,11 @@ class FakeUv:
         return self.version
 
 
+def no_libraries(_folder: Path) -> dict[str, dict[str, Any]]:
+    """What is described in a folder without shared libraries."""
+    return {}
+
+
 def wanted(folder: Path, *groups: tuple[str, ...], idle: tuple[str, ...] = ()) -> WantedPackages:
     names = [name for group in groups for name in group]
     return WantedPackages(
@@ -72,7 +77,9 @@ class Maker:
 
     def make(self, uv: FakeUv, request: WantedPackages) -> PackagesAsLayers:
         """The layers, with a cache that the next call has, too."""
-        return PackageLayers(uv, SystemRunner(), LayerCache(self.folder / "cache"), on_line=print).layers(request)
+        return PackageLayers(
+            uv, SystemRunner(), LayerCache(self.folder / "cache"), describe=no_libraries, on_line=print
+        ).layers(request)
 
 
 @pytest.fixture

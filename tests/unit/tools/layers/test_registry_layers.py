@@ -9,15 +9,18 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from mlflow_uv.core.image.composition import Blob, LayerBlob
+from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.core.image.composition import Blob, LayerBlob, LayerList, digest_of
 from mlflow_uv.core.image.dockerfile import VENV
+from mlflow_uv.core.image.oci_manifest import PulledImage
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import LayerCache
+from mlflow_uv.tools.layers.layer_contents import LayerContents
 from mlflow_uv.tools.layers.package_layers import PackageLayers
 from mlflow_uv.tools.layers.registry_layers import RegistryLayers, files_in
-from mlflow_uv.tools.oci.repository import PulledImage, RegistryUnanswered
+from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.system.process import SystemRunner
-from tests.unit.tools.layers.test_package_layers import FakeUv, wanted
+from tests.unit.tools.layers.test_package_layers import FakeUv, no_libraries, wanted
 
 NAME = f"registry.example/wine@sha256:{'1' * 64}"
 SITE = PurePosixPath(VENV, "lib", "python3.12", "site-packages")
@@ -30,6 +33,18 @@ class Source:
 
     blobs: dict[str, Path] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    ends_with: dict[str, bytes] = field(default_factory=dict)
+
+    def ends(self, name: str, wanted: Mapping[Blob, LayerList]) -> dict[Blob, bytes]:
+        """See Registries."""
+        self.asked += [f"{name} end of {blob.digest}" for blob in wanted]
+        ends = {
+            blob: self.ends_with.get(blob.digest) or self.blobs[blob.digest].read_bytes()[-listed.size :]
+            for blob, listed in wanted.items()
+        }
+        if any(digest_of(ends[blob]) != listed.digest for blob, listed in wanted.items()):
+            raise RegistryUnanswered("it returned other content")
+        return ends
 
     def download(self, name: str, targets: Mapping[Blob, Path]) -> None:
         """See Registries."""
@@ -47,11 +62,14 @@ class Source:
             config=json.dumps(config).encode(),
             layers=tuple(layer.blob for layer, _ in layers),
             keys=tuple(layer.key for layer, _ in layers),
+            lists=tuple(layer.listed for layer, _ in layers),
         )
 
 
-def registry_layers(source: Source, image: PulledImage | str, folder: Path) -> RegistryLayers:
-    return RegistryLayers(source, SystemRunner(), NAME, image, folder / "taken")
+def registry_layers(
+    source: Source, image: PulledImage | str, folder: Path, *, lists_only: bool = False
+) -> RegistryLayers:
+    return RegistryLayers(source, SystemRunner(), NAME, image, folder / "taken", no_libraries, lists_only=lists_only)
 
 
 def layer_of(folder: Path, files: Mapping[PurePosixPath, bytes], key: str = "k") -> tuple[LayerBlob, Path]:
@@ -61,12 +79,25 @@ def layer_of(folder: Path, files: Mapping[PurePosixPath, bytes], key: str = "k")
     return replace(blob, key=key), archive
 
 
+def listed_layer(
+    folder: Path, files: Mapping[PurePosixPath, bytes], listed: Mapping[str, str]
+) -> tuple[LayerBlob, Path]:
+    """A layer with a key and with a list of files, and its archive."""
+    archive = folder / "listed.tar.gz"
+    content = {path: LayerFile(data=data) for path, data in files.items()}
+    blob = write_layer("made elsewhere", content, archive, contents=LayerContents(files=listed))
+    return replace(blob, key="k"), archive
+
+
 GRAPE = {
     RECORD: b"grape.py,sha256=abc,1\n../../../bin/grape,sha256=def,2\ngrape-1.dist-info/RECORD,,\n",
     SITE / "grape.py": b"1",
     SITE / "__pycache__" / "grape.cpython-312.pyc": b"code",
     PurePosixPath(VENV, "bin", "grape"): b"#!",
 }
+
+
+GRAPE_LIST = {str(RECORD): "", str(SITE / "grape.py"): "sha256=abc", f"{VENV}/bin/grape": "sha256=def"}
 
 
 def test_a_layer_with_the_key_is_taken_once(tmp_path: Path) -> None:
@@ -198,18 +229,97 @@ def test_what_is_taken_lists_what_is_made(tmp_path: Path) -> None:
     """
     uv = FakeUv({"grape": {"grape.py": b"1"}, "plum": {"plum.py": b"2"}})
     request = wanted(tmp_path, ("grape",), ("plum",))
-    own = PackageLayers(uv, SystemRunner(), LayerCache(tmp_path / "own"), on_line=print).layers(request)
+    own = PackageLayers(uv, SystemRunner(), LayerCache(tmp_path / "own"), describe=no_libraries, on_line=print).layers(
+        request
+    )
     source = Source()
     image = source.image(*((layer.layer, layer.archive) for layer in own.layers))
     offered = registry_layers(source, image, tmp_path)
     fresh = LayerCache(tmp_path / "fresh")
 
-    taken = PackageLayers(uv, SystemRunner(), fresh, on_line=print, offered=offered).layers(request)
+    taken = PackageLayers(uv, SystemRunner(), fresh, describe=no_libraries, on_line=print, offered=offered).layers(
+        request
+    )
 
     assert [layer.layer for layer in own.layers] == [layer.layer for layer in taken.layers]
     assert [layer.files for layer in own.layers] == [layer.files for layer in taken.layers]
     assert ([["grape", "plum"]], 0, ("grape", "plum")) == (uv.installed, taken.reused, offered.taken)
     assert not (tmp_path / "fresh").exists(), "what was taken is not among what was made"
+
+
+def test_only_the_list_of_a_layer_is_read_until_its_archive_is_wanted(tmp_path: Path) -> None:
+    """
+    The layer is as if it had been downloaded; what downloads it verifies it. The list is read once.
+    """
+    source = Source()
+    layer, archive = listed_layer(tmp_path, GRAPE, GRAPE_LIST)
+    image = source.image((layer, archive))
+    whole = registry_layers(source, image, tmp_path / "whole").take({"k": "grape"})
+    source.asked.clear()
+
+    first = registry_layers(source, image, tmp_path, lists_only=True)
+    taken = first.take({"k": "grape"})
+    again = registry_layers(source, image, tmp_path, lists_only=True)
+
+    assert [whole["k"].layer, whole["k"].files] == [taken["k"].layer, taken["k"].files]
+    assert taken == again.take({"k": "grape"})
+    assert [f"registry.example/wine end of {layer.blob.digest}"] == source.asked
+    assert (("grape",), False) == (first.taken, taken["k"].archive.exists())
+    assert taken["k"].archive == again.downloads[layer.blob.digest]()
+    assert archive.read_bytes() == taken["k"].archive.read_bytes()
+    assert {} == first.take({"k": "grape"})["k"].libraries
+
+
+def test_a_list_that_is_not_that_of_the_manifest_or_is_none_is_not_used(tmp_path: Path) -> None:
+    """
+    The layer is downloaded, and its own files are listed.
+    """
+    source = Source()
+    layer, archive = listed_layer(tmp_path, GRAPE, GRAPE_LIST)
+    image = source.image((layer, archive))
+    text = b"no list"
+    end = LayerList(digest=digest_of(text), size=len(text))
+    other = source.image((replace(layer, listed=end), archive))
+
+    source.ends_with = {layer.blob.digest: b"x" * 9}  # a registry, or who writes there, returns something else
+    swapped = registry_layers(source, image, tmp_path / "swapped", lists_only=True).take({"k": "grape"})
+    source.ends_with = {layer.blob.digest: text}
+    none = registry_layers(source, other, tmp_path / "none", lists_only=True)
+
+    assert (GRAPE_LIST, True) == (swapped["k"].files, swapped["k"].archive.is_file())
+    assert {} == none.take({"k": "grape"})
+    assert "its list of files" in none.problem
+
+
+@pytest.mark.parametrize(
+    "files",
+    [{**GRAPE_LIST, str(SITE / "plum.py"): "sha256=x"}, {str(RECORD): ""}, {**GRAPE_LIST, str(RECORD): "sha256=x"}],
+    ids=["more", "less", "other"],
+)
+def test_a_layer_with_other_files_than_its_list_says_is_refused_when_it_is_downloaded(
+    tmp_path: Path, files: Mapping[str, str]
+) -> None:
+    """
+    Whoever composed the image wrote both: packages were compared by the list.
+    """
+    source = Source()
+    image = source.image(listed_layer(tmp_path, GRAPE, files))
+    layers = registry_layers(source, image, tmp_path, lists_only=True)
+    layers.take({"k": "grape"})
+    whole = registry_layers(source, image, tmp_path / "whole")
+
+    (download,) = layers.downloads.values()
+    with pytest.raises(ToolFailed, match="cannot be used") as refused:
+        download()
+
+    assert "its list of files is not that of its packages" == refused.value.why == whole_problem(whole)
+    assert ["lists"] == sorted(path.name for path in (tmp_path / "taken").iterdir())
+
+
+def whole_problem(layers: RegistryLayers) -> str:
+    """Why a layer is not taken that is downloaded at once."""
+    assert {} == layers.take({"k": "grape"})
+    return layers.problem
 
 
 def test_a_package_from_source_has_no_key(tmp_path: Path) -> None:
@@ -219,7 +329,9 @@ def test_a_package_from_source_has_no_key(tmp_path: Path) -> None:
     uv = FakeUv({"grape": {"grape.py": b"1"}, "plum": {"plum.py": b"2"}})
     request = replace(wanted(tmp_path, ("grape",), ("plum",)), built=frozenset({"plum"}))
 
-    made = PackageLayers(uv, SystemRunner(), LayerCache(tmp_path / "own"), on_line=print).layers(request)
+    made = PackageLayers(uv, SystemRunner(), LayerCache(tmp_path / "own"), describe=no_libraries, on_line=print).layers(
+        request
+    )
 
     assert [True, False] == [bool(layer.layer.key) for layer in made.layers]
 

@@ -7,9 +7,13 @@ from typing import cast
 
 import pytest
 
-from mlflow_uv.core.image.composition import GZIP_TYPE, Blob
+from mlflow_uv.core.image.composition import GZIP_TYPE, Blob, LayerList
+from mlflow_uv.core.image.reference import image_reference
 from mlflow_uv.tools.oci.downloads import BlobDownloads
 from mlflow_uv.tools.oci.repository import RegistryUnanswered, Repository
+from mlflow_uv.tools.system.web import Web
+from tests.unit.tools.oci.registryserver import Answer, FakeRegistry, digest_of, serving
+from tests.unit.tools.oci.test_registries import Hasty
 
 
 class Slow:
@@ -41,3 +45,30 @@ def test_where_one_fails_the_others_end(tmp_path: Path) -> None:
         BlobDownloads(cast("Repository", repository)).fetch({blob: tmp_path / blob.digest for blob in blobs})
 
     assert ["sha256:1"] == repository.stopped
+
+
+@pytest.mark.parametrize(
+    ("answer", "returned"),
+    [
+        (Answer(206, b"list"), b"list"),
+        (Answer(206, b"liar"), None),
+        (Answer(200, b"list"), None),
+        (Answer(200, b"blob with a list"), None),
+        (Answer(416), None),
+    ],
+    ids=["the end", "other content", "the end as a whole", "all of it", "no ranges"],
+)
+def test_the_end_of_a_blob_is_what_its_digest_says(answer: Answer, returned: bytes | None) -> None:
+    """
+    Nothing else is returned, and no more is read.
+    """
+    blob, end = Blob(media_type=GZIP_TYPE, digest="sha256:1", size=16), LayerList(digest=digest_of(b"list"), size=4)
+    with serving(FakeRegistry(rule=lambda _asked: answer)) as registry:
+        reference = image_reference(f"{registry.host}/team/wine:1")
+        downloads = BlobDownloads(Repository(Web({}), Hasty(), reference, None))
+
+        if returned is None:
+            with pytest.raises(RegistryUnanswered):
+                downloads.ends({blob: end})
+        else:
+            assert {blob: returned} == downloads.ends({blob: end})

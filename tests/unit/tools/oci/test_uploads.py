@@ -243,3 +243,36 @@ def test_a_blob_of_another_repository_is_taken_from_there(
 
     assert sent == send(registry, tmp_path, source="team/beer")
     assert [{"mount": [BLOB.digest], "from": ["team/beer"]}] == [parse_qs(query) for query in queries]
+
+
+def test_what_is_not_on_this_machine_is_downloaded_only_where_it_is_sent(
+    registry: FakeRegistry, uploads: Uploads, tmp_path: Path
+) -> None:
+    """
+    Not for a blob that the repository has, or gets from another one.
+    """
+    downloaded: list[Path] = []
+
+    def download() -> Path:
+        downloaded.append(tmp_path / "blob")
+        downloaded[-1].write_bytes(DATA)
+        return downloaded[-1]
+
+    def sent(rule: Callable[[Asked], Answer | None], source: str = "") -> SentBlobs:
+        uploads.before = rule
+        repository = Repository(
+            Web({}), Hasty(), image_reference(f"{registry.host}/team/wine:1"), None, rights="pull,push"
+        )
+        return BlobUploads(repository, {BLOB.digest: source} if source else {}).send({BLOB: download})
+
+    registry.contents[f"blobs/{BLOB.digest}"] = DATA
+    there = sent(lambda _asked: None)
+    registry.contents.clear()
+    mounted = sent(lambda asked: Answer(201) if asked.query else None, "team/beer")
+    assert [] == downloaded
+    absent = sent(lambda _asked: None)
+
+    assert [SentBlobs(sent=0, mounted=0), SentBlobs(sent=0, mounted=100), SentBlobs(sent=100, mounted=0)] == [
+        there, mounted, absent,
+    ]  # fmt: skip
+    assert [tmp_path / "blob"] == downloaded
