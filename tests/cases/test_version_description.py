@@ -42,11 +42,13 @@ def test_a_real_version_is_described_and_compared_with_another_description(
     assert without.answer["outputs"]["champion-artifact"] == described.answer["outputs"]["champion-artifact"]
     written = json.loads(file.read_text())
     assert ("wine", "1", "tested") == (written["model_name"], written["version"], written["state"])
+    assert "latency_p95_ms" in written["evaluation"]["metrics"]
     assert {"rmse": 0.5, "worst": None} == written["training"]["metrics"]
     assert "mlflow" in written["packages"]
     assert {"inputs", "outputs"} <= written["signature"].keys()
     assert any(answer["answer"] == {"predictions": [2.0]} for answer in written["answers"]), written["answers"][:3]
     text = page.read_text()
+    assert "Response times are not compared" in text
     assert "answers differ from the champion, version 7" in compared.answer["summary"]
     assert "The metrics of the training are not compared: they were measured on other data." in text
     assert "| root&#95;mean&#95;squared&#95;error | 0 | 0.25 | ↓ -0.25 |" in text

@@ -210,7 +210,9 @@ def test_a_fork_that_changes_the_code_gets_a_comment_about_its_release(
     }
     training = wine.folder / "train.py"
     training.write_text(training.read_text() + "\n# another program\n")
-    workflow = example(root, "check.yml").replace("    with:\n", "    with:\n      release: true\n")
+    workflow = example(root, "check.yml").replace(
+        "    with:\n", "    with:\n      release: true\n      evaluate: true\n"
+    )
 
     checked = wine.run(workflow, event="pull_request", options=(*options, *event(tmp_path, {"pull_request": pull})))
     (file,) = (tmp_path / "artifacts").glob("mlflow-uv-release-*/description.json")
@@ -218,8 +220,17 @@ def test_a_fork_that_changes_the_code_gets_a_comment_about_its_release(
     (first,) = github.bodies(3)
     released = read_description(file.read_bytes())
     answer, *others = released.answers
+    assert released.evaluation is not None
     other = replace(answer, sha256="0" * 64, answer={"predictions": [-1]})
-    champion = replace(released, version="7", pull_request=0, head_of_pull_request="", answers=(other, *others))
+    metrics = {**released.evaluation.metrics, "accuracy_score": 0.5}
+    champion = replace(
+        released,
+        version="7",
+        pull_request=0,
+        head_of_pull_request="",
+        answers=(other, *others),
+        evaluation=replace(released.evaluation, metrics=metrics),
+    )
     github.hand_over(champion_artifact("wine"), {"description.json": description_document(champion)})
     compared = second_workflow(wine, root, tmp_path, github, options)
 
@@ -228,5 +239,6 @@ def test_a_fork_that_changes_the_code_gets_a_comment_about_its_release(
     assert "### <code>wine</code> passed its smoke test; nothing to compare with yet\n" in first
     (body,) = github.bodies(3)
     count = len(released.answers)
-    assert f"1 of {count} answers differ from the champion, version 7\n" in body
+    assert f" of the evaluation and 1 of {count} answers differ from the champion, version 7\n" in body
+    assert "| accuracy&#95;score | 0.977778 | 0.5 | ↑ +0.477778 |" in body
     assert "recorded request 1" in body

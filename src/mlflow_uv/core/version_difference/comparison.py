@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ...command.inputs import TOLERANCE
+from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Table, TableKind, counted
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..model.answers import AnswerDifference, differences
@@ -16,6 +17,7 @@ from .description import AnswerSummary, MetricSet, VersionDescription
 _MOST_ROWS = 50
 _MOST_ANSWERS = 10
 _LONGEST = 80  # characters of a value in a table
+_RESPONSE_TIME = lazy_pattern(r"latency_p\d+_ms|latency/.*")  # of evaluate, and of MLflow's evaluator
 _UNKNOWN_DATA = "on which data those of {} were measured is unknown"
 _STATES = {"failed": "failed its smoke test", "registered": "was not tested", "none": "was not tested"}
 
@@ -57,7 +59,8 @@ class VersionComparison:
         counts = [subject.count for subject in self.subjects if subject.count]
         if counts:
             several = f"{', '.join(counts[:-1])} and {counts[-1]}" if len(counts) > 1 else counts[0]
-            return f"{tested}; {several} differ from {champion}"
+            verb = "differs" if len(counts) == 1 and counts[0].startswith("1 ") else "differ"
+            return f"{tested}; {several} {verb} from {champion}"
         return f"{tested}; nothing {'that is compared ' if self.notes else ''}differs from {champion}"
 
     @property
@@ -104,13 +107,18 @@ def _metrics(measured_in: str, mine: MetricSet | None, theirs: MetricSet | None)
     if reason or mine is None or theirs is None:
         own = _own_metrics(measured_in, mine) if mine and mine.metrics else None
         return ComparedSubject(measured=own, notes=(f"The metrics of the {measured_in} are not compared: {reason}.",))
-    names = {*mine.metrics, *theirs.metrics}
+    every = {*mine.metrics, *theirs.metrics}
+    names = {name for name in every if not _RESPONSE_TIME.fullmatch(name)}
+    notes = () if names == every else ("Response times are not compared: they depend on the machine.",)
     differing = sum(mine.metrics.get(name) != theirs.metrics.get(name) for name in names)
     if not differing:
-        return ComparedSubject()
+        return ComparedSubject(notes=notes)
     count = f"{differing} of {counted(len(names), 'metric')} of the {measured_in}"
-    table = metric_table(_numbers(mine), _numbers(theirs))
-    return ComparedSubject(differing=replace(_cut(table), title=f"metrics of the {measured_in}"), count=count)
+    new, old = (
+        {name: value for name, value in _numbers(metric_set).items() if name in names} for metric_set in (mine, theirs)
+    )
+    table = replace(_cut(metric_table(new, old)), title=f"metrics of the {measured_in}")
+    return ComparedSubject(differing=table, count=count, notes=notes)
 
 
 def _incomparable(measured_in: str, mine: MetricSet | None, theirs: MetricSet | None) -> str:

@@ -111,6 +111,27 @@ def test_a_metric_that_is_no_number_has_no_difference() -> None:
     assert "1 of 2 metrics of the evaluation" in comparison.verdict
 
 
+def test_response_times_of_two_machines_are_not_compared() -> None:
+    """
+    The runner of a pull request is another one than that of the champion.
+    """
+    mine, theirs = (
+        MetricSet(metrics={"accuracy": 0.5, "latency_p95_ms": ms, "latency/mean": ms}, data=(DATA,))
+        for ms in (3.0, 7.0)
+    )
+
+    comparison = compare_descriptions(replace(CHAMPION, evaluation=mine), replace(CHAMPION, evaluation=theirs))
+
+    assert ({}, ("Response times are not compared: they depend on the machine.",)) == (
+        tables(comparison),
+        comparison.notes,
+    )
+    other = replace(mine, metrics={**mine.metrics, "accuracy": 0.75})
+    differing = compare_descriptions(replace(CHAMPION, evaluation=other), replace(CHAMPION, evaluation=theirs))
+    assert (("accuracy", "0.75", "0.5", "↑ +0.25"),) == tables(differing)["metrics of the evaluation"]
+    assert "1 of 1 metric of the evaluation differs from" in differing.verdict
+
+
 def of_answers(*mine: Any, theirs: tuple[Any, ...]) -> VersionComparison:
     """The comparison of versions that differ in these answers alone."""
     new, old = (
