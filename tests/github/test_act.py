@@ -11,7 +11,7 @@ jobs:
   one:
     runs-on: ubuntu-latest
     steps:
-      - uses: actions/checkout@v5
+      - uses: actions/checkout@v7
       - id: theirs
         uses: ./.github/actions/theirs
         with: {the-input: given}

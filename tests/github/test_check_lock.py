@@ -16,7 +16,7 @@ jobs:
   check:
     runs-on: ubuntu-latest
     steps:
-      - uses: actions/checkout@v5
+      - uses: actions/checkout@v7
       - id: lock
         uses: ACTION/actions/check-lock@v1
         with: {project: PROJECT}

@@ -14,7 +14,7 @@ jobs:
   export:
     runs-on: ubuntu-latest
     steps:
-      - uses: actions/checkout@v5
+      - uses: actions/checkout@v7
       - id: export
         uses: ACTION/actions/export@v1
         with:
