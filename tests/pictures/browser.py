@@ -1,8 +1,10 @@
 """Takes pictures of pages with Debian's Chromium and fonts, and compares them with a tolerance."""
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 from PIL import Image, ImageChops
@@ -12,6 +14,20 @@ _TALLEST = 6_000
 _CELL = 8  # pixels
 _DIFFERENCE = 24  # of 255, in the mean of a cell
 _CELLS = 0.0005  # share of cells that may differ, as another release of a browser moves a line by a fraction of a pixel
+# What scrolls of a page is known to the frame alone: a report runs no script.
+_FRAME = """<body style="margin:0">
+<iframe src="page.html" style="margin:0;border:0;width:{width}px;height:{height}px" onload="look(this)"></iframe>
+<output id="wide" style="display:none"></output>
+<script>
+function look(frame) {{
+  const page = frame.contentDocument, all = [page.documentElement, ...page.body.querySelectorAll("*")];
+  const moves = (each) => each.tagName != "PRE" && ["auto", "scroll"].includes(getComputedStyle(each).overflowX);
+  const wide = all.filter((each) => (each == all[0] || moves(each)) && each.scrollWidth > each.clientWidth);
+  const lines = wide.map((each) => `${{each.scrollWidth}} of ${{each.clientWidth}}: ${{each.innerText.slice(0, 40)}}`);
+  document.getElementById("wide").textContent = lines.map((line) => line.replace(/\\s+/g, " ")).join("\\n");
+}}
+</script>
+"""
 _COLOURS = 200  # of a picture that is kept
 
 
@@ -26,20 +42,35 @@ class Screen:
 
 def picture(page: str, screen: Screen, folder: Path) -> Image.Image:
     """The whole page as it is shown."""
+    target = folder / ("page.pdf" if screen.paper else "page.png")
+    shot = (f"--print-to-pdf={target}", "--no-pdf-header-footer") if screen.paper else (f"--screenshot={target}",)
+    _shown(page, screen, folder, shot)
+    if screen.paper:
+        subprocess.run(("pdftoppm", "-png", "-r", "70", "-singlefile", target, folder / "page"), check=True)
+    with Image.open(folder / "page.png") as taken:
+        return cropped(taken.convert("RGB"), screen)
+
+
+def scrolling(page: str, screen: Screen, folder: Path) -> list[str]:
+    """The parts of a page, except for code, that are wider than their place, so that a reader has to move them."""
+    document = _shown(page, screen, folder, ("--dump-dom",))
+    (found,) = re.findall(r"<output [^>]*>(.*?)</output>", document, re.DOTALL)
+    return [unescape(line) for line in found.splitlines()]
+
+
+def _shown(page: str, screen: Screen, folder: Path, what: tuple[str, ...]) -> str:
+    """Show a page and do something with it; what the browser prints."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "fonts.conf").write_text((HERE / "fonts.conf").read_text().replace("CACHE", str(folder / "fonts")))
     (folder / "page.html").write_text(page)
-    target = folder / ("page.pdf" if screen.paper else "page.png")
     # A frame, because a window has a smallest width.
-    frame = f"margin:0;border:0;width:{screen.width}px;height:{_TALLEST}px"
-    (folder / "frame.html").write_text(f'<body style="margin:0"><iframe src="page.html" style="{frame}"></iframe>')
-    shot = (f"--print-to-pdf={target}", "--no-pdf-header-footer") if screen.paper else (f"--screenshot={target}",)
+    (folder / "frame.html").write_text(_FRAME.format(width=screen.width, height=_TALLEST))
     argv = (
         "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage",
         "--force-device-scale-factor=1", "--font-render-hinting=none", "--disable-lcd-text", "--no-first-run",
         "--allow-file-access-from-files", f"--user-data-dir={folder / 'profile'}",
         f"--blink-settings=preferredColorScheme={0 if screen.dark else 1}",
-        f"--window-size={max(screen.width, 600)},{_TALLEST}", *shot,
+        f"--window-size={max(screen.width, 600)},{_TALLEST}", *what,
         (folder / ("page.html" if screen.paper else "frame.html")).as_uri(),
     )  # fmt: skip
     variables = {
@@ -48,11 +79,7 @@ def picture(page: str, screen: Screen, folder: Path) -> Image.Image:
         "PATH": os.environ["PATH"],
         "TZ": "UTC",
     }
-    subprocess.run(argv, env=variables, check=True, capture_output=True, timeout=120)
-    if screen.paper:
-        subprocess.run(("pdftoppm", "-png", "-r", "70", "-singlefile", target, folder / "page"), check=True)
-    with Image.open(folder / "page.png") as taken:
-        return cropped(taken.convert("RGB"), screen)
+    return subprocess.run(argv, env=variables, check=True, capture_output=True, timeout=120, text=True).stdout
 
 
 def cropped(taken: Image.Image, screen: Screen) -> Image.Image:

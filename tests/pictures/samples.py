@@ -25,13 +25,14 @@ from mlflow_uv.core.version_difference.comment import parts_of
 from mlflow_uv.core.version_difference.comparison import compare_descriptions
 from mlflow_uv.core.version_difference.description import AnswerSummary, MetricSet, VersionDescription
 from mlflow_uv.ops.report.page import Histogram, PageFact, PageLink, ReportPage, bar_chart, histogram, render_page
+from mlflow_uv.ops.report.platforms import PLATFORMS_TITLE
 from tests.pictures.browser import HERE, Screen
 from tests.runner import summary_for
 
 GITHUB = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 HOSTILE = (
     "wine-with-a-name-that-" + "never-" * 12 + "ends\u202egnorw si siht\u202c **bold** <img src=x onerror=alert(1)>"
-    " | cell | </details> [link](https://evil.example) @everyone #1 `code` 模型 نموذج"
+    " | cell | </details> [link](https://evil.example) @everyone #1 `code` модель نموذج"
 )
 NAMES = ("commit", "lock", "selection", "requirements", "model", "version", "image", "answers", "alias")
 IDENTITIES = ("62d50ce", "0dae706", "", "1f136cc", "560fe2e", "wine 4", "ghcr.io/acme/wine:4-62d50ce", "", "candidate")
@@ -291,7 +292,7 @@ def _results(text: str) -> Iterator[Table]:
     )
     columns = ("when", "what", "alias", "version", "who", "gates")
     yield Table(title="history", columns=columns, rows=(("2026-11-26 20:12 UTC", *who),))
-    yield Table(title="deployability", columns=("target", "packages", "download", "installs"), rows=platforms)
+    yield Table(title=PLATFORMS_TITLE, columns=("target", "packages", "download", "installs"), rows=platforms)
     rows = tuple(starmap(_licence_row, LICENCES))
     yield Table(title="packages by licence", columns=("licence", "packages", "names"), rows=rows)
 

@@ -16,7 +16,7 @@ from typing import Any
 from ..command.errors import StepError
 from ..command.report import ChainLink, Finding, Report, Severity, Table, TableKind, Timing, WebLink, counted
 from ..command.step import Step, fields_of
-from ..core.security.markdown import code_block, inline, link
+from ..core.security.markdown import code, code_block, inline, link
 from ..core.security.masking import mask
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from .phrasing import ActionPhrasing
@@ -92,10 +92,9 @@ class JobSummary:
         yield "\n"
 
     def _cell(self, shown: ChainLink) -> str:
-        identity = _shortened(shown.identity)
         label = f"{shown.mark.value}\N{NO-BREAK SPACE}{shown.name}"
         name = f"<strong>{self._inline(label)}</strong>"
-        return f"{name}<br>{self._inline(identity)}" if identity else name
+        return f"{name}<br>{code(_shortened(self._text(shown.identity)))}" if shown.identity else name
 
     def _of_finding(self, finding: Finding) -> Iterator[str]:
         place = self.place(finding.path, finding.line) if finding.path is not None else ""
@@ -193,9 +192,8 @@ class JobSummary:
 
 
 def _shortened(identity: str) -> str:
-    """An identity as code, not wider than the other columns: the end of a long one, which has the version."""
-    short = identity if len(identity) <= _IDENTITY else f"…{identity[-_IDENTITY:]}"
-    return f"`{short}`" if short else ""
+    """An identity that is not wider than the other columns: the end of a long one, which has the version."""
+    return identity if len(identity) <= _IDENTITY else f"…{identity[-_IDENTITY:]}"
 
 
 def _with_code(line: str) -> str:

@@ -1,6 +1,7 @@
 """What a job summary shows, in which order, and the line that repeats a step on another machine."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,17 @@ uvx --from git+https://github.com/org/mlflow-uv-action@v1 mlflow-uv release --pr
     text = summary_for("release").of_report(RELEASED, {"project": "wine"})
 
     assert expected == text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_an_identity_with_backticks_is_code_as_a_whole() -> None:
+    """
+    They are part of a name, and end nothing.
+    """
+    chain = (ChainLink(name="alias", mark=Mark.HOLDS, identity="a `b` *c*"),)
+
+    text = summary_for("release").of_report(replace(RELEASED, chain=chain), {})
+
+    assert "<br><code>a &#96;b&#96; &#42;c&#42;</code> |" in text
 
 
 def test_a_long_table_of_changes_is_folded_and_a_long_verdict_is_a_paragraph() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ...command.report import counted
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..security.markdown import code_block, inline, table_row
+from ..security.markdown import code, code_block, inline, table_row
 from .changes import ChangeKind, PackageChange
 from .comparison import LockChange, LockComparison, RepositoryComparison, TargetComparison
 from .lock_update import LockUpdate, apply_command
@@ -74,14 +74,14 @@ def _of_updates(updates: Sequence[LockUpdate]) -> Iterator[CommentPart]:
         yield CommentPart(text=text, essential=True)
     for update in updates:
         if update.hunks:
-            title = f"<summary>The same as a patch of <code>{inline(update.path)}</code></summary>"
+            title = f"<summary>The same as a patch of {code(update.path)}</summary>"
             about = "The job of this pull request made it: review it as the other changes of the pull request."
             block = code_block(apply_command(update))
             yield CommentPart(text=f"<details>\n{title}\n\n{about}\n\n{block}\n</details>\n\n")
 
 
 def _of_lock(lock: LockComparison) -> Iterator[CommentPart]:
-    title = f"#### <code>{inline(lock.path)}</code>{_state(lock)}\n\n"
+    title = f"#### {code(lock.path)}{_state(lock)}\n\n"
     yield CommentPart(text=title + "".join(_warnings(lock)), essential=True)
     if lock.served:
         yield CommentPart(text=f"{_HEADER}{''.join(map(_row, lock.served))}\n")
@@ -107,7 +107,7 @@ def _state(lock: LockComparison) -> str:
             return " (removed)"
         case LockChange.UNREADABLE:
             return " (cannot be compared)"
-    return f" (moved from <code>{inline(lock.moved_from)}</code>)" if lock.moved_from else ""
+    return f" (moved from {code(lock.moved_from)})" if lock.moved_from else ""
 
 
 def warnings_of(lock: LockComparison) -> Iterator[str]:

@@ -37,6 +37,11 @@ def inline(text: str) -> str:
     return re.sub(r"\A(?:<br>)+|(?:<br>)+\Z", "", "<br>".join(map(_line, visible_lines(text))))
 
 
+def code(text: str) -> str:
+    """One line as code, for the same places as `inline`; backticks are part of the text."""
+    return f"<code>{'<br>'.join(_escaped(line, first=False) for line in visible_lines(text))}</code>"
+
+
 def link(text: str, address: str) -> str:
     """
     A link to a page over HTTP or HTTPS with a text; the text alone for any other address.

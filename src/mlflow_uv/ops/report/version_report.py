@@ -24,8 +24,8 @@ from ..lineage.audit import Audited
 from ..lineage.pages import pages_about
 from ..lineage.registry_client import RegistryClient
 from ..versions.comparison import ChampionComparison
-from .deployability import deployability_table
 from .page import BarChart, Histogram, PageFact, PageLink, ReportPage, bar_chart, histogram
+from .platforms import PLATFORMS_TITLE, platforms_table
 
 _LAYERS = 8  # of an image that are shown, the largest
 _SIZE = 1e6
@@ -71,7 +71,7 @@ def version_report(
         changes=comparison.tables if comparison else (),
         histograms=tuple(_histograms(record)) if record else (),
         charts=tuple(_charts(record, tools)) if record else (),
-        tables=(*_tables(audit), *_deployability(audit), *_licences(audit, tools)),
+        tables=(*_tables(audit), *_platforms(audit), *_licences(audit, tools)),
         facts=tuple(_facts(audit)),
         pages=pages_about(record, registry) if record else (),
         commands=tuple(_commands(audit, servable="image" not in broken)),
@@ -166,14 +166,14 @@ def _tables(audit: Audited) -> Iterator[Table]:
         yield Table(title="history", columns=("when", "what", "alias", "version", "who", "gates"), rows=rows)
 
 
-def _deployability(audit: Audited) -> Iterator[Table]:
+def _platforms(audit: Audited) -> Iterator[Table]:
     """Yield on which platforms the packages of the model's lock can be installed."""
     if audit.record is None:
         return
     try:
-        table = deployability_table(audit.model, audit.record)
+        table = platforms_table(audit.model, audit.record)
     except (StepError, ValueError) as error:
-        table = Table(title="deployability", columns=("target", "installs"), rows=(("all", f"? {error}"),))
+        table = Table(title=PLATFORMS_TITLE, columns=("target", "installs"), rows=(("all", f"? {error}"),))
     if table is not None:
         yield table
 

@@ -157,6 +157,19 @@ def test_a_table_with_long_cells_is_stacked_on_a_phone() -> None:
     assert ["few", "many"] == [attributes["class"] for tag, attributes in seen.tags if tag == "table"]
 
 
+def test_a_table_with_a_sentence_beside_three_numbers_is_stacked_on_a_phone() -> None:
+    """
+    Four columns with a sentence are wider than a phone; four short ones are not.
+    """
+    short = ("linux-x86_64-py3.11", "86", "271.0 MB", "✓ from wheels")
+    long = ("windows-x86_64-py3.11", "88", "259.1 MB", "✗ scikit-learn 1.9: built from source")
+    tables = tuple(Table(title="t", columns=("a", "b", "c", "d"), rows=rows) for rows in ((short,), (short, long)))
+
+    seen = Seen(render_page(replace(PAGE, changes=(), tables=tables), secrets=()))
+
+    assert ["few", "many"] == [attributes["class"] for tag, attributes in seen.tags if tag == "table"]
+
+
 def test_a_page_stays_small() -> None:
     """
     Rows of long tables are left out, and counted.

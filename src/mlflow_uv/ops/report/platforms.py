@@ -15,12 +15,13 @@ from ...core.security.size_limits import LOCK_LIMIT
 from ...tools.project.files import read_project
 from ...tools.system.untrusted_file import read_untrusted
 
+PLATFORMS_TITLE = "where it can be installed"
 _PLATFORMS = ("linux-x86_64", "linux-aarch64", "macos-arm64", "windows-x86_64")
 _NAMED = 5  # packages of a platform that are named
 _MEGABYTE = 1e6
 
 
-def deployability_table(model: Path, record: Record) -> Table | None:
+def platforms_table(model: Path, record: Record) -> Table | None:
     """
     Return a row for each platform with the Python of the model; None if the model has no lock.
 
@@ -40,7 +41,7 @@ def deployability_table(model: Path, record: Record) -> Table | None:
     own = {package.name for package in lock.packages if package.source.kind.local}
     targets = (parse_target(f"{platform}-py{minor}") for platform in _PLATFORMS)
     rows = tuple(_row(compare_target(None, (lock, (roots,)), target), own) for target in targets)
-    return Table(title="deployability", columns=("target", "packages", "download", "installs"), rows=rows)
+    return Table(title=PLATFORMS_TITLE, columns=("target", "packages", "download", "installs"), rows=rows)
 
 
 def _row(target: TargetComparison, own: set[str]) -> tuple[str, str, str, str]:

@@ -7,7 +7,7 @@ import pytest
 
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.model.model_files import LOCK
-from mlflow_uv.ops.report.deployability import deployability_table
+from mlflow_uv.ops.report.platforms import platforms_table
 from tests.unit.core.lock_difference.locks import lock_text, package
 from tests.unit.core.release.test_record import WHOLE
 
@@ -31,7 +31,7 @@ def test_each_platform_has_its_packages_and_what_stops_it(tmp_path: Path) -> Non
     grape = package("grape", tag="cp311-cp311-manylinux_2_28_x86_64", size=2_000_000)
     model = written(tmp_path, lock_text(grape, package("yeast"), needs=("grape", "yeast")))
 
-    table = deployability_table(model, RECORD)
+    table = platforms_table(model, RECORD)
 
     assert table is not None
     assert TARGETS == [row[0] for row in table.rows]
@@ -55,7 +55,7 @@ def test_a_lock_without_sizes_has_no_number(
     """
     packages = [package(name, size=size) for name, size in zip(("grape", "yeast"), sizes, strict=True)]
 
-    table = deployability_table(written(tmp_path, lock_text(*packages, needs=("grape", "yeast"))), RECORD)
+    table = platforms_table(written(tmp_path, lock_text(*packages, needs=("grape", "yeast"))), RECORD)
 
     assert table is not None
     assert {download} == {row[2] for row in table.rows}
@@ -68,7 +68,7 @@ def test_a_platform_that_the_lock_leaves_out_is_unknown(tmp_path: Path) -> None:
     text = lock_text(package("grape"), needs=("grape",))
     model = written(tmp_path, text.replace(">=3.10", ">=3.12"))
 
-    table = deployability_table(model, RECORD)
+    table = platforms_table(model, RECORD)
 
     assert table is not None
     assert {("", "", "? `requires-python` of the lock is >=3.12")} == {row[1:] for row in table.rows}
@@ -78,7 +78,7 @@ def test_a_model_without_a_lock_has_no_table(tmp_path: Path) -> None:
     """
     As those that another program logged.
     """
-    assert deployability_table(tmp_path, RECORD) is None
+    assert platforms_table(tmp_path, RECORD) is None
 
 
 def test_a_lock_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
@@ -86,4 +86,4 @@ def test_a_lock_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     Of one kind.
     """
     with pytest.raises(ValueError, match="the lock of the model cannot be read"):
-        deployability_table(written(tmp_path, "version = 9\n"), RECORD)
+        platforms_table(written(tmp_path, "version = 9\n"), RECORD)
