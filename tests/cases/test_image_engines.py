@@ -246,7 +246,7 @@ def test_what_is_refused_is_in_no_registry(
     words = ("podman", "images", "--format", "{{.Repository}}")
     listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     left = [one for one in listed if re.fullmatch(r"localhost/mlflow-uv-[0-9a-f]{12}", one)]
-    assert (11, True, []) == (result.code, "/opt/ml/model" in result.stderr, left), result.stderr
+    assert (18, True, []) == (result.code, "/opt/ml/model" in result.stderr, left), result.stderr
     assert (None, False) == (engine.image(name), is_in(host, "cellar/refused", "1"))
 
 
@@ -260,7 +260,7 @@ def test_a_build_that_is_cancelled_half_way_leaves_nothing(
     mark, base = f"MLFLOW_UV_TEST={secrets.token_hex(8)}", f"localhost/{image}-base"
     (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nENV {mark}\n")
     subprocess.run((engine.name, "build", "--quiet", "--tag", base, tmp_path), check=True, capture_output=True)
-    flags = ("--engine", engine.name, "--base-image", base, "--image", f"localhost/{image}")
+    flags = ("--engine", engine.name, "--builder", "engine", "--base-image", base, "--image", f"localhost/{image}")
 
     before = left_by(engine.name, sample, base)
     result = sample.cancel("build-image", *flags, when=lambda: "pip install" in working(mark))

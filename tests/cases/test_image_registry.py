@@ -128,4 +128,4 @@ def test_a_registry_that_does_not_answer_is_said(sample: SampleProject, tmp_path
     assert [0, 0, 0, 0] == [result.code for result in (built, tested, here, there)], there.stderr
     assert ([], ["image"]) == (here.outputs["unverified"], there.outputs["unverified"])
     assert "127.0.0.1 does not answer" in there.stderr
-    assert f"reach {host} from here" == there.answer["findings"][0]["fix"]
+    assert f"reach {host} from here; do this where docker has it" == there.answer["findings"][0]["fix"]

@@ -258,8 +258,9 @@ def test_without_the_base_or_a_wheel_nothing_is_verified(place: Place) -> None:
     without_wheel = place.checked(place.image)
 
     assert [LinkState.UNVERIFIED, LinkState.UNVERIFIED] == [without_base.state, without_wheel.state]
-    assert "cannot be read from its registry" in without_base.reason
-    assert "grape" in without_wheel.reason
+    assert "cannot be read again" in without_base.reason
+    assert f"push the image of that digest as {place.host}/base:1 again" == without_base.fix
+    assert ("grape" in without_wheel.reason, "") == (True, without_wheel.fix)
 
 
 def test_a_tag_of_a_base_that_moves_between_two_builds_is_another_image_and_both_hold(place: Place) -> None:

@@ -137,3 +137,8 @@ def unreadable_base(name: str, why: str, *, request: UnansweredRequest | None = 
     if request is not None:
         other = Wording(f"{registry_fix(name.partition('@')[0], request)}, or ", other, " of another registry")
     return BaseUnread(what=what, why=why, fix=other)
+
+
+def unreadable_recorded_base(name: str, why: str, *, fix: str) -> BaseUnread:
+    """Return the error for the base of a composed image; it has to be that one, so no other is a fix."""
+    return BaseUnread(what=f"the base image `{name}` cannot be read again", why=why, fix=fix)

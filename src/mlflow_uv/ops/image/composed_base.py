@@ -11,6 +11,7 @@ from ...command.wording import Wording, joined, option
 from ...core.image.composition import BaseLayers, digest_of
 from ...core.image.dockerfile import MODEL, SERVING, VENV
 from ...core.image.file_tree import EntryKind
+from ...core.image.reference import registry_fix
 from ...core.lock.targets import System, machine_name
 from ...core.release.digests import canonical, sha256
 from ...core.release.record import ImageLink
@@ -34,7 +35,7 @@ from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
 from .base_layouts import absent_from_layout, base_in_layout
 from .build import BaseImage, default_base, require_fit, without_python
-from .builders import BaseNotComposable, BaseUnread, unreadable_base
+from .builders import BaseNotComposable, BaseUnread, unreadable_base, unreadable_recorded_base
 from .environment import Needs
 from .platforms import ARCHITECTURES
 
@@ -128,14 +129,17 @@ def read_recorded_base(
         try:
             read = _pulled(name, architecture, scratch, tools)
         except (RegistryUnanswered, ToolFailed) as error:
-            raise unreadable_base(image.base, _reason(error), request=_request_of(error)) from error
+            fix = error.fix if isinstance(error, ToolFailed) else registry_fix(place, error)
+            raise unreadable_recorded_base(image.base, _reason(error), fix=fix) from error
         if read is None:
-            raise unreadable_base(image.base, f"its registry does not have {image.base_digest} for {architecture}")
+            why = f"its registry does not have {image.base_digest} for {architecture}"
+            raise unreadable_recorded_base(image.base, why, fix=f"push the image of that digest as {place} again")
         return _composable(image.base, needs, read)
     engine = tools.engines.named(image.engine)
     local_image = engine.image(image.base_digest) or engine.image(name)
     if local_image is None:
-        raise unreadable_base(image.base, f"its layers are those that {image.engine} had, which does not have it here")
+        why = f"its layers are those that {image.engine} had, which does not have it here"
+        raise unreadable_recorded_base(image.base, why, fix=f"do this where {image.engine} has it")
     return _composable(image.base, needs, _saved(local_image, engine, scratch, tools))
 
 

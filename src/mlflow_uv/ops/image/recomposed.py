@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ...command.errors import ChainBroken, StepError
+from ...command.errors import BaseImageUnfit, ChainBroken, StepError
 from ...command.inputs import Serving
 from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding
@@ -25,6 +25,7 @@ from ...tools.toolbox import Tools
 from ..lineage.audit import Audited
 from ..lineage.recompute import RecomputedRelease, note_version
 from ..lineage.registry_client import RegistryClient
+from .builders import PackageNotComposable
 from .composed import ComposedServingImage, changed_layers
 from .composed_base import LayerOrigin, read_recorded_base
 from .composed_release import Composition, ReleaseImages, compose_release, composition_link
@@ -37,6 +38,8 @@ _ORDER = "the order of its layers"
 _SETTINGS = "the settings"
 _PLATFORMS = "the list of its platforms"
 _PYTHON = lazy_pattern(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,2}\+?)?")
+# Their fixes are inputs of a build, which would give another image.
+_REFUSED_BUILDS = (BaseImageUnfit, PackageNotComposable)
 _MOST_SHOWN = 80  # characters of a name from a registry
 _MOST_NAMED = 300  # characters of the name of an image in a record
 
@@ -90,7 +93,8 @@ def from_parts(release: RecomputedRelease, tools: Tools) -> Recomposed:
         why = f"{error.what}: {error.why}" if error.why else error.what
         made_with = image.composition
         programs = f"mlflow-uv {made_with.program}, uv {made_with.uv} and Python {made_with.python}"
-        check = _unverified(f"{why}; it was composed with {programs}", error.fix)
+        fix = "" if isinstance(error, _REFUSED_BUILDS) else error.fix
+        check = _unverified(f"{why}; it was composed with {programs}", fix)
     finally:
         (release.model / INSTALLED_LIST).unlink(missing_ok=True)
     return Recomposed(checks=(check,), findings=findings)
