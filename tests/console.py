@@ -9,6 +9,7 @@ class KeptConsole:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.concealed: list[str] = []
 
     def say(self, text: str) -> None:
         """See Console."""
@@ -23,3 +24,7 @@ class KeptConsole:
     def foreign(self, line: str) -> None:
         """See Console."""
         self.lines.append(line)
+
+    def conceal(self, secret: str) -> None:
+        """See Console."""
+        self.concealed.append(secret)

@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlflow_uv.command.host import Host
+from mlflow_uv.tools.mlflow.store_login import StoreLogin
+from mlflow_uv.tools.system.clock import SystemClock
+from mlflow_uv.tools.system.web import Web
 from tests.contracts.mlflow_interpreter import QUIET, free_port, synced
 from tests.sharing import SharedFolder
 from tests.waiting import CEILING_S, answers, wait_until_up
@@ -244,3 +248,8 @@ def stores(folder: Path, python: Path, programs: Path) -> Iterator[Stores]:
             ) as uri,
         ):
             yield Stores(uri=uri, password=password, database=database, bucket=bucket, python=python)
+
+
+def login_of(host: Host) -> StoreLogin:
+    """The login to stores with the variables of a host, from a console that conceals nothing."""
+    return StoreLogin(host=host, web=Web(host.variables), clock=SystemClock(), conceal=lambda _secret: None)

@@ -24,6 +24,7 @@ from mlflow_uv.tools.mlflow.mlflow import Mlflow
 from mlflow_uv.tools.system.clock import SystemClock
 from mlflow_uv.tools.system.process import Conversation, SystemRunner
 from tests.contracts.mlflow_interpreter import MlflowInterpreter
+from tests.stores import login_of
 
 MODELS = """
 import os
@@ -129,7 +130,7 @@ class Quiet:
     def say(self, text: str) -> None:
         """See Console."""
 
-    foreign = say
+    foreign = conceal = say
 
     def group(self, _title: str, *, folded: bool = True) -> AbstractContextManager[None]:
         """See Console."""
@@ -176,7 +177,7 @@ def open_bench(mlflow: MlflowInterpreter, folder: Path) -> Iterator[Bench]:
     variables = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
     subprocess.run((*argv, folder / "expected.json"), check=True, capture_output=True, cwd=folder, env=variables)
     host = Host.of(os.environ, folder=folder, python=Path(sys.executable))
-    client = Mlflow(SystemRunner(), host=host, on_line=print, say=print)
+    client = Mlflow(SystemRunner(), host=host, login=login_of(host), on_line=print, say=print)
     with client.model_process(mlflow.python, None, NO_VARIABLES) as process:
         yield Bench(
             mlflow=client,

@@ -309,23 +309,32 @@ def test_the_recipe_of_a_workspace_registers_in_unity_catalog(
     small: Consumer, tmp_path: Path, shared: SharedFolder, registry_host: str, actions: tuple[str, ...]
 ) -> None:
     """
-    As the service principal whose secret it has; with another secret nothing is trained or registered.
+    By its identity, for which no secret is stored; where the workspace does not trust it, nothing is trained.
     """
     catalog = UnityCatalog()
     with databricks_models(servers_python(shared), tmp_path / "workspace", catalog) as workspace:
-        client, secret = workspace.principal
+        client = workspace.principal[0]
         options = (
             *("--var", f"DATABRICKS_HOST={workspace.host}", "--var", f"DATABRICKS_CLIENT_ID={client}"), *actions,
         )  # fmt: skip
         recipe = workflow("databricks.yml", registry_host)
+        identity = workspace.identity.variables
 
-        refused = small.run(recipe, options=options, secrets={"DATABRICKS_CLIENT_SECRET": "another"})
+        refused = small.run(recipe, options=options, env=identity)
+        without = small.run(recipe, options=options)
         before = dict(catalog.models)
-        run = small.run(recipe, options=options, secrets={"DATABRICKS_CLIENT_SECRET": secret})
+        workspace.trust_the_job()
+        run = small.run(recipe, options=options, env=identity)
 
-    assert (False, {}, True) == (refused.ok, before, run.ok), refused.log[-3000:] + run.log[-8000:]
-    assert any("DATABRICKS_CLIENT_SECRET" in found.message for found in refused.of("error")), refused.log[-3000:]
+    assert (False, False, {}, True) == (refused.ok, without.ok, before, run.ok), refused.log[-3000:] + run.log[-8000:]
+    (message,) = (found.message for found in refused.of("error"))
+    assert f'"subject": "{workspace.identity.subject}"' in message
+    assert "add `id-token: write` to `permissions` of the job" in without.of("error")[0].message
     model = catalog.models["main.models.wine"]
     assert ({"candidate": "1"}, "READY") == (model.aliases, model.versions["1"]["status"])
     assert digest_in_private(registry_host, "team/databricks")
-    assert [] == [word for word in (secret, *workspace.issued) if word in run.log + run.summary]
+    masked = [command.data for command in run.commands if command.name == "add-mask"]
+    (token,) = workspace.exchanged
+    assert [token] == [word for word in masked if word in workspace.exchanged]
+    shown = run.log.replace(f"::add-mask::{token}", "") + run.summary + refused.log
+    assert [] == [proof for proof in (token, *workspace.identity.issued) if proof in shown]

@@ -28,7 +28,7 @@ def complaints(document: Any, folder: Path) -> str:
 
 
 def document(folder: Path) -> Any:
-    file = SarifFile("lint", folder, project=folder, phrased=str, secrets=("geheim",))
+    file = SarifFile("lint", folder, project=folder, phrased=str, secrets=lambda: ("geheim",))
     findings = [
         Finding(rule="lint-tracking-uri", what="a", why="geheim", fix="c", path=folder / "x/é \udcff b#?%.py", line=7),
         Finding(
@@ -43,7 +43,7 @@ def test_findings_are_valid(tmp_path: Path) -> None:
     """
     Of each severity, in odd paths and outside of the repository, and a run without findings.
     """
-    empty = SarifFile("lint", tmp_path, project=tmp_path, phrased=str, secrets=())
+    empty = SarifFile("lint", tmp_path, project=tmp_path, phrased=str, secrets=tuple)
 
     found = [complaints(document(tmp_path), tmp_path),
              complaints(empty.log(Report(outputs=None, summary="")), tmp_path)]  # fmt: skip
@@ -58,7 +58,7 @@ def test_a_step_without_a_result_is_valid(tmp_path: Path, error: Any) -> None:
     """
     An error of the step, and a job that was cancelled.
     """
-    file = SarifFile("lint", tmp_path, project=tmp_path, phrased=str, secrets=())
+    file = SarifFile("lint", tmp_path, project=tmp_path, phrased=str, secrets=tuple)
 
     assert "" == complaints(file.log(error), tmp_path)
 

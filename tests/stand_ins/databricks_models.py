@@ -9,6 +9,7 @@ import base64
 import json
 import re
 import secrets
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
+from tests.stand_ins.job_identity import ISSUER, JobIdentity, job_identity
 from tests.stand_ins.unity_catalog import PREFIX, UnityCatalog
 from tests.stand_ins.web import listening
 from tests.stores import mlflow_server
@@ -27,15 +29,18 @@ from tests.stores import mlflow_server
 ROOT = "dbfs:/databricks/mlflow-tracking"
 _FORWARDED = re.compile(r"/api/\d\.0/mlflow/")
 _ARTIFACTS, _MODELS = "/WorkspaceInternal/Mlflow/Artifacts/", "/Models/"
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _PAGE = 3  # entries on a page of a folder
 
 
 @dataclass
 class DatabricksModels:
     """
-    What a workspace keeps, and who may log in: with a token, or a service principal with its secret.
+    What a workspace keeps, and who may log in: with a token, or a service principal with its secret or by federation.
 
-    `files` are those that were written with the files API, by their paths.
+    `files` are those that were written with the files API, by their paths. A job of GitHub logs in by its `identity` if
+    one of the `policies` of the service principal has its issuer, subject and audience. Tokens that are exchanged last
+    `lasts_s` seconds, and are accepted if the service principal `is_member`.
     """
 
     catalog: UnityCatalog = field(default_factory=UnityCatalog)
@@ -45,6 +50,38 @@ class DatabricksModels:
     issued: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     host: str = ""
+    identity: JobIdentity = field(default_factory=JobIdentity)
+    policies: list[dict[str, Any]] = field(default_factory=list)
+    lasts_s: float = 3600
+    is_member: bool = True
+    exchanged: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def with_identity(self) -> dict[str, str]:
+        """The variables of a job of GitHub that logs in as the service principal by its identity."""
+        job = {"GITHUB_ACTIONS": "true", **self.identity.variables}
+        return {"DATABRICKS_HOST": self.host, "DATABRICKS_CLIENT_ID": self.principal[0], **job}
+
+    @property
+    def token_service(self) -> str:
+        """What an identity is for, by default."""
+        return f"{self.host}/oidc/v1/token"
+
+    def trust_the_job(self) -> None:
+        """Add the policy that lets the job log in."""
+        self.trust({"audiences": [self.token_service], "issuer": ISSUER, "subject": self.identity.subject})
+
+    def trust(self, policy: dict[str, Any]) -> None:
+        """Add a policy to the service principal, which has the three parts of one."""
+        assert {"audiences", "issuer", "subject"} == set(policy)
+        self.policies.append(policy)
+
+    def accepts(self, authorization: str) -> bool:
+        """Whether a request has a token that is valid now."""
+        word = authorization.removeprefix("Bearer ")
+        if word in self.exchanged:
+            return self.is_member and time.monotonic() < self.exchanged[word]
+        return word in (self.token, *self.issued)
 
     @property
     def with_token(self) -> dict[str, str]:
@@ -62,13 +99,13 @@ class DatabricksModels:
         parts = urlsplit(target)
         path = unquote(parts.path)
         if path == "/oidc/v1/token":
-            return _json(*self._logged_in(headers.get("Authorization", ""), body))
+            return _json(*self._logged_in(headers, body))
         if path == "/oidc/.well-known/oauth-authorization-server":
             return _json(200, {f"{name}_endpoint": f"{self.host}/oidc/v1/{name}" for name in ("authorize", "token")}
                          | {"authorization_endpoint": f"{self.host}/oidc/v1/authorize"})  # fmt: skip
         if path == "/.well-known/databricks-config":
             return _json(200, {"oidc_endpoint": f"{self.host}/oidc", "workspace_id": "1234"})
-        if headers.get("Authorization", "") not in {f"Bearer {token}" for token in (self.token, *self.issued)}:
+        if not self.accepts(headers.get("Authorization", "")):
             self.refused.append(path)
             return _json(403, {"error_code": "PERMISSION_DENIED", "message": "Invalid access token."})
         if path.startswith(PREFIX):
@@ -81,13 +118,31 @@ class DatabricksModels:
             return self._folder(method, path.removeprefix("/api/2.0/fs/directories").rstrip("/"), int(token))
         return _json(404, {"error_code": "ENDPOINT_NOT_FOUND", "message": f"No API found for '{method} {path}'"})
 
-    def _logged_in(self, authorization: str, body: bytes) -> tuple[int, Any]:
-        form = dict(parse_qsl(body.decode()))
+    def _logged_in(self, headers: Any, body: bytes) -> tuple[int, Any]:
+        form, authorization = dict(parse_qsl(body.decode())), headers.get("Authorization", "")
+        if form.get("grant_type") == _EXCHANGE:
+            return self._federated(form)
         basic = base64.b64encode(":".join(self.principal).encode()).decode()
         if form.get("grant_type") != "client_credentials" or authorization != f"Basic {basic}":
             return 401, {"error": "invalid_client", "error_description": "Client authentication failed"}
         self.issued.append(secrets.token_hex(16))
         return 200, {"access_token": self.issued[-1], "token_type": "Bearer", "expires_in": 3600, "scope": "all-apis"}
+
+    def _federated(self, form: dict[str, str]) -> tuple[int, Any]:
+        """The published exchange: https://docs.databricks.com/aws/en/dev-tools/auth/oauth-federation-exchange."""
+        if form.get("subject_token_type") != "urn:ietf:params:oauth:token-type:jwt" or form.get("scope") != "all-apis":
+            return 400, {"error": "invalid_request", "error_description": "scope or type of the subject token"}
+        if form.get("client_id") != self.principal[0]:
+            return 401, {"error": "invalid_client", "error_description": "Client authentication failed"}
+        claims = self.identity.claims(form.get("subject_token", ""))
+        who = (claims.get("iss"), claims.get("sub"))
+        trusted = [policy for policy in self.policies if who == (policy["issuer"], policy["subject"])]
+        if not any(claims["aud"] in policy["audiences"] for policy in trusted):
+            return 400, {"error": "invalid_grant", "error_description": f"no policy for {form.get('subject_token')}"}
+        token = secrets.token_hex(16)
+        self.exchanged[token] = time.monotonic() + self.lasts_s
+        return 200, {"access_token": token, "token_type": "Bearer", "expires_in": self.lasts_s, "scope": "all-apis",
+                     "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}  # fmt: skip
 
     def _file(self, method: str, path: str, body: bytes) -> "tuple[int, bytes]":
         if not self._is_writable(path) and method in ("PUT", "DELETE"):
@@ -161,7 +216,7 @@ def databricks_models(python: Path, folder: Path, catalog: UnityCatalog | None =
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             path = urlsplit(self.path).path
-            authorized = self.headers.get("Authorization", "")[len("Bearer ") :] in (workspace.token, *workspace.issued)
+            authorized = workspace.accepts(self.headers.get("Authorization", ""))
             if authorized and _FORWARDED.match(path) and not path.startswith(PREFIX):
                 status, text = _forwarded(tracking, self.command, self.path, body)
             else:
@@ -182,6 +237,9 @@ def databricks_models(python: Path, folder: Path, catalog: UnityCatalog | None =
         def log_message(self, *_: object) -> None:
             pass
 
-    with mlflow_server(python, folder, location=ROOT) as tracking, listening(Service) as url:
-        workspace.host = url
+    with (
+        mlflow_server(python, folder, location=ROOT) as tracking,
+        listening(Service) as workspace.host,
+        job_identity() as workspace.identity,
+    ):
         yield workspace

@@ -231,6 +231,13 @@ class InputsChanged(StepError):
     meaning = "an input of training changed before training ended"
 
 
+class LoginRefused(StepError):
+    """A job has no identity, or the platform that it logs in to with its identity or secret does not accept it."""
+
+    exit_code = 28
+    meaning = "a platform does not accept the login of this job"
+
+
 INTERRUPTED = 130  # the exit code after Ctrl-C
 
 

@@ -148,3 +148,6 @@ class Console(Protocol):
 
     def foreign(self, line: str) -> None:
         """Print one line of another program, so that it is not read as a command or a message of this one."""
+
+    def conceal(self, secret: str) -> None:
+        """Mask a secret that the step got while it runs, from now on."""

@@ -13,7 +13,7 @@ from ..command.report import Finding, Report, Severity, Table, counted
 from ..command.step import Doc, OneRun, Step
 from ..command.wording import option
 from ..core.security.control_characters import visible
-from ..core.security.masking import mask, secrets_in
+from ..core.security.masking import mask
 from ..ops.diagnosis.diagnosis import Diagnosis, DiagnosisRequest, diagnose
 from ..ops.diagnosis.environment_files import copy_environment_files
 from ..ops.image.isolation import download_version
@@ -79,7 +79,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     ChainBroken, ModelUnusable, StoreUnreachable, ToolFailed.
     """
     lines = [f"{name + ':':<22} {visible(_described(value))}" for name, value in _facts(inputs, tools)]
-    text = mask("\n".join(lines), secrets_in(tools.host.variables)) + "\n"
+    text = mask("\n".join(lines), tools.secrets) + "\n"
     if inputs.model is None:
         return Report(outputs=Outputs(seen=text), summary="one block to paste into a bug report", result=text)
     with TemporaryDirectory(prefix="mlflow-uv-doctor-") as folder:
@@ -139,7 +139,7 @@ def _errors(findings: tuple[Finding, ...]) -> int:
 
 
 def _masked(table: Table, tools: Tools) -> Table:
-    secrets = secrets_in(tools.host.variables)
+    secrets = tools.secrets
     rows = tuple(tuple(mask(visible(cell), secrets) for cell in row) for row in table.rows)
     return Table(title=table.title, columns=table.columns, rows=rows)
 

@@ -12,7 +12,6 @@ from ..command.step import Doc, SettingReach, Step
 from ..command.wording import option
 from ..core.release.chain import LinkState
 from ..core.release.training_inputs import REPORT_FILE
-from ..core.security.masking import secrets_in
 from ..ops.lineage.audit import audited
 from ..ops.lineage.publication import report_artifact
 from ..ops.lineage.registry_client import connect
@@ -65,7 +64,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             why="it was not registered from a run",
             fix=option("log-report", value=False),
         )
-    document = render_page(report.page, secrets=secrets_in(tools.host.variables))
+    document = render_page(report.page, secrets=tools.secrets)
     write_atomically(inputs.report_file, document, within=bounds_of(inputs.report_file))
     if inputs.log_report and run_id:
         path = report_artifact(audit.description.model_id or "", name, version)

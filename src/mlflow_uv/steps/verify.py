@@ -21,7 +21,6 @@ from ..command.wording import Wording, option, step_call
 from ..core.model.ignored_answers import ignored_paths
 from ..core.model.recorded_requests import RecordedRequest, RequestOrigin
 from ..core.release.record import AnswersLink
-from ..core.security.masking import secrets_in
 from ..core.security.serve_env import require_recorded, serve_variables
 from ..core.verify.results import Verdict, WayResult, findings_of, junit_xml, result_table, ways_of
 from ..ops.image.isolation import EvaluatedVersion, download_version
@@ -202,7 +201,7 @@ def _verification(inputs: Inputs, registry: RegistryClient, subject: EvaluatedVe
         expected=expected,
         scratch=scratch,
         spark_master=inputs.spark_master or _LOCAL_SPARK,
-        secrets=secrets_in(tools.host.variables),
+        secrets=tools.secrets,
         record=record,
     )
 

@@ -22,7 +22,6 @@ from ..command.settings import KEYS
 from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
 from ..command.wording import Phrasing, help_call, suggestion, worded
 from ..core.security.control_characters import visible_columns
-from ..core.security.masking import secrets_in
 from ..steps.catalog import NAMES, RELEASE_NAME, all_steps, step_of
 from ..tools.lock_toolbox import LockTools, locktools
 from ..tools.project.checkout import given_layer, settings_layer
@@ -145,41 +144,49 @@ def _command(arguments: list[str]) -> int:
         work = partial(answer, namespace.step, given, console, source="--{}")
         project = project_folder(given)
         root = repository_of(project) or project
-        report = recorded(namespace.sarif, name, command_line, work, root=root, project=project)
+        report = recorded(
+            namespace.sarif, name, command_line, work, secrets=lambda: console.secrets, root=root, project=project
+        )
     except StepError as error:
-        terminal(command_line).error(error)
+        console.error(error)
         if not as_text:
-            write_output(f"{as_json(name, error, command_line, secrets_in(os.environ))}\n")
+            write_output(f"{as_json(name, error, command_line, console.secrets)}\n")
         return error.exit_code
     except Cancelled as cancelled:
         if isinstance(cancelled.so_far, Report):
             console.report(cancelled.so_far)
             if not as_text:
-                write_output(f"{as_json(name, cancelled.so_far, command_line, secrets_in(os.environ))}\n")
+                write_output(f"{as_json(name, cancelled.so_far, command_line, console.secrets)}\n")
         raise
     if as_text and report.result is not None:
         write_output(_shown(report.result) if sys.stdout.isatty() else report.result)
     if not as_text:
-        write_output(f"{as_json(name, report, command_line, secrets_in(os.environ))}\n")
+        write_output(f"{as_json(name, report, command_line, console.secrets)}\n")
     console.report(report)
     return 0 if report.ok else 1
 
 
 def recorded(  # noqa: PLR0913  # each is of another source
-    path: str | None, step: str, phrasing: Phrasing, work: Callable[[], Report[Any]], *, root: Path, project: Path
+    path: str | None,
+    step: str,
+    phrasing: Phrasing,
+    work: Callable[[], Report[Any]],
+    *,
+    secrets: Callable[[], Sequence[str]],
+    root: Path,
+    project: Path,
 ) -> Report[Any]:
     """
     Run a step, and write its findings as SARIF if there is a path, also if it ends with an error or is cancelled.
 
-    Paths in the file are relative to `root`, the repository. Raises the error of the step.
+    Paths in the file are relative to `root`, the repository; `secrets` are those that the step has at its end. Raises
+    the error of the step.
     """
     if not path:
         return work()
     from .sarif import SarifFile  # noqa: PLC0415  # imports the rules, which a step that writes none does not need
 
-    file = SarifFile(
-        step, root, project=project, phrased=lambda text: worded(text, phrasing), secrets=secrets_in(os.environ)
-    )
+    file = SarifFile(step, root, project=project, phrased=lambda text: worded(text, phrasing), secrets=secrets)
     try:
         report = work()
     except StepError as error:

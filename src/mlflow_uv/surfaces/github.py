@@ -39,13 +39,13 @@ class GithubRunner:
 
     def __init__(self, phrasing: ActionPhrasing, *, secrets: Sequence[str] = ()) -> None:
         self._phrasing = phrasing
-        self._secrets = secrets
+        self.secrets = tuple(secrets)
         self._fence: str | None = None
 
     def say(self, text: str) -> None:
         """See Console."""
         self._unfence()
-        for line in text_lines(mask(self._phrasing.text(text), self._secrets)):
+        for line in text_lines(mask(self._phrasing.text(text), self.secrets)):
             self._write(line)
 
     @contextmanager
@@ -62,15 +62,21 @@ class GithubRunner:
         if self._fence is None:
             self._fence = token_hex(16)
             self._write(f"::stop-commands::{self._fence}")
-        self._write(fenced_line(mask(line, self._secrets), fence=self._fence))
+        self._write(fenced_line(mask(line, self.secrets), fence=self._fence))
+
+    def conceal(self, secret: str) -> None:
+        """See Console. The runner masks it too, in its log and in that of every later step."""
+        self._unfence()
+        self._write(workflow_command("add-mask", secret))
+        self.secrets = (*secrets_in({"CONCEALED_TOKEN": secret}), *self.secrets)
 
     def issue(self, command: str, message: str, **properties: object) -> None:
         """Print one workflow command; properties that are None are left out."""
         self._unfence()
         masked = {
-            name: mask(value, self._secrets) if isinstance(value, str) else value for name, value in properties.items()
+            name: mask(value, self.secrets) if isinstance(value, str) else value for name, value in properties.items()
         }
-        self._write(workflow_command(command, mask(self._phrasing.text(message), self._secrets), **masked))
+        self._write(workflow_command(command, mask(self._phrasing.text(message), self.secrets), **masked))
 
     def advice(self, report: Report[Any]) -> Iterator[str]:
         """The chain and the advice of a report, without lines that only help on a machine that outlives the job."""
@@ -105,12 +111,13 @@ def _act(name: str) -> int:
         files = CommandFiles.of(os.environ, train_env=tuple(str(given.get("train-env", "")).replace(",", " ").split()))
         path = str(given.pop("sarif", ""))
         work = partial(answer, step, given, runner, source="input `{}`")
-        report = recorded(path, step.name, summary.phrasing, work, root=root, project=project_folder(given))
+        place = {"root": root, "project": project_folder(given)}
+        report = recorded(path, step.name, summary.phrasing, work, secrets=lambda: runner.secrets, **place)
     except StepError as error:
         _annotate(runner, files.restored(), root)
         _report_error(runner, error, summary)
         _write_outputs(step, None)
-        _summarise(summary.of_error(error, given))
+        _summarise(replace(summary, secrets=runner.secrets).of_error(error, given))
         return error.exit_code
     except Cancelled as cancelled:
         if isinstance(cancelled.so_far, Report):
@@ -130,7 +137,7 @@ def _finish(runner: GithubRunner, report: Report[Any], summary: JobSummary, give
     """Annotate the findings of a report, and write its outputs and its summary."""
     _annotate(runner, report.findings, summary.phrasing.root)
     _write_outputs(summary.step, report.outputs)
-    _summarise(summary.of_report(report, given))
+    _summarise(replace(summary, secrets=runner.secrets).of_report(report, given))
     _print(runner, report.result)
     _say(runner, report)
 

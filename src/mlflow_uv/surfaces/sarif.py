@@ -31,11 +31,17 @@ class SarifFile:
     A file with the findings of a step; paths in it are relative to `root`, the checkout.
 
     A finding without a file is about the project, whose folder is `project`. `phrased` writes a message in the terms of
-    the surface, and `secrets` are masked.
+    the surface, and `secrets` are masked, as they are when it is written.
     """
 
     def __init__(
-        self, step: str, root: Path, *, project: Path, phrased: Callable[[str], str], secrets: Sequence[str]
+        self,
+        step: str,
+        root: Path,
+        *,
+        project: Path,
+        phrased: Callable[[str], str],
+        secrets: Callable[[], Sequence[str]],
     ) -> None:
         self._step = step
         self._root = absolute(root)
@@ -89,13 +95,13 @@ class SarifFile:
         }
 
     def _text(self, text: str) -> str:
-        return visible(mask(self._phrased(text), self._secrets))
+        return visible(mask(self._phrased(text), self._secrets()))
 
     def _uri(self, path: PurePath) -> str:
         """A URI relative to the checkout; of a file elsewhere, an absolute one. Both as RFC 3986 wants them."""
         relative = Path(os.path.relpath(self._root / path, self._root)).as_posix()
         outside = relative.startswith("../")
-        masked = mask(os.path.normpath(self._root / path) if outside else relative, self._secrets)
+        masked = mask(os.path.normpath(self._root / path) if outside else relative, self._secrets())
         quoted = quote(os.fsencode(masked))
         return f"file://{quoted}" if outside else quoted
 

@@ -66,9 +66,13 @@ class Terminal:
         self._kept: deque[str] | None = None
 
     @cached_property
-    def _secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[str, ...]:
         """The secrets of the caller, collected at the first line: a hook without findings prints none."""
         return secrets_in(self._caller)
+
+    def conceal(self, secret: str) -> None:
+        """See Console."""
+        self.secrets = (*secrets_in({"CONCEALED_TOKEN": secret}), *self.secrets)
 
     def say(self, text: str) -> None:
         """See Console."""
@@ -103,7 +107,7 @@ class Terminal:
 
     def foreign(self, line: str) -> None:
         """See Console. Control sequences are removed."""
-        line = mask(line, self._secrets)
+        line = mask(line, self.secrets)
         clean = without_sequences(line.rsplit("\r", 1)[-1])
         if self._kept is None:
             self._line(self.paint(f"  │ {clean}", "dim"))
@@ -161,7 +165,7 @@ class Terminal:
         return visible(worded(text, self._phrasing))
 
     def _line(self, text: str) -> None:
-        print(mask(text, self._secrets), file=self._stream, flush=True)
+        print(mask(text, self.secrets), file=self._stream, flush=True)
 
 
 def _place(path: PurePath | None, line: int) -> str:

@@ -473,3 +473,21 @@ def test_a_step_that_there_is_not_is_an_error(capsys: pytest.CaptureFixture[str]
         code,
         capsys.readouterr().out,
     )
+
+
+def test_a_secret_that_a_step_gets_is_masked_by_the_runner_and_here(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    In the log, also of later steps, and in what is written afterwards; it is a command although output is fenced.
+    """
+    runner = GithubRunner(words(), secrets=("before",))
+    runner.foreign("some output")
+
+    runner.conceal("issued%token\n1")
+    runner.foreign("before and issued%token")
+    runner.say("https://example.com/?x=issued%25token")
+
+    printed = capsys.readouterr().out
+    assert [Obeyed("add-mask", "issued%token\n1")] == obeyed(printed)
+    assert "*** and ***" in printed
+    assert printed.endswith("x=***\n")
+    assert "issued%token" in runner.secrets

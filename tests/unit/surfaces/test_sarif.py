@@ -16,7 +16,7 @@ URI = 'mlflow.set_tracking_uri("http://localhost:5000")\n'
 
 def log(root: Path, *findings: Finding, secrets: tuple[str, ...] = ()):
     """The run of a report with these findings."""
-    file = SarifFile("lint", root, project=root, phrased=str, secrets=secrets)
+    file = SarifFile("lint", root, project=root, phrased=str, secrets=lambda: secrets)
     (run,) = file.log(Report(outputs=None, summary="", findings=findings))["runs"]
     return run
 
@@ -91,7 +91,7 @@ def test_an_error_is_a_notification_beside_what_was_found(tmp_path: Path) -> Non
     error = ToolFailed(what="it failed", why="so", fix="this")
     error.so_far = Report(outputs=None, summary="", findings=(Finding(rule="r", what="w"),))
 
-    (run,) = SarifFile("release", tmp_path, project=tmp_path, phrased=str, secrets=()).log(error)["runs"]
+    (run,) = SarifFile("release", tmp_path, project=tmp_path, phrased=str, secrets=tuple).log(error)["runs"]
 
     (invocation,) = run["invocations"]
     assert invocation["executionSuccessful"] is False
@@ -140,7 +140,7 @@ def test_a_finding_about_a_project_is_at_its_manifest(tmp_path: Path) -> None:
     """
     The project may be a folder of the checkout.
     """
-    file = SarifFile("lint", tmp_path, project=tmp_path / "a", phrased=str, secrets=())
+    file = SarifFile("lint", tmp_path, project=tmp_path / "a", phrased=str, secrets=tuple)
 
     (run,) = file.log(Report(outputs=None, summary="", findings=(Finding(rule="r", what="w"),)))["runs"]
 
@@ -167,7 +167,7 @@ def test_a_cancelled_step_writes_what_was_found(tmp_path: Path, cancelled: BaseE
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "out.sarif", tmp_path / "file" / "out.sarif"):
         with pytest.raises(type(cancelled)):
-            recorded(str(path), "verify", CommandLine(), work, root=tmp_path, project=tmp_path)
+            recorded(str(path), "verify", CommandLine(), work, secrets=tuple, root=tmp_path, project=tmp_path)
 
     (run,) = json.loads((tmp_path / "out.sarif").read_text())["runs"]
     (invocation,) = run["invocations"]

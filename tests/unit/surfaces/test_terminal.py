@@ -253,3 +253,16 @@ def test_a_quiet_failure_shows_why(stream: io.StringIO, *, folded: bool) -> None
     console.report(Report(outputs=None, summary="bad", findings=(Finding(rule="r", what="odd"),)))
 
     assert ["  │ the reason", "error: odd", "✗ bad"] == stream.getvalue().splitlines()
+
+
+def test_a_secret_that_a_step_gets_is_masked_from_then_on(plain_terminal: Terminal, stream: io.StringIO) -> None:
+    """
+    In messages, in the output of others, and in what is written as JSON with the secrets of the terminal.
+    """
+    plain_terminal.say("issued-token")
+    plain_terminal.conceal("issued-token")
+    plain_terminal.say("issued-token")
+    plain_terminal.foreign("x issued-token")
+
+    assert "issued-token\n***\n  │ x ***\n" == stream.getvalue()
+    assert "issued-token" in plain_terminal.secrets

@@ -21,7 +21,6 @@ from ...core.model.signature import described_columns
 from ...core.promotion.gates import restore_infinity
 from ...core.release.record import Record
 from ...core.security.documents import parse_json
-from ...core.security.masking import secrets_in
 from ...payloads.messages.evaluation import FoundEvaluation
 from ...payloads.messages.runs import RunDescription
 from ...payloads.messages.tags import EVALUATION_DATA, EVALUATION_MODEL_TYPE
@@ -89,7 +88,7 @@ def describe_audited(audit: Audited, registry: RegistryClient, *, champion: str)
         statements=statements,
         packages=_packages(audit.model, record, registry),
     )
-    return cleaned(described, secrets_in(registry.tools.host.variables))  # type: ignore[no-any-return]  # of its type
+    return cleaned(described, registry.tools.secrets)  # type: ignore[no-any-return]  # of its type
 
 
 def _project_in(model: Path) -> Project | None:

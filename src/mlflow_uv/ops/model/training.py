@@ -242,10 +242,11 @@ def _run(  # noqa: PLR0913  # the arguments of every model source
     }
     if job.source.kind is ModelSourceKind.ENTRY_POINT:
         del variables["MLFLOW_EXPERIMENT_NAME"]  # its run exists already
+    token = job.mlflow.login.token(job.store.variables)
     command = Command(
         argv=_resolved(argv, variables["PATH"], job.project.folder),
         folder=job.project.folder,
-        variables=variables,
+        variables=job.mlflow.login.given(variables, job.store.variables),
         stdin=stdin,
         on_line=tools.console.foreign,
         foreign=True,
@@ -264,6 +265,11 @@ def _run(  # noqa: PLR0913  # the arguments of every model source
         if environment.withheld:
             tools.console.say(
                 f"training did not receive {', '.join(environment.withheld)}: add what it needs to `train-env`"
+            )
+        if token is not None and job.mlflow.login.has_ended(token):
+            tools.console.say(
+                f"training's login to the store ended after {token.lasts_s / 60:.0f} minutes, before training did: what"
+                " logs later than that needs DATABRICKS_CLIENT_SECRET, with which MLflow's client renews its login"
             )
         failed = TrainingFailed(
             what=f"training exited with {done.code}",

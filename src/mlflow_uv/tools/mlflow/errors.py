@@ -76,12 +76,21 @@ _DATABRICKS_FIXES: Mapping[str, str] = {
     ),
     "unreachable": "set DATABRICKS_HOST to https://WORKSPACE",
 }
+# The workspace issued a token to the service principal, and does not let it in.
+_FEDERATED_FIXES: Mapping[str, str] = {
+    "denied": (
+        "add the service principal of DATABRICKS_CLIENT_ID to the workspace, and let it write to the experiment and the"
+        " schema"
+    ),
+}
 
 
-def fixes_for(store: Store | None) -> Mapping[str, str]:
-    """The fix of each kind of problem with a store."""
+def fixes_for(store: Store | None, *, by_identity: bool) -> Mapping[str, str]:
+    """The fix of each kind of problem with a store; `by_identity` if the login is the identity of a job."""
     if store is None:
         return FIXES
     if store.kind is not StoreKind.SERVER:
         return {**FIXES, **_DATABASE_FIXES}
-    return {**FIXES, **_DATABRICKS_FIXES} if store.uri.startswith("databricks") else FIXES
+    if not store.uri.startswith("databricks"):
+        return FIXES
+    return {**FIXES, **_DATABRICKS_FIXES, **(_FEDERATED_FIXES if by_identity else {})}

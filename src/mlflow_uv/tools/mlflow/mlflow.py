@@ -36,6 +36,7 @@ from .embedded_store import EmbeddedStores
 from .errors import ERRORS, fixes_for
 from .schema_mismatch import schema_mismatch
 from .store import ARTIFACT_ROOT, Store, StoreKind
+from .store_login import StoreLogin
 from .tracking_uris import SQLITE, absolute_uri, require_readable
 
 T = TypeVar("T")
@@ -77,10 +78,17 @@ class Mlflow:
     """Runs payloads: sends requests as JSON, and parses the responses."""
 
     def __init__(
-        self, runner: Runner, *, host: Host, on_line: Callable[[str], None], say: Callable[[str], None]
+        self,
+        runner: Runner,
+        *,
+        host: Host,
+        login: StoreLogin,
+        on_line: Callable[[str], None],
+        say: Callable[[str], None],
     ) -> None:
         self._runner = runner
         self._host = host
+        self.login = login
         self._on_line = on_line
         self._embedded_stores = EmbeddedStores(host.state, say=say)
         self._workers: dict[tuple[Path, tuple[tuple[str, str], ...], float | None], Conversation] = {}
@@ -160,7 +168,7 @@ class Mlflow:
         parts = asdict(request)
         match parts.get("tags"):
             case Mapping() as tags:
-                secrets = secrets_in(self._host.variables)
+                secrets = (*self.login.secrets, *secrets_in(self._host.variables))
                 parts["tags"] = {name: mask(str(value), secrets) for name, value in tags.items()}
         try:
             answer = self._exchange(self._worker(python, store, timeout_s), request.verb, parts, store)
@@ -289,11 +297,12 @@ class Mlflow:
     def _worker(self, python: Path, store: Store | None, timeout_s: float | None = None) -> Conversation:
         """The interpreter for all requests about a store with this limit; importing MLflow takes seconds."""
         handed = NO_VARIABLES if store is None else store.handed
-        variables = {**({} if store is None else store.variables), **_handed(handed)}
+        named = {} if store is None else store.variables
+        # A token that was exchanged again is one more process: it reads its login when it starts.
+        variables = self.login.given({**for_payload(self._host.variables).variables, **named, **_handed(handed)}, named)
         key = (python, tuple(sorted(variables.items())), timeout_s)
         if key not in self._workers:
-            kept = {**for_payload(self._host.variables).variables, **variables}
-            command = replace(self._command(python, kept), secrets=handed.secrets, timeout_s=timeout_s)
+            command = replace(self._command(python, variables), secrets=handed.secrets, timeout_s=timeout_s)
             self._workers[key] = self._runner.converse(command)
         return self._workers[key]
 
@@ -322,7 +331,7 @@ class Mlflow:
         if error.kind == "schema" and store is not None and error.facts is not None:
             other = replace(store, uri=store.variables[error.facts.variable])
             return schema_mismatch(error.facts, uri=other.uri, shown=other.shown)
-        fix = machine_fix(error.message) or fixes_for(store).get(error.kind, "")
+        fix = machine_fix(error.message) or fixes_for(store, by_identity=bool(self.login.secrets)).get(error.kind, "")
         failed = error_class(what=what, why=error.message, fix=fix)
         failed.output = tuple(detail)
         return failed

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, NotServing, ToolFailed
+from mlflow_uv.command.errors import BadInput, LoginRefused, NotServing, ToolFailed
 from mlflow_uv.core.deploy.running import RUNNING
 from mlflow_uv.core.release.record import Record
 from mlflow_uv.core.security.serve_env import ServeVariables
@@ -109,7 +109,7 @@ def test_wrong_credentials_and_a_quota_are_the_words_of_azure() -> None:
     denied.workspace.refused = True
     deploy(full, "1")
 
-    with pytest.raises(ToolFailed, match="Azure does not accept the login: status 401, invalid_client") as caught:
+    with pytest.raises(LoginRefused, match="Azure does not accept the login: status 401, invalid_client") as caught:
         denied.target().observe()
     with pytest.raises(ToolFailed, match="OutOfQuota: Not enough quota"):
         roll_out(full.target(), "2")

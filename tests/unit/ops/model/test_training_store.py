@@ -18,6 +18,7 @@ from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.project.files import Project, read_project
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
+from tests.stores import login_of
 
 
 @dataclass
@@ -45,7 +46,7 @@ class FakeTools:
     @property
     def mlflow(self) -> Mlflow:
         """Nothing is started where only a store is named."""
-        return Mlflow(SystemRunner(), host=self.host, on_line=self.say, say=self.say)
+        return Mlflow(SystemRunner(), host=self.host, login=login_of(self.host), on_line=self.say, say=self.say)
 
     def say(self, text: str) -> None:
         """See Console."""

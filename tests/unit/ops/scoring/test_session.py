@@ -75,7 +75,7 @@ class Watch:
         """See Console."""
         self.lines.append(text)
 
-    foreign = say
+    foreign = conceal = say
 
     def group(self, _title: str, *, folded: bool = True) -> AbstractContextManager[None]:
         """See Console."""

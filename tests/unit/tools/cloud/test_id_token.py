@@ -6,8 +6,14 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.tools.cloud.id_token import TokenRequest, access_token, has_workflow_identity, workflow_identity
+from mlflow_uv.command.errors import LoginRefused, ToolFailed
+from mlflow_uv.tools.cloud.id_token import (
+    TokenRequest,
+    access_token,
+    has_workflow_identity,
+    issued_token,
+    workflow_identity,
+)
 from mlflow_uv.tools.system.web import Web, WebReply, WebRequest, WebUnreachable
 
 JOB = {
@@ -54,7 +60,7 @@ def test_a_login_is_sent_as_a_form_and_its_proof_is_in_no_message() -> None:
     accepted = OneAnswer(200, {"access_token": "t"})
 
     assert "t" == access_token(accepted, exchange)
-    with pytest.raises(ToolFailed) as caught:
+    with pytest.raises(LoginRefused) as caught:
         access_token(refused, exchange)
 
     assert {"client_secret": ["hush hush"]} == parse_qs((accepted.sent[0].form or b"").decode())
@@ -80,3 +86,29 @@ def test_a_service_that_is_away_is_an_error() -> None:
     """
     with pytest.raises(ToolFailed, match="GitHub does not issue an identity of this job: away"):
         workflow_identity(OneAnswer(0, WebUnreachable("away")), JOB, "a")
+
+
+@pytest.mark.parametrize(
+    ("said", "lasts_s"),
+    [
+        (3600, 3600),
+        ("3600", 3600),
+        (0.5, 0.5),
+        (None, 600),
+        (True, 600),
+        (-1, 600),
+        ("soon", 600),
+        (1e9, 600),
+        ([], 600),
+    ],
+)
+def test_how_long_a_token_lasts_is_what_the_service_says(said: Any, lasts_s: float) -> None:
+    """
+    Azure says it as a text; what is no such number counts as ten minutes.
+    """
+    web = OneAnswer(200, {"access_token": "t", "expires_in": said})
+
+    issued = issued_token(web, TokenRequest(title="Cloud", url="https://x.example.com", form={}))
+
+    assert ("t", lasts_s) == (issued.value, issued.lasts_s)
+    assert "'t'" not in repr(issued)

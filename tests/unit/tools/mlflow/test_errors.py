@@ -19,7 +19,9 @@ def test_fixes_are_for_kinds_that_exist() -> None:
     A fix for a kind that nothing raises is never shown.
     """
     stores = [Store(uri=uri, kind=kind, variables={}) for uri in ("databricks", "x:") for kind in StoreKind]
-    assert set() == {kind for store in (None, *stores) for kind in fixes_for(store)} - KINDS
+    logins = [(store, login) for store in (None, *stores) for login in (False, True)]
+
+    assert set() == {kind for store, login in logins for kind in fixes_for(store, by_identity=login)} - KINDS
 
 
 def test_sentences_differ() -> None:

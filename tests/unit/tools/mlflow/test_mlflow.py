@@ -20,6 +20,7 @@ from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.mlflow.store_client import StoreClient
 from mlflow_uv.tools.system.process import Command, Conversation
 from tests.messages import VERSION, as_json
+from tests.stores import login_of
 from tests.unit.tools.conftest import FakeRunner
 
 STORE = Store(
@@ -67,7 +68,7 @@ def answering(folder: Path, content: Any, **variables: str) -> tuple[Mlflow, Ans
     """The tool over a process that answers so."""
     process = Answering(content if isinstance(content, str) else json.dumps(content))
     host = Host.of({"MLFLOW_UV_HOME": str(folder), **variables}, folder=folder, python=Path(sys.executable))
-    return Mlflow(Payloads(process), host=host, on_line=print, say=print), process
+    return Mlflow(Payloads(process), host=host, login=login_of(host), on_line=print, say=print), process
 
 
 def test_the_schema_that_names_an_embedded_store_is_read_from_the_files_of_an_environment(tmp_path: Path) -> None:
@@ -231,7 +232,7 @@ def test_values_of_variables_for_a_plugin_are_masked(tmp_path: Path, capsys: pyt
     process = Answering(json.dumps({"error": failure}))
     runner = Payloads(process)
     host = Host.of({"MLFLOW_UV_HOME": str(tmp_path)}, folder=tmp_path, python=Path(sys.executable))
-    mlflow = Mlflow(runner, host=host, on_line=print, say=print)
+    mlflow = Mlflow(runner, host=host, login=login_of(host), on_line=print, say=print)
     store = replace(STORE, handed=ServeVariables({"CELLAR_LOGIN": "hunter2hunter2"}))
     plugin = MlflowPlugin(mlflow=mlflow, python=Path("python"), store=store, target="cellar", name="prod", deadline_s=9)
 

@@ -10,6 +10,7 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.tools.mlflow.mlflow import Mlflow
 from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.system.process import SystemRunner
+from tests.stores import login_of
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_a_store_is_shown_without_its_credentials(uri: str, shown: str) -> None:
 def asked(folder: Path, **variables: str) -> Mlflow:
     """MLflow for a caller who stands in a folder; nothing is started."""
     host = Host.of({"HOME": str(folder), **variables}, folder=folder, python=Path(sys.executable))
-    return Mlflow(SystemRunner(), host=host, on_line=lambda _line: None, say=lambda _line: None)
+    return Mlflow(SystemRunner(), host=host, login=login_of(host), on_line=lambda _line: None, say=lambda _line: None)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ class Listener:
     def foreign(self, line: str) -> None:
         raise AssertionError(line)
 
+    def conceal(self, secret: str) -> None:
+        raise AssertionError(secret)
+
 
 def test_what_takes_long_is_told_with_its_size(tmp_path: Path) -> None:
     """
