@@ -144,14 +144,13 @@ def test_every_step_logs_in_by_the_identity_of_the_job(
         ("audit", f"models:/{NAME}@champion"),
         ("report", uri, "--report-file", str(page)),
         ("model-card", uri, "--card-folder", str(card)),
-        ("verify-chain", uri),
         ("prune", *FLAGS, "--keep", "1"),
         ("rollback", *FLAGS),
     )
 
     results = {step: sample.run(step, *flags, variables=variables) for step, *flags in steps}
 
-    expected = dict.fromkeys(results, 0) | {"verify-chain": 1, "rollback": 2}  # nothing is signed, nothing was before
+    expected = dict.fromkeys(results, 0) | {"rollback": 2}  # nothing was the champion before
     assert expected == {step: result.code for step, result in results.items()}, [
         (step, result.stdout[-1500:], result.stderr[-1500:]) for step, result in results.items() if result.code
     ]
@@ -183,18 +182,18 @@ def test_a_login_that_ends_while_a_model_is_trained_is_renewed(
     A training that fails after the end of its login is told so: with a secret it logs in by itself.
     """
     workspace.trust_the_job()
-    workspace.lasts_s = 8
+    workspace.lasts_s = 60
     sample.train_with(training(GIVEN))
     variables = job(workspace, WAIT_FOR_THE_END="yes")
     client, secret = workspace.principal
 
     result = sample.run("release", *RELEASE, "--train-env", "WAIT_FOR_THE_END", variables=variables)
+    assert 0 == result.code, (result.stdout, result.stderr[-6000:])
     failed = sample.run("log-model", "--retrain", *RELEASE[-2:], variables={**variables, "FAIL": "yes"})
 
-    assert (0, "tested") == (result.code, result.outputs["state"]), result.stderr[-6000:]
-    assert len(workspace.exchanged) > 1
+    assert ("tested", True) == (result.outputs["state"], len(workspace.exchanged) > 1)
     assert (9, True) == (failed.code, "DATABRICKS_CLIENT_SECRET" in failed.stderr), failed.stderr[-3000:]
-    assert "training's login to the store ended after 0 minutes, before training did" in failed.stderr
+    assert "training's login to the store ended after 60 s, before training did" in failed.stderr
     (sample.folder / "train.py").write_text(training())
     sample.commit()
     fixed = {**variables, "DATABRICKS_CLIENT_ID": client, "DATABRICKS_CLIENT_SECRET": secret}

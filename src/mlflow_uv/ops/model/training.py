@@ -268,7 +268,7 @@ def _run(  # noqa: PLR0913  # the arguments of every model source
             )
         if token is not None and job.mlflow.login.has_ended(token):
             tools.console.say(
-                f"training's login to the store ended after {token.lasts_s / 60:.0f} minutes, before training did: what"
+                f"training's login to the store ended after {token.lasts_s:.0f} s, before training did: what"
                 " logs later than that needs DATABRICKS_CLIENT_SECRET, with which MLflow's client renews its login"
             )
         failed = TrainingFailed(
