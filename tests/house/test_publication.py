@@ -12,6 +12,7 @@ from tests import checkout
 from tests.house.files import ROOT
 from tests.house.programs import program_module
 
+VERSIONED = ("pyproject.toml", "src/mlflow_uv/__init__.py")
 PROGRAM = ROOT / ".ci" / "publication.py"
 
 
@@ -53,6 +54,53 @@ def test_a_newer_tag_of_a_major_version_is_published_with_its_own_changes(
     assert "- Red for 1.3.0.\n" == publication.notes(project, "v1.3.0")
 
 
+@pytest.mark.parametrize("refused", ["elsewhere", "another version", "no changes"])
+def test_a_tag_that_was_refused_is_no_release(publication: ModuleType, project: Path, refused: str) -> None:
+    """
+    A mistaken `v1.9.0` does not keep v1.3.0 from being published.
+    """
+    match refused:
+        case "elsewhere":
+            checkout.git(project, "checkout", "--quiet", "--orphan", "other")
+            versioned(project, "1.9.0", "## 1.9.0\n\n- Red.\n")
+            checkout.git(project, "tag", "v1.9.0")
+            checkout.git(project, "update-ref", "refs/remotes/origin/main", "v1.3.0")
+            checkout.git(project, "checkout", "--quiet", "--force", "v1.3.0")
+        case "another version":
+            checkout.git(project, "tag", "v1.9.0")
+        case "no changes":
+            versioned(project, "1.9.0", "## 1.9.0\n")
+            checkout.git(project, "tag", "v1.9.0")
+            versioned(project, "1.3.0", "## 1.3.0\n\n- Red.\n")
+
+    assert {"version": "1.3.0", "major": "v1"} == publication.check(project, "v1.3.0")
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```markdown\n## 1.2.0\n```",
+        "~~~\n## 1.2.0\n```\n## 1.1.0\n~~~~",
+        "  ````\n```\n## 1.2.0\n````",
+        "```\n```x\n## 1.2.0\n```",
+    ],
+    ids=["named", "tildes", "longer", "not its end"],
+)
+def test_a_heading_in_a_code_block_ends_no_section(publication: ModuleType, block: str) -> None:
+    """
+    Nor does it begin one.
+    """
+    text = (
+        f"# Changes\n\n```\n## 1.3.0\n\n- In a block.\n```\n\n## 1.3.0 (2026-11-28)\n\n- Red.\n\n{block}\n\n- White.\n"
+    )
+    text += "Text with ```inline``` code.\n\n## 1.2.0\n\n- Old.\n"
+
+    section = publication.section_of(text, "v1.3.0")
+
+    assert f"- Red.\n\n{block}\n\n- White.\nText with ```inline``` code.\n" == section
+    assert "- Old.\n" == publication.section_of(text, "v1.2.0")
+
+
 def changed(name: str, text: str) -> Callable[[Path], None]:
     """A change of one file."""
 
@@ -64,7 +112,11 @@ def changed(name: str, text: str) -> Callable[[Path], None]:
 
 def newer(folder: Path) -> None:
     """A later release of the major version is published."""
+    files = {name: (folder / name).read_text() for name in (*VERSIONED, "CHANGELOG.md")}
+    versioned(folder, "1.10.0", "## 1.10.0\n\n- Red.\n")
     checkout.git(folder, "tag", "v1.10.0")
+    for name, text in files.items():
+        (folder / name).write_text(text)
 
 
 def elsewhere(folder: Path) -> None:
