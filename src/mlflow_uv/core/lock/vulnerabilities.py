@@ -11,6 +11,7 @@ from .package_names import canonicalize_name
 
 _ID = lazy_pattern(ADVISORY_ID)
 _VERSION = lazy_pattern(r"[A-Za-z0-9.!+_-]{1,100}")
+_PYPI = "PyPI"
 _MOST = 50  # aliases, and versions, of one advisory that are read
 _SHOWN = 3  # ids of a vulnerability that are named
 
@@ -55,7 +56,7 @@ def read_advisory(document: Any, package: str) -> Advisory:
         return Advisory(
             id=_id(document["id"]),
             aliases=tuple(map(_id, document.get("aliases", ())[:_MOST])),
-            severity=_severity(document),
+            severity=_severity(document, package),
             fixed=tuple(dict.fromkeys(_fixed(document, package)))[:_MOST],
             withdrawn="withdrawn" in document,
         )
@@ -92,12 +93,26 @@ def _id(value: object) -> str:
     return value
 
 
-def _severity(document: Mapping[str, Any]) -> VulnerabilitySeverity:
-    """The name that a database gives, or the rating of its score."""
-    named = document.get("database_specific", {}).get("severity")
+def _severity(document: Mapping[str, Any], package: str) -> VulnerabilitySeverity:
+    """
+    The name that a database gives, or the rating of its score.
+
+    Where the advisory has neither for all packages, those of its parts about this one count: the highest, or unknown if
+    a part has none, because the versions of that part may be the ones in use.
+    """
+    rated = _rating(document)
+    if rated is not VulnerabilitySeverity.UNKNOWN:
+        return rated
+    order = list(VulnerabilitySeverity)
+    return max(map(_rating, _affected(document, package)), key=order.index, default=VulnerabilitySeverity.UNKNOWN)
+
+
+def _rating(part: Mapping[str, Any]) -> VulnerabilitySeverity:
+    """The rating in an advisory, or in the part of it about one package; both have the same fields."""
+    named = part.get("database_specific", {}).get("severity")
     if isinstance(named, str) and named.upper() in _NAMES:
         return VulnerabilitySeverity(_NAMES[named.upper()])
-    vectors = [entry["score"] for entry in document.get("severity", ()) if isinstance(entry.get("score"), str)]
+    vectors = [entry["score"] for entry in part.get("severity", ()) if isinstance(entry.get("score"), str)]
     scores = [score for score in map(base_score, vectors) if score is not None]
     if not scores:
         return VulnerabilitySeverity.UNKNOWN
@@ -105,9 +120,16 @@ def _severity(document: Mapping[str, Any]) -> VulnerabilitySeverity:
 
 
 def _fixed(document: Mapping[str, Any], package: str) -> Iterator[str]:
+    for affected in _affected(document, package):
+        for span in affected.get("ranges", ()):
+            if span.get("type") == "ECOSYSTEM":
+                versions = (event.get("fixed") for event in span.get("events", ()))
+                yield from (each for each in versions if isinstance(each, str) and _VERSION.fullmatch(each))
+
+
+def _affected(document: Mapping[str, Any], package: str) -> Iterator[Mapping[str, Any]]:
+    """The parts of an advisory that are about a package of PyPI."""
     for affected in document.get("affected", ()):
-        if canonicalize_name(str(affected.get("package", {}).get("name", ""))) == package:
-            for span in affected.get("ranges", ()):
-                if span.get("type") == "ECOSYSTEM":
-                    versions = (event.get("fixed") for event in span.get("events", ()))
-                    yield from (each for each in versions if isinstance(each, str) and _VERSION.fullmatch(each))
+        named = affected.get("package", {})
+        if named.get("ecosystem", _PYPI) == _PYPI and canonicalize_name(str(named.get("name", ""))) == package:
+            yield affected

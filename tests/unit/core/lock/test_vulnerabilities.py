@@ -49,10 +49,42 @@ def test_a_severity_is_that_of_the_database_or_of_the_score(parts: dict[str, Any
     assert severity is read_advisory({"id": "A-1", **parts}, "grape").severity
 
 
+def part(name: str = "Grape_Wine", ecosystem: str = "PyPI", **rating: Any) -> dict[str, Any]:
+    """The part of an advisory about one package."""
+    return {"package": {"ecosystem": ecosystem, "name": name}, **rating}
+
+
+HIGH: dict[str, Any] = {"database_specific": {"severity": "HIGH"}}
+LOW: dict[str, Any] = {"database_specific": {"severity": "LOW"}}
+
+
+@pytest.mark.parametrize(
+    ("document", "severity"),
+    [
+        ({"affected": [part(severity=[CRITICAL])]}, Severity.CRITICAL),
+        ({"affected": [part(**LOW), part(**HIGH), part("oak", severity=[CRITICAL])]}, Severity.HIGH),
+        ({"affected": [part(**LOW), part()]}, Severity.UNKNOWN),
+        ({"affected": [part(ecosystem="npm", **LOW), part(severity=[NEWER])]}, Severity.UNKNOWN),
+        ({"affected": [part("oak", **LOW)]}, Severity.UNKNOWN),
+        ({**LOW, "affected": [part(severity=[CRITICAL])]}, Severity.LOW),
+    ],
+    ids=["score", "highest", "a part without", "another ecosystem", "another package", "of all packages"],
+)
+def test_a_severity_that_only_the_part_about_the_package_has_counts(
+    document: dict[str, Any], severity: Severity
+) -> None:
+    """
+    OSV has it there where packages of an advisory are rated differently; a part without one may be anything.
+    """
+    assert severity is read_advisory({"id": "A-1", **document}, "grape-wine").severity
+
+
 @pytest.mark.parametrize(
     "document",
     [{}, [], None, {"id": 1}, {"id": "<b>"}, {"id": "A", "aliases": 3}, {"id": "A", "aliases": ["a b"]},
-     {"id": "A", "affected": [1]}, {"id": "A", "severity": [1]}, {"id": "A", "database_specific": []}],
+     {"id": "A", "affected": [1]},
+     {"id": "A", "affected": [{"package": {"name": "grape"}, "severity": 1}]},
+     {"id": "A", "severity": [1]}, {"id": "A", "database_specific": []}],
     ids=str,
 )  # fmt: skip
 def test_another_document_is_refused(document: Any) -> None:
