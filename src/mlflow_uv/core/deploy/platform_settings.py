@@ -17,7 +17,7 @@ _PREFIX = r"[a-z](?:-?[a-z0-9]){0,28}-?"
 class PlatformSettings(CanarySettings):
     """The settings that every platform has."""
 
-    least_deadline_s: ClassVar[float] = 1800
+    usual_deadline_s: ClassVar[float] = 1800
 
     prefix: Annotated[
         str | None,

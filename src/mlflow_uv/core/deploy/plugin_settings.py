@@ -11,7 +11,7 @@ from .target_settings import TargetSettings
 class PluginSettings(TargetSettings):
     """Settings of the target mlflow."""
 
-    least_deadline_s: ClassVar[float] = 1800
+    usual_deadline_s: ClassVar[float] = 1800
 
     plugin: Annotated[
         str | None,

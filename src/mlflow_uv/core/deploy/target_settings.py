@@ -10,16 +10,29 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 @lazy_dataclass
 class TargetSettings:
     """
-    The settings that every kind of target has; a kind whose servers start slowly has a longer deadline at least.
+    The settings that every kind of target has; a kind whose servers start slowly has a longer deadline.
 
     `starts_unattested` says that it starts images whose servers cannot get the attestations of their model, and
     `runs_image` that it runs the image of a version, rather than serve the files of the model in another way.
     """
 
-    least_deadline_s: ClassVar[float] = 0
+    usual_deadline_s: ClassVar[float] = 0
     starts_unattested: ClassVar[bool] = False
 
     target: Annotated[str, Doc("Kind of the target.")]
+    least_deadline: Annotated[
+        float | None,
+        Limits(least=1, below=86400),
+        Doc(
+            "Seconds to wait at least for each change of the target, and until what was deleted is gone; by default"
+            " half an hour for platforms, Ray and plugins. `deadline` may be longer."
+        ),
+    ] = None
+
+    @property
+    def least_deadline_s(self) -> float:
+        """The shortest time for a change: the one that is set, else that of the kind."""
+        return self.usual_deadline_s if self.least_deadline is None else self.least_deadline
 
     @property
     def runs_image(self) -> bool:

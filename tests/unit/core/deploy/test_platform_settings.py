@@ -24,9 +24,13 @@ def test_the_endpoint_is_named_after_the_deployment_and_its_prefix() -> None:
 
 def test_a_platform_has_time_to_start_a_server() -> None:
     """
-    Minutes, unlike a container on a host.
+    Minutes, unlike a container on a host; a project may set another time.
     """
-    assert 1800 == PlatformSettings.least_deadline_s
+    assert (1800, 1800, 45) == (
+        PlatformSettings.usual_deadline_s,
+        settings().least_deadline_s,
+        settings(**{"least-deadline": 45}).least_deadline_s,
+    )
 
 
 @pytest.mark.parametrize(

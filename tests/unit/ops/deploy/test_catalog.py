@@ -1,7 +1,7 @@
 """Every kind of target that settings may name has a module that opens it."""
 
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_a_kind_opens_a_target_that_has_every_method(kind: str) -> None:
     tools = cast(
         "Tools", SimpleNamespace(**vars(tools_of_tests()), engines=engines, runner=FakeRunner(), host=host, **OTHERS)
     )
-    needed = NEEDED.get(kind, {})
+    needed: dict[str, Any] = {**NEEDED.get(kind, {})}
     options = DeploymentOptions(
         name="prod",
         settings=KINDS[kind](target=kind, **needed),
