@@ -15,6 +15,7 @@ from ..command.step import Doc, FixedInRelease, Matching, OneRun, SettingReach, 
 from ..command.wording import Wording, option
 from ..core.image.composition import Compression
 from ..core.release.record import ImageLink
+from ..ops.image.base_ahead import release_with_base
 from ..ops.image.build import (
     BaseImage,
     ImageRequest,
@@ -42,7 +43,7 @@ from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
 from ..ops.image.sbom import layer_sizes, write_sbom
 from ..ops.lineage.publication import RecordChange, publish_change
-from ..ops.lineage.recompute import RecomputedRelease, verified_release
+from ..ops.lineage.recompute import RecomputedRelease
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.engines.engine import Cache, Engine
 from ..tools.project.output_folder import require_new_folder, require_replaceable_folder
@@ -162,7 +163,9 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     ChainBroken.
     """
     require_consistent(inputs)
-    with verified_release(inputs, tools) as release:
+    alone = inputs.engine is Choice.NONE and not inputs.base_layout  # else an engine or a folder may have the base
+    composes = may_compose(inputs.builder, has_use=inputs.push or inputs.oci_layout is not None)
+    with release_with_base(inputs, inputs.base_image, tools, ahead=alone and composes) as release:
         if inputs.print_dockerfile or inputs.context is not None:
             write = _composed_context if inputs.builder is Builder.COMPOSE else _build_context
             return write(inputs, release, tools)
@@ -216,11 +219,8 @@ def require_consistent(inputs: Inputs) -> None:
     if inputs.builder is Builder.COMPOSE or _needs_composing(inputs):
         require_composing_inputs(_given(inputs, _OF_ENGINES))
     if inputs.push and "/" not in (inputs.image or ""):
-        raise BadInput(
-            what="there is no registry to push the image to",
-            fix=option("image", "REGISTRY/NAME"),
-            why="the image name contains none",
-        )
+        what, why = "there is no registry to push the image to", "the image name contains none"
+        raise BadInput(what=what, why=why, fix=option("image", "REGISTRY/NAME"))
 
 
 def _needs_composing(inputs: Inputs) -> bool:

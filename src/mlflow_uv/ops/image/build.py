@@ -70,7 +70,12 @@ class ImagePlan:
 
 def default_base(needs: Needs) -> str:
     """The official slim image of the model's Python."""
-    return f"python:{needs.minor}-slim"
+    return official_base(needs.minor)
+
+
+def official_base(minor: str) -> str:
+    """The official slim image of a Python (`3.12`)."""
+    return f"python:{minor}-slim"
 
 
 def inspect_base(name: str, needs: Needs, engine: Engine, tools: Tools) -> BaseImage:

@@ -115,6 +115,11 @@ def read_base(wanted: WantedBase, needs: Needs, scratch: Path, tools: Tools) -> 
     return _composable(wanted.name, needs, _read(wanted, scratch, tools))
 
 
+def keep_base(name: str, architecture: str, scratch: Path, tools: Tools) -> None:
+    """Read a base image from its registry, so that it is in the cache. Raises RegistryUnanswered, ToolFailed."""
+    _pulled(name, architecture, scratch, tools)
+
+
 def read_recorded_base(
     image: ImageLink, architecture: str, needs: Needs, scratch: Path, tools: Tools
 ) -> ComposableBase:

@@ -52,6 +52,11 @@ class BaseCache:
         self._descriptions = cache / "base-facts"
         self.layers = cache / "base-layers"
 
+    @property
+    def knows_any(self) -> bool:
+        """Whether an image was read on this machine."""
+        return any(self._descriptions.glob("*.json"))
+
     def find(self, image: str, scratch: Path) -> tuple[SavedImage, BaseFacts] | None:
         """The image and its facts; None if it is not known, or if a file of it was changed or removed."""
         key = _key(image)

@@ -1,0 +1,82 @@
+"""The base of the first composed image on a machine is read early."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mlflow_uv.command.errors import BadInput, ToolFailed
+from mlflow_uv.ops.image.base_ahead import base_ahead
+from mlflow_uv.tools.oci.repository import RegistryUnanswered
+from mlflow_uv.tools.toolbox import Tools
+from tests.unit.core.release.test_record import WHOLE
+
+
+def tools_in(folder: Path, pull: Callable[..., Any], *, python: str = "3.12.3") -> Tools:
+    """A machine whose registries answer so."""
+    record = replace(WHOLE, model=replace(WHOLE.model, python=python))
+
+    def load(path: Path) -> object:
+        if not path.name:
+            raise BadInput(what="there is no record")
+        return record
+
+    return cast(
+        "Tools",
+        SimpleNamespace(
+            host=SimpleNamespace(machine="aarch64", cache=folder / "cache"),
+            records=SimpleNamespace(load=load),
+            registries=SimpleNamespace(pull=pull),
+        ),
+    )
+
+
+@pytest.mark.parametrize(("name", "expected"), [("r/base:1", "r/base:1"), (None, "python:3.12-slim")])
+def test_the_base_is_read_before_the_block_ends(tmp_path: Path, name: str | None, expected: str) -> None:
+    """
+    That which is named, or else that for the Python of the model.
+    """
+    asked: list[tuple[str, str]] = []
+
+    def pull(base: str, architecture: str, _folder: Path) -> None:
+        asked.append((base, architecture))
+
+    with base_ahead(name, Path("record.json"), tools_in(tmp_path, pull)):
+        pass
+
+    assert [(expected, "arm64")] == asked
+
+
+@pytest.mark.parametrize(
+    "problem", [RegistryUnanswered("nobody answers"), ToolFailed(what="the image is broken"), OSError("no space")]
+)
+def test_what_goes_wrong_is_left_to_who_reads_it_next(tmp_path: Path, problem: Exception) -> None:
+    """
+    As is a record that cannot be read.
+    """
+
+    def pull(*_: object) -> None:
+        raise problem
+
+    with base_ahead("r/base:1", Path("record.json"), tools_in(tmp_path, pull)):
+        pass
+    with base_ahead(None, Path(), tools_in(tmp_path, pull)):
+        pass
+
+
+def test_a_machine_that_knows_a_base_reads_none(tmp_path: Path) -> None:
+    """
+    The next one with its layers there takes less than a tenth of a second.
+    """
+    facts = tmp_path / "cache" / "base-facts"
+    facts.mkdir(parents=True)
+    (facts / "1.json").write_text("{}")
+
+    def pull(*_: object) -> None:
+        raise AssertionError
+
+    with base_ahead("r/base:1", Path("record.json"), tools_in(tmp_path, pull)):
+        pass
