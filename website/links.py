@@ -33,8 +33,8 @@ class _Page(HTMLParser):
                 self.fetched.append(target)
 
 
-def complaints(site: Path, address: str) -> Iterator[str]:
-    """Yield what is wrong with the links of a site that will be at `address`."""
+def complaints(site: Path, address: str, *, above: bool) -> Iterator[str]:
+    """Yield what is wrong with the links of a site at `address`; `above`, if its parent is a start page."""
     pages = {path: _read(path) for path in sorted(site.rglob("*.html"))}
     base = urlsplit(address).path
     for path, page in pages.items():
@@ -45,6 +45,8 @@ def complaints(site: Path, address: str) -> Iterator[str]:
             if parts.scheme or parts.netloc:
                 continue
             goal = _goal(site, path, unquote(parts.path), base)
+            if above and goal == site.parent:
+                continue
             if goal is None or not goal.is_file():
                 yield f"{shown}: {target} leads nowhere"
             elif parts.fragment and goal in pages and unquote(parts.fragment) not in pages[goal].anchors:
@@ -63,5 +65,5 @@ def _goal(site: Path, page: Path, name: str, base: str) -> Path | None:
     below = site / name.removeprefix(base) if name.startswith("/") else page.parent / name
     goal = Path(os.path.normpath(below))
     if not goal.is_relative_to(site):
-        return None
+        return goal if goal == site.parent else None
     return goal / "index.html" if goal.is_dir() else goal

@@ -91,6 +91,9 @@ def test_each_release_keeps_its_documents(repository: Repository, tmp_path: Path
     page = configuration(site / "1.9.0/lock/index.html")
     assert ({"provider": "mike", "default": "latest", "alias": True}, "..") == (page["version"], page["base"])
     assert "url=latest/" in (site / "index.html").read_text()
+    # It is hidden until the theme's script sees that the version is not the latest one.
+    notice = (site / "1.9.0/lock/index.html").read_text().partition('data-md-component="outdated" hidden>')[2]
+    assert '<a href="../..">' in notice.partition("</aside>")[0]
     for name in expected:
         text, sitemap = (site / name / "llms.txt").read_text(), (site / name / "sitemap.xml").read_text()
         assert {name} == {place.split("/")[0] for place in ADDRESS.split(text)[1:]}
