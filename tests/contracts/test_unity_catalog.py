@@ -5,6 +5,8 @@ mlflow-skinny asks a stand-in for a workspace, which refuses what the service re
 """
 
 import json
+import os
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +14,15 @@ from typing import Any
 
 import pytest
 
+from mlflow_uv.command.host import Host
+from mlflow_uv.tools.mlflow.store_client import StoreClient
+from mlflow_uv.tools.toolbox import toolbox
+from tests.console import KeptConsole
 from tests.contracts.mlflow_interpreter import MlflowInterpreter
 from tests.contracts.payload_worker import Worker, working
 from tests.stand_ins.databricks_models import DatabricksModels, databricks_models
 from tests.stand_ins.unity_catalog import PREFIX, REQUESTS
+from tests.waiting import happens
 
 STATE, RECORD = "mlflow-uv.state", "mlflow-uv.record-sha256"
 ENTRY = {"who": "alice", "when": "2026-01-01T00:00:00Z", "run": ""}
@@ -229,3 +236,26 @@ def test_a_wrong_secret_and_a_wrong_token_are_denied(skinny: MlflowInterpreter, 
     assert not right.ask("describe-name", name="main.models.x")["exists"]
     assert ["denied", "denied"] == [error["kind"] for error in refused], refused
     assert [] == [error for error in refused if wrong in json.dumps(error)]
+
+
+def test_a_process_with_a_new_token_takes_over_when_the_first_one_ends(
+    skinny: MlflowInterpreter, mlflow: MlflowInterpreter, tmp_path: Path
+) -> None:
+    """
+    MLflow's client reads its login once; the one that is started with the next token is accepted.
+    """
+    with databricks_models(mlflow.python, tmp_path / "workspace") as workspace:
+        workspace.trust_the_job()
+        workspace.lasts_s = 30
+        variables = {**os.environ, "MLFLOW_UV_HOME": str(tmp_path / "home"), **workspace.with_identity}
+        variables = {name: value for name, value in variables.items() if name != "GITHUB_ACTIONS"}
+        host = Host.of(variables, folder=tmp_path, python=Path(sys.executable))
+        with toolbox(host, console=KeptConsole()) as tools:
+            store = tools.mlflow.store("databricks", embedded=False)
+            client = StoreClient(mlflow=tools.mlflow, python=skinny.python, store=store)
+            first = client.describe_rights("main.models.wine", experiment="/Shared/wine")
+            (token,) = workspace.exchanged
+            assert happens(lambda: not workspace.accepts(f"Bearer {token}"))
+            second = client.describe_rights("main.models.wine", experiment="/Shared/wine")
+
+    assert (first, 2) == (second, len(workspace.exchanged))
