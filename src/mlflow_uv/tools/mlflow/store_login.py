@@ -24,6 +24,7 @@ _RIGHTS = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 _BY_IDENTITY, _BY_TOKEN = ("", "github-oidc"), "pat"
 # Variables that are a login of their own, which MLflow's client uses by itself.
 _OWN_LOGINS = (_TOKEN, "DATABRICKS_CLIENT_SECRET", "DATABRICKS_CONFIG_PROFILE", "DATABRICKS_PASSWORD")
+_OTHER_IDENTITY = "DATABRICKS_OIDC_TOKEN"  # and names that begin so: the identity itself, its file, its variable
 _STORES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _WORKSPACES = frozenset({"databricks", "databricks-uc"})  # of the environment, not of a profile
 # A token is exchanged again so long before it ends, or when half of its life is over, if that is later.
@@ -91,7 +92,9 @@ class StoreLogin:
         caller = self._host.variables
         if not any(store.get(name) in _WORKSPACES for name in _STORES) or not caller.get(_CLIENT):
             return False
-        if any(caller.get(name) for name in _OWN_LOGINS) or caller.get(_KIND, "") not in _BY_IDENTITY:
+        if any(caller[name] for name in caller if name in _OWN_LOGINS or name.startswith(_OTHER_IDENTITY)):
+            return False
+        if caller.get(_KIND, "") not in _BY_IDENTITY:
             return False
         # On a laptop, MLflow's client may have another login, such as that of Databricks' command line.
         return self._host.ci or self._has_identity

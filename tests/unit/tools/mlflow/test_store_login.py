@@ -100,6 +100,8 @@ def test_a_child_gets_a_token_in_place_of_what_asks_for_identities(job: Job) -> 
         ({"DATABRICKS_TOKEN": "given"}, WORKSPACE),
         ({"DATABRICKS_CLIENT_SECRET": "given"}, WORKSPACE),
         ({"DATABRICKS_CONFIG_PROFILE": "wine"}, WORKSPACE),
+        ({"DATABRICKS_OIDC_TOKEN": "of GitLab"}, WORKSPACE),
+        ({"DATABRICKS_OIDC_TOKEN_FILE": "/run/identity"}, WORKSPACE),
         ({"DATABRICKS_AUTH_TYPE": "azure-cli"}, WORKSPACE),
         ({"DATABRICKS_CLIENT_ID": ""}, WORKSPACE),
         ({"GITHUB_ACTIONS": "", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}, WORKSPACE),
