@@ -189,6 +189,7 @@ def test_a_login_that_ends_while_a_model_is_trained_is_renewed(
 
     result = sample.run("release", *RELEASE, "--train-env", "WAIT_FOR_THE_END", variables=variables)
     assert 0 == result.code, (result.stdout, result.stderr[-6000:])
+    workspace.lasts_s = 60
     failed = sample.run("log-model", "--retrain", *RELEASE[-2:], variables={**variables, "FAIL": "yes"})
 
     assert ("tested", True) == (result.outputs["state"], len(workspace.exchanged) > 1)

@@ -40,7 +40,8 @@ class DatabricksModels:
 
     `files` are those that were written with the files API, by their paths. A job of GitHub logs in by its `identity` if
     one of the `policies` of the service principal has its issuer, subject and audience. Tokens that are exchanged last
-    `lasts_s` seconds, and are accepted if the service principal `is_member`.
+    `lasts_s` seconds, and are accepted if the service principal `is_member`; once one was refused because it ended, the
+    next ones last an hour.
     """
 
     catalog: UnityCatalog = field(default_factory=UnityCatalog)
@@ -80,7 +81,9 @@ class DatabricksModels:
         """Whether a request has a token that is valid now."""
         word = authorization.removeprefix("Bearer ")
         if word in self.exchanged:
-            return self.is_member and time.monotonic() < self.exchanged[word]
+            has_ended = time.monotonic() >= self.exchanged[word]
+            self.lasts_s = 3600 if has_ended else self.lasts_s
+            return self.is_member and not has_ended
         return word in (self.token, *self.issued)
 
     @property
