@@ -31,10 +31,20 @@ WHEELS = {
     "model": "after a change of the model",
     "small": "… of a small package",
 }
+SLOWER = {
+    "nothing": "on a machine that has nothing",
+    "model": "after a change of the model",
+    "small": "after a change of a small package",
+    "large": "after a change of the largest package",
+}
 PULLED = """From `podman pull` to the first right answer, on a file system of its own; in brackets the pull alone.
-Podman writes the changed layer and all above it again: in a composed image, packages are sorted by size, so that little
-is above a small one, and all others are above the largest. Stock's lower layers stay the same here because its builder
-kept them. Its server was started without nginx, which it installs on some bases only."""
+{slower}
+
+Podman writes the changed layer and all above it again. In a composed image the packages with a layer of their own are
+sorted by size, the largest lowest: a change of the largest one writes the layers of all packages again, and a change of
+a small one few of them. That order was chosen because it writes the least on average if each package changes as often;
+[Groups](development/image-from-wheels.md#groups) compares it with others. Stock's lower layers stay the same here
+because its builder kept them. Its server was started without nginx, which it installs on some bases only."""
 NOT_PULLED = "The time from `podman pull` to the first right answer is not measured yet."
 SECTION = """
 ## Build and push
@@ -59,10 +69,12 @@ Where the time goes:
 - With all layers known, the step reads them and the base again to compare their digests, composes server and model, and
   asks the registry for each layer.
 - A first build verifies and compresses each file of each package, and compiles its modules; [Layers of
-  packages](#layers-of-packages) has the time for each of these. A fresh machine gets all layers from the registry,
-  since packages and libraries are compared in the layers themselves, and reads the base.
-- After a change of one package, only its layer is made, and libraries are examined again. Small packages share layers,
-  so that more than the changed one is compiled. Layers that one side made are removed before the next one is measured.
+  packages](#layers-of-packages) has the time for each of these. A fresh machine got all layers from the registry when
+  this was measured; now it reads [the lists at their ends](image.md#layers-of-another-image) alone, which is not
+  measured yet.
+- After a change of one package, only its layer is made, and the libraries of all packages are examined again. Small
+  packages share layers, so that more than the changed one is compiled. Layers that one side made are removed before the
+  next one is measured.
 
 What the registry stored in addition, in MB. The sides are measured one after the other, and a layer that one of them
 stored is not counted again:
@@ -92,6 +104,7 @@ def section(numbers: Numbers) -> str:
         for case, words in WHEELS.items()
         for seconds, sent in numbers.get("wheel", {}).get(case, {}).values()
     )
+    pulled = PULLED.format(slower=slower(numbers.get("pulls", {})))
     return SECTION.format(
         **about | {"base": about["base"] / 1e6},
         title=numbers["title"],
@@ -99,9 +112,23 @@ def section(numbers: Numbers) -> str:
         reached=reached(cases),
         times=table(("", *SIDES), rows(cases, times)),
         stored=table(("", *SIDES), rows(cases, stored)),
-        pulls=f"{PULLED}\n\n{table(('', *SIDES[:2]), pulls)}" if pulls else NOT_PULLED,
+        pulls=f"{pulled}\n\n{table(('', *SIDES[:2]), iter(pulls))}" if pulls else NOT_PULLED,
         wheel=table(("", "seconds", "MB stored"), wheels),
     )
+
+
+def slower(pulls: Numbers) -> str:
+    """Where a composed image is slower than stock's, from the pull to the answer and of the pull alone: a line each."""
+    found = [
+        [
+            f"{words} ({composed[at]:.1f} s, stock {stock[at]:.1f} s)"
+            for what, words in SLOWER.items()
+            if what in pulls and (composed := pulls[what]["composed"])[at] > (stock := pulls[what]["stock"])[at]
+        ]
+        for at in (0, 1)
+    ]
+    answers, alone = (", ".join(words) or "nowhere" for words in found)
+    return f"**A composed image is slower than stock's {answers}.**\nThe pull alone is slower {alone}."
 
 
 def rows(cases: Numbers, cell: Callable[[Numbers, str, str], str]) -> Iterator[tuple[str, ...]]:
