@@ -11,7 +11,7 @@ _FROM = lazy_pattern(r"^[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]{0,4000
 _IMPORT = lazy_pattern(r"^[ \t]*import[ \t]+([\w., \t]{1,4000})", re.MULTILINE)
 _COMMENT = lazy_pattern(r"#[^\n]*")
 _MOST_ROOTS = 30
-_SOURCE = "src"
+SOURCE = "src"  # the folder of the packages of a project
 
 
 class ProjectImports:
@@ -24,8 +24,8 @@ class ProjectImports:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
-        sources = {path[: path.index(f"/{_SOURCE}/") + 4] for path in texts if f"/{_SOURCE}/" in path}
-        self._sources = (_SOURCE, *sorted(sources)[:_MOST_ROOTS])
+        sources = {path[: path.index(f"/{SOURCE}/") + 4] for path in texts if f"/{SOURCE}/" in path}
+        self._sources = (SOURCE, *sorted(sources)[:_MOST_ROOTS])
 
     @cached_property
     def _importers(self) -> dict[str, set[str]]:
@@ -69,7 +69,7 @@ class ProjectImports:
 
     def needs(self, path: str, root: str) -> bool:
         """Whether a file imports a module that is found in a folder, and neither beside the file nor in `src`."""
-        beside = (posixpath.dirname(path), _SOURCE)
+        beside = (posixpath.dirname(path), SOURCE)
         return any(
             any(self._at(root, name)) and not any(any(self._at(folder, name)) for folder in beside)
             for name in self._names(path)
@@ -78,8 +78,8 @@ class ProjectImports:
     def needs_source(self, path: str) -> bool:
         """Whether a file imports a module that is found in `src` and not beside the file."""
         folder = posixpath.dirname(path)
-        return folder != _SOURCE and any(
-            any(self._at(_SOURCE, name)) and not any(self._at(folder, name)) for name in self._names(path)
+        return folder != SOURCE and any(
+            any(self._at(SOURCE, name)) and not any(self._at(folder, name)) for name in self._names(path)
         )
 
     def _names(self, path: str) -> Iterator[str]:

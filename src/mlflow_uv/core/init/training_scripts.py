@@ -9,7 +9,7 @@ from ...command.inputs import NAME
 from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lint.rule import is_test
-from .project_imports import ProjectImports
+from .project_imports import SOURCE, ProjectImports
 from .run_commands import CommandDocument, RunCommand, is_named_after_other_work, is_named_after_training, run_commands
 from .script_syntax import (
     command_names,
@@ -41,7 +41,6 @@ _ENTRY = lazy_pattern(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # a name that is one word
 _DOCUMENTED = 2  # for a script that a command of the project's documents runs
 _OFTEN = 1  # for one that several documents run
 _TARGET = 2  # for one that a target, stage or heading runs which is named after training
-_SOURCE = "src"
 _NO_ENTRIES: Mapping[str, object] = {}
 _APART = frozenset({"docs", "doc", "examples", "example", "notebooks", "scratch", "archive", "old", "benchmarks",
                     "smoke", "templates", "_debug"})  # fmt: skip
@@ -86,17 +85,18 @@ class _Project:
         self,
         texts: Mapping[str, str],
         documents: Iterable[CommandDocument],
-        entries: Mapping[str, object] | None,
+        entries: Mapping[str, object],
+        *,
+        installed: bool,
     ) -> None:
         self.texts = texts
-        self.installed = entries is not None
+        self.installed = installed
         self.imports = ProjectImports(texts)
         self.importing = frozenset(path for path, text in texts.items() if imports_mlflow(text))
         self.calls = {path: calls for path in self.importing if (calls := logging_calls(texts[path]))}
         self.reaching = self.imports.reaching(self.calls)
         recording = frozenset(path for path in self.importing if path in self.calls or records_runs(texts[path]))
         self.using = self.imports.reaching(recording) | recording
-        entries = entries or _NO_ENTRIES
         self.entries = _modules_of(entries)
         self.runs: dict[str, list[RunCommand]] = {}
         places = {name: path for path in sorted(texts, reverse=True) for name in names_of(path)}
@@ -114,11 +114,12 @@ class _Project:
         return places.get(target.lstrip("./") if target.startswith(("./", "../")) else target)
 
 
-def training_scripts(
+def training_scripts(  # noqa: PLR0913  # what a project has
     files: Iterable[tuple[str, str]],
     documents: Iterable[CommandDocument] = (),
-    entries: Mapping[str, object] | None = _NO_ENTRIES,
+    entries: Mapping[str, object] = _NO_ENTRIES,
     *,
+    installed: bool = True,
     apart: Sequence[str] = (),
     configured: bool = False,
 ) -> tuple[TrainingScript, ...]:
@@ -126,13 +127,13 @@ def training_scripts(
     Return the scripts of a project that can be run and train, by their paths and texts, the most likely first.
 
     A script logs a model itself, or imports, also through others, a file that does, or is named after training and
-    records runs; with `configured`, a script of Hydra does, too. `entries` are those of `[project.scripts]`, None where
-    uv does not install the project itself: its packages are not found by name there. Scripts in the folders `apart`,
-    which are projects of their own, are none, but may be imported. A call of `log_model` says more than `autolog`, and
-    that more than one in an imported file; then the name, a command in the documents such as a Makefile, the name of
-    its target, a `__main__` block and a short path count.
+    records runs; with `configured`, a script of Hydra does, too. `entries` are those of `[project.scripts]`. If uv does
+    not install the project itself (`installed`), there are no such commands, and its packages are not found by name.
+    Scripts in the folders `apart`, which are projects of their own, are none, but may be imported. A call of
+    `log_model` says more than `autolog`, and that more than one in an imported file; then the name, a command in the
+    documents such as a Makefile, the name of its target, a `__main__` block and a short path count.
     """
-    project = _Project(dict(files), documents, entries)
+    project = _Project(dict(files), documents, entries if installed else _NO_ENTRIES, installed=installed)
     if configured:
         project.using |= {path for path, text in project.texts.items() if "hydra.main" in text}
     candidates = [path for path in project.texts if not is_test(path) and not path.startswith(tuple(apart))]
@@ -172,7 +173,7 @@ def _modules_of(entries: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
 def names_of(path: str) -> frozenset[str]:
     """A script's path, and the names that its module may have."""
     module = path.removesuffix(".py").replace("/", ".").removesuffix(".__main__").removesuffix(".__init__")
-    return frozenset((path, module, module.removeprefix("src.")))
+    return frozenset((path, module, module.removeprefix(f"{SOURCE}.")))
 
 
 def _is_apart(path: str) -> bool:
@@ -244,7 +245,7 @@ def _score(path: str, project: _Project, runs: Sequence[RunCommand], *, trains: 
     score += 2 if _MAIN.search(project.texts[path]) else 0
     score += _DOCUMENTED * bool(runs) + _OFTEN * (len({run.document.path for run in runs}) > 1)
     score += _TARGET * any(run.trains for run in runs)
-    score -= sum(folder not in ("src", "scripts") for folder in folders)
+    score -= sum(folder not in (SOURCE, "scripts") for folder in folders)
     return score - (4 if _APART & {folder.lower() for folder in folders} else 0)
 
 
@@ -280,7 +281,7 @@ def _module_to_run(path: str, project: _Project, runs: Sequence[RunCommand]) -> 
     if "/" not in path or not all(part.isidentifier() for part in path.removesuffix(".py").split("/")):
         return ""
     dotted = path.removesuffix(".py").replace("/", ".").removesuffix(".__main__")
-    known = {dotted, dotted.removeprefix("src.")} if dotted.count(".") > 1 else {dotted}
+    known = {dotted, dotted.removeprefix(f"{SOURCE}.")} if dotted.count(".") > 1 else {dotted}
     module = next((run.program for run in runs if run.module and run.program in known), "")
     if module:
         return module
@@ -303,19 +304,19 @@ def training_command(script: TrainingScript, paths: frozenset[str], text: str = 
     """
     Return the command that runs a script: an entry of `[project.scripts]`, its module, or the file.
 
-    `paths` are all files of the project. A module of a package is run by its name, so that its imports work. What is
-    imported from `src` is found there if uv does not install the project.
+    `paths` are all files of the project. A module of a package is run by its name, so that its imports work. If uv does
+    not install the project, `src` is in `PYTHONPATH` of a command that needs packages from there.
     """
     module = _module(script.path, paths)
-    in_source = script.path.startswith(f"{_SOURCE}/")
+    in_source = script.path.startswith(f"{SOURCE}/")
     by_name = _RELATIVE.search(text) or (in_source and (script.installed or script.beside_source))
     program = script.entry or (f"python -m {script.module}" if script.module else "")
     if not program and module and by_name:
         program = f"python -m {module.removesuffix('.__main__')}"
-    named = in_source and program.startswith("python -m ") and not program.startswith(f"python -m {_SOURCE}.")
-    path = ("env", f"PYTHONPATH={_SOURCE}") if not script.installed and (named or script.beside_source) else ()
+    named = in_source and program.startswith("python -m ") and not program.startswith(f"python -m {SOURCE}.")
+    prefix = ("env", f"PYTHONPATH={SOURCE}") if not script.installed and (named or script.beside_source) else ()
     file = f"./{script.path}" if script.path.startswith("-") else script.path
-    return shlex.join((*path, *(program.split() or ("python", file)), *script.arguments))
+    return shlex.join((*prefix, *(program.split() or ("python", file)), *script.arguments))
 
 
 def _module(path: str, paths: frozenset[str]) -> str:
@@ -325,4 +326,4 @@ def _module(path: str, paths: frozenset[str]) -> str:
     while folder and f"{folder}/__init__.py" in paths:
         folder, package = posixpath.split(folder)
         parts.insert(0, package)
-    return ".".join(parts) if len(parts) > 1 and folder in ("", "src") else ""
+    return ".".join(parts) if len(parts) > 1 and folder in ("", SOURCE) else ""

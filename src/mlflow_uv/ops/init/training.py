@@ -21,7 +21,7 @@ _MOST_NOTEBOOKS = 100
 _MOST_CONFIGURATIONS = 200
 _SHOWN = 3  # commands, scripts or notebooks that are named
 _LOGS = ("log_model(", "autolog(")
-_NO_COMMANDS = "uv does not install this project, so that [project.scripts] has no commands: it has no [build-system]"
+_NO_COMMANDS = "uv does not install this project, so that [project.scripts] has no commands: {}"
 
 
 @lazy_dataclass
@@ -54,18 +54,18 @@ def find_training(
     documents = tuple(project_documents(files, project, below, manifest, workflows))
     others = _projects_below(below)
     entries = table_of(manifest, "project", "scripts")
-    installed = _is_installed(manifest)
+    not_installed = _why_not_installed(manifest)
     configured = _configures_mlflow(files, project, below)
     scripts = training_scripts(
-        texts.items(), documents, entries if installed else None, apart=others, configured=configured
+        texts.items(), documents, entries, installed=not not_installed, apart=others, configured=configured
     )
     commands = [training_command(script, frozenset(below), texts[script.path]) for script in scripts]
     mlproject = files.text(posixpath.join(project, "MLproject"))
     entry_point = TrainingEntryPoint() if mlproject is None else training_entry_point(mlproject, below)
     settings: dict[str, str | list[str]] = {}
     script, notes = None, [entry_point.note] if entry_point.note else []
-    if entries and not installed:
-        notes.append(_NO_COMMANDS)
+    if entries and not_installed:
+        notes.append(_NO_COMMANDS.format(not_installed))
     if entry_point.name:
         settings["entry-point"] = entry_point.name
         if entry_point.parameters:
@@ -87,15 +87,16 @@ def find_training(
     )
 
 
-def _is_installed(manifest: Mapping[str, Any]) -> bool:
+def _why_not_installed(manifest: Mapping[str, Any]) -> str:
     """
-    Whether uv installs the project itself, and not its dependencies alone.
+    Why uv installs the dependencies of the project and not the project itself; empty if it installs both.
 
-    It does if the manifest has a build system, unless `tool.uv.package` says otherwise (uv's documentation, "Build
-    systems").
+    It does if the manifest has a build system, unless `tool.uv.package` decides (uv's documentation, "Build systems").
     """
-    said = table_of(manifest, "tool", "uv").get("package")
-    return said if isinstance(said, bool) else "build-system" in manifest
+    package = table_of(manifest, "tool", "uv").get("package")
+    if isinstance(package, bool):
+        return "" if package else "tool.uv.package is false"
+    return "" if "build-system" in manifest else "it has no [build-system]"
 
 
 def _python_texts(files: CheckedFolder, project: str, below: Sequence[str]) -> dict[str, str]:

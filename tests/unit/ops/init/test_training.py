@@ -254,16 +254,20 @@ def test_the_command_that_trains_is_found(training, files: dict[str, str], manif
     assert command == training(files, manifest).settings.get("train", "")
 
 
-def test_entries_that_uv_does_not_install_are_told(training) -> None:
+@pytest.mark.parametrize(
+    ("manifest", "why"),
+    [("", "it has no [build-system]"), (INSTALLED + "tool.uv.package = false\n", "tool.uv.package is false")],
+)
+def test_entries_that_uv_does_not_install_are_told_with_the_reason(training, manifest: str, why: str) -> None:
     """
     Such a project has no command that trains; with a build system it has one, and nothing is told.
     """
     files = {**WINE, "src/wine/cli.py": CALLS}
     scripts = "[project.scripts]\nwine-train = 'wine.cli:main'"
-    told = "uv does not install this project, so that [project.scripts] has no commands: it has no [build-system]"
 
-    without, with_one = training(files, scripts), training(files, INSTALLED + scripts)
+    without, with_one = training(files, manifest + scripts), training(files, INSTALLED + scripts)
 
+    told = f"uv does not install this project, so that [project.scripts] has no commands: {why}"
     assert ({}, (told,)) == (without.settings, without.notes)
     assert ({"train": "wine-train"}, ()) == (with_one.settings, with_one.notes)
 
