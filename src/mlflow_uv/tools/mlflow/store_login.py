@@ -27,8 +27,8 @@ _OWN_LOGINS = (_TOKEN, "DATABRICKS_CLIENT_SECRET", "DATABRICKS_CONFIG_PROFILE", 
 _OTHER_IDENTITY = "DATABRICKS_OIDC_TOKEN"  # and names that begin so: the identity itself, its file, its variable
 _STORES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _WORKSPACES = frozenset({"databricks", "databricks-uc"})  # of the environment, not of a profile
-# A token is exchanged again so long before it ends, or when half of its life is over, if that is later.
-_EARLY_S = 300.0
+# A token is exchanged again so long before it ends, since a request may upload a model, or after half of its life.
+_EARLY_S = 900.0
 
 
 @lazy_dataclass

@@ -121,11 +121,11 @@ def test_another_store_and_another_login_are_left_alone(
 
 @pytest.mark.parametrize(
     ("lasts_s", "passed_s", "tokens"),
-    [(3600, 3299, 1), (3600, 3301, 2), (8, 3, 1), (8, 5, 2), (None, 299, 1), (None, 301, 2)],
+    [(3600, 2699, 1), (3600, 2701, 2), (8, 3, 1), (8, 5, 2), (None, 299, 1), (None, 301, 2)],
 )
 def test_a_token_is_exchanged_again_before_it_ends(job: Job, lasts_s: Any, passed_s: float, tokens: int) -> None:
     """
-    Five minutes before, or after half of a short life; one whose life is not said is taken for one of ten minutes.
+    A quarter of an hour before, or after half of a short life; one of unknown life counts as one of ten minutes.
     """
     job.workspace.lasts_s = lasts_s
     if lasts_s is None:
