@@ -9,6 +9,7 @@ from ...command.inputs import TOLERANCE
 from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Table, TableKind, counted
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...payloads.messages.tags import TESTED
 from ..model.answers import AnswerDifference, differences
 from ..model.model_difference import difference_text, metric_table, package_changes, signature_table
 from ..model.signature import signature_changes
@@ -19,7 +20,6 @@ _MOST_ANSWERS = 10
 _LONGEST = 80  # characters of a value in a table
 _RESPONSE_TIME = lazy_pattern(r"latency_p\d+_ms|latency/.*")  # of evaluate, and of MLflow's evaluator
 _UNKNOWN_DATA = "on which data those of {} were measured is unknown"
-_STATES = {"failed": "failed its smoke test", "registered": "was not tested", "none": "was not tested"}
 
 
 @lazy_dataclass
@@ -52,7 +52,7 @@ class VersionComparison:
     @property
     def verdict(self) -> str:
         """The comparison in one line, without a full stop."""
-        tested = f"`{self.version.model_name}` {_STATES.get(self.version.state, 'passed its smoke test')}"
+        tested = f"`{self.version.model_name}` {_tested(self.version.state)}"
         if self.champion is None:
             return f"{tested}; {self.why.partition(':')[0]}"
         champion = f"the champion, version {self.champion.version}"
@@ -73,6 +73,12 @@ class VersionComparison:
         """The tables of what differs, then those of values that are not compared."""
         differing = [subject.differing for subject in self.subjects if subject.differing]
         return (*differing, *(subject.measured for subject in self.subjects if subject.measured))
+
+
+def _tested(state: str) -> str:
+    if state in TESTED:
+        return "passed its smoke test"
+    return "failed its smoke test" if state == "failed" else "was not tested"
 
 
 def without_champion(version: VersionDescription, why: str) -> VersionComparison:
@@ -162,12 +168,14 @@ def _answers(version: VersionDescription, champion: VersionDescription) -> Compa
         columns=("request", "value", "candidate", "champion", "difference"),
         rows=tuple(_answer_row(new, found) for new, _, found in differing[:_MOST_ANSWERS]),
     )
-    more = len(differing) - _MOST_ANSWERS
-    others = max(len(mine), len(theirs)) - len(common)
-    notes = [f"{counted(more, 'answer')} more differ."] if more > 0 else []
-    notes += (
-        [f"{counted(others, 'recorded request')} of one version is not among those of the other."] if others else []
-    )
+    notes = []
+    if (more := len(differing) - _MOST_ANSWERS) > 0:
+        notes.append(f"{counted(more, 'more answer')} {'differs' if more == 1 else 'differ'}.")
+    if others := max(len(mine), len(theirs)) - len(common):
+        verb = "is" if others == 1 else "are"
+        notes.append(f"{counted(others, 'recorded request')} of one version {verb} not among those of the other.")
+    if version.left_out_answers or champion.left_out_answers:
+        notes.append("Some answers are not compared: a description has a limited size.")
     return ComparedSubject(
         differing=replace(table, kind=TableKind.CHANGES) if table.rows else None,
         count=f"{len(differing)} of {counted(len(common), 'answer')}" if differing else "",
@@ -176,7 +184,7 @@ def _answers(version: VersionDescription, champion: VersionDescription) -> Compa
 
 
 def _of_answers(new: AnswerSummary, old: AnswerSummary) -> tuple[AnswerDifference, ...]:
-    """What differs between two answers to one request; of those that are not handed over, whether they do."""
+    """What differs between two answers to one request; their digests if one of them is not handed over."""
     if new.status != old.status:
         return (AnswerDifference("status", "", old.status, new.status),)
     if new.sha256 == old.sha256:
@@ -191,7 +199,9 @@ def _answer_row(answer: AnswerSummary, found: tuple[AnswerDifference, ...]) -> t
     largest = max(found, key=_distance)
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
     values = largest.expected is not None or largest.observed is not None
-    change = difference_text(_signed(largest)) if _distance(largest) < math.inf else "" if values else largest.text
+    change = difference_text(_signed(largest)) if _distance(largest) < math.inf else ""
+    if not values:  # another length or other members, in words
+        return answer.name, f"{largest.path}{more}", "", "", largest.text
     return answer.name, f"{largest.path}{more}", _value(largest.observed), _value(largest.expected), change
 
 

@@ -11,7 +11,6 @@ from ..model.answers import answers_digest
 from ..model.recorded_requests import RecordedRequest, compared_values
 
 FILE = "description.json"
-OF_PULL_REQUEST = "mlflow-uv-release-"  # how the names of artifacts begin that the jobs of a pull request hand over
 _OF_CHAMPION = "mlflow-uv-champion-"
 _KEY = 16  # characters of a digest
 
@@ -56,9 +55,10 @@ class VersionDescription:
     """
     A registered version: its state, the digests that identify it, its signature, packages, metrics and answers.
 
-    `pull_request` and `head_of_pull_request` are those of the workflow that described it, 0 and empty elsewhere.
-    `evaluation` are the metrics of its newest evaluation and `training` those that its training logged. What is
-    `left_out` is more than a description holds. `served_by` is what the smoke test started, empty before it.
+    `state` is its tag, or `none`, and `served_by` what the smoke test started, empty before it. `packages` are versions
+    by name. `pull_request` and `head_of_pull_request` are those of the workflow that described it, 0 and empty
+    elsewhere. `evaluation` are the metrics of its newest evaluation and `training` those that its training logged.
+    `signature_left_out`, `left_out_packages` and `left_out_answers` say what a description has no room for.
     """
 
     model_name: str
@@ -96,10 +96,8 @@ def answer_summaries(
     """
     paths = tuple(map(parse_path, ignored))
     for request in recorded:
-        compared = bool(compared_values((request,)))
-        answer = without_paths(request.answer, paths) if compared and not request.is_stream else request.answer
-        if compared and request.is_stream:
-            answer = [without_paths(chunk, paths) for chunk in request.answer]
+        compared = [without_paths(value, paths) for value in compared_values((request,))]
+        answer = request.answer if not compared else compared if request.is_stream else compared[0]
         yield AnswerSummary(
             name=request.name,
             request=answers_digest([request.content_type, request.body]),

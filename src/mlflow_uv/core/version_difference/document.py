@@ -14,6 +14,7 @@ from typing import Any
 
 from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.reader import read
+from ...payloads.messages.tags import TESTED
 from ..model.signature import described_columns, signature_specs
 from ..security.documents import parse_json
 from ..security.toml_documents import Unparsable
@@ -32,7 +33,7 @@ _DEPTH = 30  # levels of an answer or a signature
 _LARGEST = 1 << 60
 _DIGEST = lazy_pattern(r"[0-9a-f]{64}")
 _COMMIT = lazy_pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_STATES = frozenset({"none", "registered", "tested", "failed", "promoted", "replaced"})
+_STATES = frozenset({"none", "registered", "failed", *TESTED})
 _ANSWERED = range(100, 600)
 _PARTS = ("inputs", "outputs", "params")
 
@@ -48,15 +49,7 @@ def description_document(description: VersionDescription) -> bytes:
         data = json.dumps({"schema": SCHEMA, **asdict(bounded)}, indent=1, allow_nan=False).encode() + b"\n"
         if len(data) <= LIMIT:
             return data
-        if any(each.answer is not None for each in bounded.answers):
-            bounded = replace(bounded, answers=tuple(replace(each, answer=None) for each in bounded.answers))
-        else:
-            half = len(bounded.packages) // 2
-            bounded = replace(
-                bounded,
-                packages=dict(islice(bounded.packages.items(), half)),
-                left_out_packages=bounded.left_out_packages + len(bounded.packages) - half,
-            )
+        bounded = _shortened(bounded)
 
 
 def read_description(data: bytes) -> VersionDescription:
@@ -111,6 +104,26 @@ def _bounded(description: VersionDescription) -> VersionDescription:
     )
 
 
+def _shortened(description: VersionDescription) -> VersionDescription:
+    """A description without the values of answers, else without half of the packages, else of the answers."""
+    if any(each.answer is not None for each in description.answers):
+        return replace(description, answers=tuple(replace(each, answer=None) for each in description.answers))
+    if half := len(description.packages) // 2:
+        return replace(
+            description,
+            packages=dict(islice(description.packages.items(), half)),
+            left_out_packages=description.left_out_packages + len(description.packages) - half,
+        )
+    some = len(description.answers) // 2
+    return replace(
+        description,
+        answers=description.answers[:some],
+        left_out_answers=description.left_out_answers + len(description.answers) - some,
+        signature=None,
+        signature_left_out=description.signature_left_out or description.signature is not None,
+    )
+
+
 def _bounded_metrics(metric_set: MetricSet | None) -> MetricSet | None:
     """Metrics of bounded number; of more datasets than are kept, none is, as if they were unknown."""
     if metric_set is None:
@@ -155,18 +168,18 @@ def _problems(description: VersionDescription) -> Iterator[str]:
         0 < len(text) <= _LONGEST and text.isprintable() for text in (description.model_name, description.version)
     ):
         yield "its name or its version is empty, too long, or has control characters"
-    if description.state not in _STATES or len(description.served_by) > _LONGEST:
-        yield "its state is not one"
-    if len(description.commit) > _LONGEST:
-        yield "its commit is too long"
+    if description.state not in _STATES:
+        yield "its state is unknown"
+    if len(description.served_by) > _LONGEST or len(description.commit) > _LONGEST:
+        yield "what served it or its commit is too long"
     digests = (description.model_sha256, description.lock_sha256, description.requirements_sha256)
     if not all(text == "" or _DIGEST.fullmatch(text) for text in digests):
-        yield "a digest is not one"
+        yield "a digest is not 64 hexadecimal digits"
     if description.head_of_pull_request and not _COMMIT.fullmatch(description.head_of_pull_request):
         yield "`head_of_pull_request` is not a commit"
     counts = (description.pull_request, description.left_out_packages, description.left_out_answers)
     if not all(0 <= count <= _LARGEST for count in counts):
-        yield "a count is not one"
+        yield "the number of its pull request, or of what is left out, is negative or too large"
     if len(description.packages) > MOST_PACKAGES or any(
         not 0 < len(name) <= _LONGEST or len(text) > _LONGEST for name, text in description.packages.items()
     ):
@@ -187,16 +200,16 @@ def _of_metrics(metric_set: MetricSet | None) -> Iterator[str]:
         yield "it has too many metrics or datasets"
     texts = (*metric_set.metrics, *metric_set.data)
     if not all(0 < len(text) <= _LONGEST for text in texts) or len(metric_set.settings) > _LONGEST:
-        yield "a name of a metric or a dataset is empty or too long"
+        yield "a name of a metric or a dataset, or the digest of its settings, is empty or too long"
     if not all(value is None or math.isfinite(value) for value in metric_set.metrics.values()):
         yield "a metric is not a finite number"
 
 
 def _of_answer(answer: AnswerSummary) -> Iterator[str]:
     if not all(map(_DIGEST.fullmatch, (answer.request, answer.sha256))) or len(answer.name) > _LONGEST:
-        yield "an answer is not one"
+        yield "an answer has a digest that is none, or a name that is too long"
     if answer.status not in _ANSWERED:
-        yield "a status is not one"
+        yield "the status of an answer is none of HTTP"
     yield from _unplain(answer.answer)
     if answer.answer is not None and not _fits(answer.answer):
         yield "an answer is too large"
@@ -213,7 +226,7 @@ def _of_signature(signature: Mapping[str, Any] | None) -> Iterator[str]:
         for part in _PARTS:
             for spec in signature_specs(signature, part) or ():
                 if not isinstance(spec["type"], str) or not isinstance(spec.get("name", ""), str | None):
-                    yield "a column of its signature is not one"
+                    yield "a column of its signature has a type or a name that is no text"
             described_columns(signature, part)
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        yield f"its signature is not one: {error}"[:_LONGEST]
+        yield f"its signature is invalid: {error}"[:_LONGEST]

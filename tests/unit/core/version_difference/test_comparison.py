@@ -146,7 +146,9 @@ def of_answers(*mine: Any, theirs: tuple[Any, ...]) -> VersionComparison:
     [
         ([1.0, 2.0, 9], [1.5, 8.0, 9], ("$[1] and 1 more", "2.0", "8.0", "↓ -6")),
         (["a", 1.0], ["b", 1.5], ("$[0] and 1 more", "a", "b", "")),
-        ([1, 2], [1], ("$", "null", "null", "$ has 2 items, expected are 1")),
+        ([1, 2], [1], ("$", "", "", "$ has 2 items, expected are 1")),
+        ({"a": 1}, {}, ("$.a", "", "", "$.a was not expected")),
+        ([None], [1], ("$[0]", "null", "1", "")),
         (True, 1, ("$", "true", "1", "")),
         ("x" * 100, "y", ("$", f"{'x' * 80}…", "y", "")),
     ],
@@ -188,10 +190,12 @@ def test_only_answers_to_the_same_requests_are_compared() -> None:
     some = compare_descriptions(
         replace(CHAMPION, answers=(answer(1, 5), answer(8, 1))), replace(CHAMPION, answers=(answer(1, 5),))
     )
+    several = compare_descriptions(replace(CHAMPION, answers=(CHAMPION.answers[0],)), CHAMPION)
     none = compare_descriptions(replace(CHAMPION, answers=(answer(8, 1),)), CHAMPION)
     missing = compare_descriptions(replace(CHAMPION, answers=()), CHAMPION)
 
     assert ("1 recorded request of one version is not among those of the other.",) == some.notes
+    assert ("2 recorded requests of one version are not among those of the other.",) == several.notes
     assert ("The answers are not compared: no recorded request is the same.",) == none.notes
     assert ("The answers are not compared: one of both versions has none.",) == missing.notes
 
@@ -203,7 +207,7 @@ def test_many_differences_are_a_table_of_limited_length() -> None:
     comparison = of_answers(*range(30), theirs=tuple(range(1, 31)))
     packages = compare_descriptions(replace(CHAMPION, packages={f"p{at:03}": "1" for at in range(80)}), CHAMPION)
 
-    assert (10, ("20 answers more differ.",)) == (len(tables(comparison)["answers that differ"]), comparison.notes)
+    assert (10, ("20 more answers differ.",)) == (len(tables(comparison)["answers that differ"]), comparison.notes)
     assert "30 of 30 answers differ" in comparison.verdict
     assert ("and 32 more", "", "", "") == tables(packages)["packages that differ"][-1]
     assert "82 packages differ" in packages.verdict
@@ -220,13 +224,16 @@ def test_a_signature_that_was_left_out_is_not_compared(champion: VersionDescript
     assert ("The signatures are not compared: one is larger than a description holds.",) == comparison.notes
 
 
-def test_packages_that_were_left_out_are_named() -> None:
+@pytest.mark.parametrize("subject", ["packages", "answers"])
+def test_what_a_description_has_no_room_for_is_not_compared(subject: str) -> None:
     """
-    What is not in a description may differ.
+    It may differ, whichever of the two lacks it.
     """
-    comparison = compare_descriptions(replace(CHAMPION, left_out_packages=3), CHAMPION)
+    short = replace(CHAMPION, **{f"left_out_{subject}": 3})  # type: ignore[arg-type]  # a number
 
-    assert ("Some packages are not compared: a description has a limited size.",) == comparison.notes
+    for comparison in (compare_descriptions(short, CHAMPION), compare_descriptions(CHAMPION, short)):
+        assert (f"Some {subject} are not compared: a description has a limited size.",) == comparison.notes
+        assert "nothing that is compared differs" in comparison.verdict
 
 
 def test_a_version_without_a_champion_shows_its_own_metrics() -> None:

@@ -23,9 +23,12 @@ def test_what_the_project_does_not_compare_is_not_in_an_answer() -> None:
         name="s", origin=RequestOrigin.STREAM, body="{}", answer=[{"created": 1, "text": "a"}, {"created": 2}]
     )
 
-    example, chunks = answer_summaries((EXAMPLE, stream), ("$.created",), values=True)
+    refused = RecordedRequest(name="r", origin=RequestOrigin.STREAM, body="{}", status=400, reason="no")
 
-    assert ({"predictions": [2]}, [{"text": "a"}, {}]) == (example.answer, chunks.answer)
+    example, chunks, none = answer_summaries((EXAMPLE, stream, refused), ("$.created",), values=True)
+
+    assert ({"predictions": [2]}, [{"text": "a"}, {}], None) == (example.answer, chunks.answer, none.answer)
+    assert answers_digest(None) == none.sha256
     assert answers_digest({"predictions": [2]}) == example.sha256
 
 

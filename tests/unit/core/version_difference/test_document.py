@@ -165,6 +165,36 @@ def test_a_version_of_any_size_fits_and_says_what_is_left_out() -> None:
     assert written.training == MetricSet(metrics={"a": None, "b": 1.5}, data=("y" * 300,))
 
 
+def test_a_description_without_packages_is_shortened_too() -> None:
+    """
+    Names that are not ASCII take six bytes a character: answers and the signature give way then.
+    """
+    metrics = {f"{'ü' * 297}{at:03}": 0.5 for at in range(100)}
+    large = replace(
+        VERSION,
+        packages={},
+        answers=tuple(replace(answer(at, 1), name="ü" * 300) for at in range(100)),
+        evaluation=MetricSet(metrics=metrics),
+        training=MetricSet(metrics=metrics),
+    )
+
+    data = description_document(large)
+    written = read_description(data)
+
+    assert len(data) <= LIMIT
+    assert (100, True) == (len(written.answers) + written.left_out_answers, written.signature_left_out)
+    assert metrics == written.evaluation.metrics if written.evaluation else False
+
+
+def test_what_is_wrong_with_a_description_is_named() -> None:
+    """
+    Its state, or what served it.
+    """
+    for part, why in (({"state": "x"}, "its state is unknown"), ({"served_by": "x" * 301}, "what served it")):
+        with pytest.raises(InvalidDescription, match=why):
+            read_description(changed(**part))
+
+
 def test_an_answer_that_no_other_reader_understands_leaves_its_digest() -> None:
     """
     NaN, depth and large numbers are in the digest alone; small ones are kept.
