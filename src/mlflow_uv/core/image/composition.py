@@ -29,6 +29,7 @@ INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 GZIP_TYPE, ZSTD_TYPE = f"{LAYER_TYPE}+gzip", f"{LAYER_TYPE}+zstd"
+LARGEST_LIST = 32 << 20  # bytes of the list at the end of a blob
 # The name of the lowest layer above those of the base.
 BASE_LIBRARY = "standard library"
 CREATED = "org.opencontainers.image.created"
@@ -73,7 +74,7 @@ class LayerList:
 
     @property
     def annotation(self) -> str:
-        """As the annotation of a layer has it: digest and size."""
+        """Digest and size, as the annotation of a layer has them."""
         return f"{self.digest} {self.size}"
 
 
@@ -94,7 +95,7 @@ class LayerBlob:
 
     @property
     def descriptor(self) -> dict[str, object]:
-        """The descriptor of the blob, with the key and the place of the list as annotations."""
+        """The descriptor of the blob, with the key and the list as annotations; a layer without a key has neither."""
         if not self.key:
             return self.blob.descriptor
         listed = {} if self.listed is None else {LAYER_LIST: self.listed.annotation}

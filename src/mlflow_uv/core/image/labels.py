@@ -6,9 +6,8 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..release.record import Record
 
 MODEL = "mlflow-uv.model-sha256"
-# The annotation of a layer in a manifest: the digest of what it was made from.
+# Annotations of a layer in a manifest: the digest of what it was made from; digest and size of the list at its end.
 LAYER_KEY = "mlflow-uv.layer-key"
-# The same for digest and size of the list of files at the end of its blob.
 LAYER_LIST = "mlflow-uv.layer-list"
 _OCI = "org.opencontainers.image."
 

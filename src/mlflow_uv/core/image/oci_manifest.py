@@ -6,7 +6,7 @@ from typing import Any
 
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..security.documents import parse_json
-from .composition import GZIP_TYPE, LAYER_TYPE, ZSTD_TYPE, Blob, LayerList
+from .composition import GZIP_TYPE, LARGEST_LIST, LAYER_TYPE, ZSTD_TYPE, Blob, LayerList
 from .labels import LAYER_KEY, LAYER_LIST
 
 # The media types of layers in Docker's own manifests, and those of the specification that are the same.
@@ -42,7 +42,7 @@ class PulledImage:
     """
     The configuration of an image in a registry, and its layers, lowest first, each with its key or an empty one.
 
-    `lists` are the lists at the ends of layers, None for a layer without one.
+    `lists` are the lists at the ends of layers, None for a layer without one; empty if nobody looked for them.
     """
 
     config: bytes
@@ -109,11 +109,12 @@ def read_layers(body: bytes) -> tuple[Blob, ...]:
 
 def read_image(manifest: bytes, config: bytes) -> PulledImage:
     """The image of a manifest and its configuration. Raises ValueError."""
+    layers = read_layers(manifest)
     return PulledImage(
         config=config,
-        layers=read_layers(manifest),
+        layers=layers,
         keys=read_layer_keys(manifest),
-        lists=read_layer_lists(manifest),
+        lists=tuple(map(_list_in, layers, _annotations(manifest, LAYER_LIST))),
     )
 
 
@@ -123,16 +124,16 @@ def read_layer_keys(body: bytes) -> tuple[str, ...]:
     return tuple(key if re.fullmatch(r"[0-9a-f]{64}", key) else "" for key in keys)
 
 
-def read_layer_lists(body: bytes) -> tuple[LayerList | None, ...]:
-    """The list at the end of each layer of a manifest, lowest first; None for one without. Raises ValueError."""
-    matches = (
-        re.fullmatch(r"(sha256:[0-9a-f]{64}) ([1-9][0-9]{0,8})", text) for text in _annotations(body, LAYER_LIST)
-    )
-    return tuple(None if match is None else LayerList(digest=match[1], size=int(match[2])) for match in matches)
+def _list_in(layer: Blob, annotation: str) -> LayerList | None:
+    """The list at the end of a layer; None for anything else, which comes from a registry."""
+    match = re.fullmatch(r"(sha256:[0-9a-f]{64}) ([1-9][0-9]{0,8})", annotation)
+    if match is None or int(match[2]) > min(LARGEST_LIST, layer.size):
+        return None
+    return LayerList(digest=match[1], size=int(match[2]))
 
 
 def _annotations(body: bytes, name: str) -> Iterator[str]:
-    """The annotation with a name of each layer of a manifest, or an empty text."""
+    """Yield the annotation with a name of each layer of a manifest, or an empty text. Raises ValueError."""
     layers = _object(body).get("layers")
     for entry in layers if isinstance(layers, list) else ():
         notes = entry.get("annotations") if isinstance(entry, dict) else None

@@ -21,8 +21,7 @@ from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..engines.library_scanner import Descriptions
 
-# The most bytes of a list in a blob, and of one that was decompressed.
-MOST_BYTES, MOST_TEXT = 32 << 20, 256 << 20
+_MOST_TEXT = 256 << 20  # bytes of a list that was decompressed
 _LEVEL = 6
 _FIELD = b"MU"
 _START = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff"  # deflate, with extra fields, without time and operating system
@@ -32,7 +31,7 @@ _SKIPPED = 0x184D2A5D
 _MOST_FRAME = 1 << 20
 # Its library has no types.
 _DAMAGE: tuple[Any, ...] = (KeyError, TypeError, AttributeError, RecursionError, zlib_ng.error)
-_PAIR = ("library", "name")  # of a version
+_PAIR = ("library", "name")  # of a version of symbols
 _OTHERWISE = "its list of files describes a library in another way"
 
 
@@ -117,7 +116,7 @@ def _frames(end: bytes) -> Iterator[bytes]:
 
 def _decompressed(data: bytes) -> bytes:
     stream = zlib_ng.decompressobj()
-    text: bytes = stream.decompress(data, MOST_TEXT)
+    text: bytes = stream.decompress(data, _MOST_TEXT)
     if not stream.eof:
         raise ValueError("its list of files is too long, or ends too early")
     return text

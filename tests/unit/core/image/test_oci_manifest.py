@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from mlflow_uv.core.image.composition import GZIP_TYPE, Blob
+from mlflow_uv.core.image.composition import GZIP_TYPE, LARGEST_LIST, Blob
 from mlflow_uv.core.image.oci_manifest import (
     ImageManifest,
     member_for,
+    read_image,
     read_labels,
     read_layer_keys,
     read_layers,
@@ -133,3 +134,26 @@ def test_layers_have_keys_or_none() -> None:
 
     assert ("a" * 64, "", "", "", "") == read_layer_keys(json.dumps({"layers": layers}).encode())
     assert () == read_layer_keys(b"{}")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "size"),
+    [
+        (f"sha256:{'a' * 64} 5", 5),
+        (f"sha256:{'a' * 64} {LARGEST_LIST}", LARGEST_LIST),
+        (f"sha256:{'a' * 64} {LARGEST_LIST + 1}", None),
+        (f"sha256:{'a' * 64} 0", None),
+        (f"{'a' * 64} 5", None),
+        ("", None),
+    ],
+)
+def test_a_layer_has_a_list_of_limited_size_at_its_end_or_none(annotation: str, size: int | None) -> None:
+    """
+    It is read into memory, and the annotation comes from a registry; a list is no larger than its blob.
+    """
+    blob = {"mediaType": GZIP_TYPE, "digest": DIGESTS[0], "annotations": {"mlflow-uv.layer-list": annotation}}
+    body = json.dumps({"layers": [{**blob, "size": 1 << 30}, {**blob, "size": 4}]}).encode()
+
+    large, small = read_image(body, b"{}").lists
+
+    assert (size, None) == (large and large.size, small)
