@@ -22,12 +22,12 @@ from ...tools.layers.loader import Loader
 from ...tools.layers.package_layers import FORMAT, PackageLayers, PackagesAsLayers, WantedPackages
 from ...tools.layers.registry_layers import RegistryLayers
 from ...tools.layers.saved_image import BasePython, SavedImage
+from ...tools.oci.uploads import BlobFile
 from ...tools.toolbox import Tools
 from .composed_libraries import SharedLibraries, library_links, shared_libraries
 from .composed_sources import BuiltPackage, UnloadableLibrary
 
 ArchivedLayer = tuple[LayerBlob, Path]
-LayerSource = Path | Callable[[], Path]  # an archive, or what downloads it
 
 
 @lazy_dataclass
@@ -57,8 +57,8 @@ class ComposedServingImage:
     `own_layers` is the number of layers above those of the base, `built` are packages that came from source,
     `unloadable` are libraries of packages that the base cannot load, and `remade` is the number of cached layers that
     were changed, and made again. `taken` are the names of the layers that another image had, which `taken_from` names,
-    and `not_taken` says why others could not be read. Of the taken layers of which only the list was read, `downloads`
-    get the archives.
+    and `not_taken` says why others could not be read. `downloads` download the archives of the taken layers of which
+    only the list was read, by their digests.
     """
 
     image: ComposedImage
@@ -75,7 +75,7 @@ class ComposedServingImage:
     downloads: Mapping[str, Callable[[], Path]] = field(default_factory=dict)
 
     @property
-    def contents(self) -> Mapping[str, LayerSource]:
+    def contents(self) -> Mapping[str, BlobFile]:
         """The archives, or for one that is not on this machine what downloads it, by their digests."""
         return {**self.archives, **self.downloads}
 
@@ -184,7 +184,7 @@ def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> ArchivedLaye
         if cached is None:
             files = library_files(parts.base, parts.python, compiler, scratch)
             existing = parts.base.tree.folders()
-            contents = LayerContents()  # a package brought nothing
+            contents = LayerContents()  # no package brought anything
             write = partial(
                 write_layer, BASE_LIBRARY, files, existing=existing, compression=compression, contents=contents
             )

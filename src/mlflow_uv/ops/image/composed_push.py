@@ -10,9 +10,9 @@ from ...tools.engines.engine import Engine
 from ...tools.oci.pushed_blobs import PushedBlobs
 from ...tools.oci.registries import NO_SOURCES
 from ...tools.oci.repository import RegistryUnanswered
+from ...tools.oci.uploads import BlobFile
 from ...tools.toolbox import Tools
 from .builders import RegistryNotReached
-from .composed import LayerSource
 
 
 def require_push(tag: str, tools: Tools, *, engine: Engine | None) -> None:
@@ -40,7 +40,7 @@ def _push_refused(tag: str, error: RegistryUnanswered) -> ToolFailed:
 def push_composed(
     tag: str,
     image: ComposedImage | ImageIndex,
-    archives: Mapping[str, LayerSource],
+    archives: Mapping[str, BlobFile],
     tools: Tools,
     *,
     taken: Mapping[str, str] = NO_SOURCES,
@@ -48,7 +48,8 @@ def push_composed(
     """
     Push images, without an engine, and return the digest in the registry.
 
-    `taken` are the images that have layers, by the digests of these. Raises ToolFailed.
+    `archives` are the layers by their digests. `taken` are the names of other images that have some of them, by the
+    digests of these: a registry takes a layer from there. Raises ToolFailed.
     """
     reference, known = image_reference(tag), PushedBlobs(tools.host.cache)
     host = reference.host
@@ -67,6 +68,6 @@ def push_composed(
 
 
 def _repositories(host: str, images: Mapping[str, str]) -> dict[str, str]:
-    """The repository of each image that is in the registry of a host."""
+    """The repositories of those images that are in the registry of a host, by the same digests."""
     places = {digest: image_reference(name.partition("@")[0]) for digest, name in images.items()}
     return {digest: place.repository for digest, place in places.items() if place.host == host}

@@ -30,6 +30,7 @@ from ...tools.layers.package_layers import WantedPackages
 from ...tools.layers.program import program_identity
 from ...tools.layers.registry_layers import RegistryLayers
 from ...tools.oci.image_layout import write_archive
+from ...tools.oci.uploads import BlobFile
 from ...tools.project.files import read_manifest, table_of
 from ...tools.system.archive_content import digests_in_archive
 from ...tools.toolbox import Tools
@@ -44,7 +45,7 @@ from .builders import (
     PythonNotComposable,
     without_wheel,
 )
-from .composed import ComposedServingImage, ImageParts, LayerSource, compose_image, own_layers
+from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from .composed_base import ComposableBase
 from .composed_sources import (
     ExaminedPackages,
@@ -105,8 +106,8 @@ class ReleaseImages:
         return {digest: archive for each in self.composed for digest, archive in each.archives.items()}
 
     @property
-    def contents(self) -> Mapping[str, LayerSource]:
-        """The same, with what downloads the layers of which only the list was read."""
+    def contents(self) -> Mapping[str, BlobFile]:
+        """The same, where only the list of a layer was read with what downloads it."""
         return {digest: source for each in self.composed for digest, source in each.contents.items()}
 
     @property

@@ -11,7 +11,7 @@ from ...core.release.chain import LinkState
 from ...core.release.record import Record
 from ...core.signing.trust_policy import TrustLevel
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...tools.layers.registry_layers import RegistryLayers
+from ...tools.layers.registry_layers import FOLDER, RegistryLayers
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.project.files import Project
 from ...tools.toolbox import Tools
@@ -69,8 +69,7 @@ def offered_layers(offer: LayerOffer, architecture: str, tools: Tools, *, lists_
         held = tools.registries.documents(name, digest, architecture) or f"{_ABSENT} for {architecture}"
     except RegistryUnanswered as error:
         held = str(error)
-    # Apart from the layers that this machine made: audit does not look there.
-    folder = tools.host.cache / "layers-of-registries"
+    folder = tools.host.cache / FOLDER
     return RegistryLayers(
         tools.registries, tools.runner, offer.image, held, folder, tools.libraries.describe, lists_only=lists_only
     )

@@ -144,17 +144,17 @@ def _unpacked(image: ImageLink, packages: KeptPackages, tools: Tools) -> tuple[P
 
 def _download(image: ImageLink, layers: Sequence[CachedLayer], tools: Tools) -> None:
     """
-    Download the layers of which only the list was read when the image was composed. Raises ChainBroken.
+    Download the layers of a pushed image that are not on this machine, such as those of which only the list was read.
 
-    They must have the files that their lists say.
+    Raises ChainBroken, also for a layer with other files than its list says.
     """
     absent = {layer.layer.blob: layer for layer in layers if not os.path.lexists(layer.archive)}
     if not image.digest or not absent:
         return
-    from ...tools.layers.registry_layers import require_list  # noqa: PLC0415  # few layers are downloaded then
+    from ...tools.layers.registry_layers import FOLDER, require_list  # noqa: PLC0415  # few layers are downloaded then
 
     try:
-        folder = tools.host.cache / "layers-of-registries"
+        folder = tools.host.cache / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         with new_folder(folder) as scratch:
             archives = {blob: scratch / blob.digest.replace(":", "-") for blob in absent}

@@ -19,6 +19,11 @@ DESCRIPTIONS = INSTALLING / "library_descriptions.py"
 Descriptions = Mapping[str, Mapping[str, Any]]
 
 
+def is_named_as_library(path: str) -> bool:
+    """Whether a file may be a shared library, by its name, as the programs decide."""
+    return ".so" in path.rpartition("/")[2]
+
+
 @lazy_dataclass
 class NeededSymbols:
     """
@@ -71,7 +76,7 @@ class LibraryScanner:
 
     @property
     def programs(self) -> str:
-        """The text of both programs, on which their answers depend."""
+        """The texts of both programs, one after the other: answers are kept by them."""
         return "".join(program.read_text(encoding="utf-8") for program in (PROGRAM, DESCRIPTIONS))
 
     def system_names(self) -> tuple[str, ...]:
@@ -98,7 +103,7 @@ class LibraryScanner:
         """
         What the described libraries of packages lack on a system whose libraries have `names`, and what they need.
 
-        The architectures for which each package has libraries are in the latter. Raises ToolFailed.
+        What they need names the architectures for which each package has libraries. Raises ToolFailed.
         """
         request = json.dumps({"names": list(names), "libraries": libraries})
         answer = parse_json(self._run(DESCRIPTIONS, "--examine", stdin=request))

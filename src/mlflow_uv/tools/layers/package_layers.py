@@ -15,7 +15,7 @@ from ...core.image.dockerfile import VENV
 from ...core.image.layer_grouping import LayerGroup
 from ...core.release.digests import canonical, sha256
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..engines.library_scanner import Descriptions
+from ..engines.library_scanner import Descriptions, is_named_as_library
 from ..system.disk_errors import disk_errors
 from ..system.process import Runner
 from .archive import LayerFile, compressor_identity, write_layer
@@ -258,7 +258,7 @@ class _Package:
     @property
     def has_libraries(self) -> bool:
         """Whether a file of it may be a shared library, by its name."""
-        return any(".so" in file.path.name for file in self.laid_out.files)
+        return any(is_named_as_library(file.path.name) for file in self.laid_out.files)
 
     def verified(self) -> Mapping[PurePosixPath, LayerFile]:
         """Its files, each with the content that RECORD lists. Raises ToolFailed."""

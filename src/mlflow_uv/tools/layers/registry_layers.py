@@ -19,7 +19,7 @@ from ...core.image.oci_manifest import PulledImage
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..engines.library_scanner import Descriptions
+from ..engines.library_scanner import Descriptions, is_named_as_library
 from ..oci.repository import RegistryUnanswered
 from ..project.files import write_atomically
 from ..system.archives import extract
@@ -32,6 +32,7 @@ from .unpacked_layers import environment_path
 
 # Changes when the same layer gives another list of files.
 _FORMAT = 2
+FOLDER = "layers-of-registries"  # in the cache, apart from the layers that this machine made: audit does not look there
 _MOST_RECORD = 64 << 20  # bytes of the list of files of a package
 _OTHER = "a layer is not that of its configuration"
 _NO_KEYS = "its layers do not say what they were made from, like those of an image that an engine built"
@@ -186,7 +187,7 @@ class RegistryLayers:
         files = files_in(plain)
         if offered.listed is not None:
             _require_listed(archive, offered.listed, files)
-        if not any(map(_is_library, files)):
+        if not any(map(is_named_as_library, files)):
             return LayerContents(files=files)
         libraries = plain.with_suffix(".libraries")
         libraries.mkdir()
@@ -250,14 +251,9 @@ def _recorded(record: PurePosixPath, text: str) -> dict[str, str]:
     return {os.path.normpath(top / row[0]): row[1] if len(row) > 1 else "" for row in rows}
 
 
-def _is_library(path: str) -> bool:
-    """Whether a file may be a shared library, by its name."""
-    return ".so" in path.rpartition("/")[2]
-
-
 def _library_path(name: str) -> PurePosixPath | None:
     """Where a member of a layer is in its environment, if it may be a library or lists those of a package."""
-    return environment_path(name) if _is_library(name) or name.endswith("/RECORD") else None
+    return environment_path(name) if is_named_as_library(name) or name.endswith("/RECORD") else None
 
 
 def _offered(image: PulledImage) -> dict[str, _OfferedLayer]:

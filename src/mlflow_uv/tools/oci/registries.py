@@ -1,7 +1,7 @@
 """Queries container registries for images, and pushes composed images to them."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ...command.errors import ToolFailed
@@ -16,7 +16,7 @@ from .image_copy import copy_image
 from .logins import Login, Logins
 from .referrers import Attachment, attach, attached
 from .repository import PublishedImage, RegistryUnanswered, Repository
-from .uploads import BlobContent, BlobUploads
+from .uploads import BlobContent, BlobFile, BlobUploads
 
 NO_SOURCES: Mapping[str, str] = {}
 
@@ -88,7 +88,7 @@ class Registries:
         self,
         name: str,
         image: ComposedImage | ImageIndex,
-        archives: Mapping[str, Path | Callable[[], Path]],
+        archives: Mapping[str, BlobFile],
         sources: Mapping[str, str] = NO_SOURCES,
     ) -> PushedImage:
         """

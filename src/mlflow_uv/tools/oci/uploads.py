@@ -22,10 +22,9 @@ _ARRIVED = lazy_pattern(r"(?:bytes=)?0-([0-9]{1,18})")
 _NUMBER = lazy_pattern(r"[0-9]{1,12}")
 # What a registry says of an upload that it does not have any more, or not up to where a piece begins.
 _LOST = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"})
-
-
-# The content of a blob, a file that has it, or what downloads it to one.
-BlobContent = bytes | Path | Callable[[], Path]
+# A file that has a blob, or what downloads the blob to one.
+BlobFile = Path | Callable[[], Path]
+BlobContent = bytes | BlobFile
 
 
 @lazy_dataclass
