@@ -78,7 +78,7 @@ def swap_layers(keys: Path) -> None:
         content for file, content in described.items() if file != victim and content["files"]
         and not any("/six.py" in path for path in content["files"])
     )  # fmt: skip
-    parts = [victim.stem, other["layer"], other["files"], other["replaced"]]
+    parts = [victim.stem, *(other[name] for name in ("layer", "files", "replaced", "libraries"))]
     victim.write_text(json.dumps({**other, "sha256": sha256(canonical(parts))}))
 
 
