@@ -115,7 +115,7 @@ def compared(environment: Path, here: "set[str]", within: Path) -> "list[list[st
 def compared_libraries(
     libraries: "list[Library]", owners: "dict[str, str]", here: "set[str]", within: "Path | frozenset[str]"
 ) -> "list[list[str]]":
-    """The same rows for libraries and the packages that own them, each with the path of the copy."""
+    """The rows of `--compare` for libraries and the packages that own them, each with the path of the copy."""
     rows = []
     for library, name in missing(libraries, here, within):
         marks = set(VERSIONS.findall(library.strings))
@@ -157,14 +157,14 @@ def libraries_in(environment: Path) -> "Iterator[Library]":
 
 
 def named_as_libraries(environment: Path) -> "Iterator[Path]":
-    """Every file whose name may be that of one."""
+    """Every file below a folder whose name may be that of a shared library."""
     for base, folders, names in os.walk(environment):
         folders.sort()
         yield from filter(Path.is_file, (Path(base, name) for name in sorted(names) if ".so" in name))  # no pipe
 
 
 def is_truncated(path: Path) -> bool:
-    """Whether an ELF file ends before its headers or segments do: it can be mapped, and ends who uses it."""
+    """Whether an ELF file ends before its headers or segments do: it can be mapped, and a process that uses it dies."""
     try:
         with path.open("rb") as file:
             *_, segments = _headers(file)

@@ -20,11 +20,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-TOP = "/"  # described files have paths below it
+TOP = "/"  # in `libraries.py` all paths are absolute
 
 
-def libraries_module() -> Any:
-    """The program beside this one: an isolated interpreter does not import from the folder of its program."""
+def libraries_program() -> Any:
+    """The module `libraries` beside this one: an isolated interpreter does not import from its program's folder."""
     spec = importlib.util.spec_from_file_location("libraries", Path(__file__).with_name("libraries.py"))
     if spec is None or spec.loader is None:
         raise ImportError("libraries.py is not beside this program")
@@ -42,36 +42,36 @@ def main(arguments: "list[str]") -> None:
 
 def describe(folder: Path) -> "dict[str, dict[str, Any]]":
     """The description of each file in a folder that is named as a library."""
-    programs = libraries_module()
-    owners = programs.owners_in(folder)
+    program = libraries_program()
+    owners = program.owners_in(folder)
     return {
         str(path.relative_to(folder)): {
             "package": owners.get(str(path), path.parent.name),
-            "truncated": programs.is_truncated(path),
-            **_dynamic(programs, path),
+            "truncated": program.is_truncated(path),
+            **_dynamic(program, path),
         }
-        for path in programs.named_as_libraries(folder)
+        for path in program.named_as_libraries(folder)
     }
 
 
 def examine(request: "dict[str, Any]") -> "dict[str, list[list[str]]]":
     """What described libraries lack and need, and which of them are truncated."""
-    programs = libraries_module()
+    program = libraries_program()
     described = sorted((Path(TOP, path), each) for path, each in request["libraries"].items())
-    libraries = [_library(programs, path, each) for path, each in described if "machine" in each]
+    libraries = [_library(program, path, each) for path, each in described if "machine" in each]
     owners = {str(path): each["package"] for path, each in described}
     paths = frozenset(owners)
-    rows = programs.compared_libraries(libraries, owners, set(request["names"]), paths)
+    rows = program.compared_libraries(libraries, owners, set(request["names"]), paths)
     return {
         "lacking": [[*row[:3], row[3].removeprefix(TOP)] for row in rows],
-        "needed": programs.needed_symbols(libraries, owners),
+        "needed": program.needed_symbols(libraries, owners),
         "truncated": [[each["package"], path.name] for path, each in described if each["truncated"]],
     }
 
 
-def _dynamic(programs: Any, path: Path) -> "dict[str, Any]":
+def _dynamic(program: Any, path: Path) -> "dict[str, Any]":
     """What the dynamic section of a library says; nothing for another file."""
-    library = programs.read(path)
+    library = program.read(path)
     if library is None:
         return {}
     return {
@@ -80,12 +80,12 @@ def _dynamic(programs: Any, path: Path) -> "dict[str, Any]":
         "needed": list(library.needed),
         "folders": list(library.folders),
         "versions": sorted(set(map(tuple, library.versions))),
-        "marks": sorted({mark.decode("ascii") for mark in programs.VERSIONS.findall(library.strings)}),
+        "marks": sorted({mark.decode("ascii") for mark in program.VERSIONS.findall(library.strings)}),
     }
 
 
-def _library(programs: Any, path: Path, each: "dict[str, Any]") -> Any:
-    return programs.Library(
+def _library(program: Any, path: Path, each: "dict[str, Any]") -> Any:
+    return program.Library(
         path=path,
         machine=each["machine"],
         name=each["name"],

@@ -112,7 +112,8 @@ def test_a_description_of_another_form_is_not_used(tmp_path: Path) -> None:
     cache.add(KEY, writer(b"red"), LayerContents())
     (description,) = files_in(tmp_path / "keys")
     content = json.loads(description.read_text()) | {"files": ["/opt/venv/lib/grape.py"]}
-    content["sha256"] = sha256(canonical([KEY, content["layer"], content["files"], content["replaced"]]))
+    digested = [KEY, *(content[part] for part in ("layer", "files", "replaced", "libraries"))]
+    content["sha256"] = sha256(canonical(digested))
     description.write_text(json.dumps(content))
 
     assert (None, [KEY]) == (cache.find(KEY), cache.changed)
