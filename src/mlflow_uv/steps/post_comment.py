@@ -143,7 +143,7 @@ def run(inputs: Inputs, tools: LockTools) -> Report[Outputs]:
 
 
 def _given(inputs: Inputs) -> _Comment:
-    """The comment of the one file that is given. Raises BadInput for another file."""
+    """The comment of a plan, or of a comparison and descriptions of versions. Raises BadInput for other files."""
     comparison, plan = inputs.comparison_file, inputs.plan_file
     if (comparison is None) == (plan is None):
         why = "neither `comparison-file` nor `plan-file` is set" if plan is None else "both files are set"

@@ -83,10 +83,11 @@ def test_without_a_champion_nothing_is_described(step: Callable[..., Outputs], t
 
 def test_a_version_that_is_named_must_be_there(step: Callable[..., Outputs]) -> None:
     """
-    The error has one that is, as this input.
+    The error has one that is, as this input, which works.
     """
     assert "1" == step({}, described_version="1").version
     with pytest.raises(BadInput) as raised:
         step({"champion": "1"}, described_version="candidat")
 
     assert "--described-version champion" == raised.value.fix
+    assert "1" == step({"champion": "1"}, described_version="champion").version

@@ -175,7 +175,7 @@ def size_of(target: TargetComparison) -> str:
 
 
 def limited(parts: Iterable[CommentPart]) -> str:
-    """Join the parts; those that do not fit are named at the end."""
+    """Join the parts, without the longest ones if they have more than LIMIT characters; the end says so then."""
     kept = list(parts)
     note = "Some tables are left out, because a comment has a limited length: the job summary has all of them.\n"
     shortened = False

@@ -24,7 +24,7 @@ MOST_VERSIONS = 20
 _UNREADABLE = "the description of the champion cannot be read"
 _NONE_YET = (
     "nothing to compare with yet: no run of the default branch has handed over the description of a champion of `{}`,"
-    " as `release.yml` does with `share-champion: true` once there is one"
+    " or its artifact expired; `release.yml` with `share-champion: true` does so once there is a champion"
 )
 
 
@@ -33,7 +33,7 @@ class ReleasedVersion:
     """
     A version that a pull request released, compared with the champion.
 
-    `origin` says which run described the champion, `finding` why its description could not be read.
+    `origin` names the run that described the champion, `finding` says why its description could not be read.
     """
 
     comparison: VersionComparison
@@ -48,7 +48,7 @@ class ReleasedVersion:
 
 def released_in(folder: Path | None) -> tuple[VersionDescription, ...]:
     """
-    Read the descriptions in the folders in a folder, which may be missing; by the names of the models.
+    Read the descriptions in the folders of a folder, which may be missing, and sort them by the names of the models.
 
     Raises BadInput for a file that is no description, and for more than MOST_VERSIONS.
     """

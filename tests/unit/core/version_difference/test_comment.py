@@ -116,7 +116,7 @@ def test_hostile_texts_are_shown_and_nothing_else() -> None:
 
 def test_a_comment_about_many_versions_has_a_limited_length() -> None:
     """
-    The verdict of each stays, and the tables that do not fit are named.
+    The verdict of each stays, and the end says that tables are left out.
     """
     many = {f"{'m' * 200}{at}": "1" for at in range(60)}
     comparison = compare_descriptions(replace(VERSION, packages=many), CHAMPION)

@@ -141,7 +141,7 @@ def test_a_signature_that_no_description_holds_is_left_out(signature: Any) -> No
     assert (None, True) == (version.signature, version.signature_left_out)
 
 
-def test_answers_stay_at_home_if_that_is_asked_for() -> None:
+def test_the_values_of_answers_are_left_out_if_that_is_asked_for() -> None:
     """
     A pull request of a public repository would show them; their digests say which differ.
     """

@@ -117,8 +117,9 @@ def test_a_version_is_compared_with_the_champion_that_was_described_last(
 
 def test_a_champion_that_a_pull_request_handed_over_is_not_believed(github: FakeGithub, artifacts: Artifacts) -> None:
     """
-    There is a part of the comment all the same, and it says what is missing.
+    There is a part of the comment all the same, and it says what is missing; an expired artifact is none either.
     """
+    github.hand_over(NAME, FILES, expired=True)
     github.hand_over(NAME, FILES, event="pull_request", repository=7)
     github.hand_over(NAME, FILES, event="pull_request", branch="main")
 
@@ -129,8 +130,8 @@ def test_a_champion_that_a_pull_request_handed_over_is_not_believed(github: Fake
     text = "".join(part.text for part in released.parts)
     assert (
         "\nNothing to compare with yet: no run of the default branch has handed over the description of a champion of"
-        " <code>wine</code>, as <code>release.yml</code> does with <code>share-champion: true</code> once there is"
-        " one.\n"
+        " <code>wine</code>, or its artifact expired; <code>release.yml</code> with <code>share-champion: true</code>"
+        " does so once there is a champion.\n"
     ) in text
     assert "0.97" not in text
 
