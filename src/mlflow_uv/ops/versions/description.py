@@ -11,7 +11,6 @@ from ...core.model.model_difference import packages_of
 from ...core.model.model_files import ANSWERS, CASES, REQUESTS, REQUIREMENTS, RESPONSES
 from ...core.promotion.gates import restore_infinity
 from ...core.release.record import Record
-from ...core.security.masking import secrets_in
 from ...core.version_difference.description import AnswerSummary, MetricSet, VersionDescription, answer_summaries
 from ...core.version_difference.document import signature_document
 from ...payloads.messages.registry import RegisteredVersion
@@ -33,8 +32,7 @@ def describe_for_comparison(
     Raises BadInput for files that cannot be read, StoreUnreachable, ToolFailed.
     """
     described = registry.client.describe_version(name, version)
-    variables = registry.tools.host.variables
-    event = workflow_event(variables)
+    event = workflow_event(registry.tools.host.variables)
     with TemporaryDirectory(prefix="mlflow-uv-describe-") as scratch:
         folder = Path(scratch) / "model"
         registry.client.download_version(described, folder, files=_FILES)
@@ -62,7 +60,7 @@ def describe_for_comparison(
         training=_training(registry, described.run_id),
         answers=answers,
     )
-    return cleaned(description, secrets_in(variables))  # type: ignore[no-any-return]  # of its type
+    return cleaned(description, registry.tools.secrets)  # type: ignore[no-any-return]  # of its type
 
 
 def _signature(registry: RegistryClient, folder: Path) -> tuple[Mapping[str, Any] | None, bool]:

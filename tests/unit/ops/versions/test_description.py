@@ -38,6 +38,7 @@ def described(
     evaluated: str = DIGEST,
     signature: Any = SIGNATURE,
     variables: Mapping[str, str] | None = None,
+    secrets: tuple[str, ...] = (),
     with_answers: bool = True,
     **client: Any,
 ) -> VersionDescription:
@@ -62,7 +63,9 @@ def described(
     }
     record = replace(WHOLE, answers=None, model=replace(WHOLE.model, sha256=DIGEST))
     tools = SimpleNamespace(
-        host=SimpleNamespace(variables=variables or {}), records=SimpleNamespace(load=lambda _: record)
+        host=SimpleNamespace(variables=variables or {}),
+        records=SimpleNamespace(load=lambda _: record),
+        secrets=secrets,
     )
     registry = SimpleNamespace(client=SimpleNamespace(**{**asked, **client}), tools=tools)
     return describe_for_comparison(
@@ -160,11 +163,11 @@ def test_answers_that_cannot_be_read_are_an_error() -> None:
 
 def test_secrets_are_masked() -> None:
     """
-    In every text; the file is an artifact that others download.
+    In every text, also one that was issued to this process; the file is an artifact that others download.
     """
     secret = "hunter2-hunter2"
     files = {**FILES, ANSWERS: json.dumps([{"predictions": [secret]}])}
 
-    version = described(files=files, variables={"MODEL_TOKEN": secret})
+    version = described(files=files, secrets=(secret,))
 
     assert secret.encode() not in description_document(version)
