@@ -20,7 +20,7 @@ from ..command.report import Finding, Report, Severity
 from ..command.step import Step, fields_of
 from ..command.wording import Wording
 from ..core.security.documents import parse_json
-from ..core.security.masking import mask, secrets_in
+from ..core.security.masking import forms_of, mask, secrets_in
 from ..steps.catalog import NAMES, RELEASE_NAME, RELEASE_PARTS, step_of
 from .cli import answer, cancellable, project_folder, recorded
 from .commandfiles import CommandFiles
@@ -68,7 +68,7 @@ class GithubRunner:
         """See Console. The runner masks it too, in its log and in that of every later step."""
         self._unfence()
         self._write(workflow_command("add-mask", secret))
-        self.secrets = (*secrets_in({"CONCEALED_TOKEN": secret}), *self.secrets)
+        self.secrets = (*forms_of((secret,)), *self.secrets)
 
     def issue(self, command: str, message: str, **properties: object) -> None:
         """Print one workflow command; properties that are None are left out."""

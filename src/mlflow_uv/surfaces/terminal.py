@@ -20,7 +20,7 @@ from ..command.outputs import output_values
 from ..command.report import Console, Finding, Report, Severity, Table, Timing
 from ..command.wording import CommandLine, Phrasing, Wording, step_call, worded
 from ..core.security.control_characters import escaped_json, visible, visible_lines, without_sequences
-from ..core.security.masking import mask, secrets_in
+from ..core.security.masking import forms_of, mask, secrets_in
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ELSEWHERE = "set MLFLOW_UV_HOME, UV_CACHE_DIR and TMPDIR to"
@@ -72,7 +72,7 @@ class Terminal:
 
     def conceal(self, secret: str) -> None:
         """See Console."""
-        self.secrets = (*secrets_in({"CONCEALED_TOKEN": secret}), *self.secrets)
+        self.secrets = (*forms_of((secret,)), *self.secrets)
 
     def say(self, text: str) -> None:
         """See Console."""

@@ -65,6 +65,11 @@ def secrets_in(variables: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(forms - _NO_SECRETS, key=lambda form: (-len(form), form)))
 
 
+def forms_of(values: Iterable[str]) -> tuple[str, ...]:
+    """Return values that are secrets whatever names they have, in the same forms."""
+    return secrets_in({f"TOKEN_{number}": value for number, value in enumerate(values)})
+
+
 def holds_secrets(variables: Mapping[str, str]) -> bool:
     """Whether an environment has any secret."""
     return bool(_lines_in(variables))

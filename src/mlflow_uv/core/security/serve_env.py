@@ -13,7 +13,7 @@ from ...command.wording import Wording, option
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..image.dockerfile import SERVER_VARIABLES
 from ..release.digests import canonical, sha256
-from .masking import is_secret_name, mask, secrets_in
+from .masking import forms_of, is_secret_name, mask
 
 _NAME = lazy_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 # Variables that control the interpreter, the engine's client or the server instead of the model.
@@ -52,7 +52,7 @@ class ServeVariables:
     @cached_property
     def secrets(self) -> tuple[str, ...]:
         """Every value in every form, independently of the variable's name."""
-        return secrets_in({f"{name}_SECRET": value for name, value in self.variables.items()})
+        return forms_of(self.variables.values())
 
     def masked(self, text: str) -> str:
         """The text with all values masked."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...command.errors import PlanOutdated, ToolFailed
 from ...core.security.documents import parse_json
-from ...core.security.masking import mask, secrets_in
+from ...core.security.masking import forms_of, mask
 from ...core.security.toml_documents import Unparsable
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
@@ -136,7 +136,7 @@ class RestApi:
             raise ToolFailed(what=f"{self._title} answers with something else than JSON", why=str(error)) from error
 
     def _masked(self, text: str) -> str:
-        return mask(text, secrets_in({"PLATFORM_TOKEN": self._current}) if self._current else ())
+        return mask(text, forms_of((self._current,)) if self._current else ())
 
 
 def _reason(reply: WebReply) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from threading import Lock
 from ...command.errors import LoginRefused, StoreUnreachable, ToolFailed
 from ...command.host import Host
 from ...command.wording import Wording, option
-from ...core.security.masking import secrets_in
+from ...core.security.masking import forms_of
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.web import Web
@@ -27,13 +27,14 @@ _OWN_LOGINS = (_TOKEN, "DATABRICKS_CLIENT_SECRET", "DATABRICKS_CONFIG_PROFILE", 
 _OTHER_IDENTITY = "DATABRICKS_OIDC_TOKEN"  # and names that begin so: the identity itself, its file, its variable
 _STORES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _WORKSPACES = frozenset({"databricks", "databricks-uc"})  # of the environment, not of a profile
-# A token is exchanged again so long before it ends, since a request may upload a model, or after half of its life.
+# A token is exchanged again so long before it ends, since a request may upload a model; one with a shorter life after
+# half of it.
 _EARLY_S = 900.0
 
 
 @lazy_dataclass
 class StoreToken:
-    """A token of a workspace, and the reading of the clock at which it ends."""
+    """A token of a workspace, the reading of the clock at which it ends, and its whole life; both in seconds."""
 
     value: str = field(repr=False)
     until_s: float
@@ -55,7 +56,7 @@ class StoreLogin:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The tokens that were issued, in every form in which they may be printed."""
-        return secrets_in({f"ISSUED_{number}_TOKEN": token for number, token in enumerate(self._issued)})
+        return forms_of(self._issued)
 
     def given(self, variables: Mapping[str, str], store: Mapping[str, str]) -> dict[str, str]:
         """

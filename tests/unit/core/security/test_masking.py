@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.security.masking import MaskedLines, is_secret_name, mask, secrets_in
+from mlflow_uv.core.security.masking import MaskedLines, forms_of, is_secret_name, mask, secrets_in
 
 # Anything but asterisks, which the mask is made of, and what would end a line.
 PRINTABLE = st.characters(codec="utf-8", categories=("L", "N", "P", "S"), exclude_characters="*")
@@ -137,6 +137,14 @@ def test_a_short_secret_is_masked_where_it_is_a_value(text: str, shown: str) -> 
     secrets = secrets_in({"SHORT_PASSWORD": "abc", "SHORT_USERNAME": "me"})
 
     assert shown == mask(text, secrets)
+
+
+def test_a_value_that_is_a_secret_needs_no_name() -> None:
+    """
+    It has the forms of one in a variable; without a value there are none.
+    """
+    assert secrets_in({"A_TOKEN": "a/b c", "B_TOKEN": "hunter2"}) == forms_of(("a/b c", "hunter2"))
+    assert () == forms_of(())
 
 
 def test_every_line_of_a_key_is_a_secret() -> None:
