@@ -19,7 +19,6 @@ from ..system.web import Web
 
 _TOKEN, _KIND = "DATABRICKS_TOKEN", "DATABRICKS_AUTH_TYPE"  # names of variables
 _CLIENT, _AUDIENCE = "DATABRICKS_CLIENT_ID", "DATABRICKS_TOKEN_AUDIENCE"
-_RIGHTS = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 # Kinds of logins of Databricks' SDK: the one that is replaced, which need not be named, and the one that replaces it.
 _BY_IDENTITY, _BY_TOKEN = ("", "github-oidc"), "pat"
 # Variables that are a login of their own, which MLflow's client uses by itself.
@@ -102,7 +101,9 @@ class StoreLogin:
 
     @property
     def _has_identity(self) -> bool:
-        return all(map(self._host.variables.get, _RIGHTS))
+        from ..cloud.id_token import has_workflow_identity  # noqa: PLC0415  # few stores are workspaces
+
+        return has_workflow_identity(self._host.variables)
 
     def _exchanged(self) -> StoreToken:
         from ..cloud.workspace_identity import (  # noqa: PLC0415  # few stores are workspaces
