@@ -34,7 +34,11 @@ class _Page(HTMLParser):
 
 
 def complaints(site: Path, address: str, *, above: bool) -> Iterator[str]:
-    """Yield what is wrong with the links of a site at `address`; `above`, if its parent is a start page."""
+    """
+    Yield what is wrong with the links of a site that will be at `address`.
+
+    With `above` the folder above is the start page of a site with versions, and may be a target.
+    """
     pages = {path: _read(path) for path in sorted(site.rglob("*.html"))}
     base = urlsplit(address).path
     for path, page in pages.items():
