@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from ...command.errors import ToolFailed
-from ...command.wording import option
+from ...command.wording import Wording, option
 from ...core.image.composition import Blob, LayerBlob, LayerList, digest_of
 from ...core.image.layers import deletes
 from ...core.image.oci_manifest import PulledImage
@@ -157,7 +157,7 @@ class RegistryLayers:
             raise ToolFailed(
                 what=f"a layer of `{self.image}` cannot be used: {offered.blob.digest}",
                 why=str(error) or type(error).__name__,
-                fix=option("layers-from", "IMAGE"),
+                fix=Wording("leave out ", option("layers-from"), ", or name another image with it"),
             ) from error
 
     def _downloaded(self, layers: Mapping[str, _OfferedLayer]) -> dict[str, CachedLayer]:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
+from mlflow_uv.command.wording import CommandLine, worded
 from mlflow_uv.core.image.composition import Blob, LayerBlob, LayerList, digest_of
 from mlflow_uv.core.image.dockerfile import VENV
 from mlflow_uv.core.image.oci_manifest import PulledImage
@@ -313,6 +314,9 @@ def test_a_layer_with_other_files_than_its_list_says_is_refused_when_it_is_downl
         download()
 
     assert "its list of files is not that of its packages" == refused.value.why == whole_problem(whole)
+    assert "leave out --layers-from, or name another image with it" == worded(refused.value.fix, CommandLine())
+    another = registry_layers(source, source.image(listed_layer(tmp_path, GRAPE, GRAPE_LIST)), tmp_path / "another")
+    assert {"k"} == another.take({"k": "grape"}).keys()
     assert ["lists"] == sorted(path.name for path in (tmp_path / "taken").iterdir())
 
 
