@@ -55,7 +55,7 @@ def shared_libraries(packages: PackagesAsLayers, loader: Loader, tools: Tools) -
 
     The descriptions in the lists of the layers are examined, and no library is unpacked. Raises ToolFailed, OSError.
     """
-    # Not by the digests of the layers: those of a registry may be described by whoever composed the image there.
+    # The key has no digests of layers: whoever composed an image that is in a registry described its layers.
     described = packages.libraries
     key = sha256(canonical([FORMAT, described, loader.names, str(loader.folder), tools.libraries.programs]))
     file = tools.host.cache / "shared-libraries" / f"{key}.json"

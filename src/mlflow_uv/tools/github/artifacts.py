@@ -29,11 +29,10 @@ class NoSuchFile(Exception):
 
 @lazy_dataclass
 class RunArtifact:
-    """An artifact, and the run, the commit and the branch that it is from."""
+    """An artifact, and the run and the branch that it is from."""
 
     id: int
     run: int
-    commit: str
     branch: str
 
 
@@ -56,7 +55,7 @@ class Artifacts:
             for artifact, run in sorted(candidates, reverse=True)[:_MOST_RUNS]:
                 started = self._api.get(f"{self._api.repository}/actions/runs/{run}")
                 if started is not None and _is_trusted(started, identity, branch):
-                    return RunArtifact(id=artifact, run=run, commit=str(started["head_sha"]), branch=branch)
+                    return RunArtifact(id=artifact, run=run, branch=branch)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise malformed() from error
         return None

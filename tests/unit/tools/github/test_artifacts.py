@@ -40,7 +40,7 @@ def test_the_newest_of_the_default_branch_is_found_and_read(github: FakeGithub, 
 
     newest = artifacts(github).newest_of_default_branch(NAME)
 
-    assert newest == RunArtifact(id=301, run=run, commit="f" * 40, branch="main")
+    assert newest == RunArtifact(id=301, run=run, branch="main")
     assert b"new" == artifacts(github).file(newest, "description.json", limit=3)
 
 

@@ -17,7 +17,7 @@ from mlflow_uv.core.image.oci_manifest import PulledImage
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import LayerCache
 from mlflow_uv.tools.layers.layer_contents import LayerContents
-from mlflow_uv.tools.layers.package_layers import PackageLayers
+from mlflow_uv.tools.layers.package_layers import PackageLayers, PackagesAsLayers, WantedPackages
 from mlflow_uv.tools.layers.registry_layers import RegistryLayers, files_in
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.system.process import SystemRunner
@@ -71,6 +71,12 @@ def registry_layers(
     source: Source, image: PulledImage | str, folder: Path, *, lists_only: bool = False
 ) -> RegistryLayers:
     return RegistryLayers(source, SystemRunner(), NAME, image, folder / "taken", no_libraries, lists_only=lists_only)
+
+
+def made(uv: FakeUv, cache: Path, request: WantedPackages, offered: RegistryLayers | None = None) -> PackagesAsLayers:
+    """The layers of packages, with a cache in this folder."""
+    maker = PackageLayers(uv, SystemRunner(), LayerCache(cache), describe=no_libraries, on_line=print, offered=offered)
+    return maker.layers(request)
 
 
 def layer_of(folder: Path, files: Mapping[PurePosixPath, bytes], key: str = "k") -> tuple[LayerBlob, Path]:
@@ -230,17 +236,12 @@ def test_what_is_taken_lists_what_is_made(tmp_path: Path) -> None:
     """
     uv = FakeUv({"grape": {"grape.py": b"1"}, "plum": {"plum.py": b"2"}})
     request = wanted(tmp_path, ("grape",), ("plum",))
-    own = PackageLayers(uv, SystemRunner(), LayerCache(tmp_path / "own"), describe=no_libraries, on_line=print).layers(
-        request
-    )
+    own = made(uv, tmp_path / "own", request)
     source = Source()
     image = source.image(*((layer.layer, layer.archive) for layer in own.layers))
     offered = registry_layers(source, image, tmp_path)
-    fresh = LayerCache(tmp_path / "fresh")
 
-    taken = PackageLayers(uv, SystemRunner(), fresh, describe=no_libraries, on_line=print, offered=offered).layers(
-        request
-    )
+    taken = made(uv, tmp_path / "fresh", request, offered)
 
     assert [layer.layer for layer in own.layers] == [layer.layer for layer in taken.layers]
     assert [layer.files for layer in own.layers] == [layer.files for layer in taken.layers]
@@ -333,11 +334,9 @@ def test_a_package_from_source_has_no_key(tmp_path: Path) -> None:
     uv = FakeUv({"grape": {"grape.py": b"1"}, "plum": {"plum.py": b"2"}})
     request = replace(wanted(tmp_path, ("grape",), ("plum",)), built=frozenset({"plum"}))
 
-    made = PackageLayers(uv, SystemRunner(), LayerCache(tmp_path / "own"), describe=no_libraries, on_line=print).layers(
-        request
-    )
+    layers = made(uv, tmp_path / "own", request).layers
 
-    assert [True, False] == [bool(layer.layer.key) for layer in made.layers]
+    assert [True, False] == [bool(layer.layer.key) for layer in layers]
 
 
 def test_a_link_that_is_no_list_of_files_is_refused(tmp_path: Path) -> None:
