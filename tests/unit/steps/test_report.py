@@ -50,6 +50,7 @@ def tools(tmp_path: Path) -> Tools:
         records=Records(host),
         environments=SimpleNamespace(registry_client=lambda *_: tmp_path / "python"),
         console=KeptConsole(),
+        secrets=(),
     )
     return cast("Tools", found)
 
