@@ -116,6 +116,8 @@ def _metrics(measured_in: str, mine: MetricSet | None, theirs: MetricSet | None)
     every = {*mine.metrics, *theirs.metrics}
     names = {name for name in every if not _RESPONSE_TIME.fullmatch(name)}
     notes = () if names == every else ("Response times are not compared: they depend on the machine.",)
+    if mine.left_out or theirs.left_out:
+        notes = (*notes, f"Some metrics of the {measured_in} are not compared: a description has a limited size.")
     differing = sum(mine.metrics.get(name) != theirs.metrics.get(name) for name in names)
     if not differing:
         return ComparedSubject(notes=notes)

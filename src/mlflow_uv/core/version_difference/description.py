@@ -26,12 +26,14 @@ class MetricSet:
     """
     Metrics with the digests of the data that they were measured on, which are empty where those are unknown.
 
-    A metric is None if it is no finite number. `settings` is a digest of how they were measured, empty if unknown.
+    A metric is None if it is no finite number. `settings` is a digest of how they were measured, empty if unknown, and
+    `left_out` the number of metrics for which a description has no room.
     """
 
     metrics: Mapping[str, float | None]
     data: tuple[str, ...] = ()
     settings: str = ""
+    left_out: int = 0
 
 
 @lazy_dataclass
@@ -58,7 +60,7 @@ class VersionDescription:
     `state` is its tag, or `none`, and `served_by` what the smoke test started, empty before it. `packages` are versions
     by name. `pull_request` and `head_of_pull_request` are those of the workflow that described it, 0 and empty
     elsewhere. `evaluation` are the metrics of its newest evaluation and `training` those that its training logged.
-    `signature_left_out`, `left_out_packages` and `left_out_answers` say what a description has no room for.
+    `signature_left_out`, `left_out_packages` and `left_out_answers` say for what a description has no room.
     """
 
     model_name: str

@@ -134,7 +134,8 @@ def _bounded_metrics(metric_set: MetricSet | None) -> MetricSet | None:
         name: value if value is not None and math.isfinite(value) else None
         for name, value in islice(known.items(), MOST_METRICS)
     }
-    return replace(metric_set, metrics=kept, data=tuple(text[:_LONGEST] for text in data))
+    left_out = metric_set.left_out + len(metric_set.metrics) - len(kept)
+    return replace(metric_set, metrics=kept, data=tuple(text[:_LONGEST] for text in data), left_out=left_out)
 
 
 def _fits(answer: Any) -> bool:
@@ -198,6 +199,8 @@ def _of_metrics(metric_set: MetricSet | None) -> Iterator[str]:
         return
     if len(metric_set.metrics) > MOST_METRICS or len(metric_set.data) > _MOST_DATA:
         yield "it has too many metrics or datasets"
+    if not 0 <= metric_set.left_out <= _LARGEST:
+        yield "the number of metrics that are left out is negative or too large"
     texts = (*metric_set.metrics, *metric_set.data)
     if not all(0 < len(text) <= _LONGEST for text in texts) or len(metric_set.settings) > _LONGEST:
         yield "a name of a metric or a dataset, or the digest of its settings, is empty or too long"

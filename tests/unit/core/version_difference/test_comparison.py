@@ -236,6 +236,18 @@ def test_what_a_description_has_no_room_for_is_not_compared(subject: str) -> Non
         assert "nothing that is compared differs" in comparison.verdict
 
 
+def test_metrics_for_which_a_description_has_no_room_are_not_compared() -> None:
+    """
+    The others are, and no result is that all are equal.
+    """
+    short = replace(CHAMPION, evaluation=replace(SAME, left_out=3))
+
+    comparison = compare_descriptions(short, replace(CHAMPION, evaluation=SAME))
+
+    assert ("Some metrics of the evaluation are not compared: a description has a limited size.",) == comparison.notes
+    assert "nothing that is compared differs" in comparison.verdict
+
+
 def test_a_version_without_a_champion_shows_its_own_metrics() -> None:
     """
     And the reason why it is compared with none.

@@ -87,6 +87,7 @@ def test_what_is_written_is_read_back(description: VersionDescription) -> None:
         {"evaluation__data": ["x" * 301]},
         {"evaluation__data": ["x"] * 21},
         {"evaluation__settings": "x" * 301},
+        {"evaluation__left_out": -1},
         {"training": []},
         {"answers__0__request": "1"},
         {"answers__0__sha256": None},
@@ -157,12 +158,13 @@ def test_a_version_of_any_size_fits_and_says_what_is_left_out() -> None:
     assert (2000, 50) == (len(written.packages) + written.left_out_packages, written.left_out_answers)
     assert (MOST_ANSWERS, {None}) == (len(written.answers), {each.answer for each in written.answers})
     assert written.evaluation is not None
-    assert (MOST_METRICS, {None}, ()) == (
+    assert (MOST_METRICS, {None}, (), 200 - MOST_METRICS) == (
         len(written.evaluation.metrics),
         set(written.evaluation.metrics.values()),
         written.evaluation.data,
+        written.evaluation.left_out,
     )
-    assert written.training == MetricSet(metrics={"a": None, "b": 1.5}, data=("y" * 300,))
+    assert written.training == MetricSet(metrics={"a": None, "b": 1.5}, data=("y" * 300,), left_out=1)
 
 
 def test_a_description_without_packages_is_shortened_too() -> None:
