@@ -89,6 +89,7 @@ def tools(registry: Registry, tmp_path: Path) -> Tools:
         environments=SimpleNamespace(registry_client=lambda *_: tmp_path / "python"),
         runner=None,
         console=KeptConsole(),
+        secrets=(),
     )
     return cast("Tools", found)
 

@@ -72,7 +72,9 @@ def described(
         "describe_version": lambda *_: replace(VERSION, model_id="m3"),
         "find_evaluation": lambda ids, _: evaluations.get(ids, FoundEvaluation()),
     }
-    tools = SimpleNamespace(host=SimpleNamespace(variables={}), uv=SimpleNamespace(sbom=lambda *_: json.dumps(SBOM)))
+    tools = SimpleNamespace(
+        host=SimpleNamespace(variables={}), uv=SimpleNamespace(sbom=lambda *_: json.dumps(SBOM)), secrets=()
+    )
     registry = SimpleNamespace(client=SimpleNamespace(**{**asked, **client}), tools=tools)
     description = replace(VERSION, name="wine", version="4", model_id="m1", created=1_000)
     audit = Audited(description=description, model=model, record=WHOLE, checks=())
