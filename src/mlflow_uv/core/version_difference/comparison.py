@@ -19,6 +19,7 @@ _MOST_ROWS = 50
 _MOST_ANSWERS = 10
 _LONGEST = 80  # characters of a value in a table
 _RESPONSE_TIME = lazy_pattern(r"latency_p\d+_ms|latency/.*")  # of evaluate, and of MLflow's evaluator
+_ABSENT = math.inf  # no metric of a description is infinite
 _UNKNOWN_DATA = "on which data those of {} were measured is unknown"
 
 
@@ -117,8 +118,9 @@ def _metrics(measured_in: str, mine: MetricSet | None, theirs: MetricSet | None)
     names = {name for name in every if not _RESPONSE_TIME.fullmatch(name)}
     notes = () if names == every else ("Response times are not compared: they depend on the machine.",)
     if mine.left_out or theirs.left_out:
+        names &= mine.metrics.keys() & theirs.metrics.keys()  # others may be among those that were left out
         notes = (*notes, f"Some metrics of the {measured_in} are not compared: a description has a limited size.")
-    differing = sum(mine.metrics.get(name) != theirs.metrics.get(name) for name in names)
+    differing = sum(mine.metrics.get(name, _ABSENT) != theirs.metrics.get(name, _ABSENT) for name in names)
     if not differing:
         return ComparedSubject(notes=notes)
     count = f"{differing} of {counted(len(names), 'metric')} of the {measured_in}"
@@ -173,11 +175,11 @@ def _answers(version: VersionDescription, champion: VersionDescription) -> Compa
     notes = []
     if (more := len(differing) - _MOST_ANSWERS) > 0:
         notes.append(f"{counted(more, 'more answer')} {'differs' if more == 1 else 'differ'}.")
-    if others := max(len(mine), len(theirs)) - len(common):
-        verb = "is" if others == 1 else "are"
-        notes.append(f"{counted(others, 'recorded request')} of one version {verb} not among those of the other.")
     if version.left_out_answers or champion.left_out_answers:
         notes.append("Some answers are not compared: a description has a limited size.")
+    elif others := max(len(mine), len(theirs)) - len(common):
+        verb = "is" if others == 1 else "are"
+        notes.append(f"{counted(others, 'recorded request')} of one version {verb} not among those of the other.")
     return ComparedSubject(
         differing=replace(table, kind=TableKind.CHANGES) if table.rows else None,
         count=f"{len(differing)} of {counted(len(common), 'answer')}" if differing else "",
@@ -239,8 +241,11 @@ def _signature(version: VersionDescription, champion: VersionDescription) -> Com
 
 
 def _packages(version: VersionDescription, champion: VersionDescription) -> ComparedSubject:
-    table = package_changes(version.packages, champion.packages)
+    new, old = version.packages, champion.packages
     left_out = version.left_out_packages or champion.left_out_packages
+    if left_out:  # what one of both lacks may be among what was left out
+        new, old = ({name: text for name, text in each.items() if name in new and name in old} for each in (new, old))
+    table = package_changes(new, old)
     return ComparedSubject(
         differing=replace(_cut(table), kind=TableKind.CHANGES) if table.rows else None,
         count=counted(len(table.rows), "package") if table.rows else "",

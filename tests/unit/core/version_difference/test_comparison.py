@@ -227,9 +227,10 @@ def test_a_signature_that_was_left_out_is_not_compared(champion: VersionDescript
 @pytest.mark.parametrize("subject", ["packages", "answers"])
 def test_what_a_description_has_no_room_for_is_not_compared(subject: str) -> None:
     """
-    It may differ, whichever of the two lacks it.
+    It may differ, whichever of the two lacks it, and is no package that was added or removed.
     """
-    short = replace(CHAMPION, **{f"left_out_{subject}": 3})  # type: ignore[arg-type]  # a number
+    kept = {"packages": {"numpy": "2.3.5"}, "answers": CHAMPION.answers[:1]}[subject]
+    short = replace(CHAMPION, **{subject: kept, f"left_out_{subject}": 3})  # type: ignore[arg-type]  # of its type
 
     for comparison in (compare_descriptions(short, CHAMPION), compare_descriptions(CHAMPION, short)):
         assert (f"Some {subject} are not compared: a description has a limited size.",) == comparison.notes
@@ -238,14 +239,26 @@ def test_what_a_description_has_no_room_for_is_not_compared(subject: str) -> Non
 
 def test_metrics_for_which_a_description_has_no_room_are_not_compared() -> None:
     """
-    The others are, and no result is that all are equal.
+    The others are, and no result is that all are equal, nor that one is new.
     """
     short = replace(CHAMPION, evaluation=replace(SAME, left_out=3))
+    whole = replace(SAME, metrics={**SAME.metrics, "loss": 0.5})
 
-    comparison = compare_descriptions(short, replace(CHAMPION, evaluation=SAME))
+    comparison = compare_descriptions(short, replace(CHAMPION, evaluation=whole))
 
     assert ("Some metrics of the evaluation are not compared: a description has a limited size.",) == comparison.notes
     assert "nothing that is compared differs" in comparison.verdict
+
+
+def test_a_metric_that_is_no_number_differs_from_one_that_is_not_there() -> None:
+    """
+    Training measured it, whatever came out.
+    """
+    mine = replace(SAME, metrics={**SAME.metrics, "loss": None})
+
+    comparison = compare_descriptions(replace(CHAMPION, evaluation=mine), replace(CHAMPION, evaluation=SAME))
+
+    assert "1 of 2 metrics of the evaluation differs" in comparison.verdict
 
 
 def test_a_version_without_a_champion_shows_its_own_metrics() -> None:
