@@ -69,9 +69,8 @@ Where the time goes:
 - With all layers known, the step reads them and the base again to compare their digests, composes server and model, and
   asks the registry for each layer.
 - A first build verifies and compresses each file of each package, and compiles its modules; [Layers of
-  packages](#layers-of-packages) has the time for each of these. A fresh machine got all layers from the registry when
-  this was measured; now it reads [the lists at their ends](image.md#layers-of-another-image) alone, which is not
-  measured yet.
+  packages](#layers-of-packages) has the time for each of these. A fresh machine reads the base, and of the layers that
+  the registry has [the lists at their ends](image.md#layers-of-another-image) alone.
 - After a change of one package, only its layer is made, and the libraries of all packages are examined again. Small
   packages share layers, so that more than the changed one is compiled. Layers that one side made are removed before the
   next one is measured.
