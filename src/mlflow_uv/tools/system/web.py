@@ -41,9 +41,9 @@ class WebRequest:
     A request; `secret` headers are sent only to the origin of the URL, not to other origins in redirects.
 
     Without a `method` it is GET, or POST with a `form`. `upload` is a file that is sent as the body, piece by piece, or
-    the bytes of it that are in `part`. `limit` is the maximum size of the response in bytes. The body of a successful
-    response is written to `target`, if that is given, and may take any time as long as some of it arrives. Sending a
-    file, and writing one, end with an error once `stop` returns true.
+    the bytes of it that are in `part`. `limit` is the maximum size of a successful response in bytes; a refusal or a
+    redirect may have 64 KiB. The body of a successful response is written to `target`, if that is given, and may take
+    any time as long as some of it arrives. Sending a file, and writing one, end with an error once `stop` returns true.
     """
 
     url: str

@@ -18,8 +18,10 @@ from .disk_errors import disk_errors
 from .web import TRUSTED, WHOLE_S, WebReply, WebRequest, WebUnreachable, require_whole
 
 PIECE = 1 << 16
+_MOST_REFUSAL = 64 << 10  # bytes of a refusal or a redirect, also where a caller expects less
 _ALERT_S = 5.0  # for the reason for which a server closed a connection
 _OK = 200
+_SUCCESSES = range(200, 300)
 # Where Docker and Podman look for the certificates of registries: for everybody, and in the home of a user.
 _OF_ENGINES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 _OF_USERS = (".config/containers/certs.d", ".config/docker/certs.d")
@@ -65,7 +67,9 @@ class WebExchange:
                 stack.enter_context(response)
                 if request.target is not None and response.status == _OK:
                     return _written(response, request, request.target, host)
-                return _reply(response, request.limit, until if request.upload is None else time.monotonic() + WHOLE_S)
+                success = response.status in _SUCCESSES
+                limit = request.limit if success else max(request.limit, _MOST_REFUSAL)
+                return _reply(response, limit, until if request.upload is None else time.monotonic() + WHOLE_S)
         except urllib.error.URLError as error:
             raise _unreachable(host, self._reason(url, error.reason, timeout_s)) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -194,7 +198,7 @@ def _reply(response: Any, limit: int, until: float) -> WebReply:
     while piece := response.read1(PIECE):  # what has arrived: `read` waits until it has all of it
         body += piece
         if len(body) > limit:
-            raise WebUnreachable(f"the response is larger than {limit >> 20} MiB", permanent=True)
+            raise WebUnreachable(f"the response is larger than {limit} bytes", permanent=True)
         if time.monotonic() > until:
             raise WebUnreachable("the response takes too long", slow=True)
     return WebReply(status=response.status, headers=_headers(response), body=bytes(body))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -10,9 +11,10 @@ import pytest
 from mlflow_uv.core.image.composition import GZIP_TYPE, Blob, LayerList
 from mlflow_uv.core.image.reference import image_reference
 from mlflow_uv.tools.oci.downloads import BlobDownloads
+from mlflow_uv.tools.oci.logins import Login
 from mlflow_uv.tools.oci.repository import RegistryUnanswered, Repository
 from mlflow_uv.tools.system.web import Web
-from tests.unit.tools.oci.registryserver import Answer, FakeRegistry, digest_of, serving
+from tests.unit.tools.oci.registryserver import Answer, Asked, FakeRegistry, digest_of, refusal, serving
 from tests.unit.tools.oci.test_registries import Hasty
 
 
@@ -72,3 +74,36 @@ def test_the_end_of_a_blob_is_what_its_digest_says(answer: Answer, returned: byt
                 downloads.ends({blob: end})
         else:
             assert {blob: returned} == downloads.ends({blob: end})
+
+
+def _next(answers: list[Answer], _asked: Asked) -> Answer:
+    return answers.pop()
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        refusal(401, "UNAUTHORIZED", WWW_Authenticate='Basic realm="cellar"'),
+        Answer(307, b"x" * 1000, {"Location": "/v2/team/wine/blobs/there"}),
+        Answer(503, b"x" * 1000),
+    ],
+    ids=["a challenge", "a redirect", "a busy registry"],
+)
+def test_a_small_blob_or_end_is_returned_after_a_longer_answer(first: Answer, tmp_path: Path) -> None:
+    """
+    What a registry says before it gives the content is not limited by the size of that.
+    """
+    blob = Blob(media_type=GZIP_TYPE, digest=digest_of(b"list"), size=4)
+    end = LayerList(digest=digest_of(b"st"), size=2)
+    for wanted in ("end", "blob"):
+        answers = [Answer(206, b"st") if wanted == "end" else Answer(200, b"list"), first]
+        with serving(FakeRegistry(rule=partial(_next, answers))) as registry:
+            reference = image_reference(f"{registry.host}/team/wine:1")
+            repository = Repository(Web({}), Hasty(), reference, Login(user="alice", password="corked-bottle"))
+            downloads = BlobDownloads(repository)
+
+            if wanted == "end":
+                assert {blob: b"st"} == downloads.ends({blob: end})
+            else:
+                downloads.fetch({blob: tmp_path / "blob"})
+                assert b"list" == (tmp_path / "blob").read_bytes()
