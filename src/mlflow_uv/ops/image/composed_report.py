@@ -17,11 +17,12 @@ def composed_findings(composed: ComposedServingImage, base: ComposableBase) -> I
     yield from unloadable_findings(composed.unloadable, base)
     yield from changed_layers((composed,))
     if composed.taken:
-        count = "a layer" if len(composed.taken) == 1 else f"{len(composed.taken)} layers"
+        one = len(composed.taken) == 1
+        layers = "a layer of the image is" if one else f"{len(composed.taken)} layers of the image are"
         yield Finding(
             rule="image-layers-taken",
             severity=Severity.NOTICE,
-            what=f"{count} of the image are from {composed.taken_from}, and were not made here",
+            what=f"{layers} from {composed.taken_from}, and {'was' if one else 'were'} not made here",
             why="whoever pushed that image decided what is in them; audit makes each layer again, and compares",
         )
     if composed.not_taken:

@@ -40,8 +40,12 @@ def test_files_that_packages_do_not_agree_on_are_reported(image: ComposedServing
     assert [] == list(composed_findings(image, base))
 
 
-@pytest.mark.parametrize(("taken", "count"), [(("a",), "a layer"), (("a", "b"), "2 layers")])
-def test_layers_of_another_image_are_reported(image: ComposedServingImage, taken: tuple[str, ...], count: str) -> None:
+@pytest.mark.parametrize(
+    ("taken", "words"), [(("a",), ("a layer", "is", "was")), (("a", "b"), ("2 layers", "are", "were"))]
+)
+def test_layers_of_another_image_are_reported(
+    image: ComposedServingImage, taken: tuple[str, ...], words: tuple[str, str, str]
+) -> None:
     """
     Who could push that image decided what is in them; the image is named by its digest.
     """
@@ -51,7 +55,8 @@ def test_layers_of_another_image_are_reported(image: ComposedServingImage, taken
     (finding,) = composed_findings(replace(image, taken=taken, taken_from=name), base)
 
     assert ("image-layers-taken", Severity.NOTICE) == (finding.rule, finding.severity)
-    assert f"{count} of the image are from {name}, and were not made here" == finding.what
+    count, verb, past = words
+    assert f"{count} of the image {verb} from {name}, and {past} not made here" == finding.what
 
 
 def test_layers_that_could_not_be_read_are_reported(image: ComposedServingImage) -> None:

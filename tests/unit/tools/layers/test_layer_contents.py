@@ -117,3 +117,14 @@ def test_a_list_that_was_cut_or_moved_is_refused(compression: Compression) -> No
     for part in (*(end[:size] for size in range(len(end))), end[1:], end + b"\0", b"\0" + end):
         with pytest.raises(ValueError, match="its list of files"):
             read_list(part)
+
+
+def test_a_list_that_would_fill_the_memory_is_not_parsed() -> None:
+    """
+    A few kilobytes become hundreds of megabytes: what does not end within the limit is refused before it is parsed.
+    """
+    text = b'{"files":{},"libraries":[' + b"[]," * (12 << 20) + b"[]]}"
+    data = zlib_ng.compress(text, 1)
+
+    with pytest.raises(ValueError, match="too long"):
+        read_list(struct.pack("<II", 0x184D2A5D, len(data)) + data)
