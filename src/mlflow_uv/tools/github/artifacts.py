@@ -66,8 +66,13 @@ class Artifacts:
         import zipfile  # noqa: PLC0415  # few pull requests release a version
 
         try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(name) as file:
-                content = file.read(limit + 1)
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                entry = archive.getinfo(name)
+                # Those of GitHub; a damaged one of LZMA raises an error of its own, and may ask for gigabytes.
+                if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                    raise zipfile.BadZipFile("it is compressed in another way")
+                with archive.open(entry) as file:
+                    content = file.read(limit + 1)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, LookupError, OSError) as error:
             raise NoSuchFile(f"the artifact has no readable file `{name}`") from error
         if len(content) > limit:

@@ -1,5 +1,7 @@
 """An artifact counts only if a run of the default branch uploaded it, whatever a pull request uploads."""
 
+import io
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,6 +126,26 @@ def test_an_archive_without_the_file_is_refused(github: FakeGithub, archive: Any
 
     with pytest.raises(NoSuchFile, match=reason):
         artifacts(github).file(newest, "description.json", limit=100)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_only_what_is_compressed_as_by_github_is_unpacked(github: FakeGithub, method: int, *, damaged: bool) -> None:
+    """
+    Other methods have errors and needs of memory of their own.
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        archive.writestr("description.json", b"{}" * 500)
+    data = bytearray(packed.getvalue())
+    data[50] ^= 0xFF if damaged else 0  # in what is compressed
+    github.hand_over(NAME, FILES)
+    github.archives[300] = bytes(data)
+    newest = artifacts(github).newest_of_default_branch(NAME)
+    assert newest is not None
+
+    with pytest.raises(NoSuchFile, match="no readable file"):
+        artifacts(github).file(newest, "description.json", limit=2000)
 
 
 def test_a_token_that_may_not_read_is_told_what_it_needs(github: FakeGithub) -> None:
