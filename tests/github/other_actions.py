@@ -90,6 +90,32 @@ runs:
       env:
         FILES: ${{{{ inputs.subject-path }}}}
 """
+# As the real one, it refuses a folder that is not there, and links.
+KEEPING_PAGES = """
+name: Keep pages
+description: Copies a folder, where the real one makes an artifact of it
+inputs:
+  path: {{required: true, description: which}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: test -z "$(find "$HERE" -type l)" && rm -rf {kept} && cp -a "$HERE" {kept}
+      env:
+        HERE: ${{{{ inputs.path }}}}
+"""
+DEPLOYING = """
+name: Deploy pages
+description: Copies a folder, where the real one asks GitHub to serve the artifact
+outputs:
+  page_url: {{description: where, value: "${{{{ steps.deploy.outputs.page_url }}}}"}}
+runs:
+  using: composite
+  steps:
+    - id: deploy
+      shell: bash
+      run: rm -rf {deployed} && cp -a {kept} {deployed} && echo page_url=https://pages.test/ >>"$GITHUB_OUTPUT"
+"""
 # What the actions of clouds are given, what they do with it, and what they hand on. The login is that of a registry.
 CLOUD_VARIABLES = {
     "AWS_ROLE": "arn:aws:iam::123456789012:role/release",
@@ -200,6 +226,15 @@ def setup_python(folder: Path) -> tuple[str, ...]:
 def attesting(folder: Path, file: Path) -> tuple[str, ...]:
     """Options of act with which it finds a stand-in for the action that attests; a file has what it was given."""
     return _local("actions/attest", folder / "attest", ATTESTING.format(file=file))
+
+
+def pages_actions(folder: Path, deployed: Path) -> tuple[str, ...]:
+    """Options of act with which it finds stand-ins for the actions of Pages; what is deployed is in a folder."""
+    kept = folder / "pages-artifact"
+    return (
+        *_local("actions/upload-pages-artifact", folder / "upload-pages", KEEPING_PAGES.format(kept=kept)),
+        *_local("actions/deploy-pages", folder / "deploy-pages", DEPLOYING.format(kept=kept, deployed=deployed)),
+    )
 
 
 def _local(name: str, place: Path, text: str) -> tuple[str, ...]:

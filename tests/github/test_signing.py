@@ -1,4 +1,4 @@
-"""The reusable workflow that signs without a key, called as a user calls it, with a Sigstore of this machine."""
+"""The reusable workflows that sign, with a key and without, called as a user calls them."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from tests import checkout
 from tests.github.act import Consumer
 from tests.sharing import SharedFolder
-from tests.signers import group_python
+from tests.signers import group_python, make_signers
 from tests.sigstores import sigstore
 from tests.stand_ins.web import served
 
@@ -26,6 +26,16 @@ jobs:
     permissions: {{contents: read, packages: write, id-token: write}}
     uses: ACTION/.github/workflows/sign-keyless.yml@v1
     with: {given}
+"""
+WITH_A_KEY = """
+on: workflow_dispatch
+permissions: {{}}
+jobs:
+  call:
+    permissions: {{contents: read, packages: write}}
+    uses: ACTION/.github/workflows/sign.yml@v1
+    with: {given}
+    secrets: {{MLFLOW_UV_SIGNING_KEY: "${{{{ secrets.KEY }}}}"}}
 """
 WORKFLOW = "org/mlflow-uv-action/.github/workflows/sign-keyless.yml"
 RIGHT = "right-of-the-job-to-a-token"
@@ -87,3 +97,33 @@ def test_a_version_is_signed_and_verified_by_the_jobs_of_the_workflow(
     assert "for the ref refs/heads/main, which is not trusted" in other.log
     assert ["GET ['sigstore']"] * 2 == asked
     assert token not in signed.log + other.log
+
+
+def test_a_version_is_signed_with_a_key_that_the_job_that_verifies_does_not_have(
+    wine: Consumer, server: str, actions: tuple[str, ...], shared: SharedFolder
+) -> None:
+    """
+    By the key of a secret, which no log has; where the project trusts another key, the job that verifies fails.
+    """
+    released(wine, server)
+    keys = make_signers(shared)
+    secret = keys.text("first.pem")
+
+    signed, other = (
+        wine.run(
+            WITH_A_KEY.format(
+                given=json.dumps({
+                    "tracking-uri": server, "version-uri": "models:/wine@candidate", "registry": "",
+                    "trust": f"keys = [{json.dumps(keys.text(f'{name}.pub'))}]",
+                })
+            ),
+            event="workflow_dispatch", secrets={"KEY": secret}, options=actions,
+        )
+        for name in ("first", "second")
+    )  # fmt: skip
+
+    assert (True, False) == (signed.ok, other.ok), signed.log[-6000:] + other.log[-2000:]
+    assert "success" == signed.results["verify"]
+    assert "failure" == other.results["verify"]
+    assert signed.outputs["verify"]["signer"]
+    assert secret.splitlines()[1] not in signed.log + other.log
