@@ -66,6 +66,22 @@ runs:
         HERE: ${{{{ inputs.path }}}}
 """
 # Whatever it sets up, PATH has programs of the job alone: here uv, in a folder that sudo does not know.
+CHECKING_OUT = """name: checkout
+description: Checks a branch out, of a repository on this machine
+inputs:
+  ref: {{description: branch, required: true}}
+  fetch-depth: {{description: number of commits, required: true}}
+  persist-credentials: {{description: whether a token stays, required: true}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: |
+        test "${{{{ inputs.fetch-depth }}}} ${{{{ inputs.persist-credentials }}}}" = "0 false"
+        git init --quiet .
+        git fetch --quiet --tags "{source}" '+refs/heads/*:refs/remotes/origin/*'
+        git checkout --quiet -B "${{{{ inputs.ref }}}}" "origin/${{{{ inputs.ref }}}}"
+"""
 SETTING_PYTHON_UP = """
 name: Set up Python
 description: Does nothing, where the real one puts a Python on PATH
@@ -221,6 +237,11 @@ def stand_ins(folder: Path) -> tuple[str, ...]:
 def setup_python(folder: Path) -> tuple[str, ...]:
     """Options of act with which it finds a stand-in for the action that sets Python up."""
     return _local("actions/setup-python", folder / "setup-python", SETTING_PYTHON_UP)
+
+
+def checking_out(folder: Path, source: Path) -> tuple[str, ...]:
+    """Options of act for the action that checks a branch out, which act does itself for the current commit alone."""
+    return _local("actions/checkout", folder / "checkout", CHECKING_OUT.format(source=source))
 
 
 def attesting(folder: Path, file: Path) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests import checkout
 from tests.github.act import Consumer, Run
-from tests.github.other_actions import pages_actions, setup_python
+from tests.github.other_actions import checking_out, pages_actions, setup_python
 from tests.house.files import ROOT
 
 pytestmark = [pytest.mark.extended, pytest.mark.installs]
@@ -55,7 +55,8 @@ def documents(consumer: Consumer, tmp_path: Path) -> Documents:
     consumer.programs = (*consumer.programs, curl)
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"ref": "refs/heads/main", "repository": {"default_branch": "main", "name": "x"}}))
-    options = (*setup_python(tmp_path), *pages_actions(tmp_path, deployed), "--eventpath", str(event))
+    actions = (*checking_out(tmp_path, consumer.folder), *setup_python(tmp_path), *pages_actions(tmp_path, deployed))
+    options = (*actions, "--eventpath", str(event))
     return Documents(consumer, online, deployed, options)
 
 
