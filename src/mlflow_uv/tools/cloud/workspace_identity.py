@@ -37,7 +37,11 @@ class WorkspaceAccount:
 
 
 def workspace_root(variables: Mapping[str, str]) -> str:
-    """The address of the workspace, which DATABRICKS_HOST has with or without `https://`. Raises BadInput."""
+    """
+    The address of the workspace, which DATABRICKS_HOST has with or without `https://`.
+
+    What a browser shows after the name is left out, such as `/?o=123`. Raises BadInput.
+    """
     root = variables.get(HOST, "").strip().rstrip("/")
     if root and "://" not in root:
         root = f"https://{root}"
@@ -45,7 +49,8 @@ def workspace_root(variables: Mapping[str, str]) -> str:
     if not is_plain_web_address(root) or not (root.startswith("https://") or loopback):
         why = f"{HOST} is not set" if not root else f"{HOST} is not an HTTPS address"
         raise BadInput(what="the Databricks workspace is unknown", why=why, fix=f"set {HOST} to https://WORKSPACE")
-    return root
+    parts = urlsplit(root)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def exchange_identity(web: Web, clock: Clock, workspace: WorkspaceAccount) -> IssuedToken:

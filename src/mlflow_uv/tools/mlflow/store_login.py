@@ -17,7 +17,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.web import Web
 
-_TOKEN, _KIND = "DATABRICKS_TOKEN", "DATABRICKS_AUTH_TYPE"  # names of variables
+_HOST, _TOKEN, _KIND = "DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_AUTH_TYPE"  # names of variables
 _CLIENT, _AUDIENCE = "DATABRICKS_CLIENT_ID", "DATABRICKS_TOKEN_AUDIENCE"
 # Kinds of logins of Databricks' SDK: the one that is replaced, which need not be named, and the one that replaces it.
 _BY_IDENTITY, _BY_TOKEN = ("", "github-oidc"), "pat"
@@ -33,8 +33,13 @@ _EARLY_S = 900.0
 
 @lazy_dataclass
 class StoreToken:
-    """A token of a workspace, the reading of the clock at which it ends, and its whole life; both in seconds."""
+    """
+    A token of a workspace, the reading of the clock at which it ends, and its whole life; both in seconds.
 
+    `root` is the address of the workspace, without what a browser shows after its name.
+    """
+
+    root: str
     value: str = field(repr=False)
     until_s: float
     lasts_s: float
@@ -68,7 +73,7 @@ class StoreLogin:
         if token is None:
             return dict(variables)
         kept = {name: value for name, value in variables.items() if name not in (_CLIENT, _AUDIENCE)}
-        return {**kept, _TOKEN: token.value, _KIND: _BY_TOKEN}
+        return {**kept, _HOST: token.root, _TOKEN: token.value, _KIND: _BY_TOKEN}
 
     def token(self, store: Mapping[str, str]) -> StoreToken | None:
         """
@@ -123,7 +128,9 @@ class StoreLogin:
             raise StoreUnreachable(what=error.what, why=error.why, fix=error.fix) from error
         self._issued.append(issued.value)
         self._conceal(issued.value)
-        return StoreToken(value=issued.value, until_s=asked_s + issued.lasts_s, lasts_s=issued.lasts_s)
+        return StoreToken(
+            root=workspace.root, value=issued.value, until_s=asked_s + issued.lasts_s, lasts_s=issued.lasts_s
+        )
 
 
 def _without_identity(*, untrusted: bool) -> LoginRefused:

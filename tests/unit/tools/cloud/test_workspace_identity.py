@@ -102,3 +102,11 @@ def test_an_address_that_is_none_is_refused(host: str) -> None:
         workspace_root({"DATABRICKS_HOST": host})
 
     assert "https://w.example.com" == workspace_root({"DATABRICKS_HOST": " w.example.com/ "})
+
+
+@pytest.mark.parametrize("rest", ["/?o=123", "/browse/folders/1?o=123#x"])
+def test_the_address_of_a_page_is_that_of_its_workspace(rest: str) -> None:
+    """
+    A browser shows it so; the identity of the job is exchanged at the token service and not at the page.
+    """
+    assert "https://w.example.com:8443" == workspace_root({"DATABRICKS_HOST": f"https://w.example.com:8443{rest}"})

@@ -73,9 +73,12 @@ def job(tmp_path: Path) -> Job:
 def test_a_child_gets_a_token_in_place_of_what_asks_for_identities(job: Job) -> None:
     """
     One exchange serves all children; the token is concealed before anything could print it, and is in no `repr`.
+
+    They get the address of the workspace, where the variable has that of a page in it.
     """
-    login = job.login()
-    given = {"PATH": "/usr/bin", "DATABRICKS_HOST": HOST, "DATABRICKS_CLIENT_ID": "made-up-principal"}
+    page = f"{HOST}/?o=123"
+    login = job.login(DATABRICKS_HOST=page)
+    given = {"PATH": "/usr/bin", "DATABRICKS_HOST": page, "DATABRICKS_CLIENT_ID": "made-up-principal"}
 
     first, second = (login.given(given, store) for store in (WORKSPACE, {"MLFLOW_REGISTRY_URI": "databricks-uc"}))
 
