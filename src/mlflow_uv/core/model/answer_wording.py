@@ -16,6 +16,11 @@ def format_differences(answer_differences: Sequence[AnswerDifference]) -> str:
     return "; ".join(shortened(difference.text, LONGEST_REASON) for difference in answer_differences[:SHOWN]) + more
 
 
+def repeatable_fix(method: str) -> str:
+    """Return the fix for a method of a model that answers equal requests differently."""
+    return f"seed the random numbers in its {method}, and keep nothing there from one call to the next"
+
+
 def ignoring_fix(answer_differences: Sequence[AnswerDifference]) -> str:
     """The option that ignores the paths, if only timestamps and generated ids differ; else empty."""
     paths = volatile_paths(tuple(answer_differences))

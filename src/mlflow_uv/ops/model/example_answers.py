@@ -11,7 +11,7 @@ from ...command.inputs import TOLERANCE
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
 from ...core.model.answer_paths import AnswerPath, without_paths
-from ...core.model.answer_wording import SHOWN, format_differences, ignoring_fix
+from ...core.model.answer_wording import SHOWN, format_differences, ignoring_fix, repeatable_fix
 from ...core.model.answers import differences, non_json_values
 from ...core.model.columns import is_about_integers_with_gaps
 from ...core.model.derived_requests import DerivedRequest
@@ -157,7 +157,7 @@ def _fickle(request_set: RequestSet, first: Sequence[Any], second: Sequence[Any]
             rule="answers-fickle",
             what="the model returns other predictions for its own input example each time",
             why=request_set.serve_env.masked(format_differences(differences_found)),
-            fix=ignoring_fix(differences_found) or "seed the random numbers in its predict",
+            fix=ignoring_fix(differences_found) or repeatable_fix("predict"),
         )
 
 

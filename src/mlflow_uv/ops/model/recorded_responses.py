@@ -6,7 +6,7 @@ from dataclasses import replace
 from ...command.inputs import TOLERANCE
 from ...command.report import Finding, Severity, counted
 from ...core.model.answer_paths import AnswerPath, without_paths
-from ...core.model.answer_wording import SHOWN, format_differences, ignoring_fix
+from ...core.model.answer_wording import SHOWN, format_differences, ignoring_fix, repeatable_fix
 from ...core.model.answers import AnswerDifference, differences
 from ...core.model.derived_requests import PREFIX, DerivedRequest
 from ...core.model.recorded_requests import RecordedRequest, RequestOrigin
@@ -99,7 +99,7 @@ def _about_stream(request: RecordedRequest, again: ModelResponse, ignored: Seque
             rule="answers-fickle",
             what=f"the model returns other chunks for {request.name} each time",
             why=format_differences(unstable),
-            fix=ignoring_fix(unstable) or "seed the random numbers in its predict_stream",
+            fix=ignoring_fix(unstable) or repeatable_fix("predict_stream"),
         )
 
 
@@ -137,7 +137,7 @@ def _about_case(
             rule="answers-fickle",
             what=f"the model returns another prediction for {case.name} each time",
             why=format_differences(unstable),
-            fix=ignoring_fix(unstable) or "seed the random numbers in its predict",
+            fix=ignoring_fix(unstable) or repeatable_fix("predict"),
             **place,  # type: ignore[arg-type]  # as above
         )
     elif case.has_expected and (wrong := _differing(case.expected, request.answer, ignored, tolerance=tolerance)):

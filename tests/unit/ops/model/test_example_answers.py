@@ -46,7 +46,11 @@ def test_a_steady_model_has_no_doubts(tmp_path: Path) -> None:
     ("first", "second", "fix"),
     [
         ({"created": 1_764_130_000}, {"created": 1_764_130_001}, "--ignore-answers '$.created', which differ"),
-        ({"predictions": [0.25]}, {"predictions": [0.75]}, "seed the random numbers in its predict"),
+        (
+            {"predictions": [0.25]},
+            {"predictions": [0.75]},
+            "seed the random numbers in its predict, and keep nothing there from one call to the next",
+        ),
     ],
 )
 def test_a_fickle_model_is_told_what_would_be_compared(tmp_path: Path, first: Any, second: Any, fix: str) -> None:
