@@ -257,7 +257,7 @@ def test_a_registry_that_is_busy_is_asked_again(registry: FakeRegistry) -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (Answer(200, b"x" * (5 << 20)), "the response is larger than 4 MiB"),
+        (Answer(200, b"x" * (5 << 20)), "the response is larger than 4194304 bytes"),
         (Answer(200, b"<html>"), "is not an image: it is not JSON"),
         (Answer(302, headers={"Location": "http://metadata.example/"}), "is not contacted without encryption"),
         (Answer(302, headers={"Location": "file:///etc/passwd"}), "is not contacted without encryption"),
