@@ -10,10 +10,8 @@ from dataclasses import asdict
 from ...command.errors import BadInput
 from ...command.lazy_pattern import lazy_pattern
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...payloads.messages.reader import read
-from ..security.documents import parse_json
+from ..security.job_documents import read_job_document
 from ..security.markdown import inline
-from ..security.toml_documents import Unparsable
 from .difference import DeploymentChange, shown_value
 from .settings import require_name
 
@@ -53,22 +51,11 @@ def plan_document(plan: DeploymentPlan) -> bytes:
 
 def read_plan(data: bytes) -> DeploymentPlan:
     """Read a plan. Raises InvalidPlan for any other document."""
-    if len(data) > LIMIT:
-        raise InvalidPlan(f"it is larger than {LIMIT} bytes")
+    plan = read_job_document(DeploymentPlan, data, schema=SCHEMA, limit=LIMIT, what="the plan", invalid=InvalidPlan)
     try:
-        raw = parse_json(data)
-        if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
-            raise InvalidPlan(f"its schema is not `{SCHEMA}`")
-        plan = read(DeploymentPlan, raw, what="the plan")
         require_name(plan.deployment, source="`deployment`")
-    except Unparsable as error:
-        raise InvalidPlan(f"it is not JSON: {error}") from error
     except BadInput as error:
         raise InvalidPlan(error.text) from error
-    except InvalidPlan:
-        raise
-    except ValueError as error:
-        raise InvalidPlan(str(error)) from error
     texts = [plan.model, plan.version, plan.before]
     texts += (text for change in plan.changes for text in (change.part, change.now, change.then))
     if len(plan.changes) > MOST or any(len(text) > _LONGEST for text in texts) or plan.pull_request < 0:

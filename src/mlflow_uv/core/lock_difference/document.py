@@ -12,9 +12,7 @@ from enum import Enum
 from typing import Any
 
 from ...command.lazy_pattern import lazy_pattern
-from ...payloads.messages.reader import read
-from ..security.documents import parse_json
-from ..security.toml_documents import Unparsable
+from ..security.job_documents import read_job_document
 from .changes import ChangeKind, PackageChange
 from .comment import warnings_of
 from .comparison import LockComparison, RepositoryComparison, TargetComparison
@@ -81,19 +79,9 @@ def _number_of_packages(lock: LockComparison) -> int:
 
 def read_comparison(data: bytes) -> RepositoryComparison:
     """Read a comparison. Raises InvalidComparison for any other document."""
-    if len(data) > LIMIT:
-        raise InvalidComparison(f"it is larger than {LIMIT} bytes")
-    try:
-        raw = parse_json(data)
-        if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
-            raise InvalidComparison(f"its schema is not `{SCHEMA}`")
-        comparison = read(RepositoryComparison, raw, what="the comparison")
-    except Unparsable as error:
-        raise InvalidComparison(f"it is not JSON: {error}") from error
-    except InvalidComparison:
-        raise
-    except ValueError as error:
-        raise InvalidComparison(str(error)) from error
+    comparison = read_job_document(
+        RepositoryComparison, data, schema=SCHEMA, limit=LIMIT, what="the comparison", invalid=InvalidComparison
+    )
     if problem := next(_problems(comparison), None):
         raise InvalidComparison(problem)
     return comparison

@@ -13,11 +13,9 @@ from itertools import islice
 from typing import Any
 
 from ...command.lazy_pattern import lazy_pattern
-from ...payloads.messages.reader import read
 from ...payloads.messages.tags import TESTED
 from ..model.signature import described_columns, signature_specs
-from ..security.documents import parse_json
-from ..security.toml_documents import Unparsable
+from ..security.job_documents import read_job_document
 from .description import AnswerSummary, MetricSet, VersionDescription
 
 SCHEMA = "mlflow-uv/version-description/1"
@@ -54,19 +52,9 @@ def description_document(description: VersionDescription) -> bytes:
 
 def read_description(data: bytes) -> VersionDescription:
     """Read a description. Raises InvalidDescription for any other document."""
-    if len(data) > LIMIT:
-        raise InvalidDescription(f"it is larger than {LIMIT} bytes")
-    try:
-        raw = parse_json(data)
-        if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
-            raise InvalidDescription(f"its schema is not `{SCHEMA}`")
-        description = read(VersionDescription, raw, what="the description")
-    except Unparsable as error:
-        raise InvalidDescription(f"it is not JSON: {error}") from error
-    except InvalidDescription:
-        raise
-    except ValueError as error:
-        raise InvalidDescription(str(error)) from error
+    description = read_job_document(
+        VersionDescription, data, schema=SCHEMA, limit=LIMIT, what="the description", invalid=InvalidDescription
+    )
     if problem := next(_problems(description), None):
         raise InvalidDescription(problem)
     return description

@@ -67,15 +67,15 @@ def issued_token(web: Web, exchange: TokenRequest) -> IssuedToken:
     )
     what = f"{exchange.title} does not accept the login"
     content = _answer(web, request, what=what, name="access_token", fix=_CLIENT)
-    return IssuedToken(value=str(content["access_token"]), lasts_s=_seconds(content.get("expires_in")))
+    return IssuedToken(value=str(content["access_token"]), lasts_s=_life_s(content.get("expires_in")))
 
 
-def _seconds(said: object) -> float:
+def _life_s(expires_in: object) -> float:
     """How long a token lasts by what the service says, which may be a number as text."""
-    if isinstance(said, str) and said.isascii() and said.isdecimal():
-        said = int(said[:9])
-    known = isinstance(said, int | float) and not isinstance(said, bool) and 0 < said <= _LONG_S
-    return float(said) if known else _SHORT_S  # type: ignore[arg-type]  # a number
+    if isinstance(expires_in, str) and expires_in.isascii() and expires_in.isdecimal():
+        expires_in = int(expires_in[:9])
+    known = isinstance(expires_in, int | float) and not isinstance(expires_in, bool) and 0 < expires_in <= _LONG_S
+    return float(expires_in) if known else _SHORT_S  # type: ignore[arg-type]  # a number
 
 
 def _answer(web: Web, request: WebRequest, *, what: str, name: str, fix: str) -> Mapping[str, object]:
