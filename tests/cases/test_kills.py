@@ -145,6 +145,54 @@ def below(process: int) -> list[int]:
     return found
 
 
+ASKED = """open({note!r}, "a").close()
+        while os.path.exists({flag!r}):
+            time.sleep(0.05)
+        return [2.0 * x for x in model_input["x"]]"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGKILL, -signal.SIGKILL, id="killed"),
+        pytest.param(signal.SIGTERM, 143, marks=LATER, id="cancelled"),
+    ],
+)
+def test_a_release_that_was_interrupted_after_training_does_not_train_again(
+    sample: SampleProject, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """
+    The next one verifies the model that is there; of a killed one this machine alone knows that it ended.
+    """
+    note, flag = tmp_path / "asked", tmp_path / "wait"
+    flag.touch()
+    sample.train_with(training(predict=ASKED.format(note=str(note), flag=str(flag))))
+    # MLflow asks it for the input example too, which is not given here.
+    example = sample.folder / "example.json"
+    example.write_text('{"dataframe_split": {"columns": ["x"], "data": [[1.0]]}}')
+    sample.train_with((sample.folder / "train.py").read_text().replace("EXAMPLE, **", "None, **"))
+    runs, flags = len(sample.store.runs), ("--steps", "log-model register", "--input-example", "example.json")
+
+    interrupted = sample.start("release", "--engine", "none", *flags)
+    reached = happens(lambda: note.exists() or interrupted.poll() is not None)
+    before = sample.store.models
+    interrupted.send_signal(number)
+    ended = sample.ended(interrupted).code
+    alone = happens(lambda: not sample.processes(), within_s=60)
+    flag.unlink()
+    for path in sample.temporary.glob("mlflow-uv*"):  # nobody was left to remove them
+        shutil.rmtree(path, ignore_errors=True)
+    again = sample.run("release", "--engine", "none", *flags)
+    third = sample.run("release", "--engine", "none", *flags)
+
+    assert (True, code, True, 0, 0) == (reached, ended, alone, again.code, third.code), again.stderr
+    assert (["FINISHED"], before) == (sample.store.runs[runs:], sample.store.models)
+    assert "not trained again: model " in again.stderr
+    assert "by a release that was interrupted while it verified the model" in again.stderr
+    assert again.outputs["model-id"] == third.outputs["model-id"]
+    assert "not trained again: no input changed since" in third.stderr
+
+
 UNTIL_THE_END = """
     with open({note!r} + ".new", "w") as file:
         file.write(str(os.getpid()))

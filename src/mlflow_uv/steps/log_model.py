@@ -31,12 +31,13 @@ from ..ops.lineage.open_attempts import close_abandoned
 from ..ops.lineage.publication import publish_logged
 from ..ops.lock.freshness import require_fresh
 from ..ops.lock.served_selection import require_mlflow
-from ..ops.model.acquire import earlier, obtain
+from ..ops.model.acquire import earlier, interrupted, obtain
 from ..ops.model.adoption import adopt
 from ..ops.model.case_file import cases_of
 from ..ops.model.input_changes import require_settled
 from ..ops.model.input_example import example_of
-from ..ops.model.proof import ProofPlan, RequirementsPolicy, prove
+from ..ops.model.proof import prove
+from ..ops.model.proof_plan import ProofPlan, RequirementsPolicy
 from ..ops.model.release_key import explain, key_of, left_behind, parts_of, training_files
 from ..ops.model.source import NAMES, ModelSource, ModelSourceKind, source_of, with_parameters
 from ..ops.model.training import Job
@@ -54,6 +55,7 @@ class ModelOrigin(Enum):
     TRAINED = "trained"
     ADOPTED = "adopted"
     FOUND_AGAIN = "found again"
+    RESUMED = "resumed"
 
 
 _OUTCOMES = {
@@ -62,6 +64,8 @@ _OUTCOMES = {
     (ModelOrigin.ADOPTED, True): "adopted and verified",
     (ModelOrigin.ADOPTED, False): "found, but not verified",
     (ModelOrigin.FOUND_AGAIN, True): "reused, nothing trained",
+    (ModelOrigin.RESUMED, True): "of an interrupted release verified, nothing trained",
+    (ModelOrigin.RESUMED, False): "of an interrupted release not verified",
 }
 
 
@@ -205,11 +209,13 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         close_abandoned(plan.job.client, tools)
         path = tools.records.path(inputs.record, inputs.project)
         initial_store, reusable = plan.job.store, None if inputs.retrain else earlier(plan, path, Path(scratch), tools)
-        explain(plan.job, plan.keyed, reusable[1] if reusable else None, tools, wanted=inputs.retrain)
+        resumed = None if inputs.retrain or reusable is not None else interrupted(plan, Path(scratch), tools)
+        if resumed is None:
+            explain(plan.job, plan.keyed, reusable[1] if reusable else None, tools, wanted=inputs.retrain)
         if reusable is not None:
             plan, record, findings = reusable
         else:
-            obtained = obtain(plan, inputs.logged_model, tools)
+            obtained = resumed or obtain(plan, inputs.logged_model, tools)
             plan = obtained.plan
             record, findings = prove(plan, obtained.model, Path(scratch), tools)
             findings = (*obtained.findings, *findings, *left_behind(plan.keyed, tools))
@@ -220,6 +226,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     origin = (
         ModelOrigin.FOUND_AGAIN
         if reusable is not None
+        else ModelOrigin.RESUMED
+        if resumed is not None
         else ModelOrigin.ADOPTED
         if plan.adopted
         else ModelOrigin.TRAINED
@@ -350,7 +358,7 @@ def _report(
             model_sha256=record.model.sha256,
             requirements_sha256=record.requirements.sha256,
             lock_sha256=record.lock.sha256,
-            reused=origin is ModelOrigin.FOUND_AGAIN,
+            reused=origin in (ModelOrigin.FOUND_AGAIN, ModelOrigin.RESUMED),
             tracking_uri=chosen_uri,
         ),
         summary=f"model {record.model.model_id} {_OUTCOMES[origin, verified]}",

@@ -9,15 +9,18 @@ from ...command.lazy_pattern import lazy_pattern
 from ...command.report import Finding
 from ...core.release.record import Record
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...payloads.messages.models import LoggedModelDescription
+from ...payloads.messages.models import FindModels, LoggedModelDescription
 from ...payloads.messages.registry import SetTags
-from ...payloads.messages.tags import DIRTY
+from ...payloads.messages.tags import DIRTY, TRAINED_DIGEST, TRAINED_KEY
 from ...tools.mlflow.store import StoreKind
 from ...tools.toolbox import Tools
 from .adoption import require_free
 from .choice import choose
 from .input_changes import require_unchanged
-from .proof import ProofPlan, released
+from .proof import download, released
+from .proof_plan import ProofPlan
+from .release_key import trained_from
+from .resumption import resumable, trained_digest
 from .training import Trained, train
 from .training_registrations import announce_alias_calls, moved_aliases
 from .training_store import followed, store_of_training
@@ -48,6 +51,34 @@ def obtain(plan: ProofPlan, model_name: str | None, tools: Tools) -> Obtained:
     _require_same_inputs(plan, trained, tools)
     findings = (*moved_aliases(trained.found, plan.job, tools), *trained.findings)
     return Obtained(plan=plan, model=choose(trained.found, model_name, tools.console), findings=findings)
+
+
+def interrupted(plan: ProofPlan, scratch: Path, tools: Tools) -> Obtained | None:
+    """
+    Return the newest model that a release with the same key trained, and was interrupted while it verified it.
+
+    Its inputs were compared after training. What training wrote must still have the digest that it had then.
+    """
+    if plan.keyed is None:
+        return None
+    found = plan.job.client.find_models(FindModels(tag=(TRAINED_KEY, plan.key)))
+    marked = (model for model in found.models if model.tags.get(TRAINED_KEY) == plan.key)
+    for number, model in enumerate(resumable(plan, marked, tools)):
+        copy = scratch / f"interrupted-{number}"
+        download(plan, model.model_id, copy, tools)
+        if trained_digest(plan, copy) != model.tags.get(TRAINED_DIGEST):
+            tools.console.say(f"model {model.model_id}, trained from the same inputs, was changed, so it is not used")
+            continue
+        tools.console.say(
+            f"  not trained again: model {model.model_id} was trained from the same inputs by a release that was"
+            " interrupted while it verified the model"
+        )
+        plan = replace(plan, job=replace(plan.job, commit=trained_from(model.tags, plan.job.commit)))
+        versions = tuple(version for version in found.versions if version.model_id == model.model_id)
+        return Obtained(
+            plan=plan, model=model, findings=moved_aliases(replace(found, versions=versions), plan.job, tools)
+        )
+    return None
 
 
 def _require_same_inputs(plan: ProofPlan, trained: Trained, tools: Tools) -> None:

@@ -3,18 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from ...command.errors import BadInput, BadProject, ChainBroken, ToolFailed
-from ...command.inputs import TOLERANCE
 from ...command.report import Finding, Severity
 from ...command.wording import option
 from ...core.export.requirements import difference, parse_requirements
-from ...core.lock.selection import Selection
 from ...core.model import model_files
-from ...core.model.answer_paths import AnswerPath
 from ...core.model.answers import answers_digest
 from ...core.model.derived_requests import DerivedRequest, derive_requests
 from ...core.model.licences import licences_file
@@ -23,65 +19,29 @@ from ...core.model.streams import stream_body
 from ...core.release.digests import lock_digest, sha256, tree_digest
 from ...core.release.record import AnswersLink, ModelLink, Record, RequirementsLink
 from ...core.security.documents import parse_json
-from ...core.security.serve_env import NO_VARIABLES, ServeVariables
 from ...core.security.size_limits import MANIFEST_LIMIT
 from ...core.security.toml_documents import parse_toml
 from ...core.security.url_credentials import holds_credentials, without_credentials
-from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import LoggedModelDescription
 from ...payloads.messages.registry import SetTags
-from ...payloads.messages.request import DeclaredLicence
-from ...payloads.messages.tags import MODEL_DIGEST, RELEASE_KEY, REQUIREMENTS_DIGEST
+from ...payloads.messages.tags import (
+    MODEL_DIGEST,
+    RELEASE_KEY,
+    REQUIREMENTS_DIGEST,
+    VERIFICATION,
+)
 from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.system.progress import progress_of
 from ...tools.toolbox import Tools
 from ...tools.uv.network import indexes_of
 from ...tools.uv.settings import settings_of
-from .adoption import Adopted
-from .case_file import FileCase
 from .example_answers import RequestSet, answers_of, compared_answers
 from .example_checks import example_findings, order_findings
 from .input_changes import unchanged_lock
-from .release_key import Key, trained_from
-from .training import Job
-
-
-class RequirementsPolicy(Enum):
-    """Which requirements the logged model gets."""
-
-    LOCK = "lock"
-    VERIFY = "verify"
-    INFER = "infer"
-
-
-@lazy_dataclass
-class ProofPlan:
-    """
-    Everything that is known before training; `example` are requests that replace the model's own example.
-
-    `ignored` are the paths that are not compared, `serve_env` the variables that the model gets at inference time.
-    `licences` are those of the packages that train.
-    `cases` are the requests of a file, whose expected responses may differ by `tolerance`; `derives` says whether
-    requests are derived from the signature.
-    """
-
-    job: Job
-    selection: Selection
-    served: model_files.ServedFiles
-    wheels: Path
-    mlflow: str
-    key: str
-    keyed: Key | None
-    policy: RequirementsPolicy
-    example: tuple[Any, ...] = ()
-    adopted: Adopted | None = None
-    ignored: tuple[AnswerPath, ...] = ()
-    serve_env: ServeVariables = NO_VARIABLES
-    cases: tuple[FileCase, ...] = ()
-    tolerance: float = TOLERANCE
-    derives: bool = True
-    licences: tuple[DeclaredLicence, ...] = ()
+from .proof_plan import ProofPlan, RequirementsPolicy
+from .release_key import trained_from
+from .resumption import VERIFIED, OpenVerification, verification
 
 
 def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
@@ -89,7 +49,7 @@ def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
     models = plan.job.client.find_released(plan.key)
     for number, model in enumerate(reversed(models)):
         copy = scratch / f"released-{number}"
-        _download(plan, model.model_id, copy, tools)
+        download(plan, model.model_id, copy, tools)
         if tree_digest(digests_in(copy)) != model.tags[MODEL_DIGEST]:
             changed = f"model {model.model_id} of the same release was changed after its digest was recorded"
             tools.console.say(f"{changed}, so it is not used")
@@ -109,11 +69,24 @@ def prove(
 ) -> tuple[Record, tuple[Finding, ...]]:
     """Write the lock and the answers into the model, download it again from the store, and compare."""
     require_run(model)
-    client, logged = plan.job.client, scratch / "logged"
-    _download(plan, model.model_id, logged, tools)
+    logged = scratch / "logged"
+    download(plan, model.model_id, logged, tools)
     if requirement_findings := _requirement_findings(plan, logged):
         return _record(plan, model, logged), requirement_findings
-    findings = []
+    with verification(plan, model, logged, tools) as held:
+        record, findings = _verified(plan, model, scratch, held, tools)
+        if any(finding.severity is Severity.ERROR for finding in findings):
+            held.refuse()
+        else:
+            _tag(plan, record)
+    return record, findings
+
+
+def _verified(
+    plan: ProofPlan, model: LoggedModelDescription, scratch: Path, held: OpenVerification, tools: Tools
+) -> tuple[Record, tuple[Finding, ...]]:
+    client, logged = plan.job.client, scratch / "logged"
+    findings: list[Finding] = []
     model_cases = client.describe_cases(logged)
     requests = list(plan.example or model_cases.requests)
     known = requests or [parse_json(case.body) for case in plan.cases]
@@ -142,14 +115,13 @@ def prove(
             written[model_files.RESPONSES] = responses_file(answered.recorded)
         _write(overlay, {name: text.encode() for name, text in written.items()})
     delete = tuple(name for name in model_files.UV_FILES if (logged / name).exists())
+    held.require_own()
     with progress_of(tools.console, f"uploading additions to {model.model_id}", overlay):
         client.overwrite_model(model.model_id, folder=overlay, delete=delete)
     proof = scratch / "proof"
-    _download(plan, model.model_id, proof, tools)
+    download(plan, model.model_id, proof, tools)
     record = _record(plan, model, proof)
     _require_written(plan, overlay, proof)
-    if not any(finding.severity is Severity.ERROR for finding in findings):
-        _tag(plan, record)
     return record, tuple(findings)
 
 
@@ -345,6 +317,7 @@ def _tag(plan: ProofPlan, record: Record) -> None:
         RELEASE_KEY: record.release_key,
         REQUIREMENTS_DIGEST: record.requirements.sha256,
         MODEL_DIGEST: record.model.sha256,
+        **({VERIFICATION: VERIFIED} if plan.keyed else {}),
     }
     # The tags of an adopted run stay unchanged: they record its own lock.
     run_id = record.model.run_id if plan.adopted is None else None
@@ -370,7 +343,8 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         path.write_bytes(data)
 
 
-def _download(plan: ProofPlan, model_id: str, destination: Path, tools: Tools) -> None:
+def download(plan: ProofPlan, model_id: str, destination: Path, tools: Tools) -> None:
+    """Download a model of the plan's store to a new folder."""
     download_folder = destination.with_name(f"{destination.name}-coming")
     with progress_of(tools.console, f"downloading {model_id}", download_folder):
         plan.job.client.download_model(model_id, download_folder / "model")

@@ -11,6 +11,11 @@ MODEL_DIGEST = "mlflow-uv.model-sha256"
 TRAINING_INPUTS = "mlflow-uv.inputs"
 PROJECT = "mlflow-uv.project"
 ATTEMPT = "mlflow-uv.attempt"  # the training, on each of its runs and models
+# On a model since its training and until its verification: the release key and the digest of what training wrote, both
+# proven, and who verifies it, or how that ended.
+TRAINED_KEY = "mlflow-uv.trained-key"
+TRAINED_DIGEST = "mlflow-uv.trained-sha256"
+VERIFICATION = "mlflow-uv.verification"
 MODEL_PATH = "mlflow-uv.model-path"  # with MLflow 2: the folder of the run that the other tags are about
 
 # The record and the state of a version.
