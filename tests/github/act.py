@@ -109,6 +109,7 @@ class Consumer:
         env: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
         event: str = "push",
+        payload: Mapping[str, Any] | None = None,
         options: tuple[str, ...] = (),
         engines: Mapping[str, str] | None = None,
         committed: Callable[[Path], object] | None = None,
@@ -119,8 +120,9 @@ class Consumer:
         Of several jobs each is on a machine of its own: nothing lies in its HOME. So is a job that `engines` names,
         with what DOCKER_HOST says there; the others have this machine's engine.
 
-        `workflow` says `uses: ACTION/actions/STEP@v1` and has `actions/checkout` as everybody has it; `env` is set for
-        the whole job. What each job leaves in its folder is kept, including its `.git`.
+        `workflow` says `uses: ACTION/actions/STEP@v1` and has `actions/checkout` as everybody has it; `payload` is the
+        document of the event, without which act makes one that has almost nothing; `env` is set for the whole job. What
+        each job leaves in its folder is kept, including its `.git`.
         """
         for name, content in (files or {}).items():
             self.write(name, content)
@@ -141,6 +143,10 @@ class Consumer:
             "--json",
         ]
         argv += ["--local-repository", f"{ACTION}@{REF}={self.action}", "--no-cache-server", *options]
+        if payload is not None:
+            document_of_event = kept.parent / "event.json"
+            document_of_event.write_text(json.dumps(payload))
+            argv += ["--eventpath", str(document_of_event)]
         for flag, pairs in (("--env", env), ("--secret", secrets)):
             for name, value in (pairs or {}).items():
                 argv += [flag, f"{name}={value}"]

@@ -42,14 +42,7 @@ def example(root: Path, name: str) -> str:
     return (root / "examples" / "workflows" / name).read_text().replace("org/mlflow-uv-action", "ACTION")
 
 
-def event(folder: Path, content: object) -> tuple[str, str]:
-    """The option of act for the event."""
-    path = folder / "event.json"
-    path.write_text(json.dumps(content))
-    return "--eventpath", str(path)
-
-
-def second_workflow(consumer: Consumer, root: Path, folder: Path, github: FakeGithub, options: tuple[str, ...]) -> Run:
+def second_workflow(consumer: Consumer, root: Path, github: FakeGithub, options: tuple[str, ...]) -> Run:
     """The workflow that GitHub starts after that of the fork, with the artifact that lies there."""
     run = {"id": 9, "event": "pull_request", "conclusion": "success", "head_sha": HEAD, "head_branch": "topic"}
     done = {"workflow_run": {**run, "head_repository": FORK}, "repository": {"full_name": REPOSITORY, "id": 1}}
@@ -58,13 +51,14 @@ def second_workflow(consumer: Consumer, root: Path, folder: Path, github: FakeGi
         event="workflow_run",
         env={"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": REPOSITORY},
         secrets={"GITHUB_TOKEN": TOKEN},
-        options=(*options, *event(folder, done)),
+        payload=done,
+        options=options,
     )
 
 
 @pytest.mark.extended
 def test_a_fork_gets_a_comment_from_a_second_workflow(
-    consumer: Consumer, root: Path, tmp_path: Path, github: FakeGithub, options: tuple[str, ...]
+    consumer: Consumer, root: Path, github: FakeGithub, options: tuple[str, ...]
 ) -> None:
     """
     The first has no secret and hands over a file, also if a check fails; the second has a token and no checkout.
@@ -87,9 +81,10 @@ def test_a_fork_gets_a_comment_from_a_second_workflow(
     checked = consumer.run(
         example(root, "check.yml"),
         event="pull_request",
-        options=(*options, *event(tmp_path, {"pull_request": pull})),
+        payload={"pull_request": pull},
+        options=options,
     )
-    commented = second_workflow(consumer, root, tmp_path, github, options)
+    commented = second_workflow(consumer, root, github, options)
 
     assert (["mlflow-uv lock-requirement-added", "mlflow-uv target-folder"], True) == (
         sorted(found.title for found in checked.of("error")),
@@ -172,17 +167,17 @@ def test_a_hostile_file_of_a_fork_writes_nothing_but_its_own_comment(
     runs = {}
     for name, content in hostile.items():
         put(place, content)
-        runs[name] = second_workflow(consumer, root, tmp_path, github, options)
+        runs[name] = second_workflow(consumer, root, github, options)
     put(place, comparison_document(COMPARISON))
     for name, content in hostile_releases.items():
         put(described, content)
-        runs[name] = second_workflow(consumer, root, tmp_path, github, options)
+        runs[name] = second_workflow(consumer, root, github, options)
     written = list(github.written)
     put(described, description_document(RELEASED))
     put(described.with_name("champion.json"), description_document(replace(RELEASED, version="666")))
     champion = {"description.json": description_document(replace(CHAMPION, version="666"))}
     github.hand_over(champion_artifact(RELEASED.model_name), champion, event="pull_request", repository=7)
-    run = second_workflow(consumer, root, tmp_path, github, options)
+    run = second_workflow(consumer, root, github, options)
 
     refused = {**hostile, **hostile_releases}
     assert (dict.fromkeys(refused, False), []) == ({name: run.ok for name, run in runs.items()}, written)
@@ -214,9 +209,9 @@ def test_a_fork_that_changes_the_code_gets_a_comment_about_its_release(
         "    with:\n", "    with:\n      release: true\n      evaluate: true\n"
     )
 
-    checked = wine.run(workflow, event="pull_request", options=(*options, *event(tmp_path, {"pull_request": pull})))
+    checked = wine.run(workflow, event="pull_request", payload={"pull_request": pull}, options=options)
     (file,) = (tmp_path / "artifacts").glob("mlflow-uv-release-*/description.json")
-    alone = second_workflow(wine, root, tmp_path, github, options)
+    alone = second_workflow(wine, root, github, options)
     (first,) = github.bodies(3)
     released = read_description(file.read_bytes())
     answer, *others = released.answers
@@ -232,7 +227,7 @@ def test_a_fork_that_changes_the_code_gets_a_comment_about_its_release(
         evaluation=replace(released.evaluation, metrics=metrics),
     )
     github.hand_over(champion_artifact("wine"), {"description.json": description_document(champion)})
-    compared = second_workflow(wine, root, tmp_path, github, options)
+    compared = second_workflow(wine, root, github, options)
 
     assert (True, True, True) == (checked.ok, alone.ok, compared.ok), checked.log[-4000:] + compared.log[-4000:]
     assert ("tested", "image", 3) == (released.state, released.served_by, released.pull_request)

@@ -4,8 +4,9 @@ import json
 import re
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -170,7 +171,6 @@ def test_a_pull_request_gets_a_plan_as_a_comment_and_a_preview_until_it_is_close
     registry_host: str,
     actions: tuple[str, ...],
     github: FakeGithub,
-    tmp_path: Path,
 ) -> None:
     """
     The reusable workflow makes the preview, and removes it; the deployment itself is only planned.
@@ -179,23 +179,21 @@ def test_a_pull_request_gets_a_plan_as_a_comment_and_a_preview_until_it_is_close
     repository = {"full_name": REPOSITORY, "id": 7}
     workflow = example(root, "preview.yml", host, registry_host)
 
-    def event(action: str) -> tuple[str, ...]:
+    def payload(action: str) -> Mapping[str, Any]:
         pull = {
             "number": 17,
             "head": {"sha": HEAD, "ref": "topic", "repo": repository},
             "base": {"sha": "a" * 40, "ref": "main", "repo": repository},
         }
-        content = {"action": action, "number": 17, "pull_request": pull, "repository": repository}
-        path = tmp_path / f"{action}.json"
-        path.write_text(json.dumps(content))
-        return ("--eventpath", str(path))
+        return {"action": action, "number": 17, "pull_request": pull, "repository": repository}
 
     def run(action: str):
         return wine.run(
             workflow,
             event="pull_request",
             env={"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": REPOSITORY},
-            options=(*options, *event(action)),
+            payload=payload(action),
+            options=options,
             engines=dict.fromkeys(("plan", "deploy", "remove"), ""),
         )
 

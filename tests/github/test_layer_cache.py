@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.github.act import Consumer, Run
 from tests.github.test_reusable import call
 
 pytestmark = [pytest.mark.engine, pytest.mark.extended]
+PULL = {"number": 3, "head": {"sha": "b" * 40}, "base": {"sha": "a" * 40}}
+PAYLOADS: dict[str, dict[str, Any]] = {"push": {}, "pull_request": {"pull_request": PULL}}
 
 
 def poison(archive: Path, scratch: Path) -> None:
@@ -58,7 +61,7 @@ def test_a_changed_layer_in_the_cache_is_found_and_a_pull_request_saves_none(
 
     def run(event: str) -> Run:
         shutil.rmtree(layers_of_runner, ignore_errors=True)  # each run is on a new machine
-        return wine.run(workflow, event=event, options=actions)
+        return wine.run(workflow, event=event, payload=PAYLOADS[event], options=actions)
 
     stranger = run("pull_request")
     saved_by_stranger = digests(caches)

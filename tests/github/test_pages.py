@@ -34,7 +34,10 @@ class Documents:
     def push(self) -> Run:
         """Commit, tag a release, and run the workflow as on a push to main."""
         return self.consumer.run(
-            WORKFLOW, options=self.options, committed=lambda folder: checkout.git(folder, "tag", "--force", "v1.0.0")
+            WORKFLOW,
+            payload={"ref": "refs/heads/main", "repository": {"default_branch": "main", "name": "x"}},
+            options=self.options,
+            committed=lambda folder: checkout.git(folder, "tag", "--force", "v1.0.0"),
         )
 
     def versions(self) -> Mapping[str, list[str]]:
@@ -53,11 +56,8 @@ def documents(consumer: Consumer, tmp_path: Path) -> Documents:
     curl.write_text(CURL.format(online=online))
     curl.chmod(0o755)
     consumer.programs = (*consumer.programs, curl)
-    event = tmp_path / "event.json"
-    event.write_text(json.dumps({"ref": "refs/heads/main", "repository": {"default_branch": "main", "name": "x"}}))
     actions = (*checking_out(tmp_path, consumer.folder), *setup_python(tmp_path), *pages_actions(tmp_path, deployed))
-    options = (*actions, "--eventpath", str(event))
-    return Documents(consumer, online, deployed, options)
+    return Documents(consumer, online, deployed, actions)
 
 
 def test_the_documents_of_each_release_are_deployed_and_none_is_replaced(documents: Documents) -> None:

@@ -57,11 +57,9 @@ class Publisher:
             prepared(folder)
             checkout.git(folder, "push", "--quiet", "--tags", str(self.github / "repository.git"))
 
-        event = self.github / "event.json"
-        event.write_text(json.dumps({"ref": COMMIT}))
         return self.consumer.run(
             WORKFLOW, files={"CHANGELOG.md": changes}, secrets={"GITHUB_TOKEN": PASSWORD}, committed=committed,
-            options=(*self.options, "--eventpath", str(event)),
+            payload={"ref": COMMIT}, options=self.options,
         )  # fmt: skip
 
     @property

@@ -44,7 +44,8 @@ def workflow_event(variables: Mapping[str, str]) -> PullRequestEvent | WorkflowR
         event = parse_json(path.read_bytes())
         return _workflow_run(event) if name == "workflow_run" else _pull_request(event)
     except (OSError, Unparsable, LookupError, TypeError, ValueError) as error:
-        raise BadInput(what=f"the event `{name}` of this workflow cannot be read", why=str(error)) from error
+        why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise BadInput(what=f"the event `{name}` of this workflow cannot be read", why=why) from error
 
 
 def _pull_request(event: Any) -> PullRequestEvent:

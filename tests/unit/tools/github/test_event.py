@@ -45,3 +45,11 @@ def test_an_event_that_cannot_be_read_is_an_error(tmp_path: Path, content: str) 
     """
     with pytest.raises(BadInput, match="the event `workflow_run`"):
         event(tmp_path, "workflow_run", content)
+
+
+def test_a_part_that_an_event_lacks_is_named(tmp_path: Path) -> None:
+    """
+    As that of `act pull_request` without a file of the event does.
+    """
+    with pytest.raises(BadInput, match="the event `pull_request` of this workflow cannot be read: it has no 'pull_"):
+        event(tmp_path, "pull_request", "{}")
