@@ -2,13 +2,14 @@
 Measures scoring requests to this server, with and without its fast path, to MLflow's own server and to MLServer.
 
     uv run benchmarks/scoring.py [--seconds 3] [--rounds 2] [--workers 1 2 3 4] [--python INTERPRETER]
-        [--without-mlserver] [--write]
+        [--without-mlserver] [--from FILE] [--write]
 
 The servers run at the same time, each with as many workers and the same model, and are asked in turns by 1, 8 and 64
 clients with persistent connections; several workers are asked by 8 and 64 clients. `--seconds` is how long a turn
 lasts; requests that it began are waited for. The interpreter is one with MLflow and its scoring server, by default
 from the lock of examples/wine. MLServer gets an environment of its own with the same MLflow, and is left out if that
-cannot be made. With `--write` the table goes to docs/benchmarks.md.
+cannot be made. With `--write` the tables go to docs/benchmarks.md. `--from` takes the numbers from such a page and
+measures nothing.
 """
 
 import argparse
@@ -30,7 +31,19 @@ from pathlib import Path
 
 import page
 from race import ROOT, UV, VARIABLES, WINE
-from scoring_results import MLSERVER, OURS, SLOW, STOCK, Load, Turns, require_same, rows, section
+from scoring_results import (
+    MLSERVER,
+    OURS,
+    SLOW,
+    STOCK,
+    Load,
+    Turns,
+    about_measurement,
+    measured_rows,
+    require_same,
+    rows,
+    section,
+)
 
 SERVING = ROOT / "src" / "mlflow_uv" / "serving"
 PATIENCE_S = 120
@@ -261,8 +274,26 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=WORKERS)
     parser.add_argument("--python", type=Path)
     parser.add_argument("--without-mlserver", action="store_true")
+    parser.add_argument(
+        "--from", dest="page", type=Path, help="page with numbers of an earlier run; nothing is measured"
+    )
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
+    shown = again(options.page) if options.page else measurement(options)
+    if options.write:
+        page.write("scoring.py", shown)
+    else:
+        print(shown)
+
+
+def again(path: Path) -> str:
+    """The section with the numbers that a page has."""
+    text = page.section(path.read_text(), "scoring.py")
+    return section(measured_rows(text), about_measurement(text))
+
+
+def measurement(options: argparse.Namespace) -> str:
+    """Measure, and return the section."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -285,10 +316,7 @@ def main() -> None:
         f" ran on the same machine; {os.getloadavg()[1] / (os.cpu_count() or 1):.1f} processes per processor were"
         " runnable."
     )
-    if options.write:
-        page.write("scoring.py", section(lines, about))
-    else:
-        print(section(lines, about))
+    return section(lines, about)
 
 
 def table(starts: Mapping[str, Start], folder: Path, workers: int, *, rounds: int, seconds: float) -> Iterator[str]:

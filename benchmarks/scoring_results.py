@@ -1,12 +1,18 @@
 """What scoring.py measures about a server, and how it is compared and shown."""
 
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 STOCK, MLSERVER, SLOW, OURS = "MLflow's server", "MLServer", "this server, `FAST=0`", "this server"
+COLUMNS = 12  # of the long table
+SUMMARY = (
+    "| rows × columns | p50, MLflow's server | p50, MLServer | p50, this server"
+    " | answers/s, MLServer | answers/s, this server | CPU time, MLServer | CPU time, this server |"
+)
 
 
 @dataclass(frozen=True)
@@ -75,17 +81,61 @@ def rows(load: Load, workers: int, clients: int, turns: Mapping[str, Turns]) -> 
         )
 
 
+def measured_rows(text: str) -> Sequence[str]:
+    """The lines of the long table in a section that was written before."""
+    long = [line for line in text.splitlines() if line.count("|") == COLUMNS + 1]
+    return long[2:]
+
+
+def about_measurement(text: str) -> str:
+    """The paragraph about the measurement in a section that was written before, as one line; empty if it has none."""
+    found = re.search(r"^Measured with .*?(?=\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    return " ".join(found[0].split()) if found else ""
+
+
+def summary(lines: Sequence[str]) -> Iterator[str]:
+    """
+    The lines of the short table, one for each size of a request.
+
+    It has the median with one worker and one client, and of all numbers of workers and clients the least and the
+    greatest factor in answers per second and in processor time.
+    """
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    for size in dict.fromkeys(row[0] for row in cells):
+        of_size = {
+            name: [row for row in cells if row[0] == size and row[3] == name] for name in (STOCK, MLSERVER, OURS)
+        }
+        medians = [next((row[6] for row in found if row[1:3] == ["1", "1"]), "–") for found in of_size.values()]
+        factors = [
+            _range([float(row[place]) for row in of_size[name]]) for place in (5, 10) for name in (MLSERVER, OURS)
+        ]
+        yield f"| {size} | {' | '.join([*medians, *factors])} |"
+
+
+def _range(factors: Sequence[float]) -> str:
+    return f"{min(factors):.1f}–{max(factors):.1f}" if factors else "–"
+
+
 def section(lines: Sequence[str], about: str) -> str:
     """What goes to the page."""
     return "\n".join((
         "## Scoring requests", "",
         "A linear model with columns of doubles, served by as many workers each: MLflow's server as `mlflow models",
         "serve` starts it, MLServer's runtime for MLflow, and this server. All get the same requests to",
-        "`/invocations`, in turns, from clients that each send the next request when they have an answer. p50, p95",
-        "and p99 are elapsed milliseconds of a client, CPU time is that of the server per request, n the number of",
-        "requests. A factor above 1 is better than MLflow's server. All answers were the same bytes; those of",
-        "MLServer, which writes JSON its own way, the same values.", "",
+        "`/invocations`, in turns, from clients that each send the next request when they have an answer. All answers",
+        "were the same bytes; those of MLServer, which writes JSON its own way, the same values.", "",
+        "A factor compares with MLflow's server, and is better above 1. p50 is the median in milliseconds with one",
+        "worker and one client; the factors are the least and the greatest of all numbers of workers and clients.", "",
+        SUMMARY,
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        *summary(lines), "",
+        textwrap.fill(about, 118), "",
+        '<details markdown="1">',
+        f"<summary>Each number of workers and clients ({len(lines)} rows)</summary>", "",
+        "p50, p95 and p99 are elapsed milliseconds of a client, CPU time is that of the server per request, n the",
+        "number of requests.", "",
         "| rows × columns | workers | clients | server | answers/s | factor | p50 | p95 | p99 | CPU ms | factor | n |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
-        *lines, "", textwrap.fill(about, 118),
+        *lines, "",
+        "</details>",
     ))  # fmt: skip

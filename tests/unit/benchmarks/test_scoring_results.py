@@ -1,7 +1,10 @@
 """The benchmark of scoring requests refuses answers that differ, and counts what was measured."""
 
+from pathlib import Path
+
 import pytest
 
+from benchmarks import page
 from benchmarks import scoring_results as scoring
 
 SAME = {scoring.STOCK: {b'{"predictions": [1.0]}'}, scoring.OURS: {b'{"predictions": [1.0]}'}}
@@ -51,9 +54,9 @@ def test_a_row_is_compared_with_the_first_server() -> None:
     ] == lines
 
 
-def test_every_line_of_the_table_has_the_columns_of_its_head() -> None:
+def test_every_line_of_a_table_has_the_columns_of_its_head() -> None:
     """
-    And the page has all of them.
+    And the page has all of them, the short table first.
     """
     turns = scoring.Turns()
     turns.add([1.0], 1.0, 1.0)
@@ -61,4 +64,49 @@ def test_every_line_of_the_table_has_the_columns_of_its_head() -> None:
 
     table = [line for line in scoring.section(lines, "about").splitlines() if line.startswith("|")]
 
-    assert (3, {13}) == (len(table), {line.count("|") for line in table})
+    assert [9] * 3 + [13] * 3 == [line.count("|") for line in table]
+
+
+def test_the_short_table_has_the_range_of_the_factors_of_each_size() -> None:
+    """
+    Of all numbers of workers and clients; a server that was not measured has none.
+    """
+    lines = [
+        f"| 1 × {columns} | {workers} | {clients} | {server} | 9.0 | {factor} | {p50} | 1.0 | 1.0 | 1.0 | {cpu} | 9 |"
+        for columns, workers, clients, server, factor, p50, cpu in (
+            (13, 1, 1, scoring.STOCK, 1.0, 4.3, 1.0),
+            (13, 1, 1, scoring.OURS, 3.8, 1.2, 3.7),
+            (13, 2, 8, scoring.OURS, 10.0, 6.0, 4.7),
+            (600, 1, 1, scoring.OURS, 69.2, 2.0, 71.4),
+        )
+    ]
+
+    assert [
+        "| 1 × 13 | 4.3 | – | 1.2 | – | 3.8–10.0 | – | 3.7–4.7 |",
+        "| 1 × 600 | – | – | 2.0 | – | 69.2–69.2 | – | 71.4–71.4 |",
+    ] == list(scoring.summary(lines))
+
+
+def test_a_section_is_written_again_from_its_own_text() -> None:
+    """
+    So that another form of the page needs no measurement.
+    """
+    turns = scoring.Turns()
+    turns.add([1.0], 1.0, 1.0)
+    lines = list(scoring.rows(scoring.Load(13, 10_000), 4, 64, {scoring.STOCK: turns, scoring.OURS: turns}))
+    about = f"Measured with MLflow 3.17.2{' and more' * 30}."
+
+    written = scoring.section(lines, about)
+
+    assert (lines, about) == (scoring.measured_rows(written), scoring.about_measurement(written))
+
+
+def test_the_short_table_of_the_page_is_what_its_rows_come_to(root: Path) -> None:
+    """
+    Nobody improves a number by hand.
+    """
+    text = page.section((root / "docs/benchmarks.md").read_text(), "scoring.py").strip()
+
+    lines = scoring.measured_rows(text)
+
+    assert (True, text) == (len(lines) > 50, scoring.section(lines, scoring.about_measurement(text)))
