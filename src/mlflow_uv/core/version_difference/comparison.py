@@ -242,6 +242,11 @@ def _signature(version: VersionDescription, champion: VersionDescription) -> Com
 
 def _packages(version: VersionDescription, champion: VersionDescription) -> ComparedSubject:
     new, old = version.packages, champion.packages
+    if version.requirements_sha256 and version.requirements_sha256 == champion.requirements_sha256:
+        if new == old or version.left_out_packages or champion.left_out_packages:
+            return ComparedSubject()  # also what a description has no room for is equal
+        why = "the digests of both requirements are equal, so one of both lists is not that of its version"
+        return ComparedSubject(notes=(f"The packages are not compared: {why}.",))
     left_out = version.left_out_packages or champion.left_out_packages
     if left_out:  # what one of both lacks may be among what was left out
         new, old = ({name: text for name, text in each.items() if name in new and name in old} for each in (new, old))

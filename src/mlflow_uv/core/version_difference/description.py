@@ -55,7 +55,10 @@ class AnswerSummary:
 @lazy_dataclass
 class VersionDescription:
     """
-    A registered version: its state, the digests that identify it, its signature, packages, metrics and answers.
+    A registered version: its state, its digests, its signature, packages, metrics and answers.
+
+    Equal `requirements_sha256` prove equal packages. The digests of model and lock are for whoever looks the version
+    up, and are not compared: a training that is repeated gives another model, and not all of a lock is served.
 
     `state` is its tag, or `none`, and `served_by` what the smoke test started, empty before it. `packages` are versions
     by name. `pull_request` and `head_of_pull_request` are those of the workflow that described it, 0 and empty

@@ -47,6 +47,7 @@ VERSION = replace(
     pull_request=3,
     head_of_pull_request="b" * 40,
     signature=signature("sugar", "acid"),
+    requirements_sha256="4" * 64,
     packages={"numpy": "2.4.1", "mlflow": "3.7.0"},
     evaluation=MetricSet(metrics={"accuracy": 0.98, "loss": 0.5}, data=(DATA,), settings="s"),
     answers=(answer(1, {"predictions": [0.75]}), answer(2, {"predictions": ["red"]}), answer(3, None, status=400)),

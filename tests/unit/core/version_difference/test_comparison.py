@@ -205,7 +205,8 @@ def test_many_differences_are_a_table_of_limited_length() -> None:
     The number of the others is said.
     """
     comparison = of_answers(*range(30), theirs=tuple(range(1, 31)))
-    packages = compare_descriptions(replace(CHAMPION, packages={f"p{at:03}": "1" for at in range(80)}), CHAMPION)
+    many = {f"p{at:03}": "1" for at in range(80)}
+    packages = compare_descriptions(replace(CHAMPION, requirements_sha256="5" * 64, packages=many), CHAMPION)
 
     assert (10, ("20 more answers differ.",)) == (len(tables(comparison)["answers that differ"]), comparison.notes)
     assert "30 of 30 answers differ" in comparison.verdict
@@ -230,7 +231,8 @@ def test_what_a_description_has_no_room_for_is_not_compared(subject: str) -> Non
     It may differ, whichever of the two lacks it, and is no package that was added or removed.
     """
     kept = {"packages": {"numpy": "2.3.5"}, "answers": CHAMPION.answers[:1]}[subject]
-    short = replace(CHAMPION, **{subject: kept, f"left_out_{subject}": 3})  # type: ignore[arg-type]  # of its type
+    other = replace(CHAMPION, requirements_sha256="5" * 64)
+    short = replace(other, **{subject: kept, f"left_out_{subject}": 3})  # type: ignore[arg-type]  # of its type
 
     for comparison in (compare_descriptions(short, CHAMPION), compare_descriptions(CHAMPION, short)):
         assert (f"Some {subject} are not compared: a description has a limited size.",) == comparison.notes
@@ -274,3 +276,32 @@ def test_a_version_without_a_champion_shows_its_own_metrics() -> None:
         "metrics of the evaluation, of this version alone": (("accuracy", "0.98"), ("worst", "inf")),
         "metrics of the training, of this version alone": (("rmse", "0.7"),),
     } == tables(comparison)
+
+
+def test_equal_digests_of_requirements_prove_the_packages_that_were_left_out() -> None:
+    """
+    They are over all of them; with other digests nobody knows.
+    """
+    full = replace(CHAMPION, left_out_packages=0)
+    shortened = replace(CHAMPION, left_out_packages=7, packages={})
+
+    equal = compare_descriptions(shortened, full)
+    other = compare_descriptions(replace(shortened, requirements_sha256="9" * 64), full)
+    unknown = compare_descriptions(
+        replace(shortened, requirements_sha256=""), replace(CHAMPION, requirements_sha256="")
+    )
+
+    assert ((), {}) == (equal.notes, tables(equal))
+    left_out = ("Some packages are not compared: a description has a limited size.",)
+    assert (left_out, left_out) == (other.notes, unknown.notes)
+
+
+def test_packages_that_contradict_the_digest_of_the_requirements_are_not_shown_as_a_change() -> None:
+    """
+    The files of one of both models were changed in the store.
+    """
+    comparison = compare_descriptions(replace(CHAMPION, packages={"numpy": "9.9"}), CHAMPION)
+
+    assert {} == tables(comparison)
+    why = "the digests of both requirements are equal, so one of both lists is not that of its version"
+    assert (f"The packages are not compared: {why}.",) == comparison.notes
