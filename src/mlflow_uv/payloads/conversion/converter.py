@@ -21,6 +21,7 @@ from ..messages.conversion import ConversionResult, ConvertModel, ModelPort, Por
 from ..problems import last_line
 from .conversion_source import answered_frames, require_signature, write_sample
 from .installed_closure import closure_pins
+from .missing_values import missing_values_kept
 from .native_models import Inconvertible, NativeModel, load_native, ports
 from .onnx_graph import TENSOR_TYPES, GraphOutputs, exact_thresholds, operators, wrapped
 from .refusing import converted_or_refused, refusing
@@ -194,7 +195,8 @@ def _convert_estimator(native: NativeModel, inputs: "Sequence[ModelPort]", layou
     options: dict[int, dict[str, Any]] = {id(model): {"zipmap": False}} if native.kind == "classifier" else {}
     for vectorizer in (part for part in _parts(model) if getattr(part, "token_pattern", None) == _WORDS):
         options[id(vectorizer)] = {"tokenexp": _WORDS_OF_RE2}
-    found = skl2onnx.convert_sklearn(model, "model", initial, target_opset=_OPSETS, options=options)
+    with missing_values_kept():
+        found = skl2onnx.convert_sklearn(model, "model", initial, target_opset=_OPSETS, options=options)
     trees = _lightgbm_in(model)
     return found if trees is None else exact_thresholds(found, thresholds_of(trees))
 
