@@ -17,10 +17,10 @@ from mlflow_uv.core.release.commit import Commit
 from mlflow_uv.core.release.digests import tree_digest
 from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record, RequirementsLink, WheelLink
 from mlflow_uv.ops.image.composed import ComposedServingImage
-from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase, read_base
-from mlflow_uv.ops.image.composed_platforms import compose_platforms, wanted_bases
+from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase, read_base, wanted_bases
+from mlflow_uv.ops.image.composed_packages import Composition
+from mlflow_uv.ops.image.composed_platforms import compose_platforms
 from mlflow_uv.ops.image.composed_release import (
-    Composition,
     ReleaseImages,
     compose_release,
     composition_link,

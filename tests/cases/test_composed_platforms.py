@@ -12,7 +12,8 @@ from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.core.image.composition import ImageIndex, indexed
 from mlflow_uv.core.model.model_files import LOCK
 from mlflow_uv.core.release.chain import LinkState
-from mlflow_uv.ops.image.composed_platforms import require_kept, require_layers, wanted_bases
+from mlflow_uv.ops.image.composed_base import wanted_bases
+from mlflow_uv.ops.image.composed_platforms import require_kept, require_layers
 from mlflow_uv.ops.image.composed_push import push_composed
 from mlflow_uv.ops.image.composed_release import ReleaseImages
 from mlflow_uv.ops.image.recomposed import from_parts

@@ -15,7 +15,7 @@ from ..command.step import Doc, FixedInRelease, Matching, OneRun, SettingReach, 
 from ..command.wording import Wording, option
 from ..core.image.composition import Compression
 from ..core.release.record import ImageLink
-from ..ops.image.base_ahead import release_with_base
+from ..ops.image.base_ahead import PreparedRelease, release_with_parts
 from ..ops.image.build import (
     BaseImage,
     ImageRequest,
@@ -31,8 +31,10 @@ from ..ops.image.build import (
     without_image,
 )
 from ..ops.image.builders import (
+    AheadRequest,
     Builder,
     ComposeRequest,
+    MadeAhead,
     NotComposable,
     built_instead,
     may_compose,
@@ -165,8 +167,15 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     require_consistent(inputs)
     alone = inputs.engine is Choice.NONE and not inputs.base_layout  # else an engine or a folder may have the base
     composes = may_compose(inputs.builder, has_use=inputs.push or inputs.oci_layout is not None)
-    with release_with_base(inputs, inputs.base_image, tools, ahead=alone and composes) as release:
-        if inputs.print_dockerfile or inputs.context is not None:
+    writes = inputs.print_dockerfile or inputs.context is not None
+    # Layers of another image are taken, and not made; those of several platforms are made one after the other.
+    parts = (
+        not writes and inputs.builder is not Builder.ENGINE and not inputs.layers_from and len(inputs.platforms) <= 1
+    )
+    wanted = AheadRequest(builder=inputs.builder, engine=inputs.engine, compose=_compose_request(inputs))
+    with release_with_parts(inputs, wanted, tools, parts=parts, base=alone and composes) as prepared:
+        release = prepared.release
+        if writes:
             write = _composed_context if inputs.builder is Builder.COMPOSE else _build_context
             return write(inputs, release, tools)
         reason = "a process was requested"
@@ -179,7 +188,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         refused: NotComposable | None = None
         if may_compose(inputs.builder, has_use=bool(engine or inputs.push or inputs.oci_layout)):
             try:
-                return _composed(inputs, release, engine, tools)
+                return _composed(inputs, prepared, engine, tools)
             except NotComposable as error:
                 require_alternative(error, inputs.builder, needs_composing=_needs_composing(inputs))
                 refused = error
@@ -277,7 +286,8 @@ def _composed_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) 
     if inputs.engine is not Choice.NONE:
         with suppress(NoEngine):
             engine = tools.engines.available(inputs.engine)
-    made = compose_context(_compose_request(inputs, release, tools), inputs.context, release, engine, tools)
+    request = _compose_request(inputs, verify=_verify(inputs, release, tools))
+    made = compose_context(request, inputs.context, release, engine, tools)
     path = tools.records.path(inputs.record, inputs.project)
     return Report(
         outputs=_outputs(path, ImageLink(kind="", id="", tag="", base=made.base, base_digest="")),
@@ -287,7 +297,7 @@ def _composed_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) 
     )
 
 
-def _compose_request(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> ComposeRequest:
+def _compose_request(inputs: Inputs, *, verify: str = "", ahead: MadeAhead | None = None) -> ComposeRequest:
     return ComposeRequest(
         name=inputs.image,
         base=inputs.base_image,
@@ -298,18 +308,21 @@ def _compose_request(inputs: Inputs, release: RecomputedRelease, tools: Tools) -
         compression=inputs.compression,
         push=inputs.push,
         oci_layout=inputs.oci_layout,
-        verify=_verify(inputs, release, tools),
+        verify=verify,
+        ahead=ahead,
     )
 
 
-def _composed(inputs: Inputs, release: RecomputedRelease, engine: Engine | None, tools: Tools) -> Report[Outputs]:
+def _composed(inputs: Inputs, prepared: PreparedRelease, engine: Engine | None, tools: Tools) -> Report[Outputs]:
     """Compose, verify, write and push the image. Raises NotComposable before anything is written, loaded or pushed."""
     from ..ops.image.composing import compose_and_keep  # noqa: PLC0415  # imports the layers of images
 
     require_composing_inputs(_given(inputs, _OF_ENGINES))
     if inputs.oci_layout is not None:
         require_replaceable_folder(inputs.oci_layout, "oci-layout")
-    made = compose_and_keep(_compose_request(inputs, release, tools), release, engine, tools)
+    release = prepared.release
+    request = _compose_request(inputs, verify=_verify(inputs, release, tools), ahead=prepared.ahead)
+    made = compose_and_keep(request, release, engine, tools)
     path = _recorded(inputs, release, made.link, tools)
     sbom = write_sbom(release, made.inventory, path, tools)
     left = left_on_runner(made.link, inputs.oci_layout, ci=tools.host.ci, embedded=inputs.embedded)

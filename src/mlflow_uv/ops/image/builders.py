@@ -5,7 +5,7 @@ from enum import Enum
 from pathlib import Path
 
 from ...command.errors import BadInput, BaseImageMissing, BaseImageUnfit, StepError, ToolFailed
-from ...command.inputs import Serving
+from ...command.inputs import EngineChoice, Serving
 from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
 from ...core.image.composition import Compression
@@ -53,9 +53,17 @@ class ModelNotComposable(NotComposable, BadInput):
     """The model, or an input, does not determine the layers of an image."""
 
 
+class MadeAhead:
+    """What was made of an image before its release was verified; see `parts_ahead.PartsAhead`."""
+
+
 @lazy_dataclass
 class ComposeRequest:
-    """The inputs of build-image for a composed image; `name` is the requested one, `verify` the value of VERIFY."""
+    """
+    The inputs of build-image for a composed image; `name` is the requested one, `verify` the value of VERIFY.
+
+    What was made `ahead` is used if it is what is wanted.
+    """
 
     name: str | None
     base: str | None
@@ -67,6 +75,16 @@ class ComposeRequest:
     push: bool
     oci_layout: Path | None
     verify: str = ""
+    ahead: MadeAhead | None = None
+
+
+@lazy_dataclass
+class AheadRequest:
+    """The image that is composed if nothing prevents that, and the inputs that decide whether it is."""
+
+    builder: Builder
+    engine: EngineChoice
+    compose: ComposeRequest
 
 
 def may_compose(builder: Builder, *, has_use: bool) -> bool:

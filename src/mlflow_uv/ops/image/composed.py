@@ -9,7 +9,7 @@ from typing import cast
 
 from ...command.errors import ToolFailed
 from ...command.report import Finding, Severity
-from ...core.image.composition import BASE_LIBRARY, ComposedImage, Compression, LayerBlob, composed
+from ...core.image.composition import BASE_LIBRARY, BaseLayers, ComposedImage, Compression, LayerBlob, composed
 from ...core.image.dockerfile import MODEL_LAYER, SERVER_LAYER
 from ...core.release.digests import canonical, sha256
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -31,12 +31,33 @@ ArchivedLayer = tuple[LayerBlob, Path]
 
 
 @lazy_dataclass
+class PackageParts:
+    """
+    The layers of a base's bytecode and of packages, made for `wanted` packages on a base, and their libraries.
+
+    `remade` is the number of cached layers that were changed, and made again.
+    """
+
+    wanted: WantedPackages
+    base: BaseLayers
+    library: ArchivedLayer
+    packages: PackagesAsLayers
+    libraries: SharedLibraries
+    remade: int
+
+    def are_for(self, wanted: WantedPackages, base: BaseLayers) -> bool:
+        """Whether they are what would be made for these packages; the folder of a model's wheels may be another."""
+        return self.base == base and self.wanted == replace(wanted, folder=self.wanted.folder)
+
+
+@lazy_dataclass
 class ImageParts:
     """
     What an image is composed of.
 
     `python` is that of the base. `own` are the layers of server and model, see `own_layers`. `offered` are layers of
-    another image, which are taken where this machine has none. `verify` is the value of VERIFY in the configuration.
+    another image, which are taken where this machine has none, and parts that were made `ahead` are used if they are
+    what is wanted. `verify` is the value of VERIFY in the configuration.
     """
 
     base: SavedImage
@@ -46,6 +67,7 @@ class ImageParts:
     own: tuple[ArchivedLayer, ...]
     labels: Mapping[str, str]
     offered: RegistryLayers | None = None
+    ahead: PackageParts | None = None
     verify: str = ""
 
 
@@ -86,20 +108,12 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
 
     Nothing of the base is executed. Raises ToolFailed, NoSpace.
     """
-    cache = LayerCache(tools.host.cache / "layers")
-    on_line = tools.console.foreign
-    maker = PackageLayers(
-        tools.uv, tools.runner, cache, describe=tools.libraries.describe, on_line=on_line, offered=parts.offered
-    )
-    # The modules of the library are compiled by one process, which takes as long as many packages.
-    tasks: tuple[Callable[[], object], ...] = (
-        partial(_library, parts, cache, tools),
-        partial(maker.layers, parts.packages),
-    )
-    library, packages = cast("tuple[ArchivedLayer, PackagesAsLayers]", tools.runner.side_by_side(tasks))
-    libraries = shared_libraries(packages, parts.loader, tools)
+    made = parts.ahead
+    if made is None or parts.offered is not None or not made.are_for(parts.packages, parts.base.base):
+        made = make_package_parts(parts.base, parts.python, parts.loader, parts.packages, tools, offered=parts.offered)
+    packages, libraries = made.packages, made.libraries
     layers = [
-        library,
+        made.library,
         _environment(parts, scratch),
         *((cached.layer, cached.archive) for cached in packages.layers),
         *_linked(libraries, parts, scratch),
@@ -116,11 +130,52 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
         packages=packages,
         libraries=libraries,
         own_layers=len(layers),
-        remade=len(set(cache.changed)),
+        remade=made.remade,
         taken=() if parts.offered is None else parts.offered.taken,
         taken_from="" if parts.offered is None else parts.offered.image,
         not_taken="" if parts.offered is None else parts.offered.problem,
         downloads={} if parts.offered is None else parts.offered.downloads,
+    )
+
+
+def make_package_parts(  # noqa: PLR0913  # the parts of a base, and what is made for it
+    base: SavedImage,
+    python: BasePython,
+    loader: Loader,
+    wanted: WantedPackages,
+    tools: Tools,
+    *,
+    offered: RegistryLayers | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> PackageParts:
+    """
+    Make the layers of packages on a base that are not cached, and examine their libraries.
+
+    Nothing of the base is executed. Raises ToolFailed, NoSpace, and LayersStopped once `stopped` returns true.
+    """
+    cache = LayerCache(tools.host.cache / "layers")
+    maker = PackageLayers(
+        tools.uv,
+        tools.runner,
+        cache,
+        describe=tools.libraries.describe,
+        on_line=tools.console.foreign,
+        offered=offered,
+        stopped=stopped,
+    )
+    # The modules of the library are compiled by one process, which takes as long as many packages.
+    tasks: tuple[Callable[[], object], ...] = (
+        partial(_library, base, python, wanted, cache, offered, tools),
+        partial(maker.layers, wanted),
+    )
+    library, packages = cast("tuple[ArchivedLayer, PackagesAsLayers]", tools.runner.side_by_side(tasks))
+    return PackageParts(
+        wanted=wanted,
+        base=base.base,
+        library=library,
+        packages=packages,
+        libraries=shared_libraries(packages, loader, tools),
+        remade=len(set(cache.changed)),
     )
 
 
@@ -159,13 +214,20 @@ def _linked(libraries: SharedLibraries, parts: ImageParts, scratch: Path) -> Ite
         yield write_layer("shared libraries", links, out, existing=existing, compression=compression), out
 
 
-def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> ArchivedLayer:
+def _library(  # noqa: PLR0913, PLR0917  # what the layer is a function of, and where it is
+    base: SavedImage,
+    python: BasePython,
+    wanted: WantedPackages,
+    cache: LayerCache,
+    offered: RegistryLayers | None,
+    tools: Tools,
+) -> ArchivedLayer:
     """The layer with the bytecode of the base's standard library, a function of the base and the interpreter."""
     with TemporaryDirectory(prefix="mlflow-uv-library-") as folder:
         scratch = Path(folder)
-        python, on_line, compression = parts.packages.python, tools.console.foreign, parts.packages.compression
-        compiler = Compiler.of(python, scratch / "environment", tools.uv, tools.runner, on_line)
-        diff_ids = parts.base.base.config["rootfs"]["diff_ids"]
+        on_line, compression = tools.console.foreign, wanted.compression
+        compiler = Compiler.of(wanted.python, scratch / "environment", tools.uv, tools.runner, on_line)
+        diff_ids = base.base.config["rootfs"]["diff_ids"]
         key = sha256(
             canonical(
                 [
@@ -173,17 +235,17 @@ def _library(parts: ImageParts, cache: LayerCache, tools: Tools) -> ArchivedLaye
                     FORMAT,
                     compressor_identity(compression),
                     diff_ids,
-                    str(parts.python.library),
+                    str(python.library),
                     *compiler.identity,
                 ]
             )
         )
         cached: CachedLayer | None = cache.find(key)
-        if cached is None and parts.offered is not None:
-            cached = parts.offered.take({key: BASE_LIBRARY}).get(key)
+        if cached is None and offered is not None:
+            cached = offered.take({key: BASE_LIBRARY}).get(key)
         if cached is None:
-            files = library_files(parts.base, parts.python, compiler, scratch)
-            existing = parts.base.tree.folders()
+            files = library_files(base, python, compiler, scratch)
+            existing = base.tree.folders()
             contents = LayerContents()  # no package brought anything
             write = partial(
                 write_layer, BASE_LIBRARY, files, existing=existing, compression=compression, contents=contents

@@ -1,6 +1,6 @@
 """Reads the base of a composed image from its registry or the engine, and checks that it fits; nothing in it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path, PurePosixPath
@@ -37,7 +37,7 @@ from .base_layouts import absent_from_layout, base_in_layout
 from .build import BaseImage, default_base, require_fit, without_python
 from .builders import BaseNotComposable, BaseUnread, unreadable_base, unreadable_recorded_base
 from .environment import Needs
-from .platforms import ARCHITECTURES
+from .platforms import ARCHITECTURES, architecture_here
 
 # Where the server looks for a model before it takes that of the image (serving/model/model_location.py).
 _MOUNTED = PurePosixPath("/opt/ml/model")
@@ -103,6 +103,18 @@ class WantedBase:
     engine: Engine | None = None
     alone: bool = True
     layout: Path | None = None
+
+
+def wanted_bases(
+    name: str | None, platforms: Sequence[str], needs: Needs, engine: Engine | None, tools: Tools
+) -> tuple[WantedBase, ...]:
+    """Return the base of each platform (`linux/amd64`); without platforms, that of the engine or this machine."""
+    architectures = [platform.rpartition("/")[2] for platform in platforms] or [architecture_here(engine, tools)]
+    alone = len(architectures) == 1
+    return tuple(
+        WantedBase(name=name or default_base(needs), architecture=architecture, engine=engine, alone=alone)
+        for architecture in architectures
+    )
 
 
 def read_base(wanted: WantedBase, needs: Needs, scratch: Path, tools: Tools) -> ComposableBase:

@@ -12,27 +12,17 @@ from ...core.release.record import Record
 from ...tools.engines.engine import Engine
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
-from .build import default_base, require_exact, require_model
-from .builders import ModelNotComposable
+from .build import require_exact, require_model
+from .builders import MadeAhead, ModelNotComposable
 from .composed_base import WantedBase, read_base
 from .composed_libraries import unexamined_libraries
-from .composed_release import Composition, ReleaseImages, compose_release, composed_inventory, composition_of
+from .composed_packages import Composition
+from .composed_release import ReleaseImages, compose_release, composed_inventory, composition_of
 from .composed_report import composed_findings
 from .environment import Needs
 from .layer_offer import NO_OFFER, LayerOffer, offered_layers
+from .parts_ahead import PartsAhead
 from .platforms import architecture_here
-
-
-def wanted_bases(
-    name: str | None, platforms: Sequence[str], needs: Needs, engine: Engine | None, tools: Tools
-) -> tuple[WantedBase, ...]:
-    """Return the base of each platform (`linux/amd64`); without platforms, that of the engine or this machine."""
-    architectures = [platform.rpartition("/")[2] for platform in platforms] or [architecture_here(engine, tools)]
-    alone = len(architectures) == 1
-    return tuple(
-        WantedBase(name=name or default_base(needs), architecture=architecture, engine=engine, alone=alone)
-        for architecture in architectures
-    )
 
 
 def require_kept(bases: Sequence[WantedBase], engine: Engine | None, tools: Tools) -> None:
@@ -58,22 +48,31 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     lists_only: bool = False,
     compression: Compression = Compression.GZIP,
     verify: str = "",
+    ahead: MadeAhead | None = None,
 ) -> ReleaseImages:
     """
     Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
 
     Layers of an image that is offered are taken where this machine has none, of which only the lists are read if
-    `lists_only` is set.
+    `lists_only` is set. A base and layers that were made `ahead` are used if they are the wanted ones.
 
     Raises BaseImageMissing, BaseImageUnfit, BadInput, ToolFailed, NoSpace.
     """
     here = architecture_here(bases[0].engine, tools)
 
     def composition(base: WantedBase) -> Composition:
-        read = read_base(base, needs, scratch / f"base-{base.architecture}", tools)
+        made = ahead if isinstance(ahead, PartsAhead) else None
+        read = None if made is None else made.base_for(base, needs)
+        read = read or read_base(base, needs, scratch / f"base-{base.architecture}", tools)
         composition = composition_of(release, needs, read, serving, tools)
         offered = offered_layers(offer, base.architecture, tools, lists_only=lists_only)
-        return replace(composition, offered=offered, compression=compression, verify=verify)
+        return replace(
+            composition,
+            offered=offered,
+            compression=compression,
+            verify=verify,
+            ahead=None if made is None else made.parts,
+        )
 
     compositions = tuple(map(composition, bases))
     architectures = [base.architecture for base in bases]

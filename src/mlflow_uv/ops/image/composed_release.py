@@ -7,31 +7,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from ...command.errors import StepError, ToolFailed
+from ...command.errors import ToolFailed
 from ...command.inputs import Serving
-from ...command.wording import Wording, joined, option
+from ...command.wording import Wording, option
 from ...core.image.composition import ZSTD_TYPE, ComposedImage, Compression, ImageIndex, indexed
 from ...core.image.dockerfile import MODEL
-from ...core.image.labels import BuildProvenance, image_labels
-from ...core.image.layer_grouping import MOST_LAYERS, LayerGroup, SizedPackage, grouped, sized
-from ...core.lock.closure import selected_roots
-from ...core.lock.install_findings import NOT_WHEELS
-from ...core.lock.lockfile import Lockfile, read_lockfile
+from ...core.image.labels import image_labels
 from ...core.lock.package_names import canonicalize_name
-from ...core.lock.placement import Placement, Uncovered, place
-from ...core.lock.targets import System, Target
 from ...core.model import model_files
-from ...core.model.model_files import ServedFiles, hashed_lines
 from ...core.release.record import CompositionLink, ImageLink
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine
-from ...tools.layers.package_layers import WantedPackages
 from ...tools.layers.program import program_identity
-from ...tools.layers.registry_layers import RegistryLayers
 from ...tools.oci.image_layout import write_archive
 from ...tools.oci.uploads import BlobFile
-from ...tools.project.files import read_manifest, table_of
 from ...tools.system.archive_content import digests_in_archive
 from ...tools.toolbox import Tools
 from ...tools.uv.messages import InterpreterMissing, SourceNotBuilt
@@ -39,47 +29,20 @@ from ..lineage.recompute import RecomputedRelease
 from .build import provenance_of, require_exact
 from .builders import (
     ENGINE_BUILDS,
-    BaseNotComposable,
-    ModelNotComposable,
     PackageNotComposable,
     PythonNotComposable,
-    without_wheel,
 )
 from .composed import ComposedServingImage, ImageParts, compose_image, own_layers
 from .composed_base import ComposableBase
+from .composed_packages import Composition, package_plan, target_of, wanted_packages
 from .composed_sources import (
     ExaminedPackages,
     built_packages,
     examined_packages,
-    is_built_here,
     require_loadable,
     unloadable_libraries,
 )
-from .environment import Needs, indexes_for, install, inventory_digest
-from .layers import parts_of
-
-# Of the base's bytecode, the environment, links to shared libraries, the server and the model.
-_OTHER_LAYERS = 5
-
-
-@lazy_dataclass
-class Composition:
-    """
-    What is composed: the needs of the served model, the base image, and the facts in its labels.
-
-    `python` is the interpreter that compiles, or its version. Only if it `builds`, packages are built from source.
-    Layers that are `offered` are taken where this machine has none. `verify` is the value of VERIFY in the
-    configuration.
-    """
-
-    needs: Needs
-    base: ComposableBase
-    provenance: BuildProvenance
-    python: str
-    builds: bool = False
-    offered: RegistryLayers | None = None
-    compression: Compression = Compression.GZIP
-    verify: str = ""
+from .environment import Needs, install, inventory_digest
 
 
 @lazy_dataclass
@@ -125,14 +88,7 @@ def compose_release(
     They have the same needs, Python and compression. Raises BadInput for a model without a lock with hashes, ToolFailed
     for a package without a wheel, before anything is composed, NoSpace.
     """
-    needs = compositions[0].needs
-    lock, built = _require_composable(needs, release, [composition.base for composition in compositions], tools)
-    lines = _lines(needs)
-    sizes = {package.name: package for package in sized(lock.packages)}
-    groups = grouped(sizes.get(name, SizedPackage(name=name, size=0)) for name in lines)
-    for composition in compositions:
-        _require_few_layers(groups, composition.base)
-    idle = parts_of(needs, release, layered=False)[0].idle
+    needs, plan = compositions[0].needs, package_plan(release, compositions, tools)
     needs.list.unlink(missing_ok=True)  # not a file of the model
     context, work = scratch / "context", scratch / "work"
     context.mkdir(parents=True)
@@ -142,21 +98,10 @@ def compose_release(
         shutil.copytree(wheels, work / model_files.WHEELS, copy_function=shutil.copyfile)
     own = own_layers(context, scratch, compositions[0].compression)
     images = []
-    for at, (composition, sources) in enumerate(zip(compositions, built, strict=True)):
+    for at, (composition, sources) in enumerate(zip(compositions, plan.built, strict=True)):
         base, folder = composition.base, scratch / f"platform-{at}"
         folder.mkdir()
-        packages = WantedPackages(
-            groups=groups,
-            lines=lines,
-            folder=work,
-            idle=idle,
-            python=composition.python,
-            platform=base.platform,
-            indexes=indexes_for(needs, tools),
-            built=sources,
-            builds=composition.builds,
-            compression=composition.compression,
-        )
+        packages = wanted_packages(plan, composition, sources, work, tools)
         parts = ImageParts(
             base=base.image,
             python=base.python,
@@ -165,9 +110,10 @@ def compose_release(
             own=own,
             labels=image_labels(release.record, composition.provenance),
             offered=composition.offered,
+            ahead=composition.ahead,
             verify=composition.verify,
         )
-        with _made_here(needs):
+        with made_here(needs):
             image = compose_image(parts, folder, tools)
         images.append(_loadable(image, base, examined_packages(sources, needs.wheels)))
     return tuple(images)
@@ -185,7 +131,7 @@ def composition_of(
     release: RecomputedRelease, needs: Needs, base: ComposableBase, serving: Serving, tools: Tools
 ) -> Composition:
     """Return what is composed for a model of this checkout. Raises NotComposable, ToolFailed."""
-    with _made_here(needs):
+    with made_here(needs):
         python = model_python(release, needs, tools)
     return Composition(
         needs=needs,
@@ -298,7 +244,7 @@ def composed_inventory(composed: ComposedServingImage, base: ComposableBase) -> 
     model = composed.archives[composed.image.blobs[-1].digest]
     contents = {
         "python": base.python.version,
-        "marker_environment": dict(_target(base).environment),
+        "marker_environment": dict(target_of(base).environment),
         "installed": sorted((canonicalize_name(name), version) for name, _, version in pairs),
         "elsewhere": [],
         "serves": MODEL,
@@ -308,7 +254,7 @@ def composed_inventory(composed: ComposedServingImage, base: ComposableBase) -> 
 
 
 @contextmanager
-def _made_here(needs: Needs) -> Iterator[None]:
+def made_here(needs: Needs) -> Iterator[None]:
     """Raise what this machine lacks, and a base image or its engine may have, as NotComposable."""
     try:
         yield
@@ -324,76 +270,3 @@ def _made_here(needs: Needs) -> Iterator[None]:
             why=error.why,
             fix=Wording(f"uv python install {needs.minor}, or ", ENGINE_BUILDS),
         ) from error
-
-
-def _target(base: ComposableBase) -> Target:
-    minor, _, patch = base.python.version.removeprefix("3.").partition(".")
-    return Target(
-        system=System.LINUX,
-        machine=base.machine,
-        minor=int(minor),
-        patch=int(patch) if patch.isdecimal() else None,
-        level=base.glibc,
-    )
-
-
-def _lines(needs: Needs) -> dict[str, tuple[str, ...]]:
-    """The requirements of each package; a package that is locked more than once has several, with markers."""
-    assert needs.requirements is not None  # noqa: S101  # _require_composable checked it
-    names = [*(pin.name for pin in needs.requirements.pins), *(canonicalize_name(wheel.name) for wheel in needs.wheels)]
-    served = ServedFiles(requirements=needs.requirements, wheels=needs.wheels, python=needs.python)
-    lines: dict[str, tuple[str, ...]] = {}
-    for name, line in zip(names, hashed_lines(served), strict=True):
-        lines[name] = (*lines.get(name, ()), line)
-    return lines
-
-
-def _require_composable(
-    needs: Needs, release: RecomputedRelease, bases: Sequence[ComposableBase], tools: Tools
-) -> tuple[Lockfile, tuple[frozenset[str], ...]]:
-    """The lock of the model, and what is built from source for each base, if the rest are wheels with hashes."""
-    lock_file = release.model / model_files.LOCK
-    if needs.requirements is None or not lock_file.is_file():
-        raise ModelNotComposable(
-            what="an image can only be composed for a model that was logged with its lock",
-            why="the requirements of this model were inferred by MLflow",
-            fix=joined(", or ", (option("requirements", "lock"), ENGINE_BUILDS)),
-        )
-    lock = read_lockfile(lock_file.read_bytes())
-    names = {pin.name for pin in needs.requirements.pins}
-    built = []
-    for base in bases:
-        sources = [each for each in _placed(lock, release, base) if each.verdict in NOT_WHEELS]
-        sources = [each for each in sources if each.package.name in names]
-        if refused := next((each for each in sources if not is_built_here(each, tools)), None):
-            raise without_wheel(refused)
-        built.append(frozenset(each.package.name for each in sources))
-    if lacking := [pin.name for pin in needs.requirements.pins if not pin.hashes]:
-        raise ModelNotComposable(
-            what="an image can only be composed from packages with hashes",
-            why=f"the lock has none for {', '.join(lacking)}",
-            fix=Wording(ENGINE_BUILDS, ", or install them from an index, then uv lock"),
-        )
-    return lock, tuple(built)
-
-
-def _require_few_layers(groups: Sequence[LayerGroup], base: ComposableBase) -> None:
-    """Raise BaseNotComposable for a base whose layers, with all of ours, are more than engines accept."""
-    below = len(base.image.base.layers)
-    if below + len(groups) + _OTHER_LAYERS > MOST_LAYERS:
-        raise BaseNotComposable(
-            what=f"the base image `{base.described.name}` has too many layers to compose an image on it",
-            why=f"it has {below} of the {MOST_LAYERS} that engines accept, and the packages need {len(groups)}",
-            fix=Wording(ENGINE_BUILDS, ", or ", option("base-image", "NAME"), " with fewer layers"),
-        )
-
-
-def _placed(lock: Lockfile, release: RecomputedRelease, base: ComposableBase) -> tuple[Placement, ...]:
-    """The packages of the lock on the base; none if the lock does not say, and uv then refuses what has no wheel."""
-    name = table_of(read_manifest(release.model / model_files.MANIFEST), "project").get("name")
-    try:
-        roots = selected_roots(lock, release.record.selection, name=None if name is None else str(name))
-        placements = place(lock, roots, _target(base))
-    except (StepError, ValueError):
-        return ()
-    return () if isinstance(placements, Uncovered) else placements

@@ -25,8 +25,8 @@ from ..lineage.recompute import RecomputedRelease
 from .build import examine, image_name
 from .builders import ComposeRequest
 from .composed import ComposedServingImage
-from .composed_base import ComposableBase, LayerOrigin
-from .composed_platforms import compose_platforms, platform_findings, require_kept, require_layers, wanted_bases
+from .composed_base import ComposableBase, LayerOrigin, wanted_bases
+from .composed_platforms import compose_platforms, platform_findings, require_kept, require_layers
 from .composed_push import push_composed, require_push
 from .composed_release import composition_link, handed_over
 from .composed_report import composed_sizes
@@ -95,6 +95,7 @@ def compose_and_keep(
             lists_only=request.push and engine is None and request.oci_layout is None,
             compression=request.compression,
             verify=request.verify,
+            ahead=request.ahead,
         )
         composition, composed = images.compositions[images.shown], images.composed[images.shown]
         base = composition.base

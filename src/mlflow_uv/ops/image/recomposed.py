@@ -28,7 +28,8 @@ from ..lineage.registry_client import RegistryClient
 from .builders import PackageNotComposable
 from .composed import ComposedServingImage, changed_layers
 from .composed_base import LayerOrigin, read_recorded_base
-from .composed_release import Composition, ReleaseImages, compose_release, composition_link
+from .composed_packages import Composition
+from .composed_release import ReleaseImages, compose_release, composition_link
 from .environment import INSTALLED_LIST
 from .layers import needs_for
 

@@ -1,6 +1,7 @@
 """Recomputes every link of a record from git, the store and the engine, before a step relies on it."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +51,19 @@ def verified_release(inputs: RecordInputs, tools: Tools) -> Iterator[RecomputedR
     The model is downloaded into a private folder while the block runs. Raises ChainBroken that names each broken link,
     BadInput without a record.
     """
+    with verified_beside(inputs, tools, lambda _: None) as release:
+        yield release
+
+
+@contextmanager
+def verified_beside(
+    inputs: RecordInputs, tools: Tools, begin: Callable[[RecomputedRelease], None]
+) -> Iterator[RecomputedRelease]:
+    """
+    Provide the same as `verified_release`, and let something `begin` before MLflow, which takes time, is imported.
+
+    It gets the release as its record says it, of which only the lock has been compared, and a folder without a model.
+    """
     path = tools.records.path(inputs.record, inputs.project)
     record = tools.records.load(path)
     project = project_here(inputs.project)
@@ -59,6 +73,7 @@ def verified_release(inputs: RecordInputs, tools: Tools) -> Iterator[RecomputedR
     python = tools.environments.registry_client(store, project, record.selection)
     store = tools.mlflow.resolve_embedded(store, python, inputs.project)
     client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
+    begin(RecomputedRelease(record=record, client=client, project=project, model=Path(os.devnull), checks=()))
     in_file, record = record, settled(record, path, client, tools)
     if record is not in_file:
         earlier_checks = require_unbroken(_from_git(record, project, tools))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...command.errors import BadInput, BadProject, ChainBroken, ToolFailed
+from ...command.errors import BadInput, ChainBroken, ToolFailed
 from ...command.report import Finding, Severity
 from ...command.wording import option
 from ...core.export.requirements import difference, parse_requirements
@@ -19,9 +19,6 @@ from ...core.model.streams import stream_body
 from ...core.release.digests import lock_digest, sha256, tree_digest
 from ...core.release.record import AnswersLink, ModelLink, Record, RequirementsLink
 from ...core.security.documents import parse_json
-from ...core.security.size_limits import MANIFEST_LIMIT
-from ...core.security.toml_documents import parse_toml
-from ...core.security.url_credentials import holds_credentials, without_credentials
 from ...payloads.messages.models import LoggedModelDescription
 from ...payloads.messages.registry import SetTags
 from ...payloads.messages.tags import (
@@ -30,15 +27,13 @@ from ...payloads.messages.tags import (
     REQUIREMENTS_DIGEST,
     VERIFICATION,
 )
-from ...tools.project.files import Project
 from ...tools.system.content import digests_in
 from ...tools.system.progress import progress_of
 from ...tools.toolbox import Tools
-from ...tools.uv.network import indexes_of
-from ...tools.uv.settings import settings_of
 from .example_answers import RequestSet, answers_of, compared_answers
 from .example_checks import example_findings, order_findings
 from .input_changes import unchanged_lock
+from .locked_files import locked_files
 from .proof_plan import ProofPlan, RequirementsPolicy
 from .release_key import trained_from
 from .resumption import VERIFIED, OpenVerification, verification
@@ -182,27 +177,12 @@ def _requirement_findings(plan: ProofPlan, logged: Path) -> tuple[Finding, ...]:
     )
 
 
-def _project_files(locked: bytes, manifest: Path) -> dict[str, bytes]:
-    """The lock, and the manifest without credentials. Raises BadProject if some would be stored."""
-    stored = without_credentials(manifest.read_text(encoding="utf-8"))
-    in_lock = without_credentials(text := locked.decode()) != text
-    in_manifest = holds_credentials(parse_toml(stored.encode(), limit=MANIFEST_LIMIT))
-    if in_lock or in_manifest:
-        raise BadProject(
-            what=f"{'uv.lock' if in_lock else 'pyproject.toml'} contains credentials",
-            why="it is stored with the model",
-            fix="remove them from the URL and put them into UV_INDEX_<NAME>_USERNAME and _PASSWORD, then `uv lock`",
-        )
-    return {model_files.LOCK: locked, model_files.MANIFEST: stored.encode()}
-
-
 def _overlay(plan: ProofPlan) -> dict[str, bytes]:
     project = plan.job.project
     files = {
-        **_project_files(unchanged_lock(plan.job), project.folder / "pyproject.toml"),
+        **locked_files(project, unchanged_lock(plan.job)),
         model_files.PYTHON: f"{plan.served.python}\n".encode(),
         model_files.SELECTION: model_files.selection_file(plan.selection).encode(),
-        model_files.INDEXES: indexes_of(project.manifest, _settings(project)).encode(),
         model_files.LICENCES: licences_file(plan.licences).encode(),
     }
     if plan.policy is RequirementsPolicy.INFER:
@@ -289,12 +269,6 @@ def _record(plan: ProofPlan, model: LoggedModelDescription, copy: Path) -> Recor
             else None
         ),
     )
-
-
-def _settings(project: Project) -> dict[str, Any]:
-    """Return the uv settings of the project as a manifest, including those of a uv.toml or a parent folder."""
-    settings = settings_of(project.root)
-    return {"tool": {"uv": {} if settings is None else dict(settings.table)}}
 
 
 def _lock_in(model: Path) -> str:

@@ -38,6 +38,10 @@ _HOME = PurePosixPath(VENV)
 _SPACE = "free space there, or set MLFLOW_UV_HOME to a larger disk"
 
 
+class LayersStopped(Exception):
+    """The layers are not needed any more."""
+
+
 class Installer(Protocol):
     """What lays wheels out; see `Uv`."""
 
@@ -124,18 +128,24 @@ class PackageLayers:
         describe: Callable[[Path], Descriptions],
         on_line: Callable[[str], None],
         offered: LayerSource | None = None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`describe` reads shared libraries in a folder. `offered` layers are taken where the cache has none."""
+        """
+        `describe` reads shared libraries in a folder. `offered` layers are taken where the cache has none.
+
+        No further layer is begun once `stopped` returns true.
+        """
         self._uv = uv
         self._runner = runner
         self._cache = cache
         self._describe = describe
         self._on_line = on_line
         self._offered = offered
+        self._stopped = stopped
 
     def layers(self, wanted: WantedPackages) -> PackagesAsLayers:
         """
-        The layers of packages, from the cache or made now. Raises ToolFailed, NoSpace.
+        The layers of packages, from the cache or made now. Raises ToolFailed, NoSpace, LayersStopped.
 
         A layer is a function of the requirements with their hashes, the platform, uv's version, the version of the
         interpreter that compiles, and FORMAT. A file of a layer covers the same path in a lower one, with its bytecode:
@@ -216,7 +226,9 @@ class PackageLayers:
         return sha256(canonical([lines, compiled, wanted.platform, *ours]))
 
     def _write(self, group: LayerGroup, key: str, making: "_Making") -> CachedLayer:
-        """A layer; where packages bring the same file, that of the last one by name is in it."""
+        """A layer; where packages bring the same file, that of the last one by name is in it. Raises LayersStopped."""
+        if self._stopped():
+            raise LayersStopped
         verified = {name: making.packages[name].verified() for name in group.packages if name in making.packages}
         modules = {name: _modules(files) for name, files in verified.items() if name not in making.idle}
         compiled = making.compiler.compile(modules, making.scratch)

@@ -1,5 +1,6 @@
 """The base of the first composed image on a machine is read early."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,25 @@ def test_what_goes_wrong_is_left_to_who_reads_it_next(tmp_path: Path, problem: E
         pass
     with base_ahead(None, Path(), tools_in(tmp_path, pull)):
         pass
+
+
+def test_who_needs_the_base_waits_until_it_is_read(tmp_path: Path) -> None:
+    """
+    It would be downloaded twice otherwise.
+    """
+    read = threading.Event()
+
+    def pull(*_: object) -> None:
+        read.wait(60.0)
+
+    with base_ahead("r/base:1", Path("record.json"), tools_in(tmp_path, pull)) as base_is_read:
+        waiting = threading.Thread(target=base_is_read)
+        waiting.start()
+        before = waiting.is_alive()
+        read.set()
+        waiting.join(60.0)
+
+    assert (True, False) == (before, waiting.is_alive())
 
 
 def test_a_machine_that_knows_a_base_reads_none(tmp_path: Path) -> None:

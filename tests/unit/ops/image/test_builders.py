@@ -32,10 +32,11 @@ from mlflow_uv.ops.image.builders import (
     require_composing_inputs,
     unreadable_base,
 )
-from mlflow_uv.ops.image.composed_base import ComposableBase
-from mlflow_uv.ops.image.composed_platforms import require_kept, wanted_bases
+from mlflow_uv.ops.image.composed_base import ComposableBase, wanted_bases
+from mlflow_uv.ops.image.composed_packages import _require_composable, _require_few_layers
+from mlflow_uv.ops.image.composed_platforms import require_kept
 from mlflow_uv.ops.image.composed_push import require_push
-from mlflow_uv.ops.image.composed_release import _made_here, _require_composable, _require_few_layers
+from mlflow_uv.ops.image.composed_release import made_here
 from mlflow_uv.ops.image.composed_sources import LoadObstacle, UnloadableLibrary, examined_packages, require_loadable
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
@@ -128,7 +129,7 @@ def lacking_here(error: ToolFailed) -> Callable[[], None]:
     """What uv says of this machine while an image is composed."""
 
     def refuse() -> None:
-        with _made_here(Needs(model=Path("model"), requirements=None, wheels=(), python="3.12.1")):
+        with made_here(Needs(model=Path("model"), requirements=None, wheels=(), python="3.12.1")):
             raise error
 
     return refuse

@@ -7,7 +7,8 @@ from typing import cast
 import pytest
 
 from mlflow_uv.command.errors import BadInput
-from mlflow_uv.ops.image.composed_platforms import require_kept, wanted_bases
+from mlflow_uv.ops.image.composed_base import wanted_bases
+from mlflow_uv.ops.image.composed_platforms import require_kept
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.tools.engines.engine import Engine
 from mlflow_uv.tools.toolbox import Tools

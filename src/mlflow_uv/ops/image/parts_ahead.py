@@ -1,0 +1,116 @@
+"""Makes the parts of a composed image that follow from record and lock, while MLflow is imported to verify them."""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from ...command.errors import NoEngine, StepError
+from ...command.inputs import EngineChoice
+from ...core.lock.package_names import canonicalize_name
+from ...core.model.model_files import ServedFiles, environment_files
+from ...core.release.digests import lock_digest
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...tools.layers.package_layers import LayersStopped
+from ...tools.oci.repository import RegistryUnanswered
+from ...tools.toolbox import Tools
+from ..lineage.recompute import RecomputedRelease
+from ..model.locked_files import locked_files
+from .builders import AheadRequest, MadeAhead, may_compose
+from .composed import PackageParts, make_package_parts
+from .composed_base import ComposableBase, WantedBase, read_base, wanted_bases
+from .composed_packages import package_plan, wanted_packages
+from .composed_release import composition_of
+from .environment import Needs
+from .layers import needs_for
+
+
+@lazy_dataclass
+class PartsAhead(MadeAhead):
+    """A base that was read for a Python (`3.12.3`), and the parts that were made on it; None where they were not."""
+
+    wanted: WantedBase
+    python: str
+    base: ComposableBase
+    parts: PackageParts | None = None
+
+    def base_for(self, wanted: WantedBase, needs: Needs) -> ComposableBase | None:
+        """The base if it is the wanted one, and fits what needs it."""
+        return self.base if (wanted, needs.python) == (self.wanted, self.python) else None
+
+
+class PartsMaker:
+    """
+    Reads the base and makes the layers of packages for what a record and the lock of the checkout say.
+
+    Neither is verified by then: what is made is kept in the caches, and used for an image only if the verified model
+    wants exactly that. Whatever goes wrong is left to who makes it next.
+    """
+
+    def __init__(self, request: AheadRequest, scratch: Path, tools: Tools) -> None:
+        self._request = request
+        self._scratch = scratch
+        self._tools = tools
+        self._stopped = False
+        self.made: PartsAhead | None = None
+
+    def stop(self) -> None:
+        """Let it begin no further layer."""
+        self._stopped = True
+
+    def make(self, release: RecomputedRelease) -> None:
+        """Make the parts of a release whose record is not verified, and whose model is not here."""
+        with suppress(StepError, RegistryUnanswered, OSError, ValueError, LayersStopped):
+            self._make(release)
+
+    def _make(self, release: RecomputedRelease) -> None:
+        compose, tools = self._request.compose, self._tools
+        engine = None
+        if self._request.engine is not EngineChoice.NONE:
+            with suppress(NoEngine):
+                engine = tools.engines.available(self._request.engine)
+        has_use = bool(engine or compose.push or compose.oci_layout)
+        if release.project is None or not may_compose(self._request.builder, has_use=has_use):
+            return
+        release = self._with_expected_model(release)
+        needs = needs_for(release, compose.serving)
+        (named,) = wanted_bases(compose.base, compose.platforms, needs, engine, tools)
+        wanted = replace(named, layout=compose.base_layout)
+        base = read_base(wanted, needs, self._scratch / "base", tools)
+        self.made = PartsAhead(wanted=wanted, python=needs.python, base=base)
+        self.made = replace(self.made, parts=self._parts(release, needs, base))
+
+    def _with_expected_model(self, release: RecomputedRelease) -> RecomputedRelease:
+        """The release with a folder that has the files of its model which say what is installed."""
+        project, record = release.project, release.record
+        assert project is not None  # noqa: S101  # `_make` checked it
+        locked = project.lock.read_bytes()
+        if lock_digest(locked) != record.lock.sha256:
+            raise ValueError("the lock is not that of the record")
+        served = ServedFiles(
+            requirements=self._tools.uv.export(project, record.selection),
+            wheels=record.requirements.wheels,
+            python=record.model.python,
+        )
+        written = {name: text.encode() for name, text in environment_files(served).items()}
+        for name, content in {**written, **locked_files(project, locked)}.items():
+            path = self._scratch / "model" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return replace(release, model=self._scratch / "model")
+
+    def _parts(self, release: RecomputedRelease, needs: Needs, base: ComposableBase) -> PackageParts:
+        """
+        The parts on a base, without layers of packages whose wheels only the model has, or that are built from source.
+
+        A build runs code, which waits until the record is verified.
+        """
+        compose, tools = self._request.compose, self._tools
+        composition = composition_of(release, needs, base, compose.serving, tools)
+        composition = replace(composition, compression=compose.compression)
+        plan = package_plan(release, (composition,), tools)
+        later = {canonicalize_name(wheel.name) for wheel in needs.wheels} | plan.built[0]
+        groups = tuple(group for group in plan.groups if later.isdisjoint(group.packages))
+        folder = self._scratch / "work"
+        folder.mkdir()
+        wanted = wanted_packages(replace(plan, groups=groups), composition, plan.built[0], folder, tools)
+        return make_package_parts(base.image, base.python, base.loader, wanted, tools, stopped=lambda: self._stopped)
