@@ -45,7 +45,7 @@ class Ahead:
         values: dict[str, Any] = {"name": "r/wine:1", "base": self.base, "base_layout": None, "platforms": ()}
         values |= {"serving": Serving.LOCKED, "layers_from": None, "compression": Compression.GZIP}
         compose = ComposeRequest(**{**values, "push": True, "oci_layout": None, **inputs})
-        request = AheadRequest(builder=Builder.AUTO, engine=EngineChoice.NONE, compose=compose)
+        request = AheadRequest(builder=Builder.AUTO, engine=EngineChoice.NONE, compose=compose, layers=True)
         scratch = self.folder / f"scratch-{len(list(self.folder.iterdir()))}"
         scratch.mkdir()
         maker = PartsMaker(request, scratch, self.tiny.tools)

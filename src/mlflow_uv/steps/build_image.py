@@ -1,8 +1,6 @@
 """Builds the serving image, or an environment without an engine, and verifies the packages that it holds."""
 
 import shlex
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +32,6 @@ from ..ops.image.builders import (
     AheadRequest,
     Builder,
     ComposeRequest,
-    MadeAhead,
     NotComposable,
     built_instead,
     may_compose,
@@ -55,7 +52,6 @@ from .register import version_tags
 # Our own image names are converted to lower case.
 _NAME = rf"{IMAGE_HOST}[A-Za-z0-9]+(?:(?:\.|__?|-+|/)[A-Za-z0-9]+)*{IMAGE_TAG}"
 _PLATFORMS = ("linux/amd64", "linux/arm64")
-_OF_ENGINES = ("cache_from", "cache_to")  # inputs of a build by an engine
 
 
 @lazy_dataclass
@@ -165,15 +161,11 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     ChainBroken.
     """
     require_consistent(inputs)
-    alone = inputs.engine is Choice.NONE and not inputs.base_layout  # else an engine or a folder may have the base
-    composes = may_compose(inputs.builder, has_use=inputs.push or inputs.oci_layout is not None)
     writes = inputs.print_dockerfile or inputs.context is not None
-    # Layers of another image are taken, and not made; those of several platforms are made one after the other.
-    parts = (
-        not writes and inputs.builder is not Builder.ENGINE and not inputs.layers_from and len(inputs.platforms) <= 1
+    wanted = AheadRequest(
+        builder=inputs.builder, engine=inputs.engine, compose=_compose_request(inputs), layers=not writes
     )
-    wanted = AheadRequest(builder=inputs.builder, engine=inputs.engine, compose=_compose_request(inputs))
-    with release_with_parts(inputs, wanted, tools, parts=parts, base=alone and composes) as prepared:
+    with release_with_parts(inputs, wanted, tools) as prepared:
         release = prepared.release
         if writes:
             write = _composed_context if inputs.builder is Builder.COMPOSE else _build_context
@@ -226,7 +218,7 @@ def require_consistent(inputs: Inputs) -> None:
         why = "the engine compresses its layers when it pushes them"
         raise BadInput(what=what, why=why, fix=option("builder", "compose"))
     if inputs.builder is Builder.COMPOSE or _needs_composing(inputs):
-        require_composing_inputs(_given(inputs, _OF_ENGINES))
+        require_composing_inputs(_of_engines(inputs))
     if inputs.push and "/" not in (inputs.image or ""):
         what, why = "there is no registry to push the image to", "the image name contains none"
         raise BadInput(what=what, why=why, fix=option("image", "REGISTRY/NAME"))
@@ -237,8 +229,9 @@ def _needs_composing(inputs: Inputs) -> bool:
     return inputs.oci_layout is not None or inputs.base_layout is not None
 
 
-def _given(inputs: Inputs, names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(name.replace("_", "-") for name in names if getattr(inputs, name))
+def _of_engines(inputs: Inputs) -> tuple[str, ...]:
+    """The given inputs of a build by an engine."""
+    return tuple(name.replace("_", "-") for name in ("cache_from", "cache_to") if getattr(inputs, name))
 
 
 def _verify(inputs: Inputs, release: RecomputedRelease, tools: Tools) -> str:
@@ -282,12 +275,8 @@ def _composed_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) 
 
     if inputs.context is not None:
         require_new_folder(inputs.context, "context")
-    engine: Engine | None = None
-    if inputs.engine is not Choice.NONE:
-        with suppress(NoEngine):
-            engine = tools.engines.available(inputs.engine)
-    request = _compose_request(inputs, verify=_verify(inputs, release, tools))
-    made = compose_context(request, inputs.context, release, engine, tools)
+    request = replace(_compose_request(inputs), verify=_verify(inputs, release, tools))
+    made = compose_context(request, inputs.context, release, tools.engines.answering(inputs.engine), tools)
     path = tools.records.path(inputs.record, inputs.project)
     return Report(
         outputs=_outputs(path, ImageLink(kind="", id="", tag="", base=made.base, base_digest="")),
@@ -297,7 +286,7 @@ def _composed_context(inputs: Inputs, release: RecomputedRelease, tools: Tools) 
     )
 
 
-def _compose_request(inputs: Inputs, *, verify: str = "", ahead: MadeAhead | None = None) -> ComposeRequest:
+def _compose_request(inputs: Inputs) -> ComposeRequest:
     return ComposeRequest(
         name=inputs.image,
         base=inputs.base_image,
@@ -308,8 +297,6 @@ def _compose_request(inputs: Inputs, *, verify: str = "", ahead: MadeAhead | Non
         compression=inputs.compression,
         push=inputs.push,
         oci_layout=inputs.oci_layout,
-        verify=verify,
-        ahead=ahead,
     )
 
 
@@ -317,11 +304,11 @@ def _composed(inputs: Inputs, prepared: PreparedRelease, engine: Engine | None, 
     """Compose, verify, write and push the image. Raises NotComposable before anything is written, loaded or pushed."""
     from ..ops.image.composing import compose_and_keep  # noqa: PLC0415  # imports the layers of images
 
-    require_composing_inputs(_given(inputs, _OF_ENGINES))
+    require_composing_inputs(_of_engines(inputs))
     if inputs.oci_layout is not None:
         require_replaceable_folder(inputs.oci_layout, "oci-layout")
     release = prepared.release
-    request = _compose_request(inputs, verify=_verify(inputs, release, tools), ahead=prepared.ahead)
+    request = replace(_compose_request(inputs), verify=_verify(inputs, release, tools), ahead=prepared.ahead)
     made = compose_and_keep(request, release, engine, tools)
     path = _recorded(inputs, release, made.link, tools)
     sbom = write_sbom(release, made.inventory, path, tools)

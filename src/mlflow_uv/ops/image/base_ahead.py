@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from ...command.errors import StepError
 from ...command.inputs import RecordInputs
@@ -27,53 +28,67 @@ class PreparedRelease:
 
 
 @contextmanager
-def release_with_parts(
-    inputs: RecordInputs, request: AheadRequest, tools: Tools, *, parts: bool, base: bool
-) -> Iterator[PreparedRelease]:
-    """
-    Provide the verified release, and the parts of its image that were made meanwhile. Raises as `verified_release`.
-
-    With `base`, the first base on a machine is read from the start on; without `parts`, no layers are made.
-    """
-    if parts and not tools.mlflow.started:  # a process that has MLflow answers at once
-        with _release_and_parts(inputs, request, tools, base=base) as prepared:
-            yield prepared
-        return
+def release_with_parts(inputs: RecordInputs, request: AheadRequest, tools: Tools) -> Iterator[PreparedRelease]:
+    """Provide the verified release, and the parts of its image that were made meanwhile. Raises as verified_release."""
     with ExitStack() as stack:
-        with base_ahead(request.compose.base, tools.records.path(inputs.record, inputs.project), tools, wanted=base):
-            release = stack.enter_context(verified_beside(inputs, tools, lambda _: None))
-        yield PreparedRelease(release=release)
+        record = tools.records.path(inputs.record, inputs.project)
+        wanted = request.makes_layers and not tools.mlflow.started  # a process that has MLflow answers at once
+        maker = _parts_maker(request, stack.enter_context(scratch_folder()), tools) if wanted else None
+        with (
+            base_ahead(request.compose.base, record, tools, wanted=request.reads_base) as base_is_read,
+            meanwhile(base_is_read, maker) as begin,
+        ):
+            release = stack.enter_context(verified_beside(inputs, tools, begin))
+        yield PreparedRelease(release=release, ahead=None if maker is None else maker.made)
+
+
+class Maker(Protocol):
+    """Makes parts of an image; see `parts_ahead.PartsMaker`."""
+
+    @property
+    def made(self) -> MadeAhead | None:
+        """What was made."""
+
+    def make(self, release: RecomputedRelease) -> None:
+        """Make the parts of a release that is not verified; raises nothing."""
+
+    def stop(self) -> None:
+        """Let it begin no further layer."""
+
+
+def _parts_maker(request: AheadRequest, scratch: Path, tools: Tools) -> Maker:
+    from .parts_ahead import PartsMaker  # noqa: PLC0415  # not every image is composed
+
+    return PartsMaker(request, scratch, tools)
 
 
 @contextmanager
-def _release_and_parts(
-    inputs: RecordInputs, request: AheadRequest, tools: Tools, *, base: bool
-) -> Iterator[PreparedRelease]:
-    from .parts_ahead import PartsMaker  # noqa: PLC0415  # not every image is composed
+def meanwhile(wait: Callable[[], None], maker: Maker | None) -> Iterator[Callable[[RecomputedRelease], None]]:
+    """
+    Provide what lets a maker make the parts of a release in a thread, after a `wait`; it has ended after the block.
 
-    with ExitStack() as stack:
-        maker = PartsMaker(request, stack.enter_context(scratch_folder()), tools)
-        threads: list[threading.Thread] = []
-        record = tools.records.path(inputs.record, inputs.project)
-        with base_ahead(request.compose.base, record, tools, wanted=base) as base_is_read:
+    If the block raises, its parts are not needed, and it begins no further layer.
+    """
+    threads: list[threading.Thread] = []
 
-            def make(release: RecomputedRelease) -> None:
-                base_is_read()
+    def begin(release: RecomputedRelease) -> None:
+        def make() -> None:
+            wait()
+            if maker is not None:
                 maker.make(release)
 
-            def begin(release: RecomputedRelease) -> None:
-                threads.append(threading.Thread(target=make, args=(release,)))
-                threads[-1].start()
+        threads.append(threading.Thread(target=make))
+        threads[-1].start()
 
-            try:
-                release = stack.enter_context(verified_beside(inputs, tools, begin))
-            except BaseException:
-                maker.stop()
-                raise
-            finally:
-                for thread in threads:
-                    thread.join()
-        yield PreparedRelease(release=release, ahead=maker.made)
+    try:
+        yield begin
+    except BaseException:
+        if maker is not None:
+            maker.stop()
+        raise
+    finally:
+        for thread in threads:
+            thread.join()
 
 
 @contextmanager

@@ -80,11 +80,26 @@ class ComposeRequest:
 
 @lazy_dataclass
 class AheadRequest:
-    """The image that is composed if nothing prevents that, and the inputs that decide whether it is."""
+    """The image that is composed if nothing prevents that; `layers` says that its layers are needed in any case."""
 
     builder: Builder
     engine: EngineChoice
     compose: ComposeRequest
+    layers: bool
+
+    @property
+    def makes_layers(self) -> bool:
+        """Whether its layers may be made: not if they are taken, or made for one platform after the other."""
+        compose = self.compose
+        one = not compose.layers_from and len(compose.platforms) <= 1
+        return self.layers and one and self.builder is not Builder.ENGINE
+
+    @property
+    def reads_base(self) -> bool:
+        """Whether its base is that of a registry: an engine or a folder may have it else."""
+        compose = self.compose
+        alone = self.engine is EngineChoice.NONE and not compose.base_layout
+        return alone and may_compose(self.builder, has_use=compose.push or compose.oci_layout is not None)
 
 
 def may_compose(builder: Builder, *, has_use: bool) -> bool:

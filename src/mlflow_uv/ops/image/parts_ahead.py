@@ -4,8 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ...command.errors import NoEngine, StepError
-from ...command.inputs import EngineChoice
+from ...command.errors import StepError
 from ...core.lock.package_names import canonicalize_name
 from ...core.model.model_files import ServedFiles, environment_files
 from ...core.release.digests import lock_digest
@@ -64,10 +63,7 @@ class PartsMaker:
 
     def _make(self, release: RecomputedRelease) -> None:
         compose, tools = self._request.compose, self._tools
-        engine = None
-        if self._request.engine is not EngineChoice.NONE:
-            with suppress(NoEngine):
-                engine = tools.engines.available(self._request.engine)
+        engine = tools.engines.answering(self._request.engine)
         has_use = bool(engine or compose.push or compose.oci_layout)
         if release.project is None or not may_compose(self._request.builder, has_use=has_use):
             return

@@ -55,6 +55,12 @@ class Engines:
         what = reasons[0].what if len(reasons) == 1 else "no container engine answers"
         raise NoEngine(what=what, why="; ".join(error.why for error in reasons), fix=reasons[0].fix)
 
+    def answering(self, choice: Choice) -> Engine | None:
+        """The same; None for a choice of none, and if none answers."""
+        with suppress(NoEngine):
+            return None if choice is Choice.NONE else self.available(choice)
+        return None
+
     def described(self) -> str:
         """The available engines with their versions. Raises NoEngine if there is none."""
         self.available(Choice.ANY)

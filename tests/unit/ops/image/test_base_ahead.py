@@ -10,7 +10,10 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.command.errors import BadInput, ToolFailed
-from mlflow_uv.ops.image.base_ahead import base_ahead
+from mlflow_uv.command.inputs import EngineChoice, Serving
+from mlflow_uv.core.image.composition import Compression
+from mlflow_uv.ops.image.base_ahead import base_ahead, meanwhile
+from mlflow_uv.ops.image.builders import AheadRequest, Builder, ComposeRequest
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
 from tests.unit.core.release.test_record import WHOLE
@@ -100,3 +103,91 @@ def test_a_machine_that_knows_a_base_reads_none(tmp_path: Path) -> None:
 
     with base_ahead("r/base:1", Path("record.json"), tools_in(tmp_path, pull)):
         pass
+
+
+class FakeMaker:
+    """Makes one part, and another one unless it is stopped."""
+
+    def __init__(self) -> None:
+        self.made = None
+        self.parts: list[object] = []
+        self.stopped = threading.Event()
+        self.began = threading.Event()
+
+    def make(self, release: object) -> None:
+        """See Maker."""
+        self.parts.append(release)
+        self.began.set()
+        if self.stopped.wait(0.0 if self.parts == ["short"] else 60.0):
+            self.parts.append("stopped")
+
+    def stop(self) -> None:
+        """See Maker."""
+        self.stopped.set()
+
+
+def test_parts_are_made_after_the_base_was_read_and_before_the_block_ends() -> None:
+    """
+    Whoever leaves the block has them.
+    """
+    maker, order = FakeMaker(), []
+
+    with meanwhile(lambda: order.append("base"), maker) as begin:
+        begin(cast("Any", "short"))
+
+    assert (["base"], ["short"]) == (order, maker.parts)
+
+
+def test_no_further_part_is_made_for_a_release_that_is_not_verified() -> None:
+    """
+    Its error is raised as soon as the part in work is made.
+    """
+    maker = FakeMaker()
+
+    def verify() -> None:
+        with meanwhile(lambda: None, maker) as begin:
+            begin(cast("Any", "long"))
+            maker.began.wait(60.0)
+            raise ToolFailed(what="the chain is broken")
+
+    with pytest.raises(ToolFailed):
+        verify()
+
+    assert ["long", "stopped"] == maker.parts
+
+
+def request(**inputs: Any) -> AheadRequest:
+    """An image that is pushed without an engine."""
+    values: dict[str, Any] = {
+        "name": "r/wine:1",
+        "base": None,
+        "base_layout": None,
+        "platforms": (),
+        "serving": Serving.LOCKED,
+    }
+    values |= {"layers_from": None, "compression": Compression.GZIP, "push": True, "oci_layout": None}
+    own: dict[str, Any] = {"builder": Builder.AUTO, "engine": EngineChoice.NONE, "layers": True}
+    compose = ComposeRequest(**{name: inputs.get(name, value) for name, value in values.items()})
+    return AheadRequest(compose=compose, **{name: inputs.get(name, value) for name, value in own.items()})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "layers", "base"),
+    [
+        ({}, True, True),
+        ({"engine": EngineChoice.AUTO}, True, False),
+        ({"builder": Builder.ENGINE}, False, False),
+        ({"layers_from": "auto"}, False, True),
+        ({"platforms": ("linux/amd64", "linux/arm64")}, False, True),
+        ({"layers": False}, False, True),
+        ({"push": False}, True, False),
+        ({"base_layout": Path("base")}, True, False),
+    ],
+)
+def test_only_what_is_needed_in_any_case_is_made_ahead(inputs: dict[str, Any], *, layers: bool, base: bool) -> None:
+    """
+    Layers of another image are taken, and an engine may have another base.
+    """
+    wanted = request(**inputs)
+
+    assert (layers, base) == (wanted.makes_layers, wanted.reads_base)

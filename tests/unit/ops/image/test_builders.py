@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -33,7 +32,7 @@ from mlflow_uv.ops.image.builders import (
     unreadable_base,
 )
 from mlflow_uv.ops.image.composed_base import ComposableBase, wanted_bases
-from mlflow_uv.ops.image.composed_packages import _require_composable, _require_few_layers
+from mlflow_uv.ops.image.composed_packages import _require_few_layers
 from mlflow_uv.ops.image.composed_platforms import require_kept
 from mlflow_uv.ops.image.composed_push import require_push
 from mlflow_uv.ops.image.composed_release import made_here
@@ -208,44 +207,6 @@ def test_every_class_of_reasons_is_tested_here() -> None:
     tested = {kind for _, kind, _ in REASONS.values()}
 
     assert set(NotComposable.__subclasses__()) == tested
-
-
-def test_an_image_may_have_as_many_layers_as_engines_accept() -> None:
-    """
-    Those of the base, of the packages, and five others.
-    """
-    _require_few_layers(groups(80), with_layers(42))
-
-
-@pytest.mark.parametrize(
-    ("package", "requirement", "kind", "of"),
-    [
-        (PLUM + SDIST, f"plum==1 --hash={HASH}\n", PackageNotComposable, ToolFailed),
-        (PLUM + WHEEL, "plum==1\n", ModelNotComposable, BadInput),
-        (None, f"plum==1 --hash={HASH}\n", ModelNotComposable, BadInput),
-    ],
-    ids=["no wheel", "no hash", "no lock"],
-)
-def test_reasons_in_the_lock(
-    tmp_path: Path, package: str | None, requirement: str, kind: type[StepError], of: type[StepError]
-) -> None:
-    """
-    A package without a wheel or a hash, or a model without a lock; with all three there is no reason.
-    """
-    needs, release = model_in(tmp_path / "model", package or PLUM + WHEEL, requirement)
-    if package is None:
-        (tmp_path / "model" / LOCK).unlink()
-    good, fine = model_in(tmp_path / "good", PLUM + WHEEL, f"plum==1 --hash={HASH}\n")
-
-    with pytest.raises(kind) as refused:
-        _require_composable(needs, release, [BASE], ELSEWHERE)
-
-    assert (of.exit_code, of.__name__) == (refused.value.exit_code, refused.value.kind)
-    assert ["wine", "plum"] == [
-        package.name for package in _require_composable(good, fine, [BASE], ELSEWHERE)[0].packages
-    ]
-    with pytest.raises(ModelNotComposable):
-        _require_composable(replace(good, requirements=None), fine, [BASE], ELSEWHERE)
 
 
 @pytest.mark.parametrize("builder", list(Builder))
