@@ -1,0 +1,33 @@
+"""A base that was read ahead is used for what it was read for."""
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase
+from mlflow_uv.ops.image.environment import Needs
+from mlflow_uv.ops.image.parts_ahead import PartsAhead
+
+WANTED = WantedBase(name="r/base:1", architecture="amd64")
+BASE = cast("ComposableBase", object())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "python", "used"),
+    [
+        (WANTED, "3.12.1", True),
+        (WantedBase(name="r/base:2", architecture="amd64"), "3.12.1", False),
+        (WantedBase(name="r/base:1", architecture="arm64"), "3.12.1", False),
+        (WANTED, "3.11.1", False),
+    ],
+    ids=["the same", "another name", "another platform", "another Python"],
+)
+def test_a_base_is_used_for_what_it_was_read_for(wanted: WantedBase, python: str, *, used: bool) -> None:
+    """
+    Of another one nobody compared whether it fits the model.
+    """
+    made = PartsAhead(wanted=WANTED, python="3.12.1", base=BASE)
+    needs = Needs(model=Path("model"), requirements=None, wheels=(), python=python)
+
+    assert (BASE if used else None) is made.base_for(wanted, needs)
