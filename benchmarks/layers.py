@@ -128,7 +128,11 @@ class Bench:
             name: [(path, file.source) for path, file in sorted(files.items()) if path.suffix == ".py" and file.source]
             for name, files in self.packages.items()
         }
-        Compiler(SystemRunner(), self.environment / "bin" / "python").compile(modules, self.scratch / "bytecode")
+        with Compiler(SystemRunner(), self.environment / "bin" / "python") as compiler:
+            compiled = compiler.compile(modules, self.scratch / "compiling")
+        (self.scratch / "bytecode").mkdir()
+        for name, files in compiled.items():
+            (self.scratch / "bytecode" / name).write_bytes(b"".join(file.data for file in files.values()))
 
 
 def read_all(source: IO[bytes] | gzip.GzipFile) -> None:

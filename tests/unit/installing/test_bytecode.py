@@ -1,7 +1,7 @@
 """Bytecode that depends on the sources and the interpreter alone."""
 
-import hashlib
 import json
+import py_compile
 import subprocess
 import sys
 from pathlib import Path
@@ -11,18 +11,27 @@ from tests.conftest import ROOT
 PROGRAM = ROOT / "src" / "mlflow_uv" / "installing" / "bytecode.py"
 
 
-def compiled(out: Path, *groups: list[tuple[Path, str]]) -> tuple[int, dict[str, str]]:
-    """The exit status of the program, and the digests of what it writes for all groups."""
-    request = [
-        {"out": str(out / str(at)), "files": [[str(source), place] for source, place in group]}
+def compiled(folder: Path, *groups: list[tuple[Path, str]]) -> tuple[list[int], list[dict[str, bytes]]]:
+    """The exit status for each group, and the bytecode that the program writes for those that it compiles."""
+    folder.mkdir()
+    requests = [
+        {"out": str(folder / str(at)), "files": [[str(source), place] for source, place in group]}
         for at, group in enumerate(groups)
     ]
     done = subprocess.run(
-        (sys.executable, "-B", "-S", "-s", PROGRAM),
-        input=json.dumps(request), text=True, check=False, cwd="/", env={"PYTHONHASHSEED": "0"},
+        (sys.executable, "-B", "-S", "-s", PROGRAM), capture_output=True,
+        input="".join(f"{json.dumps(request)}\n" for request in requests), text=True, check=True, cwd="/",
+        env={"PYTHONHASHSEED": "0"},
     )  # fmt: skip
-    files = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*.pyc")}
-    return done.returncode, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    return list(map(int, done.stdout.splitlines())), [bytecode_in(path) for path in sorted(folder.iterdir())]
+
+
+def bytecode_in(file: Path) -> dict[str, bytes]:
+    """The files in what the program writes for a group."""
+    with file.open("rb") as content:
+        files = {name: content.read(size) for name, size in json.loads(content.readline())}
+        assert b"" == content.read()
+    return files
 
 
 def test_bytecode_does_not_depend_on_folder_time_and_neighbours(tmp_path: Path) -> None:
@@ -40,11 +49,30 @@ def test_bytecode_does_not_depend_on_folder_time_and_neighbours(tmp_path: Path) 
     ]
 
     alone = compiled(tmp_path / "a", [one])
-    after = compiled(tmp_path / "b", [other], [plum])
+    after = compiled(tmp_path / "b", [plum], [other, plum], [other])
 
-    name = f"0/opt/venv/__pycache__/grape.{sys.implementation.cache_tag}.pyc"
-    assert (0, {name: alone[1][name]}) == alone
-    assert (0, alone[1][name], 2) == (after[0], after[1][name], len(after[1]))
+    name = f"/opt/venv/__pycache__/grape.{sys.implementation.cache_tag}.pyc"
+    assert ([0], [name]) == (alone[0], list(alone[1][0]))
+    assert ([0, 0, 0], alone[1][0]) == (after[0], after[1][2])
+    assert alone[1][0][name] == after[1][1][name]
+
+
+def test_bytecode_is_what_the_standard_library_compiles(tmp_path: Path) -> None:
+    """
+    `py_compile` in a process of its own gives the same bytes.
+    """
+    source, place = Path(py_compile.__file__), "/opt/venv/lib/py_compile.py"
+    lines = (
+        "import py_compile, sys",
+        "mode = py_compile.PycInvalidationMode.UNCHECKED_HASH",
+        "py_compile.compile(*sys.argv[1:], invalidation_mode=mode)",
+    )
+    argv = (sys.executable, "-B", "-S", "-s", "-c", "\n".join(lines), source, tmp_path / "expected", place)
+    subprocess.run(argv, check=True, env={"PYTHONHASHSEED": "0"})
+
+    _, (files,) = compiled(tmp_path / "out", [(source, place)])
+
+    assert [(tmp_path / "expected").read_bytes()] == list(files.values())
 
 
 def test_bytecode_is_unchecked_and_says_where_its_source_is_in_the_image(tmp_path: Path) -> None:
@@ -53,10 +81,9 @@ def test_bytecode_is_unchecked_and_says_where_its_source_is_in_the_image(tmp_pat
     """
     (tmp_path / "grape.py").write_text("colour = 'red'\n")
 
-    compiled(tmp_path / "out", [(tmp_path / "grape.py", "/opt/venv/lib/grape.py")])
+    _, (files,) = compiled(tmp_path / "out", [(tmp_path / "grape.py", "/opt/venv/lib/grape.py")])
 
-    (file,) = tmp_path.rglob("*.pyc")
-    data = file.read_bytes()
+    (data,) = files.values()
     assert 0b01 == int.from_bytes(data[4:8], "little")
     assert b"/opt/venv/lib/grape.py" in data
     assert str(tmp_path).encode() not in data
@@ -77,15 +104,19 @@ def test_what_is_no_module_of_a_server_is_left_out(tmp_path: Path) -> None:
         "/v/grape.py": "grape.py",
     }
 
-    code, files = compiled(tmp_path / "out", [(tmp_path / file, place) for place, file in places.items()])
+    codes, (files,) = compiled(tmp_path / "out", [(tmp_path / file, place) for place, file in places.items()])
 
-    assert (0, ["grape"]) == (code, [Path(name).name.partition(".")[0] for name in files])
+    assert ([0], [f"/v/__pycache__/grape.{sys.implementation.cache_tag}.pyc"]) == (codes, list(files))
 
 
 def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
     """
-    A package without its bytecode would be slow, and a layer without it another layer.
+    A package without its bytecode would be slow, and a layer without it another layer; the next one is compiled.
     """
-    code, files = compiled(tmp_path / "out", [(tmp_path / "absent.py", "/v/absent.py")])
+    (tmp_path / "grape.py").write_text("colour = 'red'\n")
 
-    assert (1, {}) == (code, files)
+    codes, files = compiled(
+        tmp_path / "out", [(tmp_path / "absent.py", "/v/absent.py")], [(tmp_path / "grape.py", "/v/grape.py")]
+    )
+
+    assert ([False, True], 1) == ([code == 0 for code in codes], len(files))

@@ -1,6 +1,7 @@
 """Composes a serving image from a saved base, the layers of its packages, and the archives of server and model."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
@@ -223,10 +224,12 @@ def _library(  # noqa: PLR0913, PLR0917  # what the layer is a function of, and 
     tools: Tools,
 ) -> ArchivedLayer:
     """The layer with the bytecode of the base's standard library, a function of the base and the interpreter."""
-    with TemporaryDirectory(prefix="mlflow-uv-library-") as folder:
+    with TemporaryDirectory(prefix="mlflow-uv-library-") as folder, ExitStack() as stack:
         scratch = Path(folder)
         on_line, compression = tools.console.foreign, wanted.compression
-        compiler = Compiler.of(wanted.python, scratch / "environment", tools.uv, tools.runner, on_line)
+        compiler = stack.enter_context(
+            Compiler.of(wanted.python, scratch / "environment", tools.uv, tools.runner, on_line)
+        )
         diff_ids = base.base.config["rootfs"]["diff_ids"]
         key = sha256(
             canonical(

@@ -1,15 +1,20 @@
 """Compiles Python modules with an interpreter of the model, so that the bytecode is the same on every machine."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from queue import SimpleQueue
+from typing import Protocol, Self
 
 from ...command.errors import ToolFailed
-from ..system.process import Command, Runner
+from ...core.security.documents import parse_json
+from ..system.process import Command, Conversation, Runner
 from .archive import LayerFile
 
 INSTALLING = Path(__file__).parents[2] / "installing"
+PROGRAM = INSTALLING / "bytecode.py"
+_LONGEST_S = 3600.0  # of one package; the largest takes seconds
 
 
 class EnvironmentMaker(Protocol):
@@ -20,39 +25,48 @@ class EnvironmentMaker(Protocol):
 
 
 class Compiler:
-    """An interpreter that compiles modules; see `installing/bytecode.py`."""
+    """
+    An interpreter that compiles modules; see `installing/bytecode.py`.
+
+    Within its context as many processes compile as there are processors; each starts when it is needed first.
+    """
 
     def __init__(self, runner: Runner, interpreter: Path) -> None:
         self._runner = runner
         self._interpreter = interpreter
-        self.version = self._run("-I", "-S", str(INSTALLING / "probe.py")).strip()
+        self._started: list[Conversation] = []
+        self._free: SimpleQueue[Conversation | None] = SimpleQueue()
+        for _ in range(os.cpu_count() or 1):
+            self._free.put(None)
+        self.version = self._probed()
 
     @property
     def identity(self) -> tuple[str, str]:
         """What bytecode depends on beside the modules: the interpreter's version, and the program that compiles."""
-        return self.version, (INSTALLING / "bytecode.py").read_text(encoding="utf-8")
+        return self.version, PROGRAM.read_text(encoding="utf-8")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._started:
+            process.stop()
 
     def compile(
         self, groups: Mapping[str, Iterable[tuple[PurePosixPath, Path]]], out: Path
     ) -> dict[str, dict[PurePosixPath, LayerFile]]:
         """
-        The bytecode of each group of modules, by its path in the image; files are written below `out`.
+        The bytecode of each group of modules, by its path in the image; `out` is a folder for one call.
 
         A module is its path in the image and its source. Each group is compiled by a process of its own, in its order.
         Raises ToolFailed.
         """
-        request = [
-            {"out": str(out / name), "files": [[str(source), str(path)] for path, source in modules]}
-            for name, modules in groups.items()
-        ]
-        self._run("-B", "-S", "-s", str(INSTALLING / "bytecode.py"), stdin=json.dumps(request))
-        return {
-            name: {
-                PurePosixPath("/", path.relative_to(out / name)): LayerFile(source=path)
-                for path in (out / name).rglob("*.pyc")
-            }
-            for name in groups
-        }
+        out.mkdir(parents=True, exist_ok=True)
+        compiled = {}
+        for name, modules in groups.items():
+            files = [[str(source), str(path)] for path, source in modules]
+            compiled[name] = self._compiled(files, out / name) if files else {}
+        return compiled
 
     @classmethod
     def of(
@@ -67,15 +81,45 @@ class Compiler:
             return cls(runner, Path(python))
         return cls(runner, uv.create(environment, python=python, on_line=on_line))
 
-    def _run(self, *argv: str, stdin: str = "") -> str:
-        command = Command(
+    def _compiled(self, files: list[list[str]], out: Path) -> dict[PurePosixPath, LayerFile]:
+        """The bytecode of files in their order."""
+        process = self._free.get()
+        try:
+            if process is None:
+                process = self._start()
+            status = process.ask(json.dumps({"out": str(out), "files": files}))
+        finally:
+            self._free.put(process)
+        if status is None or int(status) != 0:
+            raise _failed(process.log())
+        with out.open("rb") as written:
+            sizes = parse_json(written.readline())
+            bytecode = {PurePosixPath(path): LayerFile(data=written.read(size)) for path, size in sizes}
+        out.unlink()
+        return bytecode
+
+    def _start(self) -> Conversation:
+        process = self._runner.converse(self._command("-B", "-S", "-s", str(PROGRAM)))
+        self._started.append(process)
+        return process
+
+    def _probed(self) -> str:
+        """The version of the interpreter."""
+        done = self._runner.run(self._command("-I", "-S", str(INSTALLING / "probe.py")))
+        if done.code != 0:
+            raise _failed(done.last_line)
+        return done.stdout.strip()
+
+    def _command(self, *argv: str) -> Command:
+        return Command(
             argv=(str(self._interpreter), *argv),
             variables={"PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
             folder=Path("/"),
-            stdin=stdin,
             verbatim=True,
+            timeout_s=_LONGEST_S,
         )
-        done = self._runner.run(command)
-        if done.code != 0:
-            raise ToolFailed(what="the interpreter that compiles the packages fails", why=done.last_line)
-        return done.stdout
+
+
+def _failed(log: str) -> ToolFailed:
+    lines = log.strip().splitlines() or ["it printed nothing"]
+    return ToolFailed(what="the interpreter that compiles the packages fails", why=lines[-1])

@@ -1,6 +1,7 @@
 """Makes the layers of a lock's packages: uv lays the wheels out, and an interpreter of the model compiles them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -161,9 +162,11 @@ class PackageLayers:
         return replace(made, replaced=tuple(sorted(replaced)))
 
     def _layers(self, wanted: WantedPackages) -> PackagesAsLayers:
-        with TemporaryDirectory(prefix="mlflow-uv-layers-") as scratch:
+        with TemporaryDirectory(prefix="mlflow-uv-layers-") as scratch, ExitStack() as stack:
             folder = Path(scratch)
-            compiler = Compiler.of(wanted.python, folder / "compiler", self._uv, self._runner, self._on_line)
+            compiler = stack.enter_context(
+                Compiler.of(wanted.python, folder / "compiler", self._uv, self._runner, self._on_line)
+            )
             keys = [self._key(group, wanted, compiler) for group in wanted.groups]
             cached = self._runner.side_by_side([partial(self._cache.find, key) for key in keys])
             known = {group: layer for group, layer in zip(wanted.groups, cached, strict=True) if layer is not None}
@@ -231,7 +234,7 @@ class PackageLayers:
             raise LayersStopped
         verified = {name: making.packages[name].verified() for name in group.packages if name in making.packages}
         modules = {name: _modules(files) for name, files in verified.items() if name not in making.idle}
-        compiled = making.compiler.compile(modules, making.scratch)
+        compiled = making.compiler.compile(modules, making.scratch / key)
         files: dict[PurePosixPath, LayerFile] = {}
         digests: dict[PurePosixPath, str] = {}
         replaced: set[PurePosixPath] = set()

@@ -1,6 +1,8 @@
 """The bytes of a layer."""
 
 import gzip
+import io
+import os
 import tarfile
 from pathlib import Path, PurePosixPath
 
@@ -106,6 +108,35 @@ def test_extended_headers_are_written_only_where_a_name_needs_one(tmp_path: Path
     assert {"traube_äöü_葡萄.py": {"path"}, "name.py": {"path"}, "long" * 40: {"path"}} == {
         name: keys for name, keys in headers.items() if keys
     }
+
+
+def test_the_archive_has_the_bytes_that_tarfile_writes(tmp_path: Path) -> None:
+    """
+    Names around the longest in a header, content around the size of blocks and pieces, links and folders.
+    """
+    sizes = (0, 1, 511, 512, 513, (1 << 20) - 512, 1 << 20, (1 << 20) + 1, 3 << 20)
+    for size in sizes:
+        (tmp_path / f"{size}").write_bytes(os.urandom(size))
+    files = {
+        **FILES,
+        **{TOP / "sizes" / f"{size}": LayerFile(source=tmp_path / f"{size}") for size in sizes},
+        **{TOP / "names" / ("n" * length): LayerFile(data=b"x" * length) for length in range(75, 95)},
+        **{TOP / ("f" * length) / "x": LayerFile(data=b"") for length in range(80, 95)},
+        **{TOP / f"link {length}": LayerFile(target="t" * length) for length in (99, 100, 101)},
+    }
+
+    write_layer("grape", files, tmp_path / "layer")
+
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for entry in members(tmp_path / "layer"):
+            file = files.get(PurePosixPath("/", entry.name), LayerFile())
+            content = file.data if file.source is None else file.source.read_bytes()
+            plain = tarfile.TarInfo(entry.name)
+            plain.mtime, plain.mode, plain.type, plain.linkname = entry.mtime, entry.mode, entry.type, entry.linkname
+            plain.size = len(content)
+            tar.addfile(plain, io.BytesIO(content))
+    assert decompressed(tmp_path / "layer").read_bytes() == written.getvalue()
 
 
 @pytest.mark.parametrize("path", ["opt/venv/x", "/opt/../etc/passwd", "/", "/opt/venv/lib64/x"])

@@ -50,8 +50,8 @@ def test_modules_of_the_library_get_the_bytecode_that_they_lack(tmp_path: Path) 
     python = python_of(image)
     assert python is not None
 
-    compiler = Compiler(SystemRunner(), Path(sys.executable))
-    files = library_files(image, python, compiler, tmp_path / "scratch")
+    with Compiler(SystemRunner(), Path(sys.executable)) as compiler:
+        files = library_files(image, python, compiler, tmp_path / "scratch")
 
     assert {
         PurePosixPath("/", LIBRARY, "__pycache__", f"os.{TAG}.pyc"),
