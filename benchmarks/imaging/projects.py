@@ -15,6 +15,7 @@ from .workshop import PYTHON, Workshop
 
 # What is changed where "one dependency" changes: small, always there, and nothing depends on its version.
 DEPENDENCY = "certifi"
+TIMED = Path(__file__).parent / "timed_step.py"
 MANIFEST = """\
 [project]
 name = "wine-{name}"
@@ -114,6 +115,13 @@ class Project:
         """Run a step of ours, or a release; all that it says."""
         argv = (*OURS, "mlflow_uv", name, "--format", "json", *flags)
         return dict(json.loads(self.shop.run(*argv, folder=self.folder, **variables)))
+
+    def timed(self, name: str, *flags: str, **variables: str) -> dict[str, float]:
+        """Run a step of ours; the seconds of its parts, see timed_step.py."""
+        file = self.shop.fresh("parts") / "parts.json"
+        argv = (OURS[0], "-I", TIMED, file, repr(time.time()), name, "--format", "json", *flags)
+        self.shop.run(*argv, folder=self.folder, **variables)
+        return dict(json.loads(file.read_text()))
 
     def log(self) -> Logged:
         """Train and log."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .bounds_page import bounds
 from .tables import table
 
 Numbers = dict[str, Any]
@@ -45,6 +46,7 @@ sorted by size, the largest lowest: a change of the largest one writes the layer
 a small one few of them. That order was chosen because it writes the least on average if each package changes as often;
 [Groups](development/image-from-wheels.md#groups) compares it with others. Stock's lower layers stay the same here
 because its builder kept them. Its server was started without nginx, which it installs on some bases only."""
+NOT_BOUNDED = "### What bounds it\n\nThe parts of the steps are not measured yet."
 NOT_PULLED = "The time from `podman pull` to the first right answer is not measured yet."
 SECTION = """
 ## Build and push
@@ -64,16 +66,20 @@ registry that has the layers of another version: its first build counts there. {
 
 Where the time goes:
 
-- Before it composes, a step that runs alone starts Python, compares the environment that has MLflow, and lets MLflow
-  read the model from the store. Within a release this process runs already.
+- A step that runs alone starts Python, compares the environment that has MLflow, and lets MLflow read the model from
+  the store, while it makes the layers of packages. Within a release this process runs already.
 - With all layers known, the step reads them and the base again to compare their digests, composes server and model, and
   asks the registry for each layer.
 - A first build verifies and compresses each file of each package, and compiles its modules; [Layers of
   packages](#layers-of-packages) has the time for each of these. A fresh machine reads the base, and of the layers that
   the registry has [the lists at their ends](image.md#layers-of-another-image) alone.
-- After a change of one package, only its layer is made, and the libraries of all packages are examined again. Small
-  packages share layers, so that more than the changed one is compiled. Layers that one side made are removed before the
-  next one is measured.
+- After a change of one package, only its layer is made; if it has shared libraries, the lists of those of all packages
+  are examined again. Small packages share layers, so that more than the changed one is compiled. Layers that one side
+  made are removed before the next one is measured.
+
+{bounds}
+
+### What is stored and pulled
 
 What the registry stored in addition, in MB. The sides are measured one after the other, and a layer that one of them
 stored is not counted again:
@@ -110,10 +116,19 @@ def section(numbers: Numbers) -> str:
         megabytes=numbers.get("megabytes", 0),
         reached=reached(cases),
         times=table(("", *SIDES), rows(cases, times)),
+        bounds=bounded(numbers),
         stored=table(("", *SIDES), rows(cases, stored)),
         pulls=f"{pulled}\n\n{table(('', *SIDES[:2]), iter(pulls))}" if pulls else NOT_PULLED,
         wheel=table(("", "seconds", "MB stored"), wheels),
     )
+
+
+def bounded(numbers: Numbers) -> str:
+    """What bounds the steps whose parts were measured."""
+    cases, parts = numbers.get("cases", {}), numbers.get("parts", {})
+    stock = {case: seconds for case in parts if case in cases and (seconds := stock_of(cases, case)) is not None}
+    known = {case: parts[case] for case in CASES if case in stock}
+    return bounds(known, stock, AIMS, processors=numbers["machine"]["processors"]) if known else NOT_BOUNDED
 
 
 def slower(pulls: Numbers) -> str:

@@ -1,0 +1,48 @@
+"""Which functions are the parts of a step, and how long they ran."""
+
+import pytest
+
+from benchmarks.imaging.bounds_page import ROWS
+from benchmarks.imaging.timed_step import PARTS, busy, noted, parts_of, place_of
+
+
+@pytest.mark.parametrize("name", [name for names in PARTS.values() for name in names])
+def test_each_part_is_a_function_of_the_program(name: str) -> None:
+    """
+    One that is gone would count as no time.
+    """
+    owner, last = place_of(name)
+
+    assert callable(getattr(owner, last))
+
+
+def test_spans_at_the_same_time_count_once() -> None:
+    """
+    The parts of a step run in several threads.
+    """
+    assert 6.0 == busy([(10.0, 12.0), (1.0, 3.0), (2.0, 5.0), (4.0, 4.5)])
+
+
+def test_the_first_answer_is_the_import_of_mlflow() -> None:
+    """
+    What is before it are comparisons; each part of the page is there.
+    """
+    spans: dict[str, list[tuple[float, float]]] = {part: [] for part in PARTS}
+    spans["mlflow"] = [(8.0, 8.5), (3.0, 5.0)]
+
+    parts = parts_of(spans, 1.0, 1.5, 10.0)
+
+    assert (0.5, 1.5, 2.0, 0.5, 9.0) == tuple(parts[part] for part in ("start", "checks", "mlflow", "answers", "whole"))
+    assert {*ROWS} == {*parts}
+
+
+def test_a_call_is_noted_also_if_it_fails() -> None:
+    """
+    Its error is raised.
+    """
+    spans: list[tuple[float, float]] = []
+
+    with pytest.raises(ZeroDivisionError):
+        noted(lambda: 1 // 0, spans)()
+
+    assert 1 == len(spans)
