@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ...core.image.reference import TlsProblem
@@ -74,6 +75,7 @@ class Web:
         """`send` takes at most `whole_s` seconds for a response that is not written to a file."""
         self._variables = variables
         self._whole_s = whole_s
+        self._exchange: Any = None
 
     def has_certificates(self, netloc: str) -> bool:
         """Whether there are certificates for a registry (`HOST:PORT`) where Docker and Podman look for them."""
@@ -144,7 +146,10 @@ class Web:
     ) -> WebReply:
         from .web_exchange import WebExchange  # noqa: PLC0415  # imports `http.client`, `ssl` and `urllib.request`
 
-        return WebExchange(self._variables).once(url, request, headers, until=until, timeout_s=timeout_s)
+        if self._exchange is None:  # two threads may make one each: neither is wrong
+            self._exchange = WebExchange(self._variables)
+        reply: WebReply = self._exchange.once(url, request, headers, until=until, timeout_s=timeout_s)
+        return reply
 
 
 def require_whole(headers: Mapping[str, str], size: int, host: str) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import socket
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +23,8 @@ _MOST_REFUSAL = 64 << 10  # bytes of a refusal or a redirect, also where a calle
 _ALERT_S = 5.0  # for the reason for which a server closed a connection
 _OK = 200
 _SUCCESSES = range(200, 300)
+# Its path, number, size and the time of its last change.
+_FileState = tuple[str, int, int, int]
 # Where Docker and Podman look for the certificates of registries: for everybody, and in the home of a user.
 _OF_ENGINES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 _OF_USERS = (".config/containers/certs.d", ".config/docker/certs.d")
@@ -36,10 +39,17 @@ _OF_CLIENTS = (
 
 
 class WebExchange:
-    """Sends requests with the proxy and the certificates that variables name."""
+    """
+    Sends requests with the proxy and the certificates that variables name.
+
+    Reading the certificates of a system takes longer than a request to a server nearby, so they are read once for each
+    server, and again if a file is another one.
+    """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
+        self._contexts: dict[tuple[str, tuple[_FileState, ...]], ssl.SSLContext] = {}
+        self._reading = threading.Lock()
 
     def once(
         self, url: str, request: WebRequest, headers: Mapping[str, str], *, until: float, timeout_s: float
@@ -91,6 +101,15 @@ class WebExchange:
         return urllib.request.build_opener(*handlers)
 
     def _context(self, netloc: str) -> ssl.SSLContext:
+        found = certificates_of(netloc, self._variables)
+        keys = [path.with_suffix(".key") for path in found if path.suffix == _CLIENT]
+        key = netloc, tuple(map(_state_of, (*map(Path, self._bundles(netloc)), *found, *keys)))
+        with self._reading:
+            if key not in self._contexts:
+                self._contexts[key] = self._new_context(netloc)
+            return self._contexts[key]
+
+    def _new_context(self, netloc: str) -> ssl.SSLContext:
         context = ssl.create_default_context()
         for bundle in self._bundles(netloc):
             try:
@@ -159,6 +178,15 @@ class WebExchange:
                 problem = error.strerror if isinstance(error, OSError) and error.strerror else error
         reason = f"the client certificate {certificate} cannot be used with its key {key}: {_line(problem)}"
         raise WebUnreachable(reason, permanent=True, tls=TlsProblem.UNUSABLE_KEY)
+
+
+def _state_of(file: Path) -> _FileState:
+    """What tells a file from another one under its name."""
+    try:
+        state = file.stat()
+    except OSError:
+        return (str(file), 0, 0, 0)
+    return (str(file), state.st_ino, state.st_size, state.st_ctime_ns)
 
 
 def certificates_of(netloc: str, variables: Mapping[str, str]) -> list[Path]:

@@ -44,7 +44,11 @@ def test_a_body_must_be_complete_in_time() -> None:
 
 def trusted(url: str, home: Path, **variables: str) -> int:
     """The status of a response, asked by somebody with a home."""
-    exchange = WebExchange({"HOME": str(home), **variables})
+    return asked(WebExchange({"HOME": str(home), **variables}), url)
+
+
+def asked(exchange: WebExchange, url: str) -> int:
+    """The status of a response."""
     return exchange.once(url, WebRequest(url=url), {}, until=time.monotonic() + 60, timeout_s=10.0).status
 
 
@@ -96,6 +100,44 @@ def test_a_client_certificate_of_a_registry_is_used(tmp_path: Path) -> None:
 
         assert 200 == trusted(endpoint.url, tmp_path)
     assert 2 == len(refused)
+
+
+def test_certificates_are_read_once_for_a_server(tmp_path: Path) -> None:
+    """
+    Those of a system are some hundreds; an image has fifty layers, for each of which a registry is asked.
+    """
+    exchange = WebExchange({"HOME": str(tmp_path)})
+
+    contexts = [exchange._context(server) for server in ("registry.test", "registry.test", "other.test")]
+
+    assert [True, False] == [contexts[0] is context for context in contexts[1:]]
+
+
+@pytest.mark.parametrize("changed", ["ca.crt", "client.cert", "client.key"])
+def test_changed_certificates_are_read_again(tmp_path: Path, changed: str) -> None:
+    """
+    Somebody mends them while a step waits.
+    """
+    context, authority = certified(tmp_path / "keys")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority)
+    others = certified(tmp_path / "others")[1]
+    wrong = {"ca.crt": others, "client.cert": tmp_path / "others" / "host.pem"}
+    right = {"ca.crt": authority, "client.cert": tmp_path / "keys" / "host.pem"}
+    exchange = WebExchange({"HOME": str(tmp_path)})
+    with fake_endpoint(lambda _: EndpointReply(), context=context) as endpoint:
+        folder = place_of(endpoint.url, tmp_path)
+        for name, file in {**right, "client.key": tmp_path / "keys" / "host.key"}.items():
+            shutil.copyfile(file, folder / name)
+        if changed == "client.key":
+            (folder / changed).write_text("none")
+        else:
+            shutil.copyfile(wrong[changed], folder / changed)
+        with pytest.raises(WebUnreachable):
+            asked(exchange, endpoint.url)
+        shutil.copyfile({**right, "client.key": tmp_path / "keys" / "host.key"}[changed], folder / changed)
+
+        assert 200 == asked(exchange, endpoint.url)
 
 
 @pytest.mark.parametrize("fault", ["no key", "another key", "no certificate", "encrypted key"])
