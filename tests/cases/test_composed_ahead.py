@@ -1,6 +1,7 @@
 """Parts of a composed image are made before its release is verified, and used only if they are what it needs."""
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from mlflow_uv.ops.image.builders import AheadRequest, Builder, ComposeRequest
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.composed_base import WantedBase
 from mlflow_uv.ops.image.composed_platforms import compose_platforms
-from mlflow_uv.ops.image.parts_ahead import PartsAhead, PartsMaker
+from mlflow_uv.ops.image.parts_ahead import PartsMaker
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
 from mlflow_uv.ops.model.locked_files import locked_files
 from mlflow_uv.tools.project.files import read_project
@@ -38,24 +39,29 @@ class Ahead:
     base: str
     folder: Path
 
-    def made(
-        self, *, release: RecomputedRelease | None = None, stopped: bool = False, **inputs: Any
-    ) -> PartsAhead | None:
-        """What is made before a release is verified; its model is not there by then."""
+    def maker(self, **inputs: Any) -> PartsMaker:
+        """What makes parts of an image with these inputs."""
         values: dict[str, Any] = {"name": "r/wine:1", "base": self.base, "base_layout": None, "platforms": ()}
         values |= {"serving": Serving.LOCKED, "layers_from": None, "compression": Compression.GZIP}
         compose = ComposeRequest(**{**values, "push": True, "oci_layout": None, **inputs})
         request = AheadRequest(builder=Builder.AUTO, engine=EngineChoice.NONE, compose=compose, layers=True)
         scratch = self.folder / f"scratch-{len(list(self.folder.iterdir()))}"
         scratch.mkdir()
-        maker = PartsMaker(request, scratch, self.tiny.tools)
+        return PartsMaker(request, scratch, self.tiny.tools)
+
+    def make(self, maker: PartsMaker, *, release: RecomputedRelease | None = None) -> None:
+        """Let it make the parts of a release that is not verified; its model is not there by then."""
+        maker.make(replace(release or self.tiny.release, model=self.folder / "nothing"))
+
+    def made(self, *, release: RecomputedRelease | None = None, stopped: bool = False, **inputs: Any) -> PartsMaker:
+        """What has made them."""
+        maker = self.maker(**inputs)
         if stopped:
             maker.stop()
-        release = release or self.tiny.release
-        maker.make(replace(release, model=self.folder / "nothing"))
-        return maker.made
+        self.make(maker, release=release)
+        return maker
 
-    def composed(self, ahead: PartsAhead | None) -> ComposedServingImage:
+    def composed(self, ahead: PartsMaker | None) -> ComposedServingImage:
         """The image of the verified release."""
         scratch = self.folder / f"compose-{len(list(self.folder.iterdir()))}"
         scratch.mkdir()
@@ -104,14 +110,30 @@ def test_what_was_made_ahead_is_what_the_verified_release_needs(tmp_path: Path, 
     """
     with indexed(tmp_path, host) as place:
         push_base(place.base, tmp_path / "base", place.tiny.tools)
-        made = place.made()
-        assert made is not None
-        composed = place.composed(made)
+        maker = place.made()
+        composed = place.composed(maker)
         alone = place.composed(None)
 
     assert alone.image == composed.image
-    assert composed.packages is made.parts.packages  # type: ignore[union-attr]  # they were made
+    assert maker._made is not None
+    assert composed.packages is maker._made.packages
     assert [0, 1] == [composed.packages.reused, alone.packages.reused]
+
+
+def test_parts_are_waited_for(tmp_path: Path, host: str) -> None:
+    """
+    They are made while the release is verified, and beside what follows.
+    """
+    with indexed(tmp_path, host) as place:
+        push_base(place.base, tmp_path / "base", place.tiny.tools)
+        maker = place.maker()
+        thread = threading.Thread(target=place.make, args=(maker,))
+        thread.start()
+        composed = place.composed(maker)
+        thread.join()
+
+    assert maker._made is not None
+    assert composed.packages is maker._made.packages
 
 
 def test_a_package_that_only_the_model_has_is_made_later(tmp_path: Path, host: str) -> None:
@@ -120,36 +142,37 @@ def test_a_package_that_only_the_model_has_is_made_later(tmp_path: Path, host: s
     """
     with indexed(tmp_path, host, wheels=True) as place:
         push_base(place.base, tmp_path / "base", place.tiny.tools)
-        made = place.made()
-        assert made is not None
-        composed = place.composed(made)
+        maker = place.made()
+        composed = place.composed(maker)
         names = [path.rpartition("/")[2] for layer in composed.packages.layers for path in layer.files]
 
-    assert composed.packages is not made.parts.packages  # type: ignore[union-attr]  # as above
+    assert maker._made is not None
+    assert composed.packages is not maker._made.packages
     assert (1, 2) == (composed.packages.reused, names.count("METADATA"))
 
 
-@pytest.mark.parametrize("changed", ["packages", "base"])
+@pytest.mark.parametrize("changed", ["packages", "base", "name"])
 def test_what_is_not_wanted_is_not_used(tmp_path: Path, host: str, changed: str) -> None:
     """
-    The verified model has other packages, or another image has the name of the base by then.
+    The verified model has other packages, or the parts are for another base.
     """
     with indexed(tmp_path, host) as place:
         push_base(place.base, tmp_path / "base", place.tiny.tools)
-        made = place.made()
-        assert made is not None
-        assert made.parts is not None
+        maker = place.made()
+        assert maker._made is not None
+        assert maker._read is not None
         alone = place.composed(None)
         if changed == "packages":
-            other = replace(made, parts=replace(made.parts, wanted=replace(made.parts.wanted, platform="other")))
+            maker._made = replace(maker._made, wanted=replace(maker._made.wanted, platform="other"))
+        elif changed == "base":
+            maker._made = replace(maker._made, base=OTHER)
         else:
-            other = replace(
-                made, wanted=replace(made.wanted, name=f"{host}/base:2"), parts=replace(made.parts, base=OTHER)
-            )
-        composed = place.composed(other)
+            wanted = replace(maker._read.wanted, name=f"{host}/base:2")
+            maker._read = replace(maker._read, wanted=wanted, base=replace(maker._read.base, machine="other"))
+        composed = place.composed(maker)
 
     assert alone.image == composed.image
-    assert composed.packages is not made.parts.packages
+    assert (changed == "name") == (composed.packages is maker._made.packages)
 
 
 def test_nothing_is_made_for_another_lock_or_once_it_is_stopped(tmp_path: Path, host: str) -> None:
@@ -160,11 +183,13 @@ def test_nothing_is_made_for_another_lock_or_once_it_is_stopped(tmp_path: Path, 
         push_base(place.base, tmp_path / "base", place.tiny.tools)
         record = place.tiny.release.record
         other = replace(place.tiny.release, record=replace(record, lock=replace(record.lock, sha256="0" * 64)))
-        of_other = place.made(release=other)
-        stopped = place.made(stopped=True)
-        absent = place.made(base=f"{host}/absent:1")
-        unused = place.made(push=False)
+        makers = {
+            "other": place.made(release=other),
+            "absent": place.made(base=f"{host}/absent:1"),
+            "unused": place.made(push=False),
+            "stopped": place.made(stopped=True),
+        }
 
-    assert (None, None, None) == (of_other, absent, unused)
-    assert stopped is not None
-    assert stopped.parts is None
+    read = {name: (maker._read is not None, maker._made is not None) for name, maker in makers.items()}
+    nothing = (False, False)
+    assert {"other": nothing, "absent": nothing, "unused": nothing, "stopped": (True, False)} == read

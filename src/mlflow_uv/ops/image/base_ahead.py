@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from ...command.errors import StepError
 from ...command.inputs import RecordInputs
@@ -14,56 +13,43 @@ from ...tools.system.partial_folders import scratch_folder
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease, verified_beside
 from .build import official_base
-from .builders import AheadRequest, MadeAhead
+from .builders import AheadRequest, MakerAhead
 from .environment import minor_of
 from .platforms import ARCHITECTURES
 
 
 @lazy_dataclass
 class PreparedRelease:
-    """A verified release, and what was made of its image meanwhile; None if nothing was."""
+    """A verified release, and what is made of its image meanwhile; None if nothing is."""
 
     release: RecomputedRelease
-    ahead: MadeAhead | None = None
+    ahead: MakerAhead | None = None
 
 
 @contextmanager
 def release_with_parts(inputs: RecordInputs, request: AheadRequest, tools: Tools) -> Iterator[PreparedRelease]:
-    """Provide the verified release, and the parts of its image that were made meanwhile. Raises as verified_release."""
+    """Provide the verified release, and the parts of its image that are made meanwhile. Raises as verified_release."""
     with ExitStack() as stack:
         record = tools.records.path(inputs.record, inputs.project)
-        wanted = request.makes_layers and not tools.mlflow.started  # a process that has MLflow answers at once
-        maker = _parts_maker(request, stack.enter_context(scratch_folder()), tools) if wanted else None
-        with (
-            base_ahead(request.compose.base, record, tools, wanted=request.reads_base) as base_is_read,
-            meanwhile(base_is_read, maker) as begin,
-        ):
-            release = stack.enter_context(verified_beside(inputs, tools, begin))
-        yield PreparedRelease(release=release, ahead=None if maker is None else maker.made)
+        scratch = stack.enter_context(scratch_folder())
+        maker = _parts_maker(request, scratch, tools) if request.makes_layers else None
+        base = base_ahead(request.compose.base, record, tools, wanted=request.reads_base)
+        base_is_read = stack.enter_context(base)
+        begin = stack.enter_context(meanwhile(base_is_read, maker))
+        release = stack.enter_context(verified_beside(inputs, tools, begin))
+        if maker is None:
+            base_is_read()
+        yield PreparedRelease(release=release, ahead=maker)
 
 
-class Maker(Protocol):
-    """Makes parts of an image; see `parts_ahead.PartsMaker`."""
-
-    @property
-    def made(self) -> MadeAhead | None:
-        """What was made."""
-
-    def make(self, release: RecomputedRelease) -> None:
-        """Make the parts of a release that is not verified; raises nothing."""
-
-    def stop(self) -> None:
-        """Let it begin no further layer."""
-
-
-def _parts_maker(request: AheadRequest, scratch: Path, tools: Tools) -> Maker:
+def _parts_maker(request: AheadRequest, scratch: Path, tools: Tools) -> MakerAhead:
     from .parts_ahead import PartsMaker  # noqa: PLC0415  # not every image is composed
 
     return PartsMaker(request, scratch, tools)
 
 
 @contextmanager
-def meanwhile(wait: Callable[[], None], maker: Maker | None) -> Iterator[Callable[[RecomputedRelease], None]]:
+def meanwhile(wait: Callable[[], None], maker: MakerAhead | None) -> Iterator[Callable[[RecomputedRelease], None]]:
     """
     Provide what lets a maker make the parts of a release in a thread, after a `wait`; it has ended after the block.
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from enum import Enum
 from pathlib import Path
+from typing import Protocol
 
 from ...command.errors import BadInput, BaseImageMissing, BaseImageUnfit, StepError, ToolFailed
 from ...command.inputs import EngineChoice, Serving
@@ -13,6 +14,7 @@ from ...core.image.reference import UnansweredRequest, registry_fix
 from ...core.lock.install_findings import needed_by
 from ...core.lock.placement import Placement
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ..lineage.recompute import RecomputedRelease
 
 ENGINE_BUILDS = option("builder", "engine")
 
@@ -53,8 +55,14 @@ class ModelNotComposable(NotComposable, BadInput):
     """The model, or an input, does not determine the layers of an image."""
 
 
-class MadeAhead:
-    """What was made of an image before its release was verified; see `parts_ahead.PartsAhead`."""
+class MakerAhead(Protocol):
+    """Makes parts of an image before its release is verified; see `parts_ahead.PartsMaker`."""
+
+    def make(self, release: RecomputedRelease) -> None:
+        """Make the parts of a release that is not verified; raises nothing."""
+
+    def stop(self) -> None:
+        """Let it begin no further layer."""
 
 
 @lazy_dataclass
@@ -62,7 +70,7 @@ class ComposeRequest:
     """
     The inputs of build-image for a composed image; `name` is the requested one, `verify` the value of VERIFY.
 
-    What was made `ahead` is used if it is what is wanted.
+    What is made `ahead` is used if it is what is wanted.
     """
 
     name: str | None
@@ -75,7 +83,7 @@ class ComposeRequest:
     push: bool
     oci_layout: Path | None
     verify: str = ""
-    ahead: MadeAhead | None = None
+    ahead: MakerAhead | None = None
 
 
 @lazy_dataclass

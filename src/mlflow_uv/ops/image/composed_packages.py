@@ -1,11 +1,11 @@
 """Plans the layers of the packages of a composed image: which packages it has, and how they are divided."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...command.errors import StepError
 from ...command.wording import Wording, joined, option
-from ...core.image.composition import Compression
+from ...core.image.composition import BaseLayers, Compression
 from ...core.image.labels import BuildProvenance
 from ...core.image.layer_grouping import MOST_LAYERS, LayerGroup, SizedPackage, grouped, sized
 from ...core.lock.closure import selected_roots
@@ -39,8 +39,8 @@ class Composition:
     What is composed: the needs of the served model, the base image, and the facts in its labels.
 
     `python` is the interpreter that compiles, or its version. Only if it `builds`, packages are built from source.
-    Layers that are `offered` are taken where this machine has none, and those that were made `ahead` are used if they
-    are what is wanted. `verify` is the value of VERIFY in the configuration.
+    Layers that are `offered` are taken where this machine has none, and those that were made `ahead`, if they are what
+    is wanted. `verify` is the value of VERIFY in the configuration.
     """
 
     needs: Needs
@@ -49,7 +49,7 @@ class Composition:
     python: str
     builds: bool = False
     offered: RegistryLayers | None = None
-    ahead: PackageParts | None = None
+    ahead: Callable[[WantedPackages, BaseLayers], PackageParts | None] | None = None
     compression: Compression = Compression.GZIP
     verify: str = ""
 

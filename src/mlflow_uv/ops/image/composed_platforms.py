@@ -13,7 +13,7 @@ from ...tools.engines.engine import Engine
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from .build import require_exact, require_model
-from .builders import MadeAhead, ModelNotComposable
+from .builders import MakerAhead, ModelNotComposable
 from .composed_base import WantedBase, read_base
 from .composed_libraries import unexamined_libraries
 from .composed_packages import Composition
@@ -21,7 +21,7 @@ from .composed_release import ReleaseImages, compose_release, composed_inventory
 from .composed_report import composed_findings
 from .environment import Needs
 from .layer_offer import NO_OFFER, LayerOffer, offered_layers
-from .parts_ahead import PartsAhead
+from .parts_ahead import PartsMaker
 from .platforms import architecture_here
 
 
@@ -48,7 +48,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     lists_only: bool = False,
     compression: Compression = Compression.GZIP,
     verify: str = "",
-    ahead: MadeAhead | None = None,
+    ahead: MakerAhead | None = None,
 ) -> ReleaseImages:
     """
     Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
@@ -61,7 +61,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     here = architecture_here(bases[0].engine, tools)
 
     def composition(base: WantedBase) -> Composition:
-        made = ahead if isinstance(ahead, PartsAhead) else None
+        made = ahead if isinstance(ahead, PartsMaker) else None
         read = None if made is None else made.base_for(base, needs)
         read = read or read_base(base, needs, scratch / f"base-{base.architecture}", tools)
         composition = composition_of(release, needs, read, serving, tools)
@@ -71,7 +71,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
             offered=offered,
             compression=compression,
             verify=verify,
-            ahead=None if made is None else made.parts,
+            ahead=None if made is None else made.parts_for,
         )
 
     compositions = tuple(map(composition, bases))

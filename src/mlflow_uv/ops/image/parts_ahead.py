@@ -3,43 +3,41 @@
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 from ...command.errors import StepError
+from ...core.image.composition import BaseLayers
 from ...core.lock.package_names import canonicalize_name
 from ...core.model.model_files import ServedFiles, environment_files
 from ...core.release.digests import lock_digest
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ...tools.layers.package_layers import LayersStopped
+from ...tools.layers.package_layers import LayersStopped, WantedPackages
+from ...tools.layers.program import program_identity
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from ..model.locked_files import locked_files
-from .builders import AheadRequest, MadeAhead, may_compose
+from .builders import AheadRequest, may_compose
 from .composed import PackageParts, make_package_parts
 from .composed_base import ComposableBase, WantedBase, read_base, wanted_bases
-from .composed_packages import package_plan, wanted_packages
+from .composed_packages import Composition, package_plan, wanted_packages
 from .composed_release import composition_of
 from .environment import Needs
 from .layers import needs_for
 
 
 @lazy_dataclass
-class PartsAhead(MadeAhead):
-    """A base that was read for a Python (`3.12.3`), and the parts that were made on it; None where they were not."""
+class ReadBase:
+    """A base that was read for a Python (`3.12.3`)."""
 
     wanted: WantedBase
     python: str
     base: ComposableBase
-    parts: PackageParts | None = None
-
-    def base_for(self, wanted: WantedBase, needs: Needs) -> ComposableBase | None:
-        """The base if it is the wanted one, and fits what needs it."""
-        return self.base if (wanted, needs.python) == (self.wanted, self.python) else None
 
 
 class PartsMaker:
     """
-    Reads the base and makes the layers of packages for what a record and the lock of the checkout say.
+    Reads the base and makes the layers of packages for what a record and the lock of the checkout say, in a thread.
 
     Neither is verified by then: what is made is kept in the caches, and used for an image only if the verified model
     wants exactly that. Whatever goes wrong is left to who makes it next.
@@ -50,7 +48,20 @@ class PartsMaker:
         self._scratch = scratch
         self._tools = tools
         self._stopped = False
-        self.made: PartsAhead | None = None
+        self._read: ReadBase | None = None
+        self._made: PackageParts | None = None
+        self._base_is_read, self._ended = Event(), Event()
+
+    def base_for(self, wanted: WantedBase, needs: Needs) -> ComposableBase | None:
+        """The base if it is the wanted one, and fits what needs it; waits until it is read."""
+        self._base_is_read.wait()
+        read = self._read
+        return read.base if read is not None and (wanted, needs.python) == (read.wanted, read.python) else None
+
+    def parts_for(self, wanted: WantedPackages, base: BaseLayers) -> PackageParts | None:
+        """The parts if they are those of wanted packages; waits until they are made."""
+        self._ended.wait()
+        return self._made if self._made is not None and self._made.are_for(wanted, base) else None
 
     def stop(self) -> None:
         """Let it begin no further layer."""
@@ -58,8 +69,12 @@ class PartsMaker:
 
     def make(self, release: RecomputedRelease) -> None:
         """Make the parts of a release whose record is not verified, and whose model is not here."""
-        with suppress(StepError, RegistryUnanswered, OSError, ValueError, LayersStopped):
-            self._make(release)
+        try:
+            with suppress(StepError, RegistryUnanswered, OSError, ValueError, LayersStopped):
+                self._make(release)
+        finally:
+            self._base_is_read.set()
+            self._ended.set()
 
     def _make(self, release: RecomputedRelease) -> None:
         compose, tools = self._request.compose, self._tools
@@ -72,8 +87,13 @@ class PartsMaker:
         (named,) = wanted_bases(compose.base, compose.platforms, needs, engine, tools)
         wanted = replace(named, layout=compose.base_layout)
         base = read_base(wanted, needs, self._scratch / "base", tools)
-        self.made = PartsAhead(wanted=wanted, python=needs.python, base=base)
-        self.made = replace(self.made, parts=self._parts(release, needs, base))
+        # First the interpreter is known: its environment is not synced by two threads.
+        composition = composition_of(release, needs, base, compose.serving, tools)
+        self._read = ReadBase(wanted=wanted, python=needs.python, base=base)
+        self._base_is_read.set()
+        self._made = self._parts(release, replace(composition, compression=compose.compression))
+        self._ended.set()
+        program_identity(tools.host.ours)  # of the record; it reads all modules of this program
 
     def _with_expected_model(self, release: RecomputedRelease) -> RecomputedRelease:
         """The release with a folder that has the files of its model which say what is installed."""
@@ -94,17 +114,15 @@ class PartsMaker:
             path.write_bytes(content)
         return replace(release, model=self._scratch / "model")
 
-    def _parts(self, release: RecomputedRelease, needs: Needs, base: ComposableBase) -> PackageParts:
+    def _parts(self, release: RecomputedRelease, composition: Composition) -> PackageParts:
         """
         The parts on a base, without layers of packages whose wheels only the model has, or that are built from source.
 
         A build runs code, which waits until the record is verified.
         """
-        compose, tools = self._request.compose, self._tools
-        composition = composition_of(release, needs, base, compose.serving, tools)
-        composition = replace(composition, compression=compose.compression)
+        base, tools = composition.base, self._tools
         plan = package_plan(release, (composition,), tools)
-        later = {canonicalize_name(wheel.name) for wheel in needs.wheels} | plan.built[0]
+        later = {canonicalize_name(wheel.name) for wheel in composition.needs.wheels} | plan.built[0]
         groups = tuple(group for group in plan.groups if later.isdisjoint(group.packages))
         folder = self._scratch / "work"
         folder.mkdir()

@@ -1,5 +1,6 @@
 """Identifies the code of this program, on which the bytes of a composed image depend."""
 
+from functools import cache
 from pathlib import Path
 
 from ... import __version__
@@ -12,6 +13,7 @@ _PACKAGE = Path(__file__).parents[2]
 _NOT_CODE = frozenset({"__pycache__", "ours"})
 
 
+@cache
 def program_identity(ours: Path) -> str:
     """
     The version of this program, and a digest of its code and of the libraries that write an image or are in one.

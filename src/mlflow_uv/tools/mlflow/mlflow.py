@@ -313,11 +313,6 @@ class Mlflow:
         folder.mkdir(parents=True, exist_ok=True)
         return Command(argv=argv, folder=folder, variables={**_DEFAULTS, **variables})
 
-    @property
-    def started(self) -> bool:
-        """Whether an interpreter for requests about a store is running."""
-        return bool(self._workers)
-
     def close(self) -> None:
         """Stop all interpreters that were started."""
         for worker in self._workers.values():

@@ -109,7 +109,6 @@ class FakeMaker:
     """Makes one part, and another one unless it is stopped."""
 
     def __init__(self) -> None:
-        self.made = None
         self.parts: list[object] = []
         self.stopped = threading.Event()
         self.began = threading.Event()

@@ -5,9 +5,11 @@ from typing import cast
 
 import pytest
 
+from mlflow_uv.ops.image.builders import AheadRequest
 from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase
 from mlflow_uv.ops.image.environment import Needs
-from mlflow_uv.ops.image.parts_ahead import PartsAhead
+from mlflow_uv.ops.image.parts_ahead import PartsMaker, ReadBase
+from mlflow_uv.tools.toolbox import Tools
 
 WANTED = WantedBase(name="r/base:1", architecture="amd64")
 BASE = cast("ComposableBase", object())
@@ -27,7 +29,9 @@ def test_a_base_is_used_for_what_it_was_read_for(wanted: WantedBase, python: str
     """
     Of another one nobody compared whether it fits the model.
     """
-    made = PartsAhead(wanted=WANTED, python="3.12.1", base=BASE)
+    maker = PartsMaker(cast("AheadRequest", None), Path(), cast("Tools", None))
+    maker._read = ReadBase(wanted=WANTED, python="3.12.1", base=BASE)
+    maker._base_is_read.set()
     needs = Needs(model=Path("model"), requirements=None, wheels=(), python=python)
 
-    assert (BASE if used else None) is made.base_for(wanted, needs)
+    assert (BASE if used else None) is maker.base_for(wanted, needs)
