@@ -70,13 +70,15 @@ class Parity:
     """
     The result of the comparison.
 
-    `beyond_types` are the names of requests with values that the converted model does not take, `refused`
+    `beyond_types` are the names of requests with values that the converted model does not take, and `unheld` the
+    origins none of whose requests is compared because of that; `refused`
     the numbers of requests, by origin, that the original refuses, and `failed` names and reasons of those that only the
     converted model does not answer.
     """
 
     outputs: tuple[OutputParity, ...]
     beyond_types: tuple[str, ...]
+    unheld: tuple[str, ...]
     refused: int
     failed: tuple[tuple[str, str], ...]
 
@@ -114,11 +116,13 @@ def compare_outputs(
     answered = [item for item in original if "outputs" in item]
     parities: dict[tuple[str, str], OutputParity] = {}
     beyond_types, failed = [], []
+    unheld: set[str] = set()
     for item, answer in zip(answered, converted, strict=True):
         if "outputs" not in answer:
             reason = str(answer.get("refused"))
             if reason.startswith(_BEYOND_TYPES):
                 beyond_types.append(str(item["name"]))
+                unheld.add(str(item["origin"]))
             else:
                 failed.append((str(item["name"]), reason))
             continue
@@ -128,6 +132,7 @@ def compare_outputs(
     return Parity(
         outputs=tuple(parities.values()),
         beyond_types=tuple(beyond_types),
+        unheld=tuple(sorted(unheld - {origin for origin, _ in parities})),
         refused=len(original) - len(answered),
         failed=tuple(failed),
     )
@@ -302,6 +307,14 @@ def parity_findings(parity: Parity, budget: ParityBudget, shown: str, advice: st
             what="nothing was compared",
             why=f"{shown} answers none of the requests, or the converted model cannot hold their values",
             fix="log the model with an input_example that it answers",
+        )
+    elif "recorded" in parity.unheld:
+        yield Finding(
+            rule="parity-empty",
+            what=f"no recorded request of {shown} was compared",
+            why=f"the converted model cannot hold their values: {'; '.join(parity.beyond_types[:_SHOWN])}",
+            fix="train the model with numbers within the range of 32 bits, for example scaled ones, and with an"
+            " input_example of those",
         )
     if parity.beyond_types:
         yield Finding(

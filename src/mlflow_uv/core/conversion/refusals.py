@@ -21,6 +21,10 @@ _HELP: Mapping[str, str] = {
     "shape that varies": "train the model with inputs of one shape",
     "numbers have 64 bits": 'train it with numbers of 32 bits, as Keras does by default: dtype="float32"',
     "operators of TensorFlow": "use layers that TensorFlow Lite has operators for, and prepare texts before the model",
+    "zero_as_missing": "train it without zero_as_missing, with NaN in place of the zeros that mean a missing number",
+    "number as its name": "name the columns by texts, data.columns = data.columns.astype(str), and train with these",
+    r"values for \d+ rows": "let it answer each row: a vectorizer gets one column from a ColumnTransformer, as in"
+    ' ColumnTransformer([("text", TfidfVectorizer(), "text")])',
     "recorded requests": "log the model with an input_example that it answers",
 }
 

@@ -22,7 +22,7 @@ from ..problems import last_line
 from .conversion_source import answered_frames, require_signature, write_sample
 from .installed_closure import closure_pins
 from .missing_values import missing_values_kept
-from .native_models import Inconvertible, NativeModel, load_native, ports
+from .native_models import Inconvertible, NativeModel, load_native, ports, require_rows
 from .onnx_graph import TENSOR_TYPES, GraphOutputs, exact_thresholds, operators, wrapped
 from .refusing import converted_or_refused, refusing
 from .request_frames import required_inputs
@@ -53,6 +53,7 @@ def _converted(request: ConvertModel) -> ConversionResult:
     frames = answered_frames(request.model, request.requests, native.operator)
     with refusing(native.operator):
         outputs = native.outputs(frames[0])
+        require_rows(native, frames[0])
     inner, sources = _inner(native, inputs, layout, frames[0])
     names = _apart(ports(outputs), {port.name for port in inputs})
     if len(names) != len(sources):
@@ -96,6 +97,9 @@ def _inputs(schema: Any, native: NativeModel) -> "tuple[str, tuple[ModelPort, ..
         return "tensor", (ModelPort(name="input", type=kind),)
     inputs = []
     for number, spec in enumerate(schema.inputs):
+        if not isinstance(spec.name, (str, type(None))):
+            reason = f"column {number} has a number as its name, {spec.name!r}, and inputs of ONNX are named by texts"
+            raise Inconvertible(native.operator, reason)
         kind = str(getattr(spec.type, "name", spec.type))
         if kind not in TENSOR_TYPES or spec.name is None:
             shown = f"column {spec.name!r}" if spec.name is not None else f"column {number}, which has no name,"
@@ -121,6 +125,7 @@ def _inner(
     """The graph that a converter writes, and where in it the outputs are. Raises Inconvertible."""
     with refusing(native.operator), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        _require_missing_is_nan(native.model)
         if native.kind == "booster":
             model = _convert_booster(native, len(inputs) if layout == "columns" else example.shape[1])
         else:
@@ -199,6 +204,15 @@ def _convert_estimator(native: NativeModel, inputs: "Sequence[ModelPort]", layou
         found = skl2onnx.convert_sklearn(model, "model", initial, target_opset=_OPSETS, options=options)
     trees = _lightgbm_in(model)
     return found if trees is None else exact_thresholds(found, thresholds_of(trees))
+
+
+def _require_missing_is_nan(model: Any) -> None:
+    """Refuse trees of LightGBM that take zero for a missing number: those of ONNX take NaN alone."""
+    for part in _parts(model):
+        booster = getattr(part, "booster_", part)
+        of_lightgbm = type(booster).__module__.startswith("lightgbm") and hasattr(booster, "dump_model")
+        if of_lightgbm and '"missing_type": "Zero"' in json.dumps(booster.dump_model()["tree_info"]):
+            raise Inconvertible(type(part).__name__, "its trees take zero for a missing number (zero_as_missing)")
 
 
 def _lightgbm_in(model: Any) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from ..messages.conversion import LOADERS, OTHER_FLAVOR, ModelPort
@@ -54,6 +55,14 @@ class NativeModel:
         for name, method in self.methods.items():
             found.update(vectors(name, np.asarray(method(data))))
         return found
+
+
+def require_rows(native: NativeModel, data: Any) -> None:
+    """Raise Inconvertible for a model that does not answer each row, asked for the rows of an example twice."""
+    twice = pd.concat([data, data]) if isinstance(data, pd.DataFrame) else np.concatenate([data, data])
+    for name, values in native.outputs(twice).items():
+        if len(values) != len(twice):
+            raise Inconvertible(native.operator, f"`{name}` has {len(values)} values for {len(twice)} rows")
 
 
 def vectors(name: str, array: Any) -> "Iterator[tuple[str, Any]]":

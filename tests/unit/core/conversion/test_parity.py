@@ -185,6 +185,22 @@ def test_a_comparison_of_nothing_is_an_error() -> None:
     assert ["parity-empty"] == rules(compare_outputs([item], [], NUMBERS, BUDGET.tolerance))
 
 
+def test_a_comparison_without_the_recorded_requests_is_an_error() -> None:
+    """
+    The model was trained with numbers beyond the range of 32 bits, and the generated rows are others.
+    """
+    names = {"request 1": "recorded", "request 2": "recorded", "row 1": "spread"}
+    original = [{"name": name, "origin": origin, "outputs": {"prediction": [1.0]}} for name, origin in names.items()]
+    beyond: dict[str, Any] = {"refused": "ValueError: 'x' has a number that 32 bits cannot hold"}
+    equal: dict[str, Any] = {"outputs": {"prediction": [1.0]}}
+
+    none = compare_outputs(original, [beyond, beyond, equal], NUMBERS, BUDGET.tolerance)
+    one = compare_outputs(original, [beyond, equal, beyond], NUMBERS, BUDGET.tolerance)
+
+    assert (("recorded",), ("spread",)) == (none.unheld, one.unheld)
+    assert (["parity-empty", "parity-beyond-types"], ["parity-beyond-types"]) == (rules(none), rules(one))
+
+
 def test_an_answer_with_fewer_rows_is_refused() -> None:
     """
     Only a part would be compared.

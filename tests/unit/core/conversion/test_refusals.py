@@ -17,6 +17,9 @@ from mlflow_uv.core.conversion.refusals import help_for
         ("MatMul", "no operator for these operators of TensorFlow, whose numbers have 64 bits: MatMul", "32 bits"),
         ("Sequential", "an input has a shape that varies, (-1, -1, 3)", "inputs of one shape"),
         ("Functional", "it has several outputs (2 tensors)", "for each output"),
+        ("Ridge", "column 0 has a number as its name, 0, and inputs", "data.columns.astype(str)"),
+        ("LGBMRegressor", "its trees take zero for a missing number (zero_as_missing)", "without zero_as_missing"),
+        ("Pipeline", "`label` has 2 values for 6 rows", "gets one column from a ColumnTransformer"),
         ("Spline", "MissingShapeCalculator: Unable to find a shape calculator", "replace Spline by a step"),
     ],
 )
