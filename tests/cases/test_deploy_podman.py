@@ -85,6 +85,26 @@ def test_no_request_fails_while_versions_are_replaced(deployment: Deployment, ve
     assert 2 == len(deployment.containers())
 
 
+def test_a_deployment_answers_again_after_a_restart_of_the_machine(
+    deployment: Deployment, versions: Versions, podman_program: str
+) -> None:
+    """
+    The service `podman-restart` starts it in any order, and the proxy finds the server, whatever its address is then.
+    """
+
+    def podman(*argv: str) -> None:
+        subprocess.run((podman_program, *argv), check=True, capture_output=True, env=deployment.environment)
+
+    podman("stop", "--all", "--time", "5")
+    stopped = not answers(deployment)
+    podman("start", "--all", "--filter", "restart-policy=always")
+    answered = happens(partial(answers, deployment))
+    again = deployment.run(versions.numbers["first"], "--dry-run")
+
+    assert (True, True, 0) == (stopped, answered, again.code), again.stderr
+    assert (False, 4.0) == (again.outputs["deployment-changed"], deployment.ask(2.0))
+
+
 @contextmanager
 def played(manifest: Path, program: str, variables: Mapping[str, str]) -> Iterator[None]:
     """Let Podman run the pod of a manifest while the block runs."""

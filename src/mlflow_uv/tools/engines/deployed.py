@@ -263,7 +263,8 @@ class PodmanContainers(DeployedContainers):
 
     def _flags(self, spec: ContainerSpec) -> Iterator[str]:
         yield from ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp")
-        yield from (f"--pids-limit={PIDS_LIMIT}", "--restart=unless-stopped", "--pull=never")
+        # `podman-restart`, which starts containers with the machine, looks for `always`; that of Podman 4 for no other.
+        yield from (f"--pids-limit={PIDS_LIMIT}", "--restart=always", "--pull=never")
         yield from (f"--label={name}={value}" for name, value in self.labels(spec).items())
         yield from (f"--env={name}={value}" for name, value in spec.settings.items())
         yield from (f"--env={name}" for name in spec.serve_env.names)

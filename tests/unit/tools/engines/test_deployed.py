@@ -139,7 +139,7 @@ def test_a_compose_file_confines_the_container_and_expands_nothing() -> None:
 
 def test_podman_confines_the_container_as_compose_does() -> None:
     """
-    The image is the last flag, and the words of the command follow it.
+    The image is the last flag, and the words of the command follow it. `podman-restart` looks for its restart policy.
     """
     runner = FakeRunner()
 
@@ -148,7 +148,7 @@ def test_podman_confines_the_container_as_compose_does() -> None:
     argv = runner.argv
     assert {"--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--env=API_KEY", "--memory=512m",
             "--publish=127.0.0.1:8080:8080", "--volume=mlflow-uv-prod:/config",
-            "--entrypoint=haproxy"} <= {*argv}  # fmt: skip
+            "--entrypoint=haproxy", "--restart=always"} <= {*argv}  # fmt: skip
     assert (ID, "-f", "/config/a") == argv[-3:]
 
 
