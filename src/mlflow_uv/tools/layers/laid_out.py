@@ -5,6 +5,7 @@ import csv
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from io import TextIOWrapper
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,8 @@ _ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})
 _UV_CACHE, _DIRECT_URL = "uv_cache.json", "direct_url.json"
 # Of an unpacked package: a wheel of megabytes may unpack to any size. The largest of PyPI have a few gigabytes.
 MOST_BYTES = 16 << 30
+# Read at once: `hashlib.file_digest` has the kernel provide four times as much memory anew for each file.
+_PIECE = 1 << 16
 _WHEELS = f"{MOUNTS}/{PACKAGES}/{WHEELS}"
 
 
@@ -71,9 +74,11 @@ def has_recorded_content(file: Path, digest: str) -> bool:
     algorithm, _, recorded = digest.partition("=")
     if algorithm not in _ALGORITHMS:
         return False
+    computed = hashlib.new(algorithm)
     with open_file(file) as content:
-        computed = hashlib.file_digest(content, algorithm).digest()
-    return base64.urlsafe_b64encode(computed).rstrip(b"=").decode() == recorded.rstrip("=")
+        while piece := content.read(_PIECE):
+            computed.update(piece)
+    return base64.urlsafe_b64encode(computed.digest()).rstrip(b"=").decode() == recorded.rstrip("=")
 
 
 def is_comparable(digest: str) -> bool:
@@ -127,8 +132,7 @@ def verified_files(
         if file.path == package.record or _is_left_out(package, file.path):
             continue
         source = environment / file.path
-        _require_content(package, file, source)
-        executable = bool(source.stat().st_mode & 0o111)
+        executable = bool(_verified_mode(package, file, source) & 0o111)
         if (data := _rewritten(environment, package, file.path, home)) is not None:
             rewritten[file.path] = data
             files[file.path] = LayerFile(data=data, executable=executable)
@@ -150,8 +154,8 @@ def _require_size(environment: Path, package: LaidOutPackage, most: int) -> None
     """Raise ToolFailed for a package that is too large, before its files are read."""
     size = 0
     for file in package.files:
-        place = environment / file.path
-        size += place.lstat().st_size if place.is_file() else 0
+        mode, own_size = _mode_and_size(environment / file.path)
+        size += own_size if stat.S_ISREG(mode) else 0
         if size > most:
             raise ToolFailed(
                 what=f"`{package.name}` cannot be put into an image: it unpacks to more than {most >> 30} GiB",
@@ -197,16 +201,28 @@ def _is_left_out(package: LaidOutPackage, path: PurePosixPath) -> bool:
     return path.name == _UV_CACHE and path.parent == package.record.parent
 
 
-def _require_content(package: LaidOutPackage, file: RecordedFile, source: Path) -> None:
-    if source.is_symlink() or not source.is_file():
+def _verified_mode(package: LaidOutPackage, file: RecordedFile, source: Path) -> int:
+    """The mode of a file that has the content which RECORD lists."""
+    mode = _mode_and_size(source)[0]
+    if not stat.S_ISREG(mode):
         raise unfit(package.name, str(file.path), "it is missing, or no file")
     if file.path.name in _UNSIGNED and file.path.parent == package.record.parent:
-        return
+        return mode
     if not is_comparable(file.digest):
         raise unfit(package.name, str(file.path), "its RECORD has no digest of it")
     if not has_recorded_content(source, file.digest):
         why = "its content does not match its RECORD, and only a build by an engine installs that"
         raise unfit(package.name, str(file.path), why)
+    return mode
+
+
+def _mode_and_size(place: Path) -> tuple[int, int]:
+    """The mode and the size of what is at a path, which is not followed if it is a link; zeros if nothing is there."""
+    try:
+        state = place.lstat()
+    except (OSError, ValueError):
+        return 0, 0
+    return state.st_mode, state.st_size
 
 
 def _rewritten(environment: Path, package: LaidOutPackage, path: PurePosixPath, home: PurePosixPath) -> bytes | None:
