@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.lockfile import Package
 from ..release.digests import sha256
-from .layers import artifacts_of, large_packages
+from .layers import MLFLOW_EDITIONS, artifacts_of, large_packages
 
 # A package whose wheel has this many bytes gets a layer of its own: what a release sends again is then that package.
 OWN_BYTES = 1_000_000
@@ -54,16 +54,25 @@ def grouped(packages: Iterable[SizedPackage]) -> tuple[LayerGroup, ...]:
 
     Larger packages are lower: an engine that has the version before writes the changed layer and all above it again.
     Packages of a size up to twice that of another are sorted by name, so that few new versions move a layer.
+
+    The editions of MLflow count as one package, of the largest size, so that a file of several is in the image once.
     """
     known = {package.name: package for package in packages}
+    editions = tuple(sorted(known.keys() & MLFLOW_EDITIONS))
+    for name in editions[1:]:
+        known[editions[0]] = SizedPackage(name=editions[0], size=max(known[editions[0]].size, known.pop(name).size))
+    members = {name: editions if name in editions else (name,) for name in known}
     large = sorted((p for p in known.values() if p.size >= OWN_BYTES), key=lambda p: (-p.size, p.name))[:MOST_OWN]
     own = {package.name for package in large}
     shared: dict[int, list[str]] = {}
     for name in sorted(known.keys() - own):
-        shared.setdefault(int(sha256(name.encode()), 16) % SHARED, []).append(name)
+        shared.setdefault(int(sha256(name.encode()), 16) % SHARED, []).extend(members[name])
     return (
-        *(LayerGroup(name=p.name, packages=(p.name,)) for p in sorted(large, key=lambda p: (-_magnitude(p), p.name))),
-        *(LayerGroup(name=f"shared {at}", packages=tuple(names)) for at, names in sorted(shared.items())),
+        *(
+            LayerGroup(name=p.name, packages=members[p.name])
+            for p in sorted(large, key=lambda p: (-_magnitude(p), p.name))
+        ),
+        *(LayerGroup(name=f"shared {at}", packages=tuple(sorted(names))) for at, names in sorted(shared.items())),
     )
 
 

@@ -7,8 +7,9 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.lockfile import Artifact, Package
 
 LARGE, PACKAGES = "large", "packages"
-# Large although not compiled; they share one folder and therefore one layer.
-_LARGE_ANYWAY = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
+# MLflow and its smaller editions: large although not compiled. They have most files in common, and one version, because
+# `mlflow` requires the others with `==`; therefore they share a layer.
+MLFLOW_EDITIONS = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 _LARGE_BYTES = 5_000_000
 # A layer removes a file of lower layers, or all of a folder's, by these names (OCI image specification, "Whiteouts").
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
@@ -44,7 +45,7 @@ def large_packages(packages: Iterable[Package]) -> frozenset[str]:
     The platform counts because a lock may lack sizes. In the wine example these are a third of the packages, and 92 %
     of the bytes.
     """
-    return _LARGE_ANYWAY | {package.name for package in packages if any(map(_large, artifacts_of(package)))}
+    return MLFLOW_EDITIONS | {package.name for package in packages if any(map(_large, artifacts_of(package)))}
 
 
 def artifacts_of(package: Package) -> tuple[Artifact, ...]:

@@ -118,3 +118,32 @@ wheels = [{ url = "https://packages.example/six-1-py3-none-any.whl" }]
 
     assert ["torch", "numpy"] == [group.name for group in groups if len(group.packages) == 1][:2]
     assert {"six", "tiny"} == {name for group in groups if group.name.startswith("shared ") for name in group.packages}
+
+
+def test_the_editions_of_mlflow_share_a_layer() -> None:
+    """
+    They have a thousand files in common, which are in the image once, and always have one version.
+    """
+    sizes = {"mlflow": 9_000_000, "mlflow-skinny": 3_000_000, "mlflow-tracing": 1_500_000, "numpy": 18_000_000}
+
+    full, small, one = (
+        [(group.name, group.packages) for group in grouped(packages_of(each))]
+        for each in (sizes, {"mlflow-skinny": 3_000_000, "mlflow-tracing": 10}, {"mlflow-tracing": 1_500_000})
+    )
+
+    assert [("numpy", ("numpy",)), ("mlflow", ("mlflow", "mlflow-skinny", "mlflow-tracing"))] == full
+    assert [("mlflow-skinny", ("mlflow-skinny", "mlflow-tracing"))] == small
+    assert [("mlflow-tracing", ("mlflow-tracing",))] == one
+
+
+def test_small_editions_of_mlflow_share_one_of_the_layers_of_small_packages() -> None:
+    """
+    As in a lock without sizes of a mirror, sorted by name among the others.
+    """
+    names = {"mlflow-skinny", "mlflow-tracing", *(f"p{at}" for at in range(99))}
+
+    groups = grouped(packages_of(dict.fromkeys(names, 0)))
+
+    (group,) = (each for each in groups if "mlflow-skinny" in each.packages)
+    assert "mlflow-tracing" in group.packages
+    assert all(list(each.packages) == sorted(each.packages) for each in groups)
