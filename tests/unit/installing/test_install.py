@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mlflow_uv.installing import install
+from mlflow_uv.installing import bytecode, install
 
 
 def installed(packages: Path, name: str, *files: str) -> None:
@@ -25,3 +25,11 @@ def test_what_nobody_imports_is_told_by_its_package(tmp_path: Path) -> None:
     found = install.idle(tmp_path, tmp_path / "idle.txt")
 
     assert {"mlflow/server.py", "mlflow/a,b.py", "flask_cors.py"} == {str(path.relative_to(packages)) for path in found}
+
+
+def test_the_same_folders_have_no_bytecode_in_built_and_composed_images() -> None:
+    """
+    The installer runs alone in a build, where it cannot import what compiles for composed images.
+    """
+    assert bytecode.UNSERVED == install.UNSERVED
+    assert {"test", "tests"} < install.UNSERVED

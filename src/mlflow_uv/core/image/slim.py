@@ -13,6 +13,10 @@ from ..lock.selection import Selection
 from ..lock.served_packages import served_packages
 
 FULL, SKINNY = "mlflow", "mlflow-skinny"
+# Dependencies of mlflow-skinny that no server imports: clients of a tracking server on Databricks, and of git.
+_UNIMPORTED = frozenset({"databricks-sdk", "gitpython"})
+# Imported by pandas if it is installed.
+_IMPORTED = frozenset({"pyarrow"})
 # What MLflow's scoring server imports besides mlflow-skinny, which depends on some of them since MLflow 2.22.
 _SCORING = frozenset({"fastapi", "numpy", "pandas", "uvicorn"})
 # The scoring server of MLflow 2 uses Flask.
@@ -60,6 +64,20 @@ def slim_requirements(
     return replace(requirements, pins=tuple(pin for pin in requirements.pins if pin.name in names))
 
 
+def imported_requirements(
+    requirements: Requirements, lock: Lockfile, selection: Selection, *, name: str | None
+) -> Requirements:
+    """
+    Remove the packages that a server of MLflow imports for no model, unless something else requires them.
+
+    Parameters and errors are those of `slim_requirements`.
+    """
+    smaller = replace(lock, packages=tuple(map(_without_unimported, lock.packages)))
+    slim = slim_requirements(requirements, smaller, selection, name=name, mlmodel=ANY_MODEL)
+    names = {pin.name for pin in slim.pins} | _IMPORTED
+    return replace(requirements, pins=tuple(pin for pin in requirements.pins if pin.name in names))
+
+
 def _scoring(full: Iterable[Package]) -> frozenset[str]:
     old = any((package.version or "").startswith("2.") for package in full)
     return _SCORING_2 if old else _SCORING
@@ -71,7 +89,14 @@ def _loading(mlmodel: str) -> frozenset[str]:
     return frozenset(name for flavor in flavors for name in _LOADING.get(flavor, ()))
 
 
+def _without_unimported(package: Package) -> Package:
+    if package.name != SKINNY:
+        return package
+    edges = package.table.get("dependencies", ())
+    return _with_dependencies(package, {edge["name"] for edge in edges} - _UNIMPORTED)
+
+
 def _with_dependencies(full: Package, kept: Iterable[str]) -> Package:
-    """MLflow with fewer dependencies. Those of its extras stay, since they were selected by name."""
+    """A package with fewer dependencies. Those of its extras stay, since they were selected by name."""
     edges = [edge for edge in full.table.get("dependencies", ()) if edge["name"] in set(kept)]
     return replace(full, table={**full.table, "dependencies": edges})

@@ -1,14 +1,17 @@
 """Selects the packages of a lock for an image, and divides them into layers."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Protocol
 
 from ...command.errors import BadInput, ChainBroken
 from ...command.inputs import Serving
 from ...command.wording import joined, option
 from ...core.export.requirements import Requirements
 from ...core.image.layers import LARGE, PACKAGES, PackageLayer, large_packages
-from ...core.image.slim import ANY_MODEL, slim_requirements
-from ...core.lock.lockfile import NotALock, read_lockfile
+from ...core.image.slim import imported_requirements, slim_requirements
+from ...core.lock.lockfile import Lockfile, NotALock, read_lockfile
+from ...core.lock.selection import Selection
 from ...core.model import model_files
 from ...core.model.model_files import ServedFiles, hashed_lines
 from ...tools.project.files import read_manifest, table_of
@@ -55,14 +58,19 @@ def _text(needs: Needs) -> str:
 
 
 def _slimmed(needs: Needs, release: RecomputedRelease) -> Needs:
-    smaller = replace(
-        needs, requirements=_part(needs, release, (release.model / "MLmodel").read_text(encoding="utf-8"))
-    )
+    mlmodel = (release.model / "MLmodel").read_text(encoding="utf-8")
+    smaller = replace(needs, requirements=_part(needs, release, partial(slim_requirements, mlmodel=mlmodel)))
     needs.list.write_text(_text(smaller), encoding="utf-8")
     return smaller
 
 
-def _part(needs: Needs, release: RecomputedRelease, mlmodel: str) -> Requirements:
+class _Reduction(Protocol):
+    def __call__(
+        self, requirements: Requirements, lock: Lockfile, selection: Selection, *, name: str | None
+    ) -> Requirements: ...
+
+
+def _part(needs: Needs, release: RecomputedRelease, reduction: _Reduction) -> Requirements:
     lock = release.model / model_files.LOCK
     if needs.requirements is None or not lock.is_file():
         raise BadInput(
@@ -73,12 +81,11 @@ def _part(needs: Needs, release: RecomputedRelease, mlmodel: str) -> Requirement
     manifest = read_manifest(release.model / model_files.MANIFEST)
     name = table_of(manifest, "project").get("name")
     try:
-        return slim_requirements(
+        return reduction(
             needs.requirements,
             read_lockfile(lock.read_bytes()),
             release.record.selection,
             name=None if name is None else str(name),
-            mlmodel=mlmodel,
         )
     except NotALock as error:
         raise ChainBroken("lock", why=f"the model's uv.lock cannot be read: {error}") from error
@@ -87,7 +94,7 @@ def _part(needs: Needs, release: RecomputedRelease, mlmodel: str) -> Requirement
 def _idle(needs: Needs, release: RecomputedRelease) -> frozenset[str]:
     """Return the packages that our servers never import, whatever the model; empty if unknown."""
     try:
-        needed = _part(needs, release, ANY_MODEL)
+        needed = _part(needs, release, imported_requirements)
     except BadInput:
         return frozenset()
     pinned = needs.requirements.pins if needs.requirements else ()

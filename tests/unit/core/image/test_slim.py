@@ -4,7 +4,7 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput
 from mlflow_uv.core.export.requirements import Requirements, parse_requirements
-from mlflow_uv.core.image.slim import ANY_MODEL, slim_requirements
+from mlflow_uv.core.image.slim import ANY_MODEL, imported_requirements, slim_requirements
 from mlflow_uv.core.lock.lockfile import Lockfile, read_lockfile
 from mlflow_uv.core.lock.selection import Selection
 
@@ -133,3 +133,36 @@ def test_a_project_that_is_slim_already_stays_as_it_is() -> None:
     whole = listed(edges)
 
     assert whole == slim_requirements(whole, lock_of(edges), Selection(), name="wine", mlmodel=PYFUNC)
+
+
+def test_what_a_server_imports_for_no_model_needs_no_bytecode() -> None:
+    """
+    Clients of Databricks and git, with what only they require; what something else requires too stays.
+    """
+    edges = {
+        **EDGES,
+        "mlflow-skinny": (*EDGES["mlflow-skinny"], "databricks-sdk", "gitpython"),
+        "databricks-sdk": ("google-auth", "requests"),
+        "gitpython": ("gitdb",),
+        "fastapi": ("starlette", "requests"),
+    }
+
+    def imported(edges: dict[str, tuple[str, ...]]) -> set[str]:
+        return {pin.name for pin in imported_requirements(listed(edges), lock_of(edges), Selection(), name="wine").pins}
+
+    flavors = {"scikit-learn", "scipy", "skops"}
+    assert {*SERVER, *flavors, "mlflow-skinny", "pyyaml", "starlette", "requests", "pyarrow"} == imported(edges)
+    assert {"databricks-sdk", "google-auth"} <= imported({**edges, "wine": ("mlflow", "databricks-sdk")})
+    assert {"gitpython", "gitdb"} <= imported({**edges, "scipy": ("gitpython",)})
+
+
+def test_pyarrow_has_bytecode_because_pandas_imports_it_where_it_is() -> None:
+    """
+    A server would compile it at each start.
+    """
+    lock = {"wine": ("mlflow",), "mlflow": ("mlflow-skinny", "pandas", "numpy", "fastapi", "uvicorn", "pyarrow")}
+
+    pins = imported_requirements(listed(lock), lock_of(lock), Selection(), name="wine").pins
+
+    assert "pyarrow" in {pin.name for pin in pins}
+    assert "mlflow" not in {pin.name for pin in pins}
