@@ -234,7 +234,7 @@ class SampleProject:
 
     def _require_nothing_left(self, before: tuple[str, dict[str, str]], result: CommandResult) -> None:
         status, aliases = self._watched()
-        assert before[0] == status
+        assert before[0] == status, f"{before[0]!r} became {status!r}: {result.stderr}"
         assert result.code == 0 or before[1] == aliases, result.stderr
         assert happens(lambda: not self.processes(), within_s=AFTERWARDS_S), self.processes()
         assert set() == self.containers()
