@@ -1,6 +1,7 @@
 """Doing it again: the newest model is found, changed code is another release, and nothing we make is in the way."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ def ignored(sample: SampleProject, pattern: str) -> None:
 def beside(sample: SampleProject) -> Path:
     """A local package beside the repository, which the project depends on by its path."""
     folder = sample.folder.parent / "outer"
+    shutil.rmtree(folder, ignore_errors=True)  # that of another test; `sample` restores its own folder alone
     package(folder, "outer", "one")
     manifest = sample.folder / "pyproject.toml"
     sample.consumer.edit(manifest, 'dependencies = ["mlflow', 'dependencies = ["outer", "mlflow')
