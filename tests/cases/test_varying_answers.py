@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .sample_project import SampleProject
+from .sample_project import SampleProject, error, training
 
 FINDINGS = 1
 HEAD = """\
@@ -95,3 +95,17 @@ def test_what_is_of_the_moment_is_ignored_from_the_lock_to_the_champion(
     assert paths.split(",") == json.loads(sample.consumer.record.read_text())["answers"]["ignored"]
     assert {"answers-fickle", "answers-differ", "ignored-nothing"}.isdisjoint(result.rules)
     assert paths.replace(",", ", ") in result.stderr
+
+
+@pytest.mark.extended
+def test_an_answer_that_json_lacks_is_converted_as_the_message_says(sample: SampleProject) -> None:
+    """
+    The example is right, and the message is not about it.
+    """
+    sample.train_with(training(predict='return set(model_input["x"])'))
+    refused = sample.run("log-model", traceback=True)
+    sample.train_with(training(predict='return list(set(model_input["x"]))'))
+    mended = sample.run("log-model")
+
+    assert (14, 0) == (refused.code, mended.code), mended.stderr
+    assert "convert the set in the model's predict, as by list(...)" in error(refused)[3]

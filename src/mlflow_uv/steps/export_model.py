@@ -38,6 +38,7 @@ from ..ops.model.recorded_files import recorded_in
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.project.output_folder import output_folder, require_replaceable_folder
 from ..tools.system.partial_folders import scratch_folder
+from ..tools.system.tree_copy import copy_tree
 from ..tools.toolbox import Tools
 
 _NOT_ISOLATED = Finding(
@@ -260,7 +261,7 @@ def _write_bundle(conversion: Conversion, folder: Path) -> Path:
     files = {file.name: file.read_bytes() for file in staged.iterdir() if file.is_file()}
     (staged / CHECKSUMS).write_text(checksums_text(files), encoding="utf-8")
     with output_folder(folder, "bundle", "the bundle") as copy:
-        shutil.copytree(staged, copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        copy_tree(staged, copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     return folder
 
 

@@ -9,6 +9,7 @@ _NAME = lazy_pattern(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _MODULE = lazy_pattern(r"No module named '([\w.]+)'")
 _LIBRARY = lazy_pattern(r"([\w.+-]+\.so[\w.]*): cannot open shared object file")
 _UNTRUSTED = lazy_pattern(r"[Uu]ntrusted types found in the file: (\[[^\]]*\])")
+_UNSERIALIZABLE = lazy_pattern(r"Object of type (\w+) is not JSON serializable")
 _CATEGORY = lazy_pattern(r"categor(?:y|ical|ies)", re.IGNORECASE)
 
 
@@ -38,6 +39,16 @@ def category_fix(reason: str) -> str:
     if _CATEGORY.search(reason) is None:
         return ""
     return "convert the columns with astype(...) in the model's predict: JSON has only text and numbers"
+
+
+def answer_fix(reason: str) -> str:
+    """The fix for a model that answers with a type that JSON lacks, such as a set; empty for another reason."""
+    found = _UNSERIALIZABLE.search(reason)
+    if found is None:
+        return ""
+    return (
+        f"convert the {found[1]} in the model's predict, as by list(...), float(...) or str(...): JSON has no such type"
+    )
 
 
 def _last(pattern: "re.Pattern[str]", text: str) -> str:

@@ -13,6 +13,7 @@ from ...tools.cloud.ray_cluster import RayCluster
 from ...tools.mlflow.model_server import SERVING
 from ...tools.system.archives import zip_folder
 from ...tools.system.content import digests_in
+from ...tools.system.tree_copy import copy_tree
 from ..image.environment import INSTALLED_LIST, needs_in
 from .target import DeploymentOptions, WantedVersion
 
@@ -62,7 +63,7 @@ class UploadedPackages:
                     why="the nodes of the cluster install by the hashes of the lock",
                     fix=step_call("release"),
                 )
-            shutil.copytree(SERVING, folder / "server", ignore=shutil.ignore_patterns("__pycache__"))
+            copy_tree(SERVING, folder / "server", ignore=shutil.ignore_patterns("__pycache__"))
             manifest = _write_manifest(folder)
             return UploadedVersion(
                 uri=self._uploaded(folder, Path(scratch)),
@@ -79,7 +80,7 @@ class UploadedPackages:
             return self._uploaded(folder, Path(scratch))
 
     def _uploaded(self, folder: Path, scratch: Path) -> str:
-        shutil.copytree(PROGRAM, folder / _NAME, ignore=shutil.ignore_patterns("__pycache__"))
+        copy_tree(PROGRAM, folder / _NAME, ignore=shutil.ignore_patterns("__pycache__"))
         archive = scratch / "package.zip"
         zip_folder(archive, folder)
         # What is in it decides, not how this Python compresses.

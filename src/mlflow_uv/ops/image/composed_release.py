@@ -23,6 +23,7 @@ from ...tools.layers.program import program_identity
 from ...tools.oci.image_layout import write_archive
 from ...tools.oci.uploads import BlobFile
 from ...tools.system.archive_content import digests_in_archive
+from ...tools.system.tree_copy import copy_tree
 from ...tools.toolbox import Tools
 from ...tools.uv.messages import InterpreterMissing, SourceNotBuilt
 from ..lineage.recompute import RecomputedRelease
@@ -95,7 +96,7 @@ def compose_release(
     tools.contexts.write_layers(context, needs.model)
     work.mkdir()
     if (wheels := needs.model / model_files.WHEELS).is_dir():
-        shutil.copytree(wheels, work / model_files.WHEELS, copy_function=shutil.copyfile)
+        copy_tree(wheels, work / model_files.WHEELS, copy=shutil.copyfile)
     own = own_layers(context, scratch, compositions[0].compression)
     images = []
     for at, (composition, sources) in enumerate(zip(compositions, plan.built, strict=True)):

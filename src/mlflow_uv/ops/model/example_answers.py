@@ -15,7 +15,14 @@ from ...core.model.answer_wording import SHOWN, format_differences, ignoring_fix
 from ...core.model.answers import differences, non_json_values
 from ...core.model.columns import is_about_integers_with_gaps
 from ...core.model.derived_requests import DerivedRequest
-from ...core.model.error_hints import category_fix, missing_library, missing_module, untrusted_fix, variables_in
+from ...core.model.error_hints import (
+    answer_fix,
+    category_fix,
+    missing_library,
+    missing_module,
+    untrusted_fix,
+    variables_in,
+)
 from ...core.model.ignored_answers import everything_ignored, unmatched_paths
 from ...core.model.recorded_requests import RecordedRequest, compared_values
 from ...core.security.serve_env import NO_VARIABLES, ServeVariables
@@ -209,7 +216,7 @@ def _fix(error: ModelUnusable, project: Project, request_set: RequestSet, tools:
         return _module_fix(module, project)
     if library := missing_library(text):
         return f"install the system's package that holds {library}, on this machine and in the base image"
-    return untrusted_fix(text) or category_fix(error.why)
+    return untrusted_fix(text) or category_fix(error.why) or answer_fix(error.why)
 
 
 def _module_fix(module: str, project: Project) -> str:

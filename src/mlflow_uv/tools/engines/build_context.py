@@ -21,6 +21,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..mlflow.model_server import SERVING
 from ..system.content import digests_in
 from ..system.disk_errors import disk_errors
+from ..system.tree_copy import copy_tree
 from ..uv.uv import EARLIEST, Uv
 
 INSTALLING = Path(__file__).parents[2] / "installing"
@@ -113,7 +114,7 @@ class BuildContexts:
             shutil.copyfile(INSTALLING / name, installer / name)
         wheels = contents.model / model_files.WHEELS
         if wheels.is_dir():
-            shutil.copytree(wheels, folder / PACKAGES / model_files.WHEELS, copy_function=shutil.copyfile)
+            copy_tree(wheels, folder / PACKAGES / model_files.WHEELS, copy=shutil.copyfile)
         for machine in contents.machines:
             name = machine_name(machine, System.LINUX)
             # Statically linked, it runs on every Linux, with any libc of the base image.
@@ -128,7 +129,7 @@ class BuildContexts:
     def _pack_layers(self, folder: Path, model: Path) -> None:
         with TemporaryDirectory(prefix="mlflow-uv-server-") as scratch:
             server = Path(scratch) / "server"
-            shutil.copytree(SERVING, server, ignore=shutil.ignore_patterns("__pycache__"))
+            copy_tree(SERVING, server, ignore=shutil.ignore_patterns("__pycache__"))
             copy_library(self._unpacked("prometheus-client"), server)
             pack(folder / dockerfile.SERVER_LAYER, server, PurePosixPath(dockerfile.SERVING))
         pack(folder / dockerfile.MODEL_LAYER, model, PurePosixPath(dockerfile.MODEL))
@@ -160,7 +161,7 @@ def copy_library(unpacked: Path, server: Path) -> None:
         target = server / ("metadata" if entry.suffix == ".dist-info" else "lib") / entry.name
         target.parent.mkdir(exist_ok=True)
         if entry.is_dir():
-            shutil.copytree(entry, target)
+            copy_tree(entry, target)
         else:
             shutil.copyfile(entry, target)
 

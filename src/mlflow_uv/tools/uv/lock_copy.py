@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..git.git import Git
+from ..system.tree_copy import copy_tree
 
 # Larger files are data, which a build at most reads, so they are linked.
 _COPIED_BYTES = 1_000_000
@@ -54,7 +55,7 @@ def _copy(path: Path, target: Path, top: Path) -> None:
         inside = Path(os.path.normpath(path.parent / path.readlink())).is_relative_to(top)
         target.symlink_to(path.readlink() if inside else path.resolve())
     elif path.is_dir():  # a submodule
-        shutil.copytree(path, target, symlinks=True, ignore=lambda _folder, names: _EXCLUDED & set(names))
+        copy_tree(path, target, symlinks=True, ignore=lambda _folder, names: _EXCLUDED & set(names))
     elif path.is_file():
         if path.stat().st_size > _COPIED_BYTES and path.name != "uv.lock":
             target.symlink_to(path)

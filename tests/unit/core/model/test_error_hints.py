@@ -26,6 +26,12 @@ from mlflow_uv.core.model import error_hints
             "convert the columns with astype(...) in the model's predict: JSON has only text and numbers",
         ),
         (error_hints.category_fix, "ValueError: no", ""),
+        (
+            error_hints.answer_fix,
+            "request 1: TypeError: Object of type set is not JSON serializable",
+            "convert the set in the model's predict, as by list(...), float(...) or str(...): JSON has no such type",
+        ),
+        (error_hints.answer_fix, "TypeError: no", ""),
     ],
 )
 def test_what_a_model_died_of_tells_what_it_lacks(reader: object, text: str, found: str) -> None:
