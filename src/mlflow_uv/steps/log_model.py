@@ -31,7 +31,7 @@ from ..ops.lineage.open_attempts import close_abandoned
 from ..ops.lineage.publication import publish_logged
 from ..ops.lock.freshness import require_fresh
 from ..ops.lock.served_selection import require_mlflow
-from ..ops.model.acquire import earlier, interrupted, obtain
+from ..ops.model.acquire import earlier, obtain, obtain_interrupted
 from ..ops.model.adoption import adopt
 from ..ops.model.case_file import cases_of
 from ..ops.model.input_changes import require_settled
@@ -209,7 +209,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         close_abandoned(plan.job.client, tools)
         path = tools.records.path(inputs.record, inputs.project)
         initial_store, reusable = plan.job.store, None if inputs.retrain else earlier(plan, path, Path(scratch), tools)
-        resumed = None if inputs.retrain or reusable is not None else interrupted(plan, Path(scratch), tools)
+        resumed = None if inputs.retrain or reusable is not None else obtain_interrupted(plan, Path(scratch), tools)
         if resumed is None:
             explain(plan.job, plan.keyed, reusable[1] if reusable else None, tools, wanted=inputs.retrain)
         if reusable is not None:

@@ -70,15 +70,14 @@ class Parity:
     """
     The result of the comparison.
 
-    `beyond_types` are the names of requests with values that the converted model does not take, and `unheld` the
-    origins none of whose requests is compared because of that; `refused`
-    the numbers of requests, by origin, that the original refuses, and `failed` names and reasons of those that only the
-    converted model does not answer.
+    `beyond_types` are the names of requests with values that the converted model does not take, and `uncompared` the
+    origins of which therefore no request was compared. `refused` is the number of requests that the original refuses,
+    and `failed` are names and reasons of those that only the converted model does not answer.
     """
 
     outputs: tuple[OutputParity, ...]
     beyond_types: tuple[str, ...]
-    unheld: tuple[str, ...]
+    uncompared: tuple[str, ...]
     refused: int
     failed: tuple[tuple[str, str], ...]
 
@@ -116,13 +115,13 @@ def compare_outputs(
     answered = [item for item in original if "outputs" in item]
     parities: dict[tuple[str, str], OutputParity] = {}
     beyond_types, failed = [], []
-    unheld: set[str] = set()
+    uncompared: set[str] = set()
     for item, answer in zip(answered, converted, strict=True):
         if "outputs" not in answer:
             reason = str(answer.get("refused"))
             if reason.startswith(_BEYOND_TYPES):
                 beyond_types.append(str(item["name"]))
-                unheld.add(str(item["origin"]))
+                uncompared.add(str(item["origin"]))
             else:
                 failed.append((str(item["name"]), reason))
             continue
@@ -132,7 +131,7 @@ def compare_outputs(
     return Parity(
         outputs=tuple(parities.values()),
         beyond_types=tuple(beyond_types),
-        unheld=tuple(sorted(unheld - {origin for origin, _ in parities})),
+        uncompared=tuple(sorted(uncompared - {origin for origin, _ in parities})),
         refused=len(original) - len(answered),
         failed=tuple(failed),
     )
@@ -308,7 +307,7 @@ def parity_findings(parity: Parity, budget: ParityBudget, shown: str, advice: st
             why=f"{shown} answers none of the requests, or the converted model cannot hold their values",
             fix="log the model with an input_example that it answers",
         )
-    elif "recorded" in parity.unheld:
+    elif "recorded" in parity.uncompared:
         yield Finding(
             rule="parity-empty",
             what=f"no recorded request of {shown} was compared",

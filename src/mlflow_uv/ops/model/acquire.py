@@ -53,11 +53,11 @@ def obtain(plan: ProofPlan, model_name: str | None, tools: Tools) -> Obtained:
     return Obtained(plan=plan, model=choose(trained.found, model_name, tools.console), findings=findings)
 
 
-def interrupted(plan: ProofPlan, scratch: Path, tools: Tools) -> Obtained | None:
+def obtain_interrupted(plan: ProofPlan, scratch: Path, tools: Tools) -> Obtained | None:
     """
-    Return the newest model that a release with the same key trained, and was interrupted while it verified it.
+    Return the newest model of a release with the same key that was interrupted while it verified the model.
 
-    Its inputs were compared after training. What training wrote must still have the digest that it had then.
+    The files that training wrote must have the digest that they had after training.
     """
     if plan.keyed is None:
         return None

@@ -68,17 +68,17 @@ def prove(
     download(plan, model.model_id, logged, tools)
     if requirement_findings := _requirement_findings(plan, logged):
         return _record(plan, model, logged), requirement_findings
-    with verification(plan, model, logged, tools) as held:
-        record, findings = _verified(plan, model, scratch, held, tools)
+    with verification(plan, model, logged, tools) as opened:
+        record, findings = _verified(plan, model, scratch, opened, tools)
         if any(finding.severity is Severity.ERROR for finding in findings):
-            held.refuse()
+            opened.refuse()
         else:
             _tag(plan, record)
     return record, findings
 
 
 def _verified(
-    plan: ProofPlan, model: LoggedModelDescription, scratch: Path, held: OpenVerification, tools: Tools
+    plan: ProofPlan, model: LoggedModelDescription, scratch: Path, opened: OpenVerification, tools: Tools
 ) -> tuple[Record, tuple[Finding, ...]]:
     client, logged = plan.job.client, scratch / "logged"
     findings: list[Finding] = []
@@ -110,7 +110,7 @@ def _verified(
             written[model_files.RESPONSES] = responses_file(answered.recorded)
         _write(overlay, {name: text.encode() for name, text in written.items()})
     delete = tuple(name for name in model_files.UV_FILES if (logged / name).exists())
-    held.require_own()
+    opened.require_own()
     with progress_of(tools.console, f"uploading additions to {model.model_id}", overlay):
         client.overwrite_model(model.model_id, folder=overlay, delete=delete)
     proof = scratch / "proof"

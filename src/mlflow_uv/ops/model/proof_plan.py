@@ -1,4 +1,4 @@
-"""Everything that is known before a training, by which its model is verified afterwards."""
+"""Declares what is known before a training, and by which its model is verified afterwards."""
 
 from enum import Enum
 from pathlib import Path

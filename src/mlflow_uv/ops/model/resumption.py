@@ -24,14 +24,14 @@ _INTERRUPTED, _REFUSED, VERIFIED = "interrupted", "refused", "verified"
 
 @lazy_dataclass
 class OpenVerification:
-    """The verification of a trained model by this process; without an attempt it is of an adopted model."""
+    """The verification of a model by this process; without an attempt for an adopted model, which has no tags of it."""
 
     client: StoreClient
     model_id: str
     attempt: Attempt | None
 
     def refuse(self) -> None:
-        """Let no later release resume with this model: it was verified, and is not as it must be."""
+        """Record that the verification found an error in the model, so that no later release resumes with it."""
         if self.attempt is not None:
             self._settle(_REFUSED)
 
@@ -71,22 +71,22 @@ def verification(
     plan: ProofPlan, model: LoggedModelDescription, logged: Path, tools: Tools
 ) -> Iterator[OpenVerification]:
     """
-    Mark a model as trained, and as being verified by this process, while the block runs; `logged` are its files.
+    Tag a model as trained, and as being verified by this process, while the block runs; `logged` are its files.
 
-    The inputs were compared after its training by now, so that the marks are proven. An adopted model gets none.
+    Call it after the inputs were compared with those before training, which the tags claim. An adopted model gets none.
     """
     client = plan.job.client
     if plan.keyed is None:
         yield OpenVerification(client=client, model_id=model.model_id, attempt=None)
         return
-    with tools.attempts.start(_place(plan)) as attempt:
-        held = OpenVerification(client=client, model_id=model.model_id, attempt=attempt)
-        marks = {TRAINED_KEY: plan.key, TRAINED_DIGEST: trained_digest(plan, logged), VERIFICATION: attempt.id}
+    with tools.attempts.start(_subject(plan)) as attempt:
+        opened = OpenVerification(client=client, model_id=model.model_id, attempt=attempt)
+        tags = {TRAINED_KEY: plan.key, TRAINED_DIGEST: trained_digest(plan, logged), VERIFICATION: attempt.id}
         try:
-            client.set_tags(SetTags(model_id=model.model_id, tags={**plan.job.lineage, **marks}))
-            yield held
+            client.set_tags(SetTags(model_id=model.model_id, tags={**plan.job.lineage, **tags}))
+            yield opened
         except BaseException as error:
-            held.give_up(error, tools)
+            opened.give_up(error, tools)
             raise
         attempt.mark_closed()
 
@@ -106,20 +106,17 @@ def resumable(
     plan: ProofPlan, models: Iterable[LoggedModelDescription], tools: Tools
 ) -> Iterator[LoggedModelDescription]:
     """
-    Yield each finished model whose verification was interrupted, newest first, and say of the others why they are not.
+    Yield each finished model whose verification was interrupted, newest first.
 
-    A process that was killed could not say so: that is known of those on this machine alone, by their attempts. Those
-    attempts are closed, since each model is used now or never.
+    Of those that were refused, and those that may still be verified, a line is printed. A verification that was killed
+    left the id of its attempt in the tag: only its own machine knows that it ended.
     """
-    ended = set()
-    for attempt in tools.attempts.abandoned(_place(plan)):
-        ended.add(attempt.id)
-        attempt.mark_closed()
+    killed = _closed_attempts(plan, tools)
     for model in reversed(tuple(models)):
         holder = model.tags.get(VERIFICATION, "")
         if model.status != "READY" or holder == VERIFIED:
             continue
-        if holder in (_INTERRUPTED, *ended):
+        if holder in (_INTERRUPTED, *killed):
             yield model
             continue
         reason = (
@@ -130,6 +127,15 @@ def resumable(
         tools.console.say(f"model {model.model_id}, trained from the same inputs, {reason}, so it is not used")
 
 
-def _place(plan: ProofPlan) -> str:
-    """The attempts of verifications of this release, apart from those of trainings, whose runs the next one closes."""
+def _closed_attempts(plan: ProofPlan, tools: Tools) -> tuple[str, ...]:
+    """Close the attempts of verifications that were killed on this machine, and return their ids."""
+    closed = []
+    for attempt in tools.attempts.abandoned(_subject(plan)):
+        closed.append(attempt.id)
+        attempt.mark_closed()
+    return tuple(closed)
+
+
+def _subject(plan: ProofPlan) -> str:
+    """The subject of these attempts. It is not the store, as for trainings, whose runs the next release closes."""
     return f"verification of {plan.key} in {plan.job.store.uri}"

@@ -22,7 +22,7 @@ from ..problems import last_line
 from .conversion_source import answered_frames, require_signature, write_sample
 from .installed_closure import closure_pins
 from .missing_values import missing_values_kept
-from .native_models import Inconvertible, NativeModel, load_native, ports, require_rows
+from .native_models import Inconvertible, NativeModel, load_native, ports, require_answer_for_each_row
 from .onnx_graph import TENSOR_TYPES, GraphOutputs, exact_thresholds, operators, wrapped
 from .refusing import converted_or_refused, refusing
 from .request_frames import required_inputs
@@ -53,7 +53,7 @@ def _converted(request: ConvertModel) -> ConversionResult:
     frames = answered_frames(request.model, request.requests, native.operator)
     with refusing(native.operator):
         outputs = native.outputs(frames[0])
-        require_rows(native, frames[0])
+        require_answer_for_each_row(native, frames[0])
     inner, sources = _inner(native, inputs, layout, frames[0])
     names = _apart(ports(outputs), {port.name for port in inputs})
     if len(names) != len(sources):

@@ -1,4 +1,4 @@
-"""Lets trees of scikit-learn lead a missing number the way that they do, which skl2onnx 1.20 leaves out."""
+"""Writes the branch that a missing number takes into converted trees of scikit-learn; skl2onnx 1.20 leaves it out."""
 
 import sys
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ _FLAGS = "nodes_missing_value_tracks_true"
 @contextmanager
 def missing_values_kept() -> "Iterator[None]":
     """
-    Write where a tree leads a missing number into the graphs that are converted while the block runs.
+    Convert trees with the branch that a missing number takes at each threshold, while the block runs.
 
-    A tree or a forest answers such a row also if it was trained without one: it has a way for it at each threshold.
-    Without that, a graph leads it to the right.
+    scikit-learn has that branch also for trees that were trained without missing numbers (`missing_go_to_left`).
+    Without it, a missing number takes the right branch in the graph.
     """
     modules = [module for name, module in list(sys.modules.items()) if _has_function(name, module)]
     originals = [getattr(module, _FUNCTION) for module in modules]

@@ -57,8 +57,8 @@ class NativeModel:
         return found
 
 
-def require_rows(native: NativeModel, data: Any) -> None:
-    """Raise Inconvertible for a model that does not answer each row, asked for the rows of an example twice."""
+def require_answer_for_each_row(native: NativeModel, data: Any) -> None:
+    """Raise Inconvertible unless a model has a value for each row, if it gets the rows of an example twice."""
     twice = pd.concat([data, data]) if isinstance(data, pd.DataFrame) else np.concatenate([data, data])
     for name, values in native.outputs(twice).items():
         if len(values) != len(twice):

@@ -11,8 +11,8 @@ MODEL_DIGEST = "mlflow-uv.model-sha256"
 TRAINING_INPUTS = "mlflow-uv.inputs"
 PROJECT = "mlflow-uv.project"
 ATTEMPT = "mlflow-uv.attempt"  # the training, on each of its runs and models
-# On a model since its training and until its verification: the release key and the digest of what training wrote, both
-# proven, and who verifies it, or how that ended.
+# On a trained model, once its inputs were compared after training: the release key, the digest of what training wrote,
+# and the attempt that verifies it, or how that ended.
 TRAINED_KEY = "mlflow-uv.trained-key"
 TRAINED_DIGEST = "mlflow-uv.trained-sha256"
 VERIFICATION = "mlflow-uv.verification"

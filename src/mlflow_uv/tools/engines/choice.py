@@ -56,7 +56,7 @@ class Engines:
         raise NoEngine(what=what, why="; ".join(error.why for error in reasons), fix=reasons[0].fix)
 
     def answering(self, choice: Choice) -> Engine | None:
-        """The same; None for a choice of none, and if none answers."""
+        """The first available engine of a choice; None if the choice is `none`, or if no engine answers."""
         with suppress(NoEngine):
             return None if choice is Choice.NONE else self.available(choice)
         return None

@@ -1,4 +1,4 @@
-"""Records running trainings, so that runs of a killed training can be marked as failed later."""
+"""Records trainings, exports and verifications that run, so that a later process knows which of them were killed."""
 
 import fcntl
 import os
@@ -13,30 +13,31 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 
 @lazy_dataclass
 class Attempt:
-    """A training, and the file that exists until its runs are closed."""
+    """A training, export or verification, and the file that exists until it is closed."""
 
     id: str
     file: Path
 
     def mark_closed(self) -> None:
-        """Delete the file: none of its runs is open."""
+        """Delete the file: no run is open, and no model is still tagged with the attempt."""
         self.file.unlink(missing_ok=True)
 
 
 class Attempts:
     """
-    A file for each training, locked while it runs: a killed training releases the lock and leaves the file.
+    A file for each attempt, locked while it runs: a killed process releases the lock and leaves the file.
 
-    Trainings that were killed on another machine are unknown here.
+    Attempts are found again by their subject, such as the URI of a store. Those that were killed on another machine are
+    unknown here.
     """
 
     def __init__(self, host: Host) -> None:
         self._state = host.state / "attempts"
 
     @contextmanager
-    def start(self, store: str) -> Iterator[Attempt]:
-        """Hold the lock of a new training while the block runs; `Attempt.mark_closed` deletes its file."""
-        folder = self._folder(store)
+    def start(self, subject: str) -> Iterator[Attempt]:
+        """Hold the lock of a new attempt while the block runs; `Attempt.mark_closed` deletes its file."""
+        folder = self._folder(subject)
         folder.mkdir(parents=True, exist_ok=True)
         attempt = Attempt(id=os.urandom(16).hex(), file=folder / os.urandom(16).hex())
         # Other processes see it only after it is locked.
@@ -48,9 +49,9 @@ class Attempts:
             hidden.rename(attempt.file)
             yield attempt
 
-    def abandoned(self, store: str) -> Iterator[Attempt]:
-        """The killed trainings on a store, whose runs are still open; each is locked while it is yielded."""
-        for file in sorted(self._folder(store).glob("*")):
+    def abandoned(self, subject: str) -> Iterator[Attempt]:
+        """The killed attempts that were not closed; each is locked while it is yielded."""
+        for file in sorted(self._folder(subject).glob("*")):
             try:
                 with file.open() as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,5 +59,5 @@ class Attempts:
             except (BlockingIOError, FileNotFoundError):
                 continue  # it is running, or another process closed it
 
-    def _folder(self, store: str) -> Path:
-        return self._state / sha256(store.encode())[:16]
+    def _folder(self, subject: str) -> Path:
+        return self._state / sha256(subject.encode())[:16]

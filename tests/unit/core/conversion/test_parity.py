@@ -197,7 +197,7 @@ def test_a_comparison_without_the_recorded_requests_is_an_error() -> None:
     none = compare_outputs(original, [beyond, beyond, equal], NUMBERS, BUDGET.tolerance)
     one = compare_outputs(original, [beyond, equal, beyond], NUMBERS, BUDGET.tolerance)
 
-    assert (("recorded",), ("spread",)) == (none.unheld, one.unheld)
+    assert (("recorded",), ("spread",)) == (none.uncompared, one.uncompared)
     assert (["parity-empty", "parity-beyond-types"], ["parity-beyond-types"]) == (rules(none), rules(one))
 
 

@@ -71,8 +71,8 @@ class Machine:
 
     def verify(self, error: BaseException | None = None) -> None:
         """Verify the model, which ends with an error if there is one."""
-        with verification(self.plan, self.client.model, self.logged, self.tools) as held:
-            held.require_own()
+        with verification(self.plan, self.client.model, self.logged, self.tools) as opened:
+            opened.require_own()
             if error is not None:
                 raise error
 
@@ -135,12 +135,12 @@ def test_a_verification_that_could_not_say_how_it_ended_is_resumed_here(here: Ma
     """
     Its server is gone, so the attempt stays, as after a kill.
     """
-    held = verification(here.plan, here.client.model, here.logged, here.tools)
-    held.__enter__()
+    opened = verification(here.plan, here.client.model, here.logged, here.tools)
+    opened.__enter__()
     here.client.answers = False
 
     error = StoreUnreachable(**FAILED)
-    assert not held.__exit__(type(error), error, None)
+    assert not opened.__exit__(type(error), error, None)
     here.client.answers = True
 
     assert here.resumes()
@@ -153,11 +153,11 @@ def test_of_two_machines_that_resume_one_writes(here: Machine, tmp_path: Path) -
     """
     elsewhere = Machine(here.client, tmp_path / "elsewhere")
     older = verification(here.plan, here.client.model, here.logged, here.tools)
-    held = older.__enter__()
+    opened = older.__enter__()
 
     with verification(elsewhere.plan, here.client.model, elsewhere.logged, elsewhere.tools) as newer:
         with pytest.raises(ToolFailed, match="another release verifies the model m-1 by now") as lost:
-            held.require_own()
+            opened.require_own()
         newer.require_own()
         own = dict(here.client.tags)
         older.__exit__(ToolFailed, lost.value, None)

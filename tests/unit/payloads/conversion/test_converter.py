@@ -101,9 +101,9 @@ REFUSED = """
 """
 
 
-def test_what_answers_no_rows_or_names_columns_by_numbers_is_refused_until_it_is_mended(converting: Path) -> None:
+def test_what_the_message_advises_makes_a_refused_model_convertible(converting: Path) -> None:
     """
-    A vectorizer takes the names of columns for its texts. What the message advises is converted.
+    A vectorizer takes the names of columns for its texts; columns have numbers as names; zeros mean missing numbers.
     """
     found = run_in(converting, REFUSED)
 

@@ -1,4 +1,4 @@
-"""Tests that converted trees lead a missing number the way that scikit-learn does."""
+"""Tests that a missing number takes the same branches in converted trees as in those of scikit-learn."""
 
 from pathlib import Path
 
@@ -52,9 +52,9 @@ PROGRAM = """
 """
 
 
-def test_trees_lead_missing_numbers_as_before(converting: Path) -> None:
+def test_a_missing_number_takes_the_branch_of_scikit_learn(converting: Path) -> None:
     """
-    Also trees that were trained without one: scikit-learn has a way for it at each threshold, and answers.
+    Also in trees that were trained without missing numbers, which have a branch for them at each threshold.
     """
     found = run_in(converting, PROGRAM)
 

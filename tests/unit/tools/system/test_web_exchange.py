@@ -116,7 +116,7 @@ def test_certificates_are_read_once_for_a_server(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changed", ["ca.crt", "client.cert", "client.key"])
 def test_changed_certificates_are_read_again(tmp_path: Path, changed: str) -> None:
     """
-    Somebody mends them while a step waits.
+    A user replaces a wrong one while a process that read it goes on.
     """
     context, authority = certified(tmp_path / "keys")
     context.verify_mode = ssl.CERT_REQUIRED
