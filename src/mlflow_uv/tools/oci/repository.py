@@ -33,6 +33,7 @@ _OK = 200
 _PARTIAL = 206
 CREATED = 201
 ACCEPTED = 202
+TAKEN = ""  # in place of an upload: the registry has the blob
 _DENIED = frozenset({401, 403})
 _ABSENT = 404
 _NOT_ALLOWED = 405
@@ -128,12 +129,16 @@ class Repository:
             raise self.refused_push(reply)
         return self.place_of(reply)
 
-    def mount(self, digest: str, source: str) -> str:
-        """Take a blob from another repository of the registry; the place of an upload where it gives none."""
+    def mount(self, digest: str, source: str) -> str | None:
+        """
+        Take a blob from another repository of the registry: TAKEN, also if this one has it.
+
+        Else it is the place of an upload, or None if the registry does not allow it.
+        """
         reply = self._request(f"blobs/uploads/?{urlencode({'mount': digest, 'from': source})}", form=b"")
         if reply.status == CREATED:
-            return ""
-        return self.place_of(reply) if reply.status == ACCEPTED else self.begin()
+            return TAKEN
+        return self.place_of(reply) or None if reply.status == ACCEPTED else None
 
     def place_of(self, reply: WebReply) -> str:
         """The place of an upload in a response, empty without one."""

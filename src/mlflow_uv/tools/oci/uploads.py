@@ -11,7 +11,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.threads import side_by_side
 from ..system.web import WebReply, WebUnreachable
 from .registry_replies import codes_of, pause_s
-from .repository import ACCEPTED, CREATED, WAITS_S, BlobPart, RegistryUnanswered, Repository
+from .repository import ACCEPTED, CREATED, TAKEN, WAITS_S, BlobPart, RegistryUnanswered, Repository
 
 # Uploads at once: a single connection rarely fills a line, and registries limit the requests of a client.
 AT_ONCE = 4
@@ -52,12 +52,16 @@ class BlobUploads:
 
     def _send(self, blob: Blob, content: BlobContent) -> SentBlobs:
         """Send one blob; where it fails the others end too, since the image cannot be complete."""
-        if self._stop.is_set() or self._repository.has_blob(blob.digest):
+        if self._stop.is_set():
             return SentBlobs(sent=0, mounted=0)
-        source = self._sources.get(blob.digest, "")
-        place = self._repository.mount(blob.digest, source) if source else self._repository.begin()
-        if not place:
-            return SentBlobs(sent=0, mounted=blob.size)
+        place: str | None = None
+        if source := self._sources.get(blob.digest, ""):  # first: one request, if the registry takes it from there
+            place = self._repository.mount(blob.digest, source)
+            if place == TAKEN:
+                return SentBlobs(sent=0, mounted=blob.size)
+        if self._repository.has_blob(blob.digest):
+            return SentBlobs(sent=0, mounted=0)
+        place = place or self._repository.begin()
         try:
             if callable(content):
                 content = content()

@@ -242,7 +242,24 @@ def test_a_blob_of_another_repository_is_taken_from_there(
     uploads.before = mounts
 
     assert sent == send(registry, tmp_path, source="team/beer")
+    asked = ["POST"] if answer == Answer(201) else ["POST", "HEAD"]
+    assert asked == [each.call.partition(" ")[0] for each in registry.asked][: len(asked)]
+    assert (len(registry.asked) == 1) == (answer == Answer(201))
     assert [{"mount": [BLOB.digest], "from": ["team/beer"]}] == [parse_qs(query) for query in queries]
+
+
+@pytest.mark.parametrize("answer", [None, refusal(403, "DENIED")], ids=["an upload", "not allowed"])
+def test_a_blob_that_is_there_is_not_sent_where_another_repository_does_not_give_it(
+    registry: FakeRegistry, uploads: Uploads, tmp_path: Path, answer: Answer | None
+) -> None:
+    """
+    Which repository got a blob last is a hint: the one that it is sent to may have it, too.
+    """
+    registry.contents[f"blobs/{BLOB.digest}"] = DATA
+    uploads.before = lambda asked: answer if asked.query else None
+
+    assert SentBlobs(sent=0, mounted=0) == send(registry, tmp_path, source="team/beer")
+    assert [b"", b""] == [asked.raw for asked in registry.asked]
 
 
 def test_what_is_not_on_this_machine_is_downloaded_only_where_it_is_sent(
