@@ -18,6 +18,7 @@ ROWS = {
     "start": "Python starts",
     "checks": "the step is imported; lock, commit and the environment with MLflow are compared",
     "mlflow": "MLflow is imported, and opens the store",
+    "import": "… of this, Python and `import mlflow` alone, measured apart",
     "answers": "MLflow answers what else it is asked",
     "base": "meanwhile: the base is read and compared",
     "known": "… known layers are compared",

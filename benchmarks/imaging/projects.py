@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,12 @@ class Project:
         """Run a step of ours, or a release; all that it says."""
         argv = (*OURS, "mlflow_uv", name, "--format", "json", *flags)
         return dict(json.loads(self.shop.run(*argv, folder=self.folder, **variables)))
+
+    def import_seconds(self) -> float:
+        """Seconds of its interpreter that imports MLflow and ends, as payloads do, the median of three."""
+        bytecode = f"pycache_prefix={self.home / 'cache' / 'bytecode'}"
+        argv = (self.python, "-I", "-X", bytecode, "-c", "import mlflow")
+        return statistics.median(self.shop.timed(*argv) for _ in range(3))
 
     def timed(self, name: str, *flags: str, **variables: str) -> dict[str, float]:
         """Run a step of ours; the seconds of its parts, see timed_step.py."""

@@ -33,7 +33,7 @@ def test_the_first_answer_is_the_import_of_mlflow() -> None:
     parts = parts_of(spans, 1.0, 1.5, 10.0)
 
     assert (0.5, 1.5, 2.0, 0.5, 9.0) == tuple(parts[part] for part in ("start", "checks", "mlflow", "answers", "whole"))
-    assert {*ROWS} == {*parts}
+    assert {*ROWS} - {"import"} == {*parts}
 
 
 def test_a_call_is_noted_also_if_it_fails() -> None:
