@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
 from secrets import token_hex
+from threading import RLock
 from typing import Any
 
 from actions_toolkit.file_command import prepare_key_value_message
@@ -35,18 +36,24 @@ ANNOTATIONS = 10  # a level and step; more are not shown
 
 
 class GithubRunner:
-    """A console for a runner's log. Output of other programs is fenced with stop-commands."""
+    """
+    A console for a runner's log. Output of other programs is fenced with stop-commands.
+
+    Several threads may print: no line of a program comes between the end of a fence and the next one.
+    """
 
     def __init__(self, phrasing: ActionPhrasing, *, secrets: Sequence[str] = ()) -> None:
         self._phrasing = phrasing
         self.secrets = tuple(secrets)
         self._fence: str | None = None
+        self._printing = RLock()
 
     def say(self, text: str) -> None:
         """See Console."""
-        self._unfence()
-        for line in text_lines(mask(self._phrasing.text(text), self.secrets)):
-            self._write(line)
+        with self._printing:
+            self._unfence()
+            for line in text_lines(mask(self._phrasing.text(text), self.secrets)):
+                self._write(line)
 
     @contextmanager
     def group(self, title: str, *, folded: bool = True) -> Iterator[None]:  # noqa: ARG002  # the log folds all of them
@@ -59,24 +66,27 @@ class GithubRunner:
 
     def foreign(self, line: str) -> None:
         """See Console."""
-        if self._fence is None:
-            self._fence = token_hex(16)
-            self._write(f"::stop-commands::{self._fence}")
-        self._write(fenced_line(mask(line, self.secrets), fence=self._fence))
+        with self._printing:
+            if self._fence is None:
+                self._fence = token_hex(16)
+                self._write(f"::stop-commands::{self._fence}")
+            self._write(fenced_line(mask(line, self.secrets), fence=self._fence))
 
     def conceal(self, secret: str) -> None:
         """See Console. The runner masks it too, in its log and in that of every later step."""
-        self._unfence()
-        self._write(workflow_command("add-mask", secret))
-        self.secrets = (*forms_of((secret,)), *self.secrets)
+        with self._printing:
+            self._unfence()
+            self._write(workflow_command("add-mask", secret))
+            self.secrets = (*forms_of((secret,)), *self.secrets)
 
     def issue(self, command: str, message: str, **properties: object) -> None:
         """Print one workflow command; properties that are None are left out."""
-        self._unfence()
         masked = {
             name: mask(value, self.secrets) if isinstance(value, str) else value for name, value in properties.items()
         }
-        self._write(workflow_command(command, mask(self._phrasing.text(message), self.secrets), **masked))
+        with self._printing:
+            self._unfence()
+            self._write(workflow_command(command, mask(self._phrasing.text(message), self.secrets), **masked))
 
     def advice(self, report: Report[Any]) -> Iterator[str]:
         """The chain and the advice of a report, without lines that only help on a machine that outlives the job."""

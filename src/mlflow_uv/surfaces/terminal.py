@@ -109,10 +109,11 @@ class Terminal:
         """See Console. Control sequences are removed."""
         line = mask(line, self.secrets)
         clean = without_sequences(line.rsplit("\r", 1)[-1])
-        if self._kept is None:
+        kept = self._kept  # another thread may end the group
+        if kept is None:
             self._line(self.paint(f"  │ {clean}", "dim"))
         else:
-            self._kept.append(clean)
+            kept.append(clean)
             if self._detail is not Detail.QUIET:
                 self._overwrite(f"  │ {time.monotonic() - self._since:.0f} s  {clean}")
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -59,6 +60,30 @@ def _obeys(line: str) -> bool:
         return bool(obeyed(line))
     except AssertionError:
         return True  # it stopped the commands
+
+
+class Interrupted(GithubRunner):
+    """A console that another thread uses, too, as soon as a fence is written: it waits until that one has printed."""
+
+    def _write(self, text: str) -> None:
+        """Print a line."""
+        super()._write(text)
+        if text.startswith("::stop-commands::") and threading.current_thread() is threading.main_thread():
+            other = threading.Thread(target=self.say, args=("done",))
+            other.start()
+            other.join(0.2)  # or until this one is through
+
+
+def test_no_thread_opens_the_fence_around_a_line_of_another(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Parts of an image are made in one thread, and the release is verified in another.
+    """
+    runner = Interrupted(words())
+
+    runner.foreign("::add-path::/evil")
+    runner.say("end")
+
+    assert [] == obeyed(capsys.readouterr().out)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["foreign", "say", "issue"]), NASTY), max_size=8))
