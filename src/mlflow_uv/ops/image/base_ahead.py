@@ -53,6 +53,8 @@ def meanwhile(wait: Callable[[], None], maker: MakerAhead | None) -> Iterator[Ca
     """
     Provide what lets a maker make the parts of a release in a thread, after a `wait`; it has ended after the block.
 
+    What prints a group of lines is prepared in this thread.
+
     If the block raises, its parts are not needed, and it begins no further layer.
     """
     threads: list[threading.Thread] = []
@@ -63,6 +65,8 @@ def meanwhile(wait: Callable[[], None], maker: MakerAhead | None) -> Iterator[Ca
             if maker is not None:
                 maker.make(release)
 
+        if maker is not None:
+            maker.prepare(release)
         threads.append(threading.Thread(target=make))
         threads[-1].start()
 

@@ -58,6 +58,9 @@ class ModelNotComposable(NotComposable, BadInput):
 class MakerAhead(Protocol):
     """Makes parts of an image before its release is verified; see `parts_ahead.PartsMaker`."""
 
+    def prepare(self, release: RecomputedRelease) -> None:
+        """Create the environment of the release, if parts of it are made; raises nothing."""
+
     def make(self, release: RecomputedRelease) -> None:
         """Make the parts of a release that is not verified; raises nothing."""
 

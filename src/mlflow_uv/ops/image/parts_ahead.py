@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 
 from ...command.errors import StepError
+from ...command.inputs import EngineChoice
 from ...core.image.composition import BaseLayers
 from ...core.lock.package_names import canonicalize_name
 from ...core.model.model_files import ServedFiles, environment_files
@@ -67,6 +68,14 @@ class PartsMaker:
         """Let it begin no further layer."""
         self._stopped = True
 
+    def prepare(self, release: RecomputedRelease) -> None:
+        """Create the environment whose interpreter compiles, which was done already where that has MLflow's store."""
+        compose, project = self._request.compose, release.project
+        has_use = compose.push or compose.oci_layout is not None or self._request.engine is not EngineChoice.NONE
+        if project is not None and may_compose(self._request.builder, has_use=has_use):
+            with suppress(StepError):
+                self._tools.environments.project(project, release.record.selection)
+
     def make(self, release: RecomputedRelease) -> None:
         """Make the parts of a release whose record is not verified, and whose model is not here."""
         try:
@@ -87,7 +96,7 @@ class PartsMaker:
         (named,) = wanted_bases(compose.base, compose.platforms, needs, engine, tools)
         wanted = replace(named, layout=compose.base_layout)
         base = read_base(wanted, needs, self._scratch / "base", tools)
-        # First the interpreter is known: its environment is not synced by two threads.
+        # Before anybody waits for less: its environment is not synced by two threads.
         composition = composition_of(release, needs, base, compose.serving, tools)
         self._read = ReadBase(wanted=wanted, python=needs.python, base=base)
         self._base_is_read.set()

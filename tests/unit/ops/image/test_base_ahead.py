@@ -110,18 +110,23 @@ class FakeMaker:
 
     def __init__(self) -> None:
         self.parts: list[object] = []
+        self.prepared: tuple[object, int] | None = None
         self.stopped = threading.Event()
         self.began = threading.Event()
 
+    def prepare(self, release: object) -> None:
+        """See MakerAhead."""
+        self.prepared = (release, threading.get_ident())
+
     def make(self, release: object) -> None:
-        """See Maker."""
+        """See MakerAhead."""
         self.parts.append(release)
         self.began.set()
         if self.stopped.wait(0.0 if self.parts == ["short"] else 60.0):
             self.parts.append("stopped")
 
     def stop(self) -> None:
-        """See Maker."""
+        """See MakerAhead."""
         self.stopped.set()
 
 
@@ -134,7 +139,7 @@ def test_parts_are_made_after_the_base_was_read_and_before_the_block_ends() -> N
     with meanwhile(lambda: order.append("base"), maker) as begin:
         begin(cast("Any", "short"))
 
-    assert (["base"], ["short"]) == (order, maker.parts)
+    assert (["base"], ["short"], ("short", threading.get_ident())) == (order, maker.parts, maker.prepared)
 
 
 def test_no_further_part_is_made_for_a_release_that_is_not_verified() -> None:
