@@ -130,11 +130,7 @@ class Repository:
         return self.place_of(reply)
 
     def mount(self, digest: str, source: str) -> str | None:
-        """
-        Take a blob from another repository of the registry: TAKEN, also if this one has it.
-
-        Else it is the place of an upload, or None if the registry does not allow it.
-        """
+        """Take a blob from another repository: TAKEN, else the place of an upload; None if that is not allowed."""
         reply = self._request(f"blobs/uploads/?{urlencode({'mount': digest, 'from': source})}", form=b"")
         if reply.status == CREATED:
             return TAKEN
