@@ -10,6 +10,7 @@ from ...command.inputs import RecordInputs
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.system.partial_folders import scratch_folder
+from ...tools.system.threads import await_end
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease, verified_beside
 from .build import official_base
@@ -78,7 +79,7 @@ def meanwhile(wait: Callable[[], None], maker: MakerAhead | None) -> Iterator[Ca
         raise
     finally:
         for thread in threads:
-            thread.join()
+            await_end(thread)
 
 
 @contextmanager
@@ -99,7 +100,7 @@ def base_ahead(name: str | None, record: Path, tools: Tools, *, wanted: bool = T
     try:
         yield thread.join
     finally:
-        thread.join()
+        await_end(thread)
 
 
 def _read(name: str | None, record: Path, tools: Tools) -> None:

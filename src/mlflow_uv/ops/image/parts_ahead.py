@@ -15,6 +15,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.layers.package_layers import LayersStopped, WantedPackages
 from ...tools.layers.program import program_identity
 from ...tools.oci.repository import RegistryUnanswered
+from ...tools.system.threads import await_event
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from ..model.locked_files import locked_files
@@ -55,13 +56,13 @@ class PartsMaker:
 
     def base_for(self, wanted: WantedBase, needs: Needs) -> ComposableBase | None:
         """The base if it is the wanted one, and fits what needs it; waits until it is read."""
-        self._base_is_read.wait()
+        await_event(self._base_is_read)
         read = self._read
         return read.base if read is not None and (wanted, needs.python) == (read.wanted, read.python) else None
 
     def parts_for(self, wanted: WantedPackages, base: BaseLayers) -> PackageParts | None:
         """The parts if they are those of wanted packages; waits until they are made."""
-        self._ended.wait()
+        await_event(self._ended)
         return self._made if self._made is not None and self._made.are_for(wanted, base) else None
 
     def stop(self) -> None:

@@ -35,6 +35,18 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
     return [future.result() for future in futures]
 
 
+def await_event(event: threading.Event) -> None:
+    """Wait for an event; a signal interrupts that, as in `side_by_side`."""
+    while not event.wait(POLL_S):
+        pass
+
+
+def await_end(thread: threading.Thread) -> None:
+    """Wait until a thread has ended; a signal interrupts that, as in `side_by_side`."""
+    while thread.is_alive():
+        thread.join(POLL_S)
+
+
 def within(task: Callable[[], T], *, timeout_s: float) -> T:
     """
     Run a task in a thread and wait for at most `timeout_s` seconds.

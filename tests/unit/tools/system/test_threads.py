@@ -1,5 +1,8 @@
 """Tasks in threads: their results in order, their errors once all have ended, and an interruption that ends them."""
 
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -115,3 +118,39 @@ def test_a_task_that_takes_too_long_is_left_alone() -> None:
         within(end.wait, timeout_s=0.05)
 
     end.set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_another_thread_gets_interrupts_a_wait(number: signal.Signals) -> None:
+    """
+    The kernel delivers it to any thread; Python handles it in the main one, which must not be in one long wait.
+    """
+    code = f"""
+import signal, sys, threading
+from mlflow_uv.tools.system.threads import await_end, await_event
+def end(*_):
+    signal.signal({int(number)}, signal.SIG_IGN)
+    raise SystemExit(7)
+signal.signal({int(number)}, end)
+never = threading.Event()
+other = threading.Thread(target=never.wait)
+other.start()
+def place():
+    frame = sys._current_frames()[threading.main_thread().ident]
+    return frame.f_code.co_name, frame.f_lasti
+def send():
+    before = None
+    while before is None or before[0] != "wait" or before != place():
+        before = place()
+        never.wait(0.05)
+    signal.pthread_kill(other.ident, {int(number)})
+try:
+    threading.Thread(target=send, daemon=True).start()
+    await_event(never)
+finally:
+    never.set()
+    await_end(other)
+"""
+    done = subprocess.run((sys.executable, "-c", code), check=False, timeout=60)
+
+    assert 7 == done.returncode
