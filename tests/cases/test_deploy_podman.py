@@ -85,11 +85,11 @@ def test_no_request_fails_while_versions_are_replaced(deployment: Deployment, ve
     assert 2 == len(deployment.containers())
 
 
-def test_a_deployment_answers_again_after_a_restart_of_the_machine(
+def test_a_deployment_answers_again_after_the_command_of_podman_restart(
     deployment: Deployment, versions: Versions, podman_program: str
 ) -> None:
     """
-    The service `podman-restart` starts it in any order, and the proxy finds the server, whatever its address is then.
+    The service runs `podman start --all --filter restart-policy=always` when the machine starts (Podman 4).
     """
 
     def podman(*argv: str) -> None:

@@ -207,7 +207,7 @@ def _convert_estimator(native: NativeModel, inputs: "Sequence[ModelPort]", layou
 
 
 def _require_missing_is_nan(model: Any) -> None:
-    """Refuse trees of LightGBM that take zero for a missing number: those of ONNX take NaN alone."""
+    """Raise Inconvertible for trees of LightGBM that take zero for a missing number: those of ONNX take NaN alone."""
     for part in _parts(model):
         booster = getattr(part, "booster_", part)
         of_lightgbm = type(booster).__module__.startswith("lightgbm") and hasattr(booster, "dump_model")
