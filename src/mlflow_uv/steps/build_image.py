@@ -13,7 +13,6 @@ from ..command.step import Doc, FixedInRelease, Matching, OneRun, SettingReach, 
 from ..command.wording import Wording, option
 from ..core.image.composition import Compression
 from ..core.release.record import ImageLink
-from ..ops.image.base_ahead import PreparedRelease, release_with_parts
 from ..ops.image.build import (
     BaseImage,
     ImageRequest,
@@ -29,17 +28,17 @@ from ..ops.image.build import (
     without_image,
 )
 from ..ops.image.builders import (
-    AheadRequest,
     Builder,
     ComposeRequest,
     NotComposable,
+    PreparationRequest,
     built_instead,
-    may_compose,
     require_alternative,
     require_composing_inputs,
 )
 from ..ops.image.layers import needs_for
 from ..ops.image.lookup import name_taken
+from ..ops.image.preparation import PreparedRelease, prepared_release
 from ..ops.image.sbom import layer_sizes, write_sbom
 from ..ops.lineage.publication import RecordChange, publish_change
 from ..ops.lineage.recompute import RecomputedRelease
@@ -162,10 +161,10 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     """
     require_consistent(inputs)
     writes = inputs.print_dockerfile or inputs.context is not None
-    wanted = AheadRequest(
+    request = PreparationRequest(
         builder=inputs.builder, engine=inputs.engine, compose=_compose_request(inputs), layers=not writes
     )
-    with release_with_parts(inputs, wanted, tools) as prepared:
+    with prepared_release(inputs, request, tools) as prepared:
         release = prepared.release
         if writes:
             write = _composed_context if inputs.builder is Builder.COMPOSE else _build_context
@@ -178,7 +177,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
                 raise
             engine, reason = None, error.why or error.what
         refused: NotComposable | None = None
-        if may_compose(inputs.builder, has_use=bool(engine or inputs.push or inputs.oci_layout)):
+        if request.is_composed(has_engine=engine is not None):
             try:
                 return _composed(inputs, prepared, engine, tools)
             except NotComposable as error:
@@ -307,8 +306,8 @@ def _composed(inputs: Inputs, prepared: PreparedRelease, engine: Engine | None, 
     require_composing_inputs(_of_engines(inputs))
     if inputs.oci_layout is not None:
         require_replaceable_folder(inputs.oci_layout, "oci-layout")
-    release = prepared.release
-    request = replace(_compose_request(inputs), verify=_verify(inputs, release, tools), ahead=prepared.ahead)
+    release, preparation = prepared.release, prepared.preparation
+    request = replace(_compose_request(inputs), verify=_verify(inputs, release, tools), preparation=preparation)
     made = compose_and_keep(request, release, engine, tools)
     path = _recorded(inputs, release, made.link, tools)
     sbom = write_sbom(release, made.inventory, path, tools)

@@ -55,11 +55,11 @@ class ModelNotComposable(NotComposable, BadInput):
     """The model, or an input, does not determine the layers of an image."""
 
 
-class MakerAhead(Protocol):
-    """Makes parts of an image before its release is verified; see `parts_ahead.PartsMaker`."""
+class ImagePreparation(Protocol):
+    """Makes parts of an image before its release is verified; see `prepared_parts.PartsMaker`."""
 
-    def prepare(self, release: RecomputedRelease) -> None:
-        """Create the environment of the release, if parts of it are made; raises nothing."""
+    def create_environment(self, release: RecomputedRelease) -> None:
+        """Create the environment of the project, if parts of the image are made; raises nothing."""
 
     def make(self, release: RecomputedRelease) -> None:
         """Make the parts of a release that is not verified; raises nothing."""
@@ -73,7 +73,7 @@ class ComposeRequest:
     """
     The inputs of build-image for a composed image; `name` is the requested one, `verify` the value of VERIFY.
 
-    What is made `ahead` is used if it is what is wanted.
+    What a `preparation` made is used if it is what is wanted.
     """
 
     name: str | None
@@ -86,12 +86,12 @@ class ComposeRequest:
     push: bool
     oci_layout: Path | None
     verify: str = ""
-    ahead: MakerAhead | None = None
+    preparation: ImagePreparation | None = None
 
 
 @lazy_dataclass
-class AheadRequest:
-    """The image that is composed if nothing prevents that; `layers` says that its layers are needed in any case."""
+class PreparationRequest:
+    """The image that is composed if nothing prevents that; `layers` says whether the step needs its layers."""
 
     builder: Builder
     engine: EngineChoice
@@ -100,17 +100,21 @@ class AheadRequest:
 
     @property
     def makes_layers(self) -> bool:
-        """Whether its layers may be made: not if they are taken, or made for one platform after the other."""
+        """Whether its layers are made: not if they are taken from another image, nor for several platforms."""
         compose = self.compose
         one = not compose.layers_from and len(compose.platforms) <= 1
         return self.layers and one and self.builder is not Builder.ENGINE
 
     @property
     def reads_base(self) -> bool:
-        """Whether its base is that of a registry: an engine or a folder may have it else."""
+        """Whether its base is read from a registry: not if an engine or a folder may have it."""
+        alone = self.engine is EngineChoice.NONE and not self.compose.base_layout
+        return alone and self.is_composed(has_engine=False)
+
+    def is_composed(self, *, has_engine: bool) -> bool:
+        """Whether the image is composed, unless it turns out that it cannot be: see `may_compose`."""
         compose = self.compose
-        alone = self.engine is EngineChoice.NONE and not compose.base_layout
-        return alone and may_compose(self.builder, has_use=compose.push or compose.oci_layout is not None)
+        return may_compose(self.builder, has_use=has_engine or compose.push or compose.oci_layout is not None)
 
 
 def may_compose(builder: Builder, *, has_use: bool) -> bool:

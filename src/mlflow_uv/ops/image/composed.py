@@ -57,8 +57,8 @@ class ImageParts:
     What an image is composed of.
 
     `python` is that of the base. `own` are the layers of server and model, see `own_layers`. `offered` are layers of
-    another image, which are taken where this machine has none, and parts that were made `ahead` are used if there are
-    any of that. `verify` is the value of VERIFY in the configuration.
+    another image, which are taken where this machine has none, and `prepared` parts are used if they are what is
+    wanted. `verify` is the value of VERIFY in the configuration.
     """
 
     base: SavedImage
@@ -68,7 +68,7 @@ class ImageParts:
     own: tuple[ArchivedLayer, ...]
     labels: Mapping[str, str]
     offered: RegistryLayers | None = None
-    ahead: Callable[[WantedPackages, BaseLayers], PackageParts | None] | None = None
+    prepared: Callable[[WantedPackages, BaseLayers], PackageParts | None] | None = None
     verify: str = ""
 
 
@@ -109,7 +109,7 @@ def compose_image(parts: ImageParts, scratch: Path, tools: Tools) -> ComposedSer
 
     Nothing of the base is executed. Raises ToolFailed, NoSpace.
     """
-    made = parts.ahead(parts.packages, parts.base.base) if parts.ahead and parts.offered is None else None
+    made = parts.prepared(parts.packages, parts.base.base) if parts.prepared and parts.offered is None else None
     if made is None:
         made = make_package_parts(parts.base, parts.python, parts.loader, parts.packages, tools, offered=parts.offered)
     packages, libraries = made.packages, made.libraries

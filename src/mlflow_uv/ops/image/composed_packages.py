@@ -39,7 +39,7 @@ class Composition:
     What is composed: the needs of the served model, the base image, and the facts in its labels.
 
     `python` is the interpreter that compiles, or its version. Only if it `builds`, packages are built from source.
-    Layers that are `offered` are taken where this machine has none, and those that were made `ahead`, if they are what
+    Layers that are `offered` are taken where this machine has none, and `prepared` ones used, if they are what
     is wanted. `verify` is the value of VERIFY in the configuration.
     """
 
@@ -49,7 +49,7 @@ class Composition:
     python: str
     builds: bool = False
     offered: RegistryLayers | None = None
-    ahead: Callable[[WantedPackages, BaseLayers], PackageParts | None] | None = None
+    prepared: Callable[[WantedPackages, BaseLayers], PackageParts | None] | None = None
     compression: Compression = Compression.GZIP
     verify: str = ""
 

@@ -13,7 +13,7 @@ from ...tools.engines.engine import Engine
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from .build import require_exact, require_model
-from .builders import MakerAhead, ModelNotComposable
+from .builders import ImagePreparation, ModelNotComposable
 from .composed_base import WantedBase, read_base
 from .composed_libraries import unexamined_libraries
 from .composed_packages import Composition
@@ -21,8 +21,8 @@ from .composed_release import ReleaseImages, compose_release, composed_inventory
 from .composed_report import composed_findings
 from .environment import Needs
 from .layer_offer import NO_OFFER, LayerOffer, offered_layers
-from .parts_ahead import PartsMaker
 from .platforms import architecture_here
+from .prepared_parts import PartsMaker
 
 
 def require_kept(bases: Sequence[WantedBase], engine: Engine | None, tools: Tools) -> None:
@@ -48,21 +48,21 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     lists_only: bool = False,
     compression: Compression = Compression.GZIP,
     verify: str = "",
-    ahead: MakerAhead | None = None,
+    preparation: ImagePreparation | None = None,
 ) -> ReleaseImages:
     """
     Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
 
     Layers of an image that is offered are taken where this machine has none, of which only the lists are read if
-    `lists_only` is set. A base and layers that were made `ahead` are used if they are the wanted ones.
+    `lists_only` is set. The base and the layers of a `preparation` are used if they are the wanted ones.
 
     Raises BaseImageMissing, BaseImageUnfit, BadInput, ToolFailed, NoSpace.
     """
     here = architecture_here(bases[0].engine, tools)
 
     def composition(base: WantedBase) -> Composition:
-        made = ahead if isinstance(ahead, PartsMaker) else None
-        read = None if made is None else made.base_for(base, needs)
+        maker = preparation if isinstance(preparation, PartsMaker) else None
+        read = None if maker is None else maker.base_for(base, needs)
         read = read or read_base(base, needs, scratch / f"base-{base.architecture}", tools)
         composition = composition_of(release, needs, read, serving, tools)
         offered = offered_layers(offer, base.architecture, tools, lists_only=lists_only)
@@ -71,7 +71,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
             offered=offered,
             compression=compression,
             verify=verify,
-            ahead=None if made is None else made.parts_for,
+            prepared=None if maker is None else maker.parts_for,
         )
 
     compositions = tuple(map(composition, bases))

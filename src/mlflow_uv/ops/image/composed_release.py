@@ -111,7 +111,7 @@ def compose_release(
             own=own,
             labels=image_labels(release.record, composition.provenance),
             offered=composition.offered,
-            ahead=composition.ahead,
+            prepared=composition.prepared,
             verify=composition.verify,
         )
         with made_here(needs):

@@ -95,7 +95,7 @@ def compose_and_keep(
             lists_only=request.push and engine is None and request.oci_layout is None,
             compression=request.compression,
             verify=request.verify,
-            ahead=request.ahead,
+            preparation=request.preparation,
         )
         composition, composed = images.compositions[images.shown], images.composed[images.shown]
         base = composition.base

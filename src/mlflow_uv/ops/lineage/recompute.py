@@ -51,18 +51,18 @@ def verified_release(inputs: RecordInputs, tools: Tools) -> Iterator[RecomputedR
     The model is downloaded into a private folder while the block runs. Raises ChainBroken that names each broken link,
     BadInput without a record.
     """
-    with verified_beside(inputs, tools, lambda _: None) as release:
+    with verified_release_with_callback(inputs, tools, lambda _: None) as release:
         yield release
 
 
 @contextmanager
-def verified_beside(
-    inputs: RecordInputs, tools: Tools, begin: Callable[[RecomputedRelease], None]
+def verified_release_with_callback(
+    inputs: RecordInputs, tools: Tools, on_record: Callable[[RecomputedRelease], None]
 ) -> Iterator[RecomputedRelease]:
     """
-    Provide the same as `verified_release`, and let something `begin` before MLflow, which takes time, is imported.
+    Provide the same as `verified_release`, and call `on_record` before MLflow is imported, which takes a second or two.
 
-    It gets the release as its record says it, of which only the lock has been compared, and a folder without a model.
+    The callback gets the release as its record describes it: only the lock was compared by then, and there is no model.
     """
     path = tools.records.path(inputs.record, inputs.project)
     record = tools.records.load(path)
@@ -73,7 +73,7 @@ def verified_beside(
     python = tools.environments.registry_client(store, project, record.selection)
     store = tools.mlflow.resolve_embedded(store, python, inputs.project)
     client = StoreClient(mlflow=tools.mlflow, python=python, store=store)
-    begin(RecomputedRelease(record=record, client=client, project=project, model=Path(os.devnull), checks=()))
+    on_record(RecomputedRelease(record=record, client=client, project=project, model=Path(os.devnull), checks=()))
     in_file, record = record, settled(record, path, client, tools)
     if record is not in_file:
         earlier_checks = require_unbroken(_from_git(record, project, tools))

@@ -1,4 +1,4 @@
-"""The base of the first composed image on a machine is read early."""
+"""The base and the layers of a composed image are prepared before its release is verified."""
 
 import threading
 from collections.abc import Callable
@@ -12,8 +12,8 @@ import pytest
 from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.command.inputs import EngineChoice, Serving
 from mlflow_uv.core.image.composition import Compression
-from mlflow_uv.ops.image.base_ahead import base_ahead, meanwhile
-from mlflow_uv.ops.image.builders import AheadRequest, Builder, ComposeRequest
+from mlflow_uv.ops.image.builders import Builder, ComposeRequest, PreparationRequest
+from mlflow_uv.ops.image.preparation import making_parts, reading_base
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
 from tests.unit.core.release.test_record import WHOLE
@@ -48,7 +48,7 @@ def test_the_base_is_read_before_the_block_ends(tmp_path: Path, name: str | None
     def pull(base: str, architecture: str, _folder: Path) -> None:
         asked.append((base, architecture))
 
-    with base_ahead(name, Path("record.json"), tools_in(tmp_path, pull)):
+    with reading_base(name, Path("record.json"), tools_in(tmp_path, pull)):
         pass
 
     assert [(expected, "arm64")] == asked
@@ -57,7 +57,7 @@ def test_the_base_is_read_before_the_block_ends(tmp_path: Path, name: str | None
 @pytest.mark.parametrize(
     "problem", [RegistryUnanswered("nobody answers"), ToolFailed(what="the image is broken"), OSError("no space")]
 )
-def test_what_goes_wrong_is_left_to_who_reads_it_next(tmp_path: Path, problem: Exception) -> None:
+def test_an_error_is_left_to_whoever_reads_the_base_next(tmp_path: Path, problem: Exception) -> None:
     """
     As is a record that cannot be read.
     """
@@ -65,13 +65,13 @@ def test_what_goes_wrong_is_left_to_who_reads_it_next(tmp_path: Path, problem: E
     def pull(*_: object) -> None:
         raise problem
 
-    with base_ahead("r/base:1", Path("record.json"), tools_in(tmp_path, pull)):
+    with reading_base("r/base:1", Path("record.json"), tools_in(tmp_path, pull)):
         pass
-    with base_ahead(None, Path(), tools_in(tmp_path, pull)):
+    with reading_base(None, Path(), tools_in(tmp_path, pull)):
         pass
 
 
-def test_who_needs_the_base_waits_until_it_is_read(tmp_path: Path) -> None:
+def test_whoever_needs_the_base_waits_until_it_is_read(tmp_path: Path) -> None:
     """
     It would be downloaded twice otherwise.
     """
@@ -80,7 +80,7 @@ def test_who_needs_the_base_waits_until_it_is_read(tmp_path: Path) -> None:
     def pull(*_: object) -> None:
         read.wait(60.0)
 
-    with base_ahead("r/base:1", Path("record.json"), tools_in(tmp_path, pull)) as base_is_read:
+    with reading_base("r/base:1", Path("record.json"), tools_in(tmp_path, pull)) as base_is_read:
         waiting = threading.Thread(target=base_is_read)
         waiting.start()
         before = waiting.is_alive()
@@ -101,7 +101,7 @@ def test_a_machine_that_knows_a_base_reads_none(tmp_path: Path) -> None:
     def pull(*_: object) -> None:
         raise AssertionError
 
-    with base_ahead("r/base:1", Path("record.json"), tools_in(tmp_path, pull)):
+    with reading_base("r/base:1", Path("record.json"), tools_in(tmp_path, pull)):
         pass
 
 
@@ -110,36 +110,36 @@ class FakeMaker:
 
     def __init__(self) -> None:
         self.parts: list[object] = []
-        self.prepared: tuple[object, int] | None = None
+        self.environment: tuple[object, int] | None = None
         self.stopped = threading.Event()
         self.began = threading.Event()
 
-    def prepare(self, release: object) -> None:
-        """See MakerAhead."""
-        self.prepared = (release, threading.get_ident())
+    def create_environment(self, release: object) -> None:
+        """See ImagePreparation."""
+        self.environment = (release, threading.get_ident())
 
     def make(self, release: object) -> None:
-        """See MakerAhead."""
+        """See ImagePreparation."""
         self.parts.append(release)
         self.began.set()
-        if self.stopped.wait(0.0 if self.parts == ["short"] else 60.0):
+        if self.stopped.wait(0.0 if release == "short" else 60.0):
             self.parts.append("stopped")
 
     def stop(self) -> None:
-        """See MakerAhead."""
+        """See ImagePreparation."""
         self.stopped.set()
 
 
 def test_parts_are_made_after_the_base_was_read_and_before_the_block_ends() -> None:
     """
-    Whoever leaves the block has them.
+    The environment is created in the thread that prints.
     """
-    maker, order = FakeMaker(), []
+    maker = FakeMaker()
 
-    with meanwhile(lambda: order.append("base"), maker) as begin:
+    with making_parts(lambda: maker.parts.append("base"), maker) as begin:
         begin(cast("Any", "short"))
 
-    assert (["base"], ["short"], ("short", threading.get_ident())) == (order, maker.parts, maker.prepared)
+    assert (["base", "short"], ("short", threading.get_ident())) == (maker.parts, maker.environment)
 
 
 def test_no_further_part_is_made_for_a_release_that_is_not_verified() -> None:
@@ -149,7 +149,7 @@ def test_no_further_part_is_made_for_a_release_that_is_not_verified() -> None:
     maker = FakeMaker()
 
     def verify() -> None:
-        with meanwhile(lambda: None, maker) as begin:
+        with making_parts(lambda: None, maker) as begin:
             begin(cast("Any", "long"))
             maker.began.wait(60.0)
             raise ToolFailed(what="the chain is broken")
@@ -160,7 +160,7 @@ def test_no_further_part_is_made_for_a_release_that_is_not_verified() -> None:
     assert ["long", "stopped"] == maker.parts
 
 
-def request(**inputs: Any) -> AheadRequest:
+def request(**inputs: Any) -> PreparationRequest:
     """An image that is pushed without an engine."""
     values: dict[str, Any] = {
         "name": "r/wine:1",
@@ -172,7 +172,7 @@ def request(**inputs: Any) -> AheadRequest:
     values |= {"layers_from": None, "compression": Compression.GZIP, "push": True, "oci_layout": None}
     own: dict[str, Any] = {"builder": Builder.AUTO, "engine": EngineChoice.NONE, "layers": True}
     compose = ComposeRequest(**{name: inputs.get(name, value) for name, value in values.items()})
-    return AheadRequest(compose=compose, **{name: inputs.get(name, value) for name, value in own.items()})
+    return PreparationRequest(compose=compose, **{name: inputs.get(name, value) for name, value in own.items()})
 
 
 @pytest.mark.parametrize(
@@ -188,10 +188,10 @@ def request(**inputs: Any) -> AheadRequest:
         ({"base_layout": Path("base")}, True, False),
     ],
 )
-def test_only_what_is_needed_in_any_case_is_made_ahead(inputs: dict[str, Any], *, layers: bool, base: bool) -> None:
+def test_only_what_is_needed_in_any_case_is_prepared(inputs: dict[str, Any], *, layers: bool, base: bool) -> None:
     """
     Layers of another image are taken, and an engine may have another base.
     """
-    wanted = request(**inputs)
+    image = request(**inputs)
 
-    assert (layers, base) == (wanted.makes_layers, wanted.reads_base)
+    assert (layers, base) == (image.makes_layers, image.reads_base)

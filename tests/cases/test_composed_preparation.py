@@ -14,11 +14,11 @@ from mlflow_uv.command.inputs import EngineChoice, Serving
 from mlflow_uv.core.image.composition import BaseLayers, Compression
 from mlflow_uv.core.model.model_files import HASHED, INDEXES, LOCK, MANIFEST, ServedFiles, hashed_lines
 from mlflow_uv.core.release.digests import lock_digest
-from mlflow_uv.ops.image.builders import AheadRequest, Builder, ComposeRequest
+from mlflow_uv.ops.image.builders import Builder, ComposeRequest, PreparationRequest
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.composed_base import WantedBase
 from mlflow_uv.ops.image.composed_platforms import compose_platforms
-from mlflow_uv.ops.image.parts_ahead import PartsMaker
+from mlflow_uv.ops.image.prepared_parts import PartsMaker
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
 from mlflow_uv.ops.model.locked_files import locked_files
 from mlflow_uv.tools.project.files import read_project
@@ -32,7 +32,7 @@ OTHER = BaseLayers(config={}, layers=())
 
 
 @dataclass(frozen=True)
-class Ahead:
+class IndexedRelease:
     """A release whose lock has a package of an index, and a registry with a base."""
 
     tiny: TinyRelease
@@ -44,7 +44,7 @@ class Ahead:
         values: dict[str, Any] = {"name": "r/wine:1", "base": self.base, "base_layout": None, "platforms": ()}
         values |= {"serving": Serving.LOCKED, "layers_from": None, "compression": Compression.GZIP}
         compose = ComposeRequest(**{**values, "push": True, "oci_layout": None, **inputs})
-        request = AheadRequest(builder=Builder.AUTO, engine=EngineChoice.NONE, compose=compose, layers=True)
+        request = PreparationRequest(builder=Builder.AUTO, engine=EngineChoice.NONE, compose=compose, layers=True)
         scratch = self.folder / f"scratch-{len(list(self.folder.iterdir()))}"
         scratch.mkdir()
         return PartsMaker(request, scratch, self.tiny.tools)
@@ -61,18 +61,20 @@ class Ahead:
         self.make(maker, release=release)
         return maker
 
-    def composed(self, ahead: PartsMaker | None) -> ComposedServingImage:
+    def composed(self, preparation: PartsMaker | None) -> ComposedServingImage:
         """The image of the verified release."""
         scratch = self.folder / f"compose-{len(list(self.folder.iterdir()))}"
         scratch.mkdir()
         bases = [WantedBase(name=self.base, architecture=HERE)]
         tiny = self.tiny.with_listed_requirements()
-        images = compose_platforms(tiny.release, bases, tiny.needs, Serving.LOCKED, scratch, tiny.tools, ahead=ahead)
+        images = compose_platforms(
+            tiny.release, bases, tiny.needs, Serving.LOCKED, scratch, tiny.tools, preparation=preparation
+        )
         return images.composed[0]
 
 
 @contextmanager
-def indexed(folder: Path, host: str, *, wheels: bool = False) -> Iterator[Ahead]:
+def indexed(folder: Path, host: str, *, wheels: bool = False) -> Iterator[IndexedRelease]:
     """A release with a package of an index alone; with `wheels` also that of its model."""
     wheel = projects.wheel(folder / "wheels", "pear", "1.0", (), core="answer = 42\n")
     with served(index_of(folder / "pages", wheel)) as url, tiny_release(folder) as tiny:
@@ -94,7 +96,7 @@ def indexed(folder: Path, host: str, *, wheels: bool = False) -> Iterator[Ahead]
             requirements=replace(record.requirements, sha256=requirements.digest, wheels=kept),
         )
         release = replace(tiny.release, record=record, project=project)
-        yield Ahead(tiny=replace(tiny, release=release), base=f"{host}/base:1", folder=folder)
+        yield IndexedRelease(tiny=replace(tiny, release=release), base=f"{host}/base:1", folder=folder)
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ def host(tmp_path: Path, registry_program: str) -> Iterator[str]:
         yield address
 
 
-def test_what_was_made_ahead_is_what_the_verified_release_needs(tmp_path: Path, host: str) -> None:
+def test_prepared_parts_are_those_of_the_verified_release(tmp_path: Path, host: str) -> None:
     """
     Its image is the same as without; no layer is looked for again.
     """
@@ -175,9 +177,9 @@ def test_what_is_not_wanted_is_not_used(tmp_path: Path, host: str, changed: str)
     assert (changed == "name") == (composed.packages is maker._made.packages)
 
 
-def test_nothing_is_made_for_another_lock_or_once_it_is_stopped(tmp_path: Path, host: str) -> None:
+def test_nothing_is_made_for_another_lock_or_an_absent_base_or_after_a_stop(tmp_path: Path, host: str) -> None:
     """
-    Neither does an error of it end the step: whoever needs the parts makes them.
+    An error does not end the step: whoever needs the parts makes them.
     """
     with indexed(tmp_path, host) as place:
         push_base(place.base, tmp_path / "base", place.tiny.tools)

@@ -1,14 +1,14 @@
-"""A base that was read ahead is used for what it was read for."""
+"""A base that was read before its release was verified is used for what it was read for."""
 
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from mlflow_uv.ops.image.builders import AheadRequest
+from mlflow_uv.ops.image.builders import PreparationRequest
 from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase
 from mlflow_uv.ops.image.environment import Needs
-from mlflow_uv.ops.image.parts_ahead import PartsMaker, ReadBase
+from mlflow_uv.ops.image.prepared_parts import PartsMaker, ReadBase
 from mlflow_uv.tools.toolbox import Tools
 
 WANTED = WantedBase(name="r/base:1", architecture="amd64")
@@ -29,7 +29,7 @@ def test_a_base_is_used_for_what_it_was_read_for(wanted: WantedBase, python: str
     """
     Of another one nobody compared whether it fits the model.
     """
-    maker = PartsMaker(cast("AheadRequest", None), Path(), cast("Tools", None))
+    maker = PartsMaker(cast("PreparationRequest", None), Path(), cast("Tools", None))
     maker._read = ReadBase(wanted=WANTED, python="3.12.1", base=BASE)
     maker._base_is_read.set()
     needs = Needs(model=Path("model"), requirements=None, wheels=(), python=python)

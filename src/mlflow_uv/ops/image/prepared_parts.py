@@ -19,7 +19,7 @@ from ...tools.system.threads import await_event
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from ..model.locked_files import locked_files
-from .builders import AheadRequest, may_compose
+from .builders import PreparationRequest
 from .composed import PackageParts, make_package_parts
 from .composed_base import ComposableBase, WantedBase, read_base, wanted_bases
 from .composed_packages import Composition, package_plan, wanted_packages
@@ -42,10 +42,10 @@ class PartsMaker:
     Reads the base and makes the layers of packages for what a record and the lock of the checkout say, in a thread.
 
     Neither is verified by then: what is made is kept in the caches, and used for an image only if the verified model
-    wants exactly that. Whatever goes wrong is left to who makes it next.
+    wants exactly that. Errors are left to whoever makes the parts next.
     """
 
-    def __init__(self, request: AheadRequest, scratch: Path, tools: Tools) -> None:
+    def __init__(self, request: PreparationRequest, scratch: Path, tools: Tools) -> None:
         self._request = request
         self._scratch = scratch
         self._tools = tools
@@ -69,13 +69,12 @@ class PartsMaker:
         """Let it begin no further layer."""
         self._stopped = True
 
-    def prepare(self, release: RecomputedRelease) -> None:
-        """Create the environment whose interpreter compiles, which was done already where that has MLflow's store."""
-        compose, project = self._request.compose, release.project
-        has_use = compose.push or compose.oci_layout is not None or self._request.engine is not EngineChoice.NONE
-        if project is not None and may_compose(self._request.builder, has_use=has_use):
+    def create_environment(self, release: RecomputedRelease) -> None:
+        """Create the environment whose interpreter compiles; it exists already if MLflow runs in it for the store."""
+        may_have_engine = self._request.engine is not EngineChoice.NONE
+        if release.project is not None and self._request.is_composed(has_engine=may_have_engine):
             with suppress(StepError):
-                self._tools.environments.project(project, release.record.selection)
+                self._tools.environments.project(release.project, release.record.selection)
 
     def make(self, release: RecomputedRelease) -> None:
         """Make the parts of a release whose record is not verified, and whose model is not here."""
@@ -89,21 +88,20 @@ class PartsMaker:
     def _make(self, release: RecomputedRelease) -> None:
         compose, tools = self._request.compose, self._tools
         engine = tools.engines.answering(self._request.engine)
-        has_use = bool(engine or compose.push or compose.oci_layout)
-        if release.project is None or not may_compose(self._request.builder, has_use=has_use):
+        if release.project is None or not self._request.is_composed(has_engine=engine is not None):
             return
         release = self._with_expected_model(release)
         needs = needs_for(release, compose.serving)
         (named,) = wanted_bases(compose.base, compose.platforms, needs, engine, tools)
         wanted = replace(named, layout=compose.base_layout)
         base = read_base(wanted, needs, self._scratch / "base", tools)
-        # Before anybody waits for less: its environment is not synced by two threads.
+        # Before `base_for` returns: two threads must not sync the environment of the project.
         composition = composition_of(release, needs, base, compose.serving, tools)
         self._read = ReadBase(wanted=wanted, python=needs.python, base=base)
         self._base_is_read.set()
         self._made = self._parts(release, replace(composition, compression=compose.compression))
         self._ended.set()
-        program_identity(tools.host.ours)  # of the record; it reads all modules of this program
+        program_identity(tools.host.ours)  # is cached for the record; it reads all modules of this program
 
     def _with_expected_model(self, release: RecomputedRelease) -> RecomputedRelease:
         """The release with a folder that has the files of its model which say what is installed."""
