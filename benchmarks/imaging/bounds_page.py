@@ -19,7 +19,7 @@ ROWS = {
     "checks": "the step is imported; lock, commit and the environment with MLflow are compared",
     "mlflow": "MLflow is imported, and opens the store",
     "import": "… of this, Python and `import mlflow` alone, measured apart",
-    "answers": "MLflow answers what else it is asked",
+    "answers": "MLflow answers the other requests",
     "base": "meanwhile: the base is read and compared",
     "known": "… known layers are compared",
     "laid out": "… uv lays the changed packages out",
@@ -28,7 +28,7 @@ ROWS = {
     "written": "… layers are compressed and written",
     "libraries": "… shared libraries are described and examined",
     "packed": "server and model are packed",
-    "registry": "the registry is asked, and gets what it lacks",
+    "registry": "requests to the registry, and blobs that it lacks",
     "sent": "… of this, blobs are sent",
     "whole": "the whole step",
     "processor": "… its processor time",
@@ -53,10 +53,10 @@ def bounds(
 ) -> str:
     """The part of the page; `stock` are the seconds of stock and `aims` the times of each case."""
     limits = {name: stock[name] / least(case, processors) for name, case in parts.items()}
-    told = LEAST_OF.format(parts=", ".join(LEAST.values()), processors=processors)
+    rule = LEAST_OF.format(parts=", ".join(LEAST.values()), processors=processors)
     return TEXT.format(
         parts=table(("", *parts), _rows(parts, limits, aims, processors)),
-        conclusion=fill(f"{told} {conclusion(parts, stock, aims, limits)}", WIDTH, break_long_words=False),
+        conclusion=fill(f"{rule} {conclusion(parts, stock, aims, limits)}", WIDTH, break_long_words=False),
     )
 
 

@@ -39,7 +39,7 @@ class GithubRunner:
     """
     A console for a runner's log. Output of other programs is fenced with stop-commands.
 
-    Several threads may print: no line of a program comes between the end of a fence and the next one.
+    Several threads may print, as a lock keeps each line of a program within the stop-commands.
     """
 
     def __init__(self, phrasing: ActionPhrasing, *, secrets: Sequence[str] = ()) -> None:

@@ -103,7 +103,7 @@ def test_a_section_is_written_again_from_its_own_text() -> None:
 
 def test_the_short_table_of_the_page_is_what_its_rows_come_to(root: Path) -> None:
     """
-    Nobody improves a number by hand.
+    Its numbers are computed, not written by hand.
     """
     text = page.section((root / "docs/benchmarks.md").read_text(), "scoring.py").strip()
 

@@ -113,15 +113,15 @@ def resumable(
     """
     killed = _closed_attempts(plan, tools)
     for model in reversed(tuple(models)):
-        holder = model.tags.get(VERIFICATION, "")
-        if model.status != "READY" or holder == VERIFIED:
+        state = model.tags.get(VERIFICATION, "")
+        if model.status != "READY" or state == VERIFIED:
             continue
-        if holder in (_INTERRUPTED, *killed):
+        if state in (_INTERRUPTED, *killed):
             yield model
             continue
         reason = (
             "was refused when it was verified"
-            if holder == _REFUSED
+            if state == _REFUSED
             else "is being verified by another machine, or was when that was killed"
         )
         tools.console.say(f"model {model.model_id}, trained from the same inputs, {reason}, so it is not used")

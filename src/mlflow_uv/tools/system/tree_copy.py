@@ -1,4 +1,4 @@
-"""Copies a folder, and raises what prevents it as it is, so that a full disk is one."""
+"""Copies a folder, and raises the error of the first file that cannot be written, such as that of a full disk."""
 
 import shutil
 from collections.abc import Callable
@@ -10,8 +10,8 @@ def copy_tree(source: Path, target: Path, *, copy: Callable[[str, str], Any] = s
     """
     Copy a folder as `shutil.copytree` does, with its options, and each file by `copy`.
 
-    That one raises a list of texts, without the number of the error. Raises the first OSError, with the path that was
-    written.
+    Raises the first OSError, with the path that was written. `shutil.copytree` raises a list of texts without
+    `errno`, by which a full disk is recognised.
     """
     failures: list[OSError] = []
 

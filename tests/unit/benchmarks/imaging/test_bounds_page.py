@@ -23,15 +23,15 @@ def test_an_aim_beyond_the_least_is_named_with_what_can_be_reached() -> None:
 
     text = bounds(parts, {"model": 20.0, "large": 40.0}, {"model": 100, "large": 20}, processors=2)
 
-    told = " ".join(text.split())
-    assert "none can reach the aims of: model (100, at most 10.0). The import" in told
-    assert "longer than these aims allow for: model." in told
+    words = " ".join(text.split())
+    assert "none can reach the aims of: model (100, at most 10.0). The import" in words
+    assert "longer than these aims allow for: model." in words
     assert "| how many times faster than stock that is | 10.0 | 20.0 |" in text
     assert not [line for line in text.splitlines() if len(line) > 120]
 
 
-def test_aims_that_can_be_reached_are_said_to_be() -> None:
+def test_aims_that_can_be_reached_are_not_listed() -> None:
     """
-    Nothing is named then.
+    One sentence says that all can be reached.
     """
     assert bounds({"small": CASE}, {"small": 80.0}, {"small": 20}, processors=2).endswith("Each aim can be reached.")
