@@ -193,6 +193,81 @@ def test_a_release_that_was_interrupted_after_training_does_not_train_again(
     assert "not trained again: no input changed since" in third.stderr
 
 
+def interrupt(sample: SampleProject, folder: Path, number: signal.Signals) -> str:
+    """Interrupt a release of a model while it answers the input example; the id of the model."""
+    note, flag = folder / "asked", folder / "wait"
+    flag.touch()
+    sample.train_with(training(predict=ASKED.format(note=str(note), flag=str(flag))).replace("EXAMPLE, **", "None, **"))
+    (sample.folder / "example.json").write_text('{"dataframe_split": {"columns": ["x"], "data": [[1.0]]}}')
+    sample.commit()
+    before = sample.store.models
+    process = sample.start("release", *AFTER_TRAINING)
+    assert happens(lambda: note.exists() or process.poll() is not None)
+    process.send_signal(number)
+    sample.ended(process)
+    assert happens(lambda: not sample.processes(), within_s=60)
+    flag.unlink()
+    sweep(sample)
+    (model,) = sample.store.models - before
+    return model
+
+
+def sweep(sample: SampleProject) -> None:
+    """Remove the temporary folders of what was killed: nobody was left to do it."""
+    for path in sample.temporary.glob("mlflow-uv*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+AFTER_TRAINING = ("--engine", "none", "--steps", "log-model register", "--input-example", "example.json")
+
+
+@pytest.mark.extended
+def test_a_release_that_was_killed_twice_after_training_does_not_train_again(
+    sample: SampleProject, tmp_path: Path
+) -> None:
+    """
+    The second one was killed before it took the model. Of what somebody left beside it nothing is released.
+    """
+    model = interrupt(sample, tmp_path, signal.SIGKILL)
+    (stored,) = (path for path in sample.consumer.home.rglob(model) if path.is_dir())
+    (stored / "artifacts" / "mlflow-uv").mkdir()
+    for name in ("requests.json", "responses.json"):
+        (stored / "artifacts" / "mlflow-uv" / name).write_text("[]")
+
+    second = sample.start("release", *AFTER_TRAINING)
+    assert second.stderr is not None
+    resumed = any("not trained again: model " in line for line in second.stderr)
+    kill_everything(sample, second.pid)
+    sample.ended(second)
+    sweep(sample)
+    third = sample.run("release", *AFTER_TRAINING, "--skip-derived")
+
+    assert (True, 0, model) == (resumed, third.code, third.outputs["model-id"]), third.stderr
+    assert [] == list(stored.rglob("re*s*s.json"))
+
+
+@pytest.mark.extended
+def test_a_model_of_an_interrupted_release_that_another_one_adopted_stays_its_own(
+    sample: SampleProject, tmp_path: Path
+) -> None:
+    """
+    Its version has the answers of that release, which writing into the model would change.
+    """
+    model = interrupt(sample, tmp_path, signal.SIGTERM)
+    other = tmp_path / "other.json"
+    other.write_text('{"dataframe_split": {"columns": ["x"], "data": [[7.0]]}}')
+
+    flags = ("--engine", "none", "--steps", "log-model register", "--input-example", str(other))
+    adopted = sample.run("release", *flags, "--from-model", model)
+    again = sample.run("release", *AFTER_TRAINING)
+    audited = sample.run("audit", "--engine", "none", f"models:/wine/{adopted.outputs['version']}")
+
+    assert (0, model) == (adopted.code, adopted.outputs["model-id"]), adopted.stderr
+    assert 0 == again.code, again.stderr
+    assert model != again.outputs["model-id"], again.stderr
+    assert "broken" not in audited.stdout, audited.stdout
+
+
 UNTIL_THE_END = """
     with open({note!r} + ".new", "w") as file:
         file.write(str(os.getpid()))

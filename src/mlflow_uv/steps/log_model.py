@@ -217,7 +217,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         else:
             obtained = resumed or obtain(plan, inputs.logged_model, tools)
             plan = obtained.plan
-            record, findings = prove(plan, obtained.model, Path(scratch), tools)
+            record, findings = prove(plan, obtained.model, obtained.files, Path(scratch), tools)
             findings = (*obtained.findings, *findings, *left_behind(plan.keyed, tools))
         findings += plan.adopted.findings if plan.adopted else ()
         if not any(finding.severity is Severity.ERROR for finding in findings):

@@ -13,6 +13,7 @@ from ...payloads.messages.models import FindModels, LoggedModelDescription
 from ...payloads.messages.registry import SetTags
 from ...payloads.messages.tags import DIRTY, TRAINED_DIGEST, TRAINED_KEY
 from ...tools.mlflow.store import StoreKind
+from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from .adoption import require_free
 from .choice import choose
@@ -31,11 +32,12 @@ _NOT_IN_NAMES = lazy_pattern(r"""[/:.%"']+""")
 
 @lazy_dataclass
 class Obtained:
-    """A logged model, the plan with its store, and findings about it."""
+    """A logged model, the plan with its store, findings about it, and its files if they were downloaded."""
 
     plan: ProofPlan
     model: LoggedModelDescription
     findings: tuple[Finding, ...] = ()
+    files: Path | None = None
 
 
 def obtain(plan: ProofPlan, model_name: str | None, tools: Tools) -> Obtained:
@@ -66,7 +68,7 @@ def obtain_interrupted(plan: ProofPlan, scratch: Path, tools: Tools) -> Obtained
     for number, model in enumerate(resumable(plan, marked, tools)):
         copy = scratch / f"interrupted-{number}"
         download(plan, model.model_id, copy, tools)
-        if trained_digest(plan, copy) != model.tags.get(TRAINED_DIGEST):
+        if trained_digest(plan, digests_in(copy)) != model.tags.get(TRAINED_DIGEST):
             tools.console.say(f"model {model.model_id}, trained from the same inputs, was changed, so it is not used")
             continue
         tools.console.say(
@@ -75,9 +77,8 @@ def obtain_interrupted(plan: ProofPlan, scratch: Path, tools: Tools) -> Obtained
         )
         plan = replace(plan, job=replace(plan.job, commit=trained_from(model.tags, plan.job.commit)))
         versions = tuple(version for version in found.versions if version.model_id == model.model_id)
-        return Obtained(
-            plan=plan, model=model, findings=moved_aliases(replace(found, versions=versions), plan.job, tools)
-        )
+        findings = moved_aliases(replace(found, versions=versions), plan.job, tools)
+        return Obtained(plan=plan, model=model, findings=findings, files=copy)
     return None
 
 

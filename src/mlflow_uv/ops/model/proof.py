@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...command.errors import BadInput, ChainBroken, ToolFailed
@@ -60,27 +60,35 @@ def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
 
 
 def prove(
-    plan: ProofPlan, model: LoggedModelDescription, scratch: Path, tools: Tools
+    plan: ProofPlan, model: LoggedModelDescription, files: Path | None, scratch: Path, tools: Tools
 ) -> tuple[Record, tuple[Finding, ...]]:
-    """Write the lock and the answers into the model, download it again from the store, and compare."""
+    """
+    Write the lock and the answers into the model, download it again from the store, and compare.
+
+    `files` is the model as it was downloaded, None if it was not.
+    """
     require_run(model)
-    logged = scratch / "logged"
-    download(plan, model.model_id, logged, tools)
+    logged = files or scratch / "logged"
+    if files is None:
+        download(plan, model.model_id, logged, tools)
     if requirement_findings := _requirement_findings(plan, logged):
         return _record(plan, model, logged), requirement_findings
-    with verification(plan, model, logged, tools) as opened:
-        record, findings = _verified(plan, model, scratch, opened, tools)
+    before, overlay = dict(digests_in(logged)), scratch / "overlay"
+    with verification(plan, model, before.items(), tools) as opened:
+        findings = _write_additions(plan, logged, overlay, tools)
+        opened.require_own()
+        record = _overwritten(plan, model, before, overlay, tools)
+        opened.require_own()
         if any(finding.severity is Severity.ERROR for finding in findings):
             opened.refuse()
         else:
-            _tag(plan, record)
+            _tag(plan, record, opened)
     return record, findings
 
 
-def _verified(
-    plan: ProofPlan, model: LoggedModelDescription, scratch: Path, opened: OpenVerification, tools: Tools
-) -> tuple[Record, tuple[Finding, ...]]:
-    client, logged = plan.job.client, scratch / "logged"
+def _write_additions(plan: ProofPlan, logged: Path, overlay: Path, tools: Tools) -> tuple[Finding, ...]:
+    """Write the files that a model gets, with its answers, into a folder; what was found about it on the way."""
+    client = plan.job.client
     findings: list[Finding] = []
     model_cases = client.describe_cases(logged)
     requests = list(plan.example or model_cases.requests)
@@ -91,7 +99,6 @@ def _verified(
         findings += order_findings(
             plan.job.project, requests, lambda subset: compared_answers(plan.job, subset, request_set)
         )
-    overlay = scratch / "overlay"
     _write(overlay, _overlay(plan))
     if known:
         request_set_with_cases = replace(
@@ -109,15 +116,25 @@ def _verified(
             written[model_files.REQUESTS] = requests_file(answered.recorded)
             written[model_files.RESPONSES] = responses_file(answered.recorded)
         _write(overlay, {name: text.encode() for name, text in written.items()})
-    delete = tuple(name for name in model_files.UV_FILES if (logged / name).exists())
-    opened.require_own()
+    return tuple(findings)
+
+
+def _overwritten(
+    plan: ProofPlan, model: LoggedModelDescription, before: Mapping[PurePosixPath, str], overlay: Path, tools: Tools
+) -> Record:
+    """Write additions into a model that had the files `before`, and return the record of what the store has then."""
+    client, written, proof = plan.job.client, dict(digests_in(overlay)), overlay.with_name("proof")
+    # Also what an interrupted release left there, or that of a model which this one is a copy of.
+    delete = {
+        path for path in before if str(path) in model_files.UV_FILES or path.parts[0] == model_files.FOLDER
+    } - written.keys()
     with progress_of(tools.console, f"uploading additions to {model.model_id}", overlay):
-        client.overwrite_model(model.model_id, folder=overlay, delete=delete)
-    proof = scratch / "proof"
+        client.overwrite_model(model.model_id, folder=overlay, delete=tuple(sorted(map(str, delete))))
     download(plan, model.model_id, proof, tools)
     record = _record(plan, model, proof)
-    _require_written(plan, overlay, proof)
-    return record, tuple(findings)
+    kept = {path: digest for path, digest in before.items() if path not in delete}
+    _require_written(plan, written, {**kept, **written}, proof)
+    return record
 
 
 def _request_set(plan: ProofPlan, logged: Path, requests: list[Any]) -> RequestSet:
@@ -198,12 +215,16 @@ def _overlay(plan: ProofPlan) -> dict[str, bytes]:
     return files
 
 
-def _require_written(plan: ProofPlan, overlay: Path, proof: Path) -> None:
-    """Raise ChainBroken unless the store returns the files and requirements that were written."""
-    stored_digests = dict(digests_in(proof))
-    lost = [str(path) for path, digest in digests_in(overlay) if stored_digests.get(path) != digest]
-    if lost:
+def _require_written(
+    plan: ProofPlan, written: Mapping[PurePosixPath, str], expected: Mapping[PurePosixPath, str], proof: Path
+) -> None:
+    """Raise ChainBroken unless the store returns the expected files, with those that were written."""
+    stored = dict(digests_in(proof))
+    if lost := [str(path) for path, digest in written.items() if stored.get(path) != digest]:
         raise ChainBroken("model", why=f"the store did not keep {', '.join(lost)}")
+    if changed := sorted(path for path in stored.keys() | expected.keys() if stored.get(path) != expected.get(path)):
+        why = f"{', '.join(map(str, changed))} changed in the store while the model was verified"
+        raise ChainBroken("model", why=why)
     if plan.policy is RequirementsPolicy.INFER:
         return
     requirements_text, _ = model_files.split_requirements(
@@ -283,7 +304,7 @@ def _trained_with(model: Path) -> str | None:
     return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
-def _tag(plan: ProofPlan, record: Record) -> None:
+def _tag(plan: ProofPlan, record: Record, opened: OpenVerification) -> None:
     """Set the tags by which a re-run finds this model; last, so that an incomplete verification is never found."""
     tags = {
         **plan.job.lineage,
@@ -291,7 +312,7 @@ def _tag(plan: ProofPlan, record: Record) -> None:
         RELEASE_KEY: record.release_key,
         REQUIREMENTS_DIGEST: record.requirements.sha256,
         MODEL_DIGEST: record.model.sha256,
-        **({VERIFICATION: VERIFIED} if plan.keyed else {}),
+        **({VERIFICATION: VERIFIED} if opened.attempt else {}),
     }
     # The tags of an adopted run stay unchanged: they record its own lock.
     run_id = record.model.run_id if plan.adopted is None else None

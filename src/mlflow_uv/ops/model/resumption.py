@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from ...command.errors import NoSpace, StepError, StoreUnreachable, ToolFailed
 from ...command.wording import step_call
@@ -11,10 +11,9 @@ from ...core.release.digests import tree_digest
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...payloads.messages.models import LoggedModelDescription
 from ...payloads.messages.registry import SetTags
-from ...payloads.messages.tags import TRAINED_DIGEST, TRAINED_KEY, VERIFICATION
+from ...payloads.messages.tags import RELEASE_KEY, TRAINED_DIGEST, TRAINED_KEY, VERIFICATION
 from ...tools.mlflow.attempts import Attempt
 from ...tools.mlflow.store_client import StoreClient
-from ...tools.system.content import digests_in
 from ...tools.toolbox import Tools
 from .proof_plan import ProofPlan, RequirementsPolicy
 
@@ -24,7 +23,7 @@ _INTERRUPTED, _REFUSED, VERIFIED = "interrupted", "refused", "verified"
 
 @lazy_dataclass
 class OpenVerification:
-    """The verification of a model by this process; without an attempt for an adopted model, which has no tags of it."""
+    """The verification of a model by this process; without an attempt for a model that no release may resume with."""
 
     client: StoreClient
     model_id: str
@@ -36,15 +35,9 @@ class OpenVerification:
             self._settle(_REFUSED)
 
     def require_own(self) -> None:
-        """Raise ToolFailed if another machine resumed with this model meanwhile; called before files are written."""
-        if self.attempt is None:
-            return
-        if not self._is_own(self.attempt):
-            raise ToolFailed(
-                what=f"another release verifies the model {self.model_id} by now",
-                why="both resumed with it, and only one may write into it",
-                fix=step_call("release"),
-            )
+        """Raise ToolFailed if another release took the model meanwhile; called before and after files are written."""
+        if self.attempt is not None and not self._is_own(self.attempt):
+            raise _taken(self.model_id)
 
     def give_up(self, error: BaseException, tools: Tools) -> None:
         """Record how the verification ended by an exception; if the store does not answer, its attempt stays open."""
@@ -68,37 +61,45 @@ class OpenVerification:
 
 @contextmanager
 def verification(
-    plan: ProofPlan, model: LoggedModelDescription, logged: Path, tools: Tools
+    plan: ProofPlan, model: LoggedModelDescription, files: Iterable[tuple[PurePosixPath, str]], tools: Tools
 ) -> Iterator[OpenVerification]:
     """
-    Tag a model as trained, and as being verified by this process, while the block runs; `logged` are its files.
+    Tag a model as trained, and as being verified by this process, while the block runs.
 
-    Call it after the inputs were compared with those before training, which the tags claim. An adopted model gets none.
+    `files` are the digests of what the model consists of. Call it after the inputs were compared with those before
+    training, which the tags claim. Of an adopted model only the verification is tagged, if a release trained it, which
+    might be resumed meanwhile. Raises ToolFailed if another release took the model after it was described.
     """
     client = plan.job.client
-    if plan.keyed is None:
+    if plan.keyed is None and TRAINED_KEY not in model.tags:
         yield OpenVerification(client=client, model_id=model.model_id, attempt=None)
         return
-    with tools.attempts.start(_subject(plan)) as attempt:
+    subject = _subject(plan, model.tags[TRAINED_KEY] if plan.keyed is None else plan.key)
+    with tools.attempts.start(subject) as attempt:
         opened = OpenVerification(client=client, model_id=model.model_id, attempt=attempt)
-        tags = {TRAINED_KEY: plan.key, TRAINED_DIGEST: trained_digest(plan, logged), VERIFICATION: attempt.id}
+        tags = {VERIFICATION: attempt.id}
+        if plan.keyed is not None:
+            tags = {**plan.job.lineage, TRAINED_KEY: plan.key, TRAINED_DIGEST: trained_digest(plan, files), **tags}
         try:
-            client.set_tags(SetTags(model_id=model.model_id, tags={**plan.job.lineage, **tags}))
+            # The store has no compare-and-set: `require_own` tells the one of two releases that was slower.
+            if client.describe_model(model.model_id).tags.get(VERIFICATION) != model.tags.get(VERIFICATION):
+                raise _taken(model.model_id)
+            client.set_tags(SetTags(model_id=model.model_id, tags=tags))
             yield opened
         except BaseException as error:
             opened.give_up(error, tools)
             raise
         attempt.mark_closed()
+    for killed in tools.attempts.abandoned(subject):  # no model is resumed for which they are needed
+        killed.mark_closed()
 
 
-def trained_digest(plan: ProofPlan, folder: Path) -> str:
+def trained_digest(plan: ProofPlan, files: Iterable[tuple[PurePosixPath, str]]) -> str:
     """Return the digest of what training wrote into a model, without the files that a release replaces or adds."""
     locked = plan.policy is RequirementsPolicy.LOCK
     replaced = {*model_files.UV_FILES, *(model_files.environment_files(plan.served) if locked else ())}
     return tree_digest(
-        (path, digest)
-        for path, digest in digests_in(folder)
-        if str(path) not in replaced and path.parts[0] != model_files.FOLDER
+        (path, digest) for path, digest in files if str(path) not in replaced and path.parts[0] != model_files.FOLDER
     )
 
 
@@ -108,34 +109,34 @@ def resumable(
     """
     Yield each finished model whose verification was interrupted, newest first.
 
-    Of those that were refused, and those that may still be verified, a line is printed. A verification that was killed
-    left the id of its attempt in the tag: only its own machine knows that it ended.
+    Of those that are not used a line is printed. A verification that was killed left the id of its attempt in the tag:
+    only its own machine knows that it ended.
     """
-    killed = _closed_attempts(plan, tools)
+    killed = {attempt.id for attempt in tools.attempts.abandoned(_subject(plan, plan.key))}
     for model in reversed(tuple(models)):
         state = model.tags.get(VERIFICATION, "")
         if model.status != "READY" or state == VERIFIED:
             continue
-        if state in (_INTERRUPTED, *killed):
+        if model.tags.get(RELEASE_KEY, plan.key) != plan.key:
+            reason = "belongs to another release by now"
+        elif state in {_INTERRUPTED, *killed}:
             yield model
             continue
-        reason = (
-            "was refused when it was verified"
-            if state == _REFUSED
-            else "is being verified by another machine, or was when that was killed"
-        )
+        elif state == _REFUSED:
+            reason = "was refused when it was verified"
+        else:
+            reason = "is being verified by another release, or was by one that was killed on another machine"
         tools.console.say(f"model {model.model_id}, trained from the same inputs, {reason}, so it is not used")
 
 
-def _closed_attempts(plan: ProofPlan, tools: Tools) -> tuple[str, ...]:
-    """Close the attempts of verifications that were killed on this machine, and return their ids."""
-    closed = []
-    for attempt in tools.attempts.abandoned(_subject(plan)):
-        closed.append(attempt.id)
-        attempt.mark_closed()
-    return tuple(closed)
+def _taken(model_id: str) -> ToolFailed:
+    return ToolFailed(
+        what=f"another release verifies the model {model_id} by now",
+        why="only one may write into it",
+        fix=step_call("release"),
+    )
 
 
-def _subject(plan: ProofPlan) -> str:
+def _subject(plan: ProofPlan, key: str) -> str:
     """The subject of these attempts. It is not the store, as for trainings, whose runs the next release closes."""
-    return f"verification of {plan.key} in {plan.job.store.uri}"
+    return f"verification of {key} in {plan.job.store.uri}"

@@ -1,6 +1,7 @@
 """Tests that a release resumes with a model only if its verification is known to have been interrupted."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,15 +14,17 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.model import model_files
 from mlflow_uv.ops.model.proof_plan import ProofPlan, RequirementsPolicy
-from mlflow_uv.ops.model.resumption import VERIFIED, resumable, trained_digest, verification
+from mlflow_uv.ops.model.resumption import VERIFIED, OpenVerification, resumable, trained_digest, verification
 from mlflow_uv.payloads.messages.models import LoggedModelDescription
 from mlflow_uv.payloads.messages.registry import SetTags
-from mlflow_uv.payloads.messages.tags import TRAINED_KEY, VERIFICATION
+from mlflow_uv.payloads.messages.tags import RELEASE_KEY, TRAINED_KEY, VERIFICATION
 from mlflow_uv.tools.mlflow.attempts import Attempts
+from mlflow_uv.tools.system.content import digests_in
 from mlflow_uv.tools.toolbox import Tools
 from tests.messages import MODEL
 
 KEY = "5" * 64
+SUBJECT = f"verification of {KEY} in http://127.0.0.1:9"
 
 
 class FakeClient:
@@ -36,7 +39,7 @@ class FakeClient:
     @property
     def model(self) -> LoggedModelDescription:
         """The model with its tags."""
-        return replace(MODEL, tags=self.tags)
+        return replace(MODEL, tags=dict(self.tags))
 
     def describe_model(self, model_id: str) -> LoggedModelDescription:
         """See StoreClient."""
@@ -66,12 +69,24 @@ class Machine:
         served = model_files.ServedFiles(requirements=parse_requirements("a==1\n"), wheels=(), python="3.11")
         plan: Any = SimpleNamespace(job=job, key=KEY, keyed=object(), policy=RequirementsPolicy.LOCK, served=served)
         self.plan = cast("ProofPlan", plan)
+        adopting: Any = SimpleNamespace(job=job, key="6" * 64, keyed=None)
+        self.adopting = cast("ProofPlan", adopting)
         self.logged.mkdir(parents=True)
         (self.logged / "MLmodel").write_text("flavors: {}")
 
+    def verification(
+        self, *, model: LoggedModelDescription | None = None, plan: ProofPlan | None = None
+    ) -> AbstractContextManager[OpenVerification]:
+        """The verification of the model, or as it was described earlier, for the plan or another."""
+        return verification(plan or self.plan, model or self.client.model, digests_in(self.logged), self.tools)
+
+    def attempts(self) -> int:
+        """How many attempts of killed verifications are known."""
+        return len(tuple(self.tools.attempts.abandoned(SUBJECT)))
+
     def verify(self, error: BaseException | None = None) -> None:
         """Verify the model, which ends with an error if there is one."""
-        with verification(self.plan, self.client.model, self.logged, self.tools) as opened:
+        with self.verification() as opened:
             opened.require_own()
             if error is not None:
                 raise error
@@ -117,17 +132,17 @@ def test_a_model_that_was_refused_is_trained_again(here: Machine) -> None:
     ] == here.lines
 
 
-def test_a_killed_verification_is_resumed_on_its_own_machine_once(here: Machine, tmp_path: Path) -> None:
+def test_a_killed_verification_is_resumed_on_its_own_machine(here: Machine, tmp_path: Path) -> None:
     """
     Elsewhere nobody can tell it from one that still runs.
     """
-    with here.tools.attempts.start(f"verification of {KEY} in {here.client.store.uri}") as attempt:
+    with here.tools.attempts.start(SUBJECT) as attempt:
         here.client.tags = {VERIFICATION: attempt.id}
         running = here.resumes()
     elsewhere = Machine(here.client, tmp_path / "elsewhere")
 
     assert (False, False, True) == (running, elsewhere.resumes(), here.resumes())
-    reason = "is being verified by another machine, or was when that was killed"
+    reason = "is being verified by another release, or was by one that was killed on another machine"
     assert [f"model m-1, trained from the same inputs, {reason}, so it is not used"] == elsewhere.lines
 
 
@@ -135,7 +150,7 @@ def test_a_verification_that_could_not_say_how_it_ended_is_resumed_here(here: Ma
     """
     Its server is gone, so the attempt stays, as after a kill.
     """
-    opened = verification(here.plan, here.client.model, here.logged, here.tools)
+    opened = here.verification()
     opened.__enter__()
     here.client.answers = False
 
@@ -152,10 +167,10 @@ def test_of_two_machines_that_resume_one_writes(here: Machine, tmp_path: Path) -
     The one that the tag names; the other ends, and leaves the tag alone.
     """
     elsewhere = Machine(here.client, tmp_path / "elsewhere")
-    older = verification(here.plan, here.client.model, here.logged, here.tools)
+    older = here.verification()
     opened = older.__enter__()
 
-    with verification(elsewhere.plan, here.client.model, elsewhere.logged, elsewhere.tools) as newer:
+    with elsewhere.verification() as newer:
         with pytest.raises(ToolFailed, match="another release verifies the model m-1 by now") as lost:
             opened.require_own()
         newer.require_own()
@@ -163,6 +178,64 @@ def test_of_two_machines_that_resume_one_writes(here: Machine, tmp_path: Path) -
         older.__exit__(ToolFailed, lost.value, None)
 
         assert own == here.client.tags
+
+
+def test_who_read_the_tag_before_another_release_took_the_model_leaves_it_alone(here: Machine, tmp_path: Path) -> None:
+    """
+    Between the search for a model and its verification it may be downloaded for minutes.
+    """
+    here.client.tags = {TRAINED_KEY: KEY, VERIFICATION: "interrupted"}
+    elsewhere, found = Machine(here.client, tmp_path / "elsewhere"), here.client.model
+
+    with elsewhere.verification(model=found):
+        own = dict(here.client.tags)
+        with pytest.raises(ToolFailed, match="another release verifies the model m-1 by now"):
+            here.verification(model=found).__enter__()
+
+        assert own == here.client.tags
+
+
+def test_who_is_killed_before_it_took_the_model_is_resumed_again(here: Machine) -> None:
+    """
+    It is downloaded between the two. Once a verification ended, nothing is kept of those before it.
+    """
+    with here.tools.attempts.start(SUBJECT) as attempt:
+        here.client.tags = {TRAINED_KEY: KEY, VERIFICATION: attempt.id}
+    found = here.resumes(), here.resumes(), here.attempts()
+
+    here.verify()
+
+    assert ((True, True, 1), 0) == (found, here.attempts())
+
+
+def test_a_model_that_another_release_adopted_is_not_resumed(here: Machine) -> None:
+    """
+    It may have a version with the answers of that release, and resuming writes into it.
+    """
+    here.client.tags = {TRAINED_KEY: KEY, VERIFICATION: "interrupted", RELEASE_KEY: "6" * 64}
+
+    assert not here.resumes()
+    assert [
+        "model m-1, trained from the same inputs, belongs to another release by now, so it is not used"
+    ] == here.lines
+
+
+def test_who_adopts_a_trained_model_takes_it_from_who_verifies_it(here: Machine) -> None:
+    """
+    The adopted model is not called trained with the key of who adopts it; one that no release trained gets no tags.
+    """
+    with here.verification() as trained:
+        before = dict(here.client.tags)
+        with here.verification(plan=here.adopting) as adopted:
+            adopted.require_own()
+            with pytest.raises(ToolFailed, match="another release verifies the model m-1 by now") as lost:
+                trained.require_own()
+        changed = {key for key, value in here.client.tags.items() if before.get(key) != value}
+    here.client.tags = {}
+    with here.verification(plan=here.adopting) as untrained:
+        untrained.require_own()
+
+    assert ({VERIFICATION}, {}) == (changed, here.client.tags), lost.value
 
 
 @pytest.mark.parametrize(
@@ -181,15 +254,15 @@ def test_the_digest_of_a_training_is_that_of_what_it_wrote(here: Machine) -> Non
     """
     A release that was interrupted may have written its own files, or some of them; any other change counts.
     """
-    before = trained_digest(here.plan, here.logged)
+    before = trained_digest(here.plan, digests_in(here.logged))
     (here.logged / "requirements.txt").write_text("a==1\n")
     (here.logged / "mlflow-uv").mkdir()
     (here.logged / "mlflow-uv" / "uv.lock").write_text("version = 1\n")
-    after = trained_digest(here.plan, here.logged)
+    after = trained_digest(here.plan, digests_in(here.logged))
     (here.logged / "MLmodel").write_text("flavors: {python_function: {}}")
 
     assert before == after
-    assert before != trained_digest(here.plan, here.logged)
+    assert before != trained_digest(here.plan, digests_in(here.logged))
 
 
 def test_requirements_that_the_release_does_not_write_belong_to_the_training(here: Machine) -> None:
@@ -197,7 +270,7 @@ def test_requirements_that_the_release_does_not_write_belong_to_the_training(her
     With `requirements: infer` MLflow's own are those of the model.
     """
     plan: Any = SimpleNamespace(policy=RequirementsPolicy.INFER, served=here.plan.served)
-    before = trained_digest(plan, here.logged)
+    before = trained_digest(plan, digests_in(here.logged))
     (here.logged / "requirements.txt").write_text("a==2\n")
 
-    assert before != trained_digest(plan, here.logged)
+    assert before != trained_digest(plan, digests_in(here.logged))
