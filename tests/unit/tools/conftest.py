@@ -51,6 +51,10 @@ class FakeRunner:
         """See Runner; one after the other."""
         return [task() for task in tasks]
 
+    def end_all(self) -> None:
+        """See Runner."""
+        raise NotImplementedError
+
     @property
     def argv(self) -> tuple[str, ...]:
         """What was asked last."""

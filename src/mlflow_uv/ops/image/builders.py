@@ -67,6 +67,9 @@ class ImagePreparation(Protocol):
     def stop(self) -> None:
         """Let it begin no further layer."""
 
+    def cancel(self) -> None:
+        """End what it waits for too, because the step was cancelled."""
+
 
 @lazy_dataclass
 class ComposeRequest:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from ...command.errors import StepError
+from ...command.errors import Cancelled, StepError
 from ...command.inputs import RecordInputs
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
@@ -59,7 +59,7 @@ def making_parts(wait: Callable[[], None], maker: ImagePreparation) -> Iterator[
     Provide a function that begins to make the parts of a release, in a thread that has ended after the block.
 
     The thread calls `wait` first. The environment is created before it starts, because that prints a group of lines. If
-    the block raises, the parts are not needed, and no further layer is begun.
+    the block raises, the parts are not needed, and no further layer is begun; if it is cancelled, the one in work ends.
     """
     threads: list[threading.Thread] = []
 
@@ -74,6 +74,9 @@ def making_parts(wait: Callable[[], None], maker: ImagePreparation) -> Iterator[
 
     try:
         yield begin
+    except (Cancelled, KeyboardInterrupt):
+        maker.cancel()
+        raise
     except BaseException:
         maker.stop()
         raise
@@ -99,6 +102,9 @@ def reading_base(name: str | None, record: Path, tools: Tools) -> Iterator[Calla
     thread.start()
     try:
         yield partial(await_end, thread)
+    except (Cancelled, KeyboardInterrupt):
+        tools.registries.cancel()
+        raise
     finally:
         await_end(thread)
 

@@ -69,6 +69,12 @@ class PartsMaker:
         """Let it begin no further layer."""
         self._stopped = True
 
+    def cancel(self) -> None:
+        """End its downloads and programs too: no signal interrupts a thread that waits for them."""
+        self.stop()
+        self._tools.registries.cancel()
+        self._tools.runner.end_all()
+
     def create_environment(self, release: RecomputedRelease) -> None:
         """Create the environment whose interpreter compiles; it exists already if MLflow runs in it for the store."""
         may_have_engine = self._request.engine is not EngineChoice.NONE

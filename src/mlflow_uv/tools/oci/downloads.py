@@ -14,8 +14,10 @@ from .uploads import AT_ONCE
 class BlobDownloads:
     """Downloads blobs to files, which get their names when their content is verified."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, cancelled: threading.Event) -> None:
+        """Downloads end, and none begins, once they are `cancelled`."""
         self._repository = repository
+        self._cancelled = cancelled
         self._stop = threading.Event()
 
     def fetch(self, targets: Mapping[Blob, Path]) -> None:
@@ -32,8 +34,11 @@ class BlobDownloads:
         if self._stop.is_set():
             return
         try:
-            self._repository.download(blob, target, stop=self._stop.is_set)
+            self._repository.download(blob, target, stop=self._is_stopped)
         except BaseException:
             if not self._stop.is_set():  # else the error that stopped it is raised
                 self._stop.set()
                 raise
+
+    def _is_stopped(self) -> bool:
+        return self._stop.is_set() or self._cancelled.is_set()

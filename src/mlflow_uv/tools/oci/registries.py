@@ -1,6 +1,7 @@
 """Queries container registries for images, and pushes composed images to them."""
 
 import hashlib
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,6 +68,11 @@ class Registries:
         self._web = web
         self._logins = logins
         self._clock = clock
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """End all downloads of blobs, and let none begin: the step was cancelled."""
+        self._cancelled.set()
 
     def has(self, name: str) -> bool:
         """Whether a registry has an image under a name with a tag or a digest. Raises RegistryUnanswered."""
@@ -157,7 +163,7 @@ class Registries:
         folder.mkdir(parents=True, exist_ok=True)
         archives = {blob.digest: folder / blob.digest.replace(":", "-") for blob in image.layers}
         absent = [blob for blob in dict.fromkeys(image.layers) if not holds_blob(archives[blob.digest], blob)]
-        BlobDownloads(repository).fetch({blob: archives[blob.digest] for blob in absent})
+        BlobDownloads(repository, self._cancelled).fetch({blob: archives[blob.digest] for blob in absent})
         return RegistryImage(digest=digest_of(manifest), image=image, archives=archives)
 
     def download(self, name: str, targets: Mapping[Blob, Path]) -> None:
@@ -168,7 +174,7 @@ class Registries:
         """
         reference = image_reference(name)
         repository = Repository(self._web, self._clock, reference, self._logins.of(reference))
-        BlobDownloads(repository).fetch(targets)
+        BlobDownloads(repository, self._cancelled).fetch(targets)
 
     def ends(self, name: str, wanted: Mapping[Blob, LayerList]) -> dict[Blob, bytes]:
         """
@@ -178,7 +184,7 @@ class Registries:
         """
         reference = image_reference(name)
         repository = Repository(self._web, self._clock, reference, self._logins.of(reference))
-        return BlobDownloads(repository).ends(wanted)
+        return BlobDownloads(repository, self._cancelled).ends(wanted)
 
     def documents(self, name: str, digest: str, architecture: str) -> PulledImage | None:
         """

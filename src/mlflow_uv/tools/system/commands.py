@@ -117,3 +117,6 @@ class Runner(Protocol):
 
     def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
         """Run tasks that run programs concurrently; return their results in order. See `threads.side_by_side`."""
+
+    def end_all(self) -> None:
+        """End all programs that `run` runs, and each that it starts from now on: the step was cancelled."""

@@ -160,9 +160,10 @@ class SystemRunner:
 
     def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
         """See Runner. When cancelled, it ends all running programs."""
-        return side_by_side(tasks, at_once=AT_ONCE, cancel=self._end_all)
+        return side_by_side(tasks, at_once=AT_ONCE, cancel=self.end_all)
 
-    def _end_all(self) -> None:
+    def end_all(self) -> None:
+        """See Runner."""
         self._cancelled = True
         for process in tuple(self._live):
             end_group(process)

@@ -238,7 +238,7 @@ def _written(response: Any, request: WebRequest, target: Path, host: str) -> Web
     with ExitStack() as stack:
         with disk_errors("the download", target):
             out = stack.enter_context(target.open("wb"))
-        while piece := response.read(PIECE):
+        while piece := response.read1(PIECE):  # what has arrived, so that a slow download is stopped at once
             size += len(piece)
             if size > request.limit:
                 raise WebUnreachable(f"the response is larger than {request.limit} bytes", permanent=True)

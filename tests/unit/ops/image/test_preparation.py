@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import BadInput, ToolFailed
+from mlflow_uv.command.errors import BadInput, Cancelled, ToolFailed
 from mlflow_uv.command.inputs import EngineChoice, Serving
 from mlflow_uv.core.image.composition import Compression
 from mlflow_uv.ops.image.builders import Builder, ComposeRequest, PreparationRequest
@@ -129,6 +129,11 @@ class FakeMaker:
         """See ImagePreparation."""
         self.stopped.set()
 
+    def cancel(self) -> None:
+        """See ImagePreparation."""
+        self.parts.append("cancelled")
+        self.stopped.set()
+
 
 def test_parts_are_made_after_the_base_was_read_and_before_the_block_ends() -> None:
     """
@@ -158,6 +163,35 @@ def test_no_further_part_is_made_for_a_release_that_is_not_verified() -> None:
         verify()
 
     assert ["long", "stopped"] == maker.parts
+
+
+@pytest.mark.parametrize("interruption", [Cancelled, KeyboardInterrupt])
+def test_a_step_that_is_cancelled_waits_neither_for_a_part_nor_for_the_base(
+    tmp_path: Path, interruption: type[BaseException]
+) -> None:
+    """
+    A slow registry would keep it until the base is whole, and a slow index until uv has the last wheel.
+    """
+    maker, reading, cancelled, ended = FakeMaker(), threading.Event(), threading.Event(), []
+
+    def pull(*_: object) -> None:
+        reading.set()
+        ended.append(cancelled.wait(60.0))
+
+    tools: Any = tools_in(tmp_path, pull)
+    tools.registries.cancel = cancelled.set
+
+    def verify() -> None:
+        with reading_base("r/base:1", Path("record.json"), tools), making_parts(lambda: None, maker) as begin:
+            begin(cast("Any", "long"))
+            maker.began.wait(60.0)
+            reading.wait(60.0)
+            raise interruption
+
+    with pytest.raises(interruption):
+        verify()
+
+    assert (["long", "cancelled", "stopped"], [True]) == (maker.parts, ended)
 
 
 def request(**inputs: Any) -> PreparationRequest:

@@ -1,6 +1,7 @@
 """A base that was read before its release was verified is used for what it was read for."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -35,3 +36,17 @@ def test_a_base_is_used_for_what_it_was_read_for(wanted: WantedBase, python: str
     needs = Needs(model=Path("model"), requirements=None, wheels=(), python=python)
 
     assert (BASE if used else None) is maker.base_for(wanted, needs)
+
+
+def test_who_is_cancelled_ends_downloads_and_programs() -> None:
+    """
+    No signal interrupts the thread that waits for them.
+    """
+    ended: list[str] = []
+    registries = SimpleNamespace(cancel=lambda: ended.append("downloads"))
+    runner = SimpleNamespace(end_all=lambda: ended.append("programs"))
+    tools = cast("Tools", SimpleNamespace(registries=registries, runner=runner))
+
+    PartsMaker(cast("PreparationRequest", None), Path(), tools).cancel()
+
+    assert ["downloads", "programs"] == ended

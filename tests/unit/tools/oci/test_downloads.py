@@ -44,9 +44,25 @@ def test_where_one_fails_the_others_end(tmp_path: Path) -> None:
     blobs = [Blob(media_type=GZIP_TYPE, digest=f"sha256:{number}", size=1) for number in (1, 2)]
 
     with pytest.raises(RegistryUnanswered, match="refused"):
-        BlobDownloads(cast("Repository", repository)).fetch({blob: tmp_path / blob.digest for blob in blobs})
+        BlobDownloads(cast("Repository", repository), threading.Event()).fetch(
+            {blob: tmp_path / blob.digest for blob in blobs}
+        )
 
     assert ["sha256:1"] == repository.stopped
+
+
+def test_downloads_that_are_cancelled_end(tmp_path: Path) -> None:
+    """
+    Whoever waits for them in another thread is not interrupted by a signal.
+    """
+    repository, cancelled = Slow("none"), threading.Event()
+    blobs = [Blob(media_type=GZIP_TYPE, digest=f"sha256:{number}", size=1) for number in (1, 2)]
+    cancelled.set()
+
+    with pytest.raises(RegistryUnanswered, match="stopped"):
+        BlobDownloads(cast("Repository", repository), cancelled).fetch({b: tmp_path / b.digest for b in blobs})
+
+    assert ["sha256:1", "sha256:2"] == sorted(repository.stopped)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +83,7 @@ def test_the_end_of_a_blob_is_what_its_digest_says(answer: Answer, returned: byt
     blob, end = Blob(media_type=GZIP_TYPE, digest="sha256:1", size=16), LayerList(digest=digest_of(b"list"), size=4)
     with serving(FakeRegistry(rule=lambda _asked: answer)) as registry:
         reference = image_reference(f"{registry.host}/team/wine:1")
-        downloads = BlobDownloads(Repository(Web({}), Hasty(), reference, None))
+        downloads = BlobDownloads(Repository(Web({}), Hasty(), reference, None), threading.Event())
 
         if returned is None:
             with pytest.raises(RegistryUnanswered):
@@ -100,7 +116,7 @@ def test_a_small_blob_or_end_is_returned_after_a_longer_answer(first: Answer, tm
         with serving(FakeRegistry(rule=partial(_next, answers))) as registry:
             reference = image_reference(f"{registry.host}/team/wine:1")
             repository = Repository(Web({}), Hasty(), reference, Login(user="alice", password="corked-bottle"))
-            downloads = BlobDownloads(repository)
+            downloads = BlobDownloads(repository, threading.Event())
 
             if wanted == "end":
                 assert {blob: b"st"} == downloads.ends({blob: end})

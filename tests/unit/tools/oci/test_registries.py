@@ -372,6 +372,20 @@ def test_a_base_is_downloaded_once_and_known_by_the_digest_of_its_index(registry
     assert 1 == sum(asked.call.endswith(blob) for asked in registry.asked)
 
 
+def test_a_pull_that_is_cancelled_brings_no_layer(registry: FakeRegistry, tmp_path: Path) -> None:
+    """
+    What has arrived of it is removed.
+    """
+    with_layer(registry)
+    registries = Registries(Web({}), Logins(FakeRunner(), variables={}), Hasty())
+    registries.cancel()
+
+    with pytest.raises(RegistryUnanswered, match="the download was stopped"):
+        registries.pull(f"{registry.host}/team/wine:1", "amd64", tmp_path)
+
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_a_cached_layer_that_was_changed_is_downloaded_again(registry: FakeRegistry, tmp_path: Path) -> None:
     """
     Also if its size is the same.

@@ -3,7 +3,9 @@
 import shutil
 import ssl
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,30 @@ def test_a_body_is_written_to_the_file_that_is_named(tmp_path: Path) -> None:
         reply = WebExchange({}).once(endpoint.url, request, {}, until=0.0, timeout_s=10.0)
 
     assert (200, b"", b"123", "a") == (reply.status, reply.body, target.read_bytes(), reply.headers["x-name"])
+
+
+def test_a_download_is_stopped_however_slowly_it_comes(tmp_path: Path) -> None:
+    """
+    It is asked after each few bytes, not only once there are many.
+    """
+    asked, late = threading.Event(), list[str]()
+
+    def slowly() -> Iterator[bytes]:
+        yield b"12"
+        if not asked.wait(10.0):
+            late.append("it waited for more")
+        yield b"3"
+
+    def stop() -> bool:
+        asked.set()
+        return True
+
+    with fake_endpoint(lambda _: EndpointReply(stream=slowly())) as endpoint:
+        request = WebRequest(url=endpoint.url, target=tmp_path / "body", stop=stop)
+        with pytest.raises(WebUnreachable, match="the download was stopped"):
+            WebExchange({}).once(endpoint.url, request, {}, until=0.0, timeout_s=30.0)
+
+    assert [] == late
 
 
 def test_a_body_must_be_complete_in_time() -> None:
