@@ -13,11 +13,9 @@ import os
 import platform
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import zlib
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -26,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 import page
+from imaging.registry import registry
 from race import UV, VARIABLES, WINE
 from zlib_ng import zlib_ng
 
@@ -47,7 +46,6 @@ from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import toolbox
 
 PIECE = 1 << 20
-STARTED_S = 30.0
 SECTION = """
 ## Layers of packages
 
@@ -69,14 +67,6 @@ What a part is made of, and what it was compared with:
 | what | seconds | MB |
 |---|---:|---:|
 {rows}
-"""
-CONFIG = """\
-version: 0.1
-storage:
-  filesystem:
-    rootdirectory: {folder}
-http:
-  addr: 127.0.0.1:{port}
 """
 
 
@@ -132,27 +122,13 @@ class Bench:
 
     def send(self) -> None:
         """Send the layers of gzip to a registry on this machine."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        config = self.scratch / "registry.yml"
-        config.write_text(CONFIG.format(folder=self.scratch / "registry", port=port))
-        registry = subprocess.Popen(
-            ("docker-registry", "serve", config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            until = time.monotonic() + STARTED_S
-            while not listens(port) and time.monotonic() < until:
-                time.sleep(0.05)
+        with registry(self.scratch / "registry") as (address, _):
             base = BaseLayers(config={"os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}, layers=())
             blobs = self.blobs[Compression.GZIP]
             archives = {blob.blob.digest: self.scratch / "gzip" / blob.name for blob in blobs}
             host = Host.of(VARIABLES, folder=self.scratch, python=Path(sys.executable))
             with toolbox(host, console=Silent()) as tools:
-                tools.registries.push(f"127.0.0.1:{port}/wine:1", composed(base, blobs, {}), archives)
-        finally:
-            registry.terminate()
-            registry.wait()
+                tools.registries.push(f"{address}/wine:1", composed(base, blobs, {}), archives)
 
     def digest(self) -> None:
         """Digest the layers of gzip, and what is in them."""
@@ -249,12 +225,6 @@ def processor_s() -> float:
     """The processor time of this process, and of those that it started and that ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def listens(port: int) -> bool:
-    """Whether a program answers there."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def table(rows: Iterable[tuple[str, float, float]]) -> str:

@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -31,13 +30,12 @@ from imaging.large_wheel import NAME as MASSIVE
 from imaging.large_wheel import index, make_wheel
 from imaging.projects import LIBRARIES, Logged, Project, create_project
 from imaging.pushed_page import CASES, IN_RELEASE, PULLS, SIDES, Numbers, section
+from imaging.registry import listens, registry
 from imaging.sides import STOCK_SIDE
 from imaging.workshop import DOCKER, Failed, Workshop, workshop
 from serving_image import cancel, machine, say
 
 NUMBERS = Path(__file__).with_suffix(".json")
-REGISTRY = shutil.which("docker-registry") or "docker-registry"
-STARTED_S = 30.0
 ANSWERED_S = 300.0
 # Between two requests to a server that starts, each of which MLflow's nginx logs, and between looks at its container.
 PAUSE_S, LOOK_S = 0.1, 5.0
@@ -51,14 +49,6 @@ PORTS = {"stock": 8000, "composed": 8080}
 # The image that a machine pulls first, and the size of the disk that it has.
 FIRST = {"stock": "cold", "composed": "downloads"}
 DISK_BYTES = 12 << 30
-CONFIG = """\
-version: 0.1
-storage:
-  filesystem:
-    rootdirectory: {folder}
-http:
-  addr: 127.0.0.1:{port}
-"""
 PARTS = (*CASES, "pull", "wheel")
 # What the cache knows of layers and bases.
 LAYERS = ("layers", "layers-of-registries", "base-layers", "base-facts", "shared-libraries")
@@ -173,7 +163,7 @@ def measured(parts: Sequence[str], file: Path | None, megabytes: int) -> Numbers
         if file is not None:
             file.write_text(json.dumps(numbers, indent=1) + "\n")
 
-    with workshop() as shop, registry(shop) as (host, stored):
+    with workshop() as shop, registry(shop.fresh("registry")) as (host, stored):
         load, about = os.getloadavg()[0], numbers.get("machine", {})
         loads = {"load": min(load, about.get("load", load)), "most_load": max(load, about.get("most_load", load))}
         numbers |= {"machine": machine(shop) | loads, "title": LIBRARIES["sklearn"].title}
@@ -326,33 +316,6 @@ def wheel(bench: Bench, megabytes: int) -> None:
             number = bench.push("composed", case)
             bench.numbers["megabytes"] = megabytes
             bench.add("wheel", case, "composed", number)
-
-
-@contextmanager
-def registry(shop: Workshop) -> Iterator[tuple[str, Callable[[], int]]]:
-    """A registry on this machine: its host, and the bytes that it has stored."""
-    folder = shop.fresh("registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "config.yml").write_text(CONFIG.format(folder=folder / "data", port=port))
-    process = subprocess.Popen(
-        (REGISTRY, "serve", folder / "config.yml"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        until = time.monotonic() + STARTED_S
-        while time.monotonic() < until and not listens(port):
-            time.sleep(0.05)
-        yield f"127.0.0.1:{port}", lambda: sum(f.stat().st_size for f in folder.rglob("data") if f.is_file())
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def listens(port: int) -> bool:
-    """Whether a program answers there."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 if __name__ == "__main__":
