@@ -2,7 +2,6 @@
 
 import base64
 import json
-import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from .tls import server_context
 from .tunnels import HostCertificates
 
 LOGIN, VAULT = "login.microsoftonline.com", "wine.vault.azure.net"
@@ -117,8 +117,7 @@ def azure_key_vault(private: Path, public: str, certificates: HostCertificates, 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates.certificate, certificates.key)
+    context = server_context(certificates.certificate, certificates.key)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
     server.daemon_threads = True
     server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tests.house.files import ROOT
+from tests.tls import server_context
 
 HOST, USER = "packages.example", "clerk"
 CERTIFICATES = f"""\
@@ -69,8 +70,7 @@ def corporate_network_at(
 
     With `mirrors` the index also has what the public one has.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    bundle = _certified(scratch / "keys", name, context)
+    bundle, context = _certified(scratch / "keys", name)
     pages = scratch / "pages"
     pages.mkdir()
     known = base64.b64encode(f"{USER}:{password}".encode()).decode()
@@ -140,8 +140,8 @@ def _forward(request: BaseHTTPRequestHandler) -> None:
             shutil.copyfileobj(reply, request.wfile)
 
 
-def _certified(scratch: Path, name: str, context: ssl.SSLContext) -> Path:
-    """Let a server show a certificate for the host; the file with its authority's own."""
+def _certified(scratch: Path, name: str) -> tuple[Path, ssl.SSLContext]:
+    """The file with the authority's certificate, and a context that shows one of the host that it signed."""
     scratch.mkdir()
     (scratch / "settings").write_text(CERTIFICATES)
     new = ("openssl", "req", "-x509", "-config", "settings", "-newkey", "rsa:2048", "-nodes", "-days", "2")
@@ -151,5 +151,4 @@ def _certified(scratch: Path, name: str, context: ssl.SSLContext) -> Path:
          "-CA", "authority.pem", "-CAkey", "authority.key"),
     ):  # fmt: skip
         subprocess.run((*new, *words), cwd=scratch, check=True, capture_output=True)
-    context.load_cert_chain(scratch / "host.pem", scratch / "host.key")
-    return scratch / "authority.pem"
+    return scratch / "authority.pem", server_context(scratch / "host.pem", scratch / "host.key")

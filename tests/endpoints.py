@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.tls import server_context
+
 CERTIFICATES = """\
 [req]
 distinguished_name = name
@@ -118,6 +120,4 @@ def certified(folder: Path, address: str = "127.0.0.1") -> tuple[ssl.SSLContext,
     host = ("-extensions", "host", "-subj", "/CN=host", "-keyout", "host.key", "-out", "host.pem")
     for argv in ((*new, *authority), (*new, *host, "-CA", "ca.pem", "-CAkey", "ca.key")):
         subprocess.run(argv, cwd=folder, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "host.pem", folder / "host.key")
-    return context, folder / "ca.pem"
+    return server_context(folder / "host.pem", folder / "host.key"), folder / "ca.pem"
