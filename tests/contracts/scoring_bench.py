@@ -152,6 +152,10 @@ class Killed:
             return None
         return message
 
+    def code(self) -> int | None:
+        """See Conversation."""
+        return self.inner.code()
+
     def log(self) -> str:
         """See Conversation."""
         return self.inner.log()

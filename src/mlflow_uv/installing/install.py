@@ -127,7 +127,9 @@ def compile_all() -> None:
     children = [start_compiler(files[part::PARTS]) for part in range(PARTS)]
     codes = [os.waitpid(child, 0)[1] for child in children]
     if any(codes):
-        sys.exit("the bytecode cannot be written")
+        killed = [os.WTERMSIG(code) for code in codes if os.WIFSIGNALED(code)]
+        why = f": a process was killed by signal {killed[0]} (9 if no memory is left)" if killed else ""
+        sys.exit(f"the bytecode cannot be written{why}")
     for path in filter(Path.exists, map(bytecode_path, uncompiled)):
         set_date(path)
         set_date(path.parent)
@@ -167,7 +169,9 @@ def start_compiler(files: "list[Path]") -> int:
                 py_compile.compile(str(file), doraise=True, invalidation_mode=mode)
             except (py_compile.PyCompileError, FileNotFoundError, RecursionError, ValueError):
                 continue
-            except OSError:
+            except OSError as error:
+                sys.stderr.write(f"`{file}` cannot be compiled: {error}\n")
+                sys.stderr.flush()
                 code = 1
                 break
         os._exit(code)

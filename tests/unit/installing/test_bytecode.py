@@ -1,18 +1,20 @@
 """Bytecode that depends on the sources and the interpreter alone."""
 
+import errno
 import json
 import py_compile
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import ROOT
 
 PROGRAM = ROOT / "src" / "mlflow_uv" / "installing" / "bytecode.py"
 
 
-def compiled(folder: Path, *groups: list[tuple[Path, str]]) -> tuple[list[int], list[dict[str, bytes]]]:
-    """The exit status for each group, and the bytecode that the program writes for those that it compiles."""
+def compiled(folder: Path, *groups: list[tuple[Path, str]]) -> tuple[list[dict[str, Any]], list[dict[str, bytes]]]:
+    """How each group ended, and the bytecode that the program writes for those that it compiles."""
     folder.mkdir()
     requests = [
         {"out": str(folder / str(at)), "files": [[str(source), place] for source, place in group]}
@@ -23,7 +25,7 @@ def compiled(folder: Path, *groups: list[tuple[Path, str]]) -> tuple[list[int], 
         input="".join(f"{json.dumps(request)}\n" for request in requests), text=True, check=True, cwd="/",
         env={"PYTHONHASHSEED": "0"},
     )  # fmt: skip
-    return list(map(int, done.stdout.splitlines())), [bytecode_in(path) for path in sorted(folder.iterdir())]
+    return list(map(json.loads, done.stdout.splitlines())), [bytecode_in(path) for path in sorted(folder.iterdir())]
 
 
 def bytecode_in(file: Path) -> dict[str, bytes]:
@@ -52,8 +54,8 @@ def test_bytecode_does_not_depend_on_folder_time_and_neighbours(tmp_path: Path) 
     after = compiled(tmp_path / "b", [plum], [other, plum], [other])
 
     name = f"/opt/venv/__pycache__/grape.{sys.implementation.cache_tag}.pyc"
-    assert ([0], [name]) == (alone[0], list(alone[1][0]))
-    assert ([0, 0, 0], alone[1][0]) == (after[0], after[1][2])
+    assert ([{}], [name]) == (alone[0], list(alone[1][0]))
+    assert ([{}, {}, {}], alone[1][0]) == (after[0], after[1][2])
     assert alone[1][0][name] == after[1][1][name]
 
 
@@ -91,12 +93,16 @@ def test_bytecode_is_unchecked_and_says_where_its_source_is_in_the_image(tmp_pat
 
 def test_what_is_no_module_of_a_server_is_left_out(tmp_path: Path) -> None:
     """
-    Templates with the suffix of a module, tests, and files of other kinds; the others are compiled all the same.
+    Templates with the suffix of a module, tests, what is nested too deeply, and files of other kinds.
+
+    The others are compiled all the same.
     """
     (tmp_path / "template.py").write_text("{{ this is no Python }}")
     (tmp_path / "grape.py").write_text("colour = 'red'\n")
     (tmp_path / "deep.py").write_text("x = " + "(" * 5000 + ")" * 5000)
+    (tmp_path / "nested.py").write_text("x = " + "lambda: " * 1500 + "0")
     places = {
+        "/v/nested.py": "nested.py",
         "/v/template.py": "template.py",
         "/v/deep.py": "deep.py",
         "/v/tests/grape.py": "grape.py",
@@ -106,7 +112,7 @@ def test_what_is_no_module_of_a_server_is_left_out(tmp_path: Path) -> None:
 
     codes, (files,) = compiled(tmp_path / "out", [(tmp_path / file, place) for place, file in places.items()])
 
-    assert ([0], [f"/v/__pycache__/grape.{sys.implementation.cache_tag}.pyc"]) == (codes, list(files))
+    assert ([{}], [f"/v/__pycache__/grape.{sys.implementation.cache_tag}.pyc"]) == (codes, list(files))
 
 
 def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
@@ -114,9 +120,10 @@ def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
     A package without its bytecode would be slow, and a layer without it another layer; the next one is compiled.
     """
     (tmp_path / "grape.py").write_text("colour = 'red'\n")
+    grape, absent = (tmp_path / "grape.py", "/v/grape.py"), (tmp_path / "absent.py", "/v/absent.py")
 
-    codes, files = compiled(
-        tmp_path / "out", [(tmp_path / "absent.py", "/v/absent.py")], [(tmp_path / "grape.py", "/v/grape.py")]
-    )
+    (failure, grapes), files = compiled(tmp_path / "out", [grape, absent], [grape])
 
-    assert ([False, True], 1) == ([code == 0 for code in codes], len(files))
+    error = f"FileNotFoundError: [Errno 2] No such file or directory: '{tmp_path / 'absent.py'}'"
+    assert {"file": 1, "errno": errno.ENOENT, "error": error} == failure
+    assert ({}, 1) == (grapes, len(files))

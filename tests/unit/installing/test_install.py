@@ -1,5 +1,7 @@
 """What is compiled of what was installed."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 from mlflow_uv.installing import bytecode, install
@@ -33,3 +35,21 @@ def test_the_same_folders_have_no_bytecode_in_built_and_composed_images() -> Non
     """
     assert bytecode.UNSERVED == install.UNSERVED
     assert {"test", "tests"} < install.UNSERVED
+
+
+def test_a_module_whose_bytecode_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """
+    With the reason, in the log of the build.
+    """
+    (tmp_path / "grape.py").write_text("colour = 'red'\n")
+    (tmp_path / "__pycache__").write_text("a file where the folder would be\n")
+    program = (
+        "import os, sys; from pathlib import Path; from mlflow_uv.installing import install\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(install.start_compiler([Path(sys.argv[1])]), 0)[1]))"
+    )
+
+    done = subprocess.run(
+        (sys.executable, "-c", program, tmp_path / "grape.py"), capture_output=True, text=True, check=False
+    )
+
+    assert (1, True) == (done.returncode, f"`{tmp_path / 'grape.py'}` cannot be compiled: " in done.stderr)

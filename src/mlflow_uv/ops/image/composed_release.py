@@ -19,6 +19,7 @@ from ...core.release.record import CompositionLink, ImageLink
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import BuiltImage, Engine
+from ...tools.layers.compiler import InterpreterBroken
 from ...tools.layers.program import program_identity
 from ...tools.oci.image_layout import write_archive
 from ...tools.oci.uploads import BlobFile
@@ -265,6 +266,8 @@ def made_here(needs: Needs) -> Iterator[None]:
             why=error.why,
             fix=Wording("install here what its build needs, or ", ENGINE_BUILDS),
         ) from error
+    except InterpreterBroken as error:
+        raise PythonNotComposable(what=error.what, why=error.why, fix=ENGINE_BUILDS) from error
     except InterpreterMissing as error:
         raise PythonNotComposable(
             what=f"there is no Python {needs.minor} on this machine, so no image can be composed",

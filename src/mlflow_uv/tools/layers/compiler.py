@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterable, Mapping
+from errno import ENOSPC
 from pathlib import Path, PurePosixPath
 from queue import SimpleQueue
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
-from ...command.errors import ToolFailed
+from ...command.errors import NoSpace, StepError, ToolFailed
+from ...command.wording import option
 from ...core.security.documents import parse_json
 from ..system.process import Command, Conversation, Runner
 from .archive import LayerFile
@@ -15,6 +18,18 @@ from .archive import LayerFile
 INSTALLING = Path(__file__).parents[2] / "installing"
 PROGRAM = INSTALLING / "bytecode.py"
 _LONGEST_S = 3600.0  # of one package; the largest takes seconds
+_AGAIN = "run the step again"
+_MEMORY = f"end what else needs memory on this machine, then {_AGAIN}"
+_SPACE = f"free space there, or set TMPDIR to a larger disk, then {_AGAIN}"
+_ENGINE = option("builder", "engine")
+
+
+class CompilerFailed(ToolFailed):
+    """The modules of a package cannot be compiled."""
+
+
+class InterpreterBroken(ToolFailed):
+    """The interpreter that compiles does not run."""
 
 
 class EnvironmentMaker(Protocol):
@@ -58,14 +73,14 @@ class Compiler:
         """
         The bytecode of each group of modules, by its path in the image; `out` is a folder for one call.
 
-        A module is its path in the image and its source. Each group is compiled by a process of its own, in its order.
-        Raises ToolFailed.
+        A module is its path in the image and its source. Each group, a package, is compiled by a process of its own, in
+        its order. Raises CompilerFailed, and NoSpace.
         """
         out.mkdir(parents=True, exist_ok=True)
         compiled = {}
         for name, modules in groups.items():
             files = [[str(source), str(path)] for path, source in modules]
-            compiled[name] = self._compiled(files, out / name) if files else {}
+            compiled[name] = self._compiled(name, files, out / name) if files else {}
         return compiled
 
     @classmethod
@@ -81,17 +96,25 @@ class Compiler:
             return cls(runner, Path(python))
         return cls(runner, uv.create(environment, python=python, on_line=on_line))
 
-    def _compiled(self, files: list[list[str]], out: Path) -> dict[PurePosixPath, LayerFile]:
-        """The bytecode of files in their order."""
+    def _compiled(self, package: str, files: list[list[str]], out: Path) -> dict[PurePosixPath, LayerFile]:
+        """The bytecode of the files of a package, in their order."""
         process = self._free.get()
+        response = None
         try:
             if process is None:
                 process = self._start()
-            status = process.ask(json.dumps({"out": str(out), "files": files}))
+            response = process.ask(json.dumps({"out": str(out), "files": files}))
         finally:
-            self._free.put(process)
-        if status is None or int(status) != 0:
-            raise _failed(process.log())
+            self._free.put(None if response is None else process)
+        if response is None:
+            process.stop()
+            raise CompilerFailed(
+                what=f"`{package}` cannot be compiled",
+                why=f"the interpreter `{self._interpreter}` {_end_of(process.code(), process.log())}",
+                fix=_MEMORY if process.code() == -signal.SIGKILL else _ENGINE,
+            )
+        if failure := parse_json(response):
+            raise _failed(package, files[failure["file"]][1], failure, out)
         with out.open("rb") as written:
             sizes = parse_json(written.readline())
             bytecode = {PurePosixPath(path): LayerFile(data=written.read(size)) for path, size in sizes}
@@ -107,7 +130,11 @@ class Compiler:
         """The version of the interpreter."""
         done = self._runner.run(self._command("-I", "-S", str(INSTALLING / "probe.py")))
         if done.code != 0:
-            raise _failed(done.last_line)
+            raise InterpreterBroken(
+                what=f"the interpreter `{self._interpreter}`, which compiles the packages, does not run",
+                why=f"it {_end_of(done.code, done.last_line)}",
+                fix=_ENGINE,
+            )
         return done.stdout.strip()
 
     def _command(self, *argv: str) -> Command:
@@ -120,6 +147,26 @@ class Compiler:
         )
 
 
-def _failed(log: str) -> ToolFailed:
-    lines = log.strip().splitlines() or ["it printed nothing"]
-    return ToolFailed(what="the interpreter that compiles the packages fails", why=lines[-1])
+def _failed(package: str, place: str, failure: Mapping[str, Any], out: Path) -> StepError:
+    """The error for a file whose process ended with a failure; see `installing/bytecode.py`."""
+    what = f"`{place}` of `{package}` cannot be compiled"
+    if number := failure.get("signal"):
+        fix = _MEMORY if number == signal.SIGKILL else _ENGINE
+        return CompilerFailed(what=what, why=f"the process that compiles it {_end_of(-number, '')}", fix=fix)
+    if failure["errno"] == ENOSPC:
+        return NoSpace(what=what, why=f"{failure['error']}: {out}", fix=_SPACE)
+    return CompilerFailed(what=what, why=str(failure["error"]), fix=_AGAIN)
+
+
+def _end_of(code: int | None, log: str) -> str:
+    """How a process ended, with its last line."""
+    lines = log.strip().splitlines()
+    said = f": {lines[-1]}" if lines else ""
+    if code is None or code >= 0:
+        return f"ended with exit code {code}{said}" if code else f"ended{said}"
+    number = -code
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    return f"was killed ({name}){', as the kernel does if no memory is left' if number == signal.SIGKILL else ''}{said}"

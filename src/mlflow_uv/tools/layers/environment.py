@@ -8,6 +8,7 @@ from .archive import LayerFile
 from .compiler import Compiler
 from .saved_image import BasePython, SavedImage
 
+_LIBRARY = "standard library"
 # Folders of a standard library in which other programs install packages.
 _ELSEWHERE = frozenset({"dist-packages", "site-packages"})
 
@@ -42,7 +43,7 @@ def library_files(
     sources = {path: scratch / "sources" / path.relative_to("/") for path in _uncompiled(image, python)}
     image.files(sources)
     modules = [(path, source) for path, source in sources.items() if source.is_file()]
-    return compiler.compile({"library": modules}, scratch / "bytecode")["library"]
+    return compiler.compile({_LIBRARY: modules}, scratch / "bytecode")[_LIBRARY]
 
 
 def _uncompiled(image: SavedImage, python: BasePython) -> Iterator[PurePosixPath]:

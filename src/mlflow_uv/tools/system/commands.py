@@ -93,6 +93,9 @@ class Conversation(Protocol):
     def ask(self, line: str) -> str | None:
         """Send a line and wait for the response; None if the program ended instead. Raises TooSlow at its limit."""
 
+    def code(self) -> int | None:
+        """Its exit code, the negative number of the signal that ended it; None while it runs."""
+
     def log(self) -> str:
         """Its standard error so far, masked."""
 

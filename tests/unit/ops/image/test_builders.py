@@ -40,6 +40,7 @@ from mlflow_uv.ops.image.composed_sources import LoadObstacle, UnloadableLibrary
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
 from mlflow_uv.tools.engines.engine import Engine
+from mlflow_uv.tools.layers.compiler import InterpreterBroken
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
 from mlflow_uv.tools.uv.messages import InterpreterMissing, SourceNotBuilt
@@ -136,6 +137,7 @@ def lacking_here(error: ToolFailed) -> Callable[[], None]:
 
 UNBUILT = SourceNotBuilt("plum", what="`uv pip install` failed", why="no cc")
 NO_PYTHON = InterpreterMissing(what="`uv venv` failed", why="No interpreter found")
+BROKEN_PYTHON = InterpreterBroken(what="the interpreter does not run", why="it was killed (SIGSEGV)")
 # For each reason, what raises it, its class, and the class whose exit code it has.
 REASONS: dict[str, tuple[Callable[[], None], type[NotComposable], type[StepError]]] = {
     "cache": (lambda: require_composing_inputs(("cache-from",)), ModelNotComposable, BadInput),
@@ -145,6 +147,7 @@ REASONS: dict[str, tuple[Callable[[], None], type[NotComposable], type[StepError
     "layers": (lambda: _require_few_layers(groups(80), with_layers(43)), BaseNotComposable, BaseImageUnfit),
     "no compiler": (lacking_here(UNBUILT), PackageNotComposable, ToolFailed),
     "no interpreter": (lacking_here(NO_PYTHON), PythonNotComposable, ToolFailed),
+    "broken interpreter": (lacking_here(BROKEN_PYTHON), PythonNotComposable, ToolFailed),
     "registry": (not_reached, RegistryNotReached, ToolFailed),
 }
 

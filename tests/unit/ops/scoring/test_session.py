@@ -46,6 +46,10 @@ class Scripted:
             self.before_end()
         return message if isinstance(message, str) else json.dumps(message)
 
+    def code(self) -> int | None:
+        """See Conversation."""
+        return None
+
     def log(self) -> str:
         """See Conversation."""
         return "Segmentation fault"

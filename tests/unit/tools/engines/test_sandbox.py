@@ -107,6 +107,10 @@ class Talking(FakeRunner):
         self.lines.append(line)
         return self.answer
 
+    def code(self) -> int | None:
+        """See Conversation."""
+        return None
+
     def log(self) -> str:
         """See Conversation."""
         return "no such image\nRun 'docker run --help' for more information\n"

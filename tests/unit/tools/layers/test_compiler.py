@@ -2,19 +2,34 @@
 
 import os
 import platform
+import signal
 import sys
+import threading
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import pytest
 
-from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.tools.layers.compiler import Compiler
+from mlflow_uv.command.errors import NoSpace
+from mlflow_uv.tools.layers.compiler import Compiler, CompilerFailed, InterpreterBroken
 from mlflow_uv.tools.system.process import Command, Conversation, Running, SystemRunner
 from mlflow_uv.tools.system.threads import side_by_side
 from tests.unit.tools.conftest import FakeRunner, completed
+
+
+class Counting(SystemRunner):
+    """A runner that knows the processes that it started."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conversations: list[Conversation] = []
+
+    def converse(self, command: Command) -> Conversation:
+        """See Runner."""
+        self.conversations.append(super().converse(command))
+        return self.conversations[-1]
 
 
 def test_bytecode_is_by_group_and_path(tmp_path: Path) -> None:
@@ -39,15 +54,6 @@ def test_processes_are_kept_for_the_next_packages_and_end_with_the_block(tmp_pat
     """
     As many as there are processors compile at the same time, and a failure makes none of the others wait for ever.
     """
-
-    class Counting(SystemRunner):
-        conversations: ClassVar[list[Conversation]] = []
-
-        def converse(self, command: Command) -> Conversation:
-            """See Runner."""
-            self.conversations.append(super().converse(command))
-            return self.conversations[-1]
-
     (tmp_path / "grape.py").write_text("colour = 'red'\n")
     absent = [(PurePosixPath("/v/absent.py"), tmp_path / "absent.py")]
     grape = [(PurePosixPath("/v/grape.py"), tmp_path / "grape.py")]
@@ -55,7 +61,7 @@ def test_processes_are_kept_for_the_next_packages_and_end_with_the_block(tmp_pat
 
     with Compiler(runner, Path(sys.executable)) as compiler:
         for at in range(count):
-            with pytest.raises(ToolFailed, match="the interpreter that compiles"):
+            with pytest.raises(CompilerFailed, match="`absent` cannot be compiled"):
                 compiler.compile({"absent": absent}, tmp_path / f"absent {at}")
         made = side_by_side(
             [partial(compiler.compile, {"grape": grape}, tmp_path / str(at)) for at in range(count)],
@@ -88,14 +94,96 @@ def test_variables_of_the_caller_do_not_count(tmp_path: Path) -> None:
     assert [{"PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}] * 2 == [dict(command.variables) for command in commands]
 
 
-def test_an_interpreter_that_fails_is_an_error() -> None:
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (1, "it ended with exit code 1: no module named encodings"),
+        (-11, "it was killed (SIGSEGV): no module named encodings"),
+        (-60, "it was killed (signal 60): no module named encodings"),
+    ],
+)
+def test_an_interpreter_that_does_not_run_is_an_error(code: int, why: str) -> None:
     """
-    With its last line.
+    With how it ended, and its last line.
     """
-    with pytest.raises(ToolFailed) as raised:
-        Compiler(FakeRunner({"probe.py": completed(stderr="no module named encodings", code=1)}), Path("/python"))
+    with pytest.raises(InterpreterBroken) as raised:
+        Compiler(FakeRunner({"probe.py": completed(stderr="no module named encodings", code=code)}), Path("/python"))
 
-    assert "no module named encodings" == raised.value.why
+    assert (why, "--builder engine", 6) == (raised.value.why, raised.value.fix, raised.value.exit_code)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has forked."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize(
+    ("of_child", "number", "what", "why", "fix"),
+    [
+        (
+            True, signal.SIGKILL, "`/v/plum.py` of `plum` cannot be compiled",
+            "the process that compiles it was killed (SIGKILL), as the kernel does if no memory is left",
+            "end what else needs memory on this machine, then run the step again",
+        ),
+        (
+            True, signal.SIGSEGV, "`/v/plum.py` of `plum` cannot be compiled",
+            "the process that compiles it was killed (SIGSEGV)", "--builder engine",
+        ),
+        (
+            False, signal.SIGKILL, "`plum` cannot be compiled",
+            f"the interpreter `{sys.executable}` was killed (SIGKILL), as the kernel does if no memory is left",
+            "end what else needs memory on this machine, then run the step again",
+        ),
+    ],
+    ids=["compiles", "crashes", "interpreter"],
+)  # fmt: skip
+def test_a_compiler_that_is_killed_names_the_module(  # what is killed, and what is said
+    tmp_path: Path, of_child: bool, number: int, what: str, why: str, fix: str
+) -> None:
+    """
+    With its package, and why: the kernel kills the process that needs most memory. The next one is compiled.
+    """
+    (tmp_path / "grape.py").write_text("colour = 'red'\n")
+    os.mkfifo(tmp_path / "plum.py")  # whoever compiles it waits for its content
+    grape, plum = ((PurePosixPath(f"/v/{name}.py"), tmp_path / f"{name}.py") for name in ("grape", "plum"))
+    runner = Counting()
+
+    def kill() -> None:
+        with (tmp_path / "plum.py").open("wb"):
+            (process,) = (cast("Running", process).pid for process in runner.conversations)
+            os.kill(children(process)[0] if of_child else process, number)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with Compiler(runner, Path(sys.executable)) as compiler:
+        with pytest.raises(CompilerFailed) as raised:
+            compiler.compile({"plum": [grape, plum]}, tmp_path / "out")
+        killer.join()
+        again = compiler.compile({"grape": [grape]}, tmp_path / "out")
+
+    assert (what, why, fix, 6) == (raised.value.what, raised.value.why, raised.value.fix, raised.value.exit_code)
+    assert ["grape"] == list(again)
+
+
+def test_a_full_disk_is_named_as_one(tmp_path: Path) -> None:
+    """
+    Also its exit code is that of a full disk, and with another folder it goes on.
+    """
+    (tmp_path / "grape.py").write_text("colour = 'red'\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "grape").symlink_to("/dev/full")
+    grape = {"grape": [(PurePosixPath("/v/grape.py"), tmp_path / "grape.py")]}
+
+    with Compiler(SystemRunner(), Path(sys.executable)) as compiler:
+        with pytest.raises(NoSpace) as raised:
+            compiler.compile(grape, tmp_path / "out")
+        again = compiler.compile(grape, tmp_path / "elsewhere")
+
+    error = raised.value
+    assert ("`/v/grape.py` of `grape` cannot be compiled", 19) == (error.what, error.exit_code)
+    assert f"OSError: [Errno 28] No space left on device: {tmp_path}/out/grape" == error.why
+    assert "free space there, or set TMPDIR to a larger disk, then run the step again" == error.fix
+    assert ["grape"] == list(again)
 
 
 @dataclass

@@ -41,6 +41,10 @@ class Answering(Conversation):
         Path(self.messages[-1]["response"]).write_text(self.text)
         return "{}"
 
+    def code(self) -> int | None:
+        """See Conversation."""
+        return None
+
     def log(self) -> str:
         """See Conversation."""
         return ""
