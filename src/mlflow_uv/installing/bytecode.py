@@ -33,7 +33,7 @@ def main() -> None:
     """Compile each package on standard input, and print how that ended."""
     warnings.simplefilter("ignore")
     gc.disable()  # a process ends after one package; collecting takes a tenth of the time
-    progress = Progress()
+    progress = CompilationProgress()
     for line in sys.stdin.buffer:
         child = os.fork()
         if child == 0:
@@ -50,7 +50,7 @@ def main() -> None:
         sys.stdout.flush()
 
 
-class Progress:
+class CompilationProgress:
     """
     What this process learns of the one that compiles, also if that is killed: memory that both share.
 
@@ -79,7 +79,7 @@ class Progress:
         return {"file": at, "errno": number, "error": text}
 
 
-def compile_package(line: bytes, progress: Progress) -> None:
+def compile_package(line: bytes, progress: CompilationProgress) -> None:
     """Compile the files of a package, and write their bytecode. Raises OSError."""
     request = json.loads(line)
     compiled = []

@@ -30,6 +30,7 @@ class ProblemKind(str, enum.Enum):
     CONFLICT = "conflict"  # another process changed the same thing
     LOCAL_ARTIFACTS = "local-artifacts"  # a location on the client's machine
     FOREIGN_ARTIFACTS = "foreign-artifacts"  # a location on another server, or outside of the folder
+    LINKED_ARTIFACTS = "linked-artifacts"  # a symbolic link in the folder of a store, which MLflow does not follow
     MLFLOW_MISSING = "mlflow-missing"
     UNEXPECTED = "unexpected"
 
@@ -89,6 +90,7 @@ _MESSAGES = {
     ProblemKind.UNREACHABLE: (
         "Max retries exceeded|Connection (?:broken|aborted|reset)|Read timed out|Could not connect to the endpoint"
     ),
+    ProblemKind.LINKED_ARTIFACTS: "resolved path is outside the artifact directory",
     ProblemKind.NOT_MLFLOW: "response body was not in a valid JSON format|file is not a database",
 }
 # Packages whose name differs from the module's.

@@ -20,8 +20,8 @@ from mlflow_uv.payloads.problems import (
 class Coded(Exception):
     """An error of MLflow's client, with the code of the server."""
 
-    def __init__(self, code: str) -> None:
-        super().__init__(f"{code}: no")
+    def __init__(self, code: str, message: str = "no") -> None:
+        super().__init__(f"{code}: {message}")
         self.error_code = code
 
 
@@ -35,6 +35,10 @@ class Coded(Exception):
         (Exception("API request failed with error code 403"), ProblemKind.DENIED),
         (Exception("API request failed with error code 404"), ProblemKind.NOT_MLFLOW),
         (Exception("database is locked"), ProblemKind.LOCKED),
+        (
+            Coded("INVALID_PARAMETER_VALUE", "Invalid path: resolved path is outside the artifact directory"),
+            ProblemKind.LINKED_ARTIFACTS,
+        ),
         (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), ProblemKind.UNREACHABLE),
         (FileNotFoundError("x"), ProblemKind.NOT_FOUND),
         (ValueError("x"), ProblemKind.UNEXPECTED),

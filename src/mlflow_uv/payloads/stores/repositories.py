@@ -1,4 +1,4 @@
-"""Restricts MLflow's artifact repositories to the locations that the module `locations` allows."""
+"""Restricts MLflow's artifact repositories to the locations that the module `locations` allows, and names links."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..problems import Problem, ProblemKind
+from ..problems import Problem, ProblemKind, kind_of
 from .locations import check, leaves, trust_of
 
 # Verbs that only use local folders named by the caller.
@@ -24,7 +24,8 @@ _LOCAL_VERBS = frozenset(
         "write-data",
     }
 )
-
+# Methods of a repository that follow paths below its folder.
+_FOLLOWING = ("list_artifacts", "download_artifacts", "log_artifact", "log_artifacts", "delete_artifacts")
 
 # Folders of this process that MLflow may open by their paths.
 _own_folders: set[str] = set()
@@ -43,24 +44,30 @@ def checked(verb: str) -> Iterator[None]:
     """
     Let MLflow open only repositories at allowed locations, and reject listings with paths outside of them.
 
+    Where no server names the locations, all are allowed. An error about a link in a folder names the link.
     MLflow opens every repository by one function, whether for a run, a model, a version, `runs:/` or `models:/`.
     A check there uses the same location as the access that follows.
     """
-    trust = None if verb in _LOCAL_VERBS else trust_of(os.environ)
-    if trust is None:
+    if verb in _LOCAL_VERBS:
         yield
         return
+    trust = trust_of(os.environ)
     from mlflow.store.artifact import artifact_repository_registry  # noqa: PLC0415  # describe-environment works without mlflow
 
     registry = artifact_repository_registry._artifact_repository_registry  # noqa: SLF001
     original = registry.get_artifact_repository
 
     def open_checked(artifact_uri: str, *arguments: Any, **named: Any) -> Any:
-        problem = None if str(artifact_uri) in _own_folders else check(str(artifact_uri), trust)
+        location = str(artifact_uri)
+        problem = None if trust is None or location in _own_folders else check(location, trust)
         if problem is not None:
             raise Problem(problem.kind, f"an artifact location, {problem.message}")
         repository = original(artifact_uri, *arguments, **named)
-        repository.list_artifacts = _within(repository.list_artifacts)
+        if trust is not None:
+            repository.list_artifacts = _within(repository.list_artifacts)
+        if folder := getattr(repository, "artifact_dir", None):
+            for name in _FOLLOWING:
+                setattr(repository, name, _naming_links(getattr(repository, name), Path(folder)))
         return repository
 
     registry.get_artifact_repository = open_checked
@@ -93,3 +100,31 @@ def _within(listing: "Callable[..., Any]") -> "Callable[..., Any]":
         return entries
 
     return listed
+
+
+def _naming_links(method: "Callable[..., Any]", folder: Path) -> "Callable[..., Any]":
+    """A method of the repository of a folder; if it fails because of a symbolic link in it, the error names that."""
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        try:
+            return method(*arguments, **named)
+        except Exception as error:
+            if kind_of(error) not in {ProblemKind.LINKED_ARTIFACTS, ProblemKind.NOT_FOUND}:
+                raise
+            link = next(stray_links(folder), None)
+            if isinstance(error, Problem) or link is None:
+                raise
+            target = link.resolve()
+            why = "out of its folder" if target.exists() else "which is not there"
+            raise Problem(ProblemKind.LINKED_ARTIFACTS, f"`{link}` leads to `{target}`, {why}") from error
+
+    return called
+
+
+def stray_links(folder: Path) -> "Iterator[Path]":
+    """The symbolic links below a folder that lead out of it, or to nothing."""
+    top = folder.resolve()
+    for base, folders, files in os.walk(folder):
+        for path in sorted(Path(base, name) for name in (*folders, *files)):
+            if path.is_symlink() and not (path.exists() and path.resolve().is_relative_to(top)):
+                yield path

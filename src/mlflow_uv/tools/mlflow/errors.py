@@ -36,6 +36,7 @@ ERRORS: Mapping[str, tuple[type[StepError], str]] = {
     "timeout": (StoreUnreachable, "the version did not become ready in time"),
     "local-artifacts": (StoreUnreachable, "the tracking server keeps artifacts in a folder, not in the server"),
     "foreign-artifacts": (StoreUnreachable, "the tracking server names an artifact location that is not its own"),
+    "linked-artifacts": (StoreUnreachable, "the store has a symbolic link among its artifacts, which is not followed"),
     "conflict": (ToolFailed, "another process changed the registry at the same time"),
     "mlflow-missing": (ToolMissing, "the project's environment has no MLflow"),
 }
@@ -60,6 +61,10 @@ FIXES: Mapping[str, str] = {
         " MLFLOW_UV_ARTIFACT_ROOTS",
     ),
     "foreign-artifacts": "name the origin of an artifact server that you trust in MLFLOW_UV_ARTIFACT_ROOTS",
+    "linked-artifacts": (
+        "put what it leads to in its place (`cp -rL LINK LINK.copy && rm LINK && mv LINK.copy LINK`); if nothing is"
+        " there, release the model again"
+    ),
     "conflict": "run it again, one release at a time",
     "mlflow-missing": "uv add mlflow",
 }
