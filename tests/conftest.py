@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 from collections import defaultdict
@@ -16,12 +17,15 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from tests.sharing import SharedFolder, shared_folder
+from tests.tls import ClosedWhereNoneWasMade
 from tests.waiting import CEILING_S
 
 # How long one example takes depends on who else uses the machine.
 settings.register_profile("house", deadline=None, max_examples=60)
 settings.register_profile("fast", parent=settings.get_profile("house"), max_examples=15)
 settings.load_profile("house")
+# For servers of the tests, and for clients of what is under test.
+ssl.SSLContext.sslsocket_class = ClosedWhereNoneWasMade
 
 ROOT = Path(__file__).resolve().parents[1]
 # Where the programs of our own lock are: uv, act, prek, ruff and the others.

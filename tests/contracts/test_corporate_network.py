@@ -2,10 +2,7 @@
 
 import os
 import re
-import select
 import shutil
-import socket
-import struct
 import subprocess
 import sys
 import zipfile
@@ -24,7 +21,6 @@ from mlflow_uv.tools.uv.uv import LockRequest, Uv
 from tests import projects
 from tests.conftest import ROOT, missing
 from tests.corporate_network import HOST, CorporateNetwork, corporate_network_at
-from tests.endpoints import certified
 from tests.indexes import index_of
 
 PROGRAM = Path(sys.executable).parent / "uv"
@@ -231,28 +227,6 @@ def uv_told(clone: Clone, told: Mapping[str, str]) -> Uv:
     variables = clone.variables(told)
     pip = PipSettings.read(variables, prefix=Path("/nowhere"))
     return Uv(SystemRunner(), variables=variables, named=PROGRAM, own=None, pip=pip)
-
-
-def test_a_connection_that_is_reset_before_the_handshake_leaves_nothing_open(tmp_path: Path) -> None:
-    """
-    Neither by a client that sent nothing nor by one that sent something; the warning would be an error.
-    """
-    context, _ = certified(tmp_path / "keys")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        for sent in (b"", b"x"):
-            client = socket.create_connection(server.getsockname())
-            accepted, _ = server.accept()
-            client.send(sent)
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.close()
-            select.select([accepted], [], [])
-            number = accepted.fileno()
-
-            with pytest.raises(OSError):  # noqa: PT011 - of the system or of TLS
-                context.wrap_socket(accepted, server_side=True)
-
-            with pytest.raises(OSError, match="Bad file descriptor"):
-                os.fstat(number)
 
 
 PIP = NO_FILE | {"PIP_CERT": "{bundle}", "PIP_PROXY": "{proxy}"}

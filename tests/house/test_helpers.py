@@ -1,9 +1,15 @@
 """Checks the helpers that the tests share."""
 
+import gc
+import os
+import select
 import socket
+import ssl
+import struct
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,6 +49,54 @@ def test_a_server_that_ends_is_told_at_once_with_its_log(tmp_path: Path) -> None
 
     assert "ended with 1: no port" in str(caught.value)
     assert time.monotonic() - begun < 60
+
+
+@pytest.mark.parametrize("sent", [b"", b"x"], ids=["nothing was sent", "something was sent"])
+@pytest.mark.parametrize("server_side", [True, False], ids=["server", "client"])
+def test_a_connection_that_is_reset_before_the_handshake_leaves_nothing_open(*, server_side: bool, sent: bytes) -> None:
+    """
+    The warning of an open socket would be an error of whichever test runs.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if server_side else ssl.create_default_context()
+    reset, number = reset_connection(sent)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(OSError) as raised:  # noqa: PT011 - of the system or of TLS
+            context.wrap_socket(reset, server_side=server_side, server_hostname=None if server_side else "host.test")
+        raised.value.__traceback__ = None
+        del raised
+        gc.collect()
+
+    assert [] == [str(warning.message) for warning in caught]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
+
+
+def reset_connection(sent: bytes) -> tuple[socket.socket, int]:
+    """A socket whose peer sent some bytes and reset the connection, and its file descriptor."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        peer = socket.create_connection(server.getsockname())
+        found, _ = server.accept()
+    peer.send(sent)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    select.select([found], [], [])
+    return found, found.fileno()
+
+
+def test_an_encrypted_connection_that_is_left_open_is_still_noticed() -> None:
+    """
+    Only those are closed that nobody else could.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        context = ssl.create_default_context()
+        encrypted = context.wrap_socket(client, server_hostname="host.test", do_handshake_on_connect=False)
+
+        with pytest.warns(ResourceWarning, match="unclosed"):
+            del encrypted
+            gc.collect()
 
 
 def test_what_never_happens_is_given_up() -> None:
