@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from tests.conftest import missing
+from tests.ports import free_port
 from tests.waiting import CEILING_S, listens, wait_until_up
 
 CONFIG = """\
@@ -51,9 +52,7 @@ def registry(
 
     With TLS if `keys` is a folder of `endpoints.certified`.
     """
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (folder / "accounts").write_text(ACCOUNTS)
     config = CONFIG + (PRIVATE if private else "")
     tls = TLS.format(keys=keys) if keys else ""

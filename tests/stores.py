@@ -15,7 +15,8 @@ from mlflow_uv.command.host import Host
 from mlflow_uv.tools.mlflow.store_login import StoreLogin
 from mlflow_uv.tools.system.clock import SystemClock
 from mlflow_uv.tools.system.web import Web
-from tests.contracts.mlflow_interpreter import QUIET, free_port, synced
+from tests.contracts.mlflow_interpreter import QUIET, synced
+from tests.ports import free_port
 from tests.sharing import SharedFolder
 from tests.waiting import CEILING_S, answers, wait_until_up
 

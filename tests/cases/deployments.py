@@ -14,7 +14,7 @@ from typing import Self
 import pytest
 
 from tests.conftest import missing
-from tests.contracts.mlflow_interpreter import free_port
+from tests.ports import free_port
 
 from .consumer import CommandResult, Consumer
 from .images import remove_image

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.contracts.mlflow_interpreter import free_port
+from tests.ports import free_port
 from tests.sharing import SharedFolder
 from tests.waiting import CEILING_S, answers, wait_until_up
 

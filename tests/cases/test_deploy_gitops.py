@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.payloads.messages.deployments import DEPLOYED, PROPOSED, REPLACED, RETURNED
-from tests.contracts.mlflow_interpreter import free_port
 from tests.git_server import git_server
 from tests.github_api import REPOSITORY, TOKEN, fake_github
+from tests.ports import free_port
 from tests.registries import registry
 from tests.stand_ins.web import listening
 from tests.waiting import happens

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.mlflow_interpreter import free_port
+from tests.ports import free_port
 from tests.stand_ins.databricks import TOKEN, DatabricksWorkspace
 from tests.stand_ins.web import served
 from tests.waiting import CEILING_S, happens

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.mlflow_interpreter import QUIET, free_port
+from tests.contracts.mlflow_interpreter import QUIET
 from tests.endpoints import EndpointReply, EndpointRequest, fake_endpoint
+from tests.ports import free_port
 from tests.waiting import answers, wait_until_up
 
 from .sample_project import SampleProject, error

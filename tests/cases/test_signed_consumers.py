@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.tools.mlflow.model_server import SERVING
-from tests.contracts.mlflow_interpreter import free_port
+from tests.ports import free_port
 from tests.signers import Signers
 
 from .sample_project import SampleProject

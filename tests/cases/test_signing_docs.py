@@ -11,9 +11,9 @@ import pytest
 
 from mlflow_uv.core.security.toml_documents import parse_toml
 from mlflow_uv.tools.mlflow.model_server import SERVING
-from tests.contracts.mlflow_interpreter import free_port
 from tests.contracts.serving_process import wait_until
 from tests.house.files import ROOT
+from tests.ports import free_port
 from tests.registries import registry
 from tests.signers import Signers
 from tests.sigstores import sigstore

@@ -22,8 +22,9 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.toolbox import toolbox
 from tests.console import KeptConsole
-from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port
+from tests.contracts.mlflow_interpreter import MlflowInterpreter
 from tests.messages import ask
+from tests.ports import free_port
 from tests.proxy import proxy_of
 from tests.stores import ADMIN, BUCKET, DATABASE, Stores, mlflow_server
 from tests.waiting import CEILING_S

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.mlflow_interpreter import free_port
+from tests.ports import free_port
 from tests.stores import mlflow_server
 
 from .consumer import CommandResult

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.mlflow_interpreter import free_port
+from tests.ports import free_port
 from tests.waiting import happens
 
 from .sample_project import SampleProject, training

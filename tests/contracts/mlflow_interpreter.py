@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import uuid
 from collections.abc import Mapping
@@ -102,10 +101,3 @@ def client_python(root: Path, shared: SharedFolder) -> Path:
     """The Python of an environment with the registry client of our own lock, the same in all processes."""
     environment = shared.make_once("registry-client", lambda folder: synced(root, folder, "--only-group", "registry"))
     return environment / "bin" / "python"
-
-
-def free_port() -> int:
-    """A port nobody listens on at the moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port
+from tests.contracts.mlflow_interpreter import MlflowInterpreter
+from tests.ports import free_port
 from tests.waiting import CEILING_S, answers, happens, wait_until_up
 
 Answer = tuple[int, str, bytes]
@@ -106,8 +106,8 @@ class Starter:
     def __call__(self, model: Path | None, *arguments: str, **variables: str) -> Iterator[Served]:
         """Start a server on a free port of loopback, without anything of this environment; it is ended at the end."""
         port = free_port()
-        # A port may come again.
-        folder = Path(tempfile.mkdtemp(prefix=f"{port}-", dir=self.scratch))
+        folder = self.scratch / str(port)
+        folder.mkdir()
         where = {"HOST": "127.0.0.1", "PORT": str(port), **({"MLFLOW_UV_MODEL": str(model)} if model else {})}
         environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME")},

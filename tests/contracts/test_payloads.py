@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port, response_file
+from tests.contracts.mlflow_interpreter import MlflowInterpreter, response_file
 from tests.contracts.payload_worker import Worker, working
+from tests.ports import free_port
 from tests.waiting import CEILING_S
 
 # The variables under which a dead server is noticed in a second instead of in four minutes.

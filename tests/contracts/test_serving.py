@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port
+from tests.contracts.mlflow_interpreter import MlflowInterpreter
 from tests.contracts.serving_process import JSON, Served, ask
+from tests.ports import free_port
 from tests.waiting import CEILING_S, answers, wait_until_up
 
 MIB = 1 << 20

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.mlflow_interpreter import free_port
 from tests.contracts.serving_process import (
     JSON,
     UNSET,
@@ -20,6 +19,7 @@ from tests.contracts.serving_process import (
     statuses,
     wait_until,
 )
+from tests.ports import free_port
 
 ROW = json.dumps({"dataframe_records": [{"x": 1}]}).encode()
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.mlflow_interpreter import MlflowInterpreter, free_port, synced
+from tests.contracts.mlflow_interpreter import MlflowInterpreter, synced
 from tests.contracts.serving_process import Served, ask
+from tests.ports import free_port
 from tests.waiting import CEILING_S, answers, wait_until_up
 
 Infer = Callable[..., tuple[int, dict[str, Any]]]

@@ -11,14 +11,9 @@ from mlflow_uv.tools.engines.choice import Engines
 from mlflow_uv.tools.engines.deployed import ComposeContainers, ContainerSpec
 from mlflow_uv.tools.system.process import SystemRunner
 from tests.cases.deployments import PROXY_IMAGE, new_name, require_proxy
+from tests.ports import free_port
 
 pytestmark = pytest.mark.engine
-
-
-def free_port() -> int:
-    """A port that nobody had a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def test_a_port_that_is_taken_is_named_and_another_one_works() -> None:

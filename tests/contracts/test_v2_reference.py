@@ -15,7 +15,8 @@ import pytest
 from mlflow_uv.ops.verify.v2 import MODEL, V2Answers, answers_by_v2
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest, send
 from tests.console import KeptConsole
-from tests.contracts.mlflow_interpreter import QUIET, free_port
+from tests.contracts.mlflow_interpreter import QUIET
+from tests.ports import free_port
 from tests.waiting import CEILING_S
 
 pytestmark = [pytest.mark.extended, pytest.mark.installs]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.cases.deployments import PROXY_IMAGE, new_name, require_proxy
-from tests.contracts.mlflow_interpreter import free_port
 from tests.github.act import Consumer
 from tests.github_api import REPOSITORY, FakeGithub, fake_github
+from tests.ports import free_port
 from tests.registries import PASSWORD
 
 pytestmark = [pytest.mark.engine, pytest.mark.extended]

@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests import ports
 from tests.cases.images import default_gateway
+from tests.ports import free_port
 from tests.sharing import SharedFolder
 from tests.waiting import happens, listens, wait_until_up
 
@@ -92,11 +95,29 @@ def test_an_encrypted_connection_that_is_left_open_is_still_noticed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         client = socket.create_connection(server.getsockname())
         context = ssl.create_default_context()
-        encrypted = context.wrap_socket(client, server_hostname="host.test", do_handshake_on_connect=False)
+        sockets = [context.wrap_socket(client, server_hostname="host.test", do_handshake_on_connect=False)]
 
         with pytest.warns(ResourceWarning, match="unclosed"):
-            del encrypted
-            gc.collect()
+            sockets.clear()
+
+
+def test_a_port_is_given_once() -> None:
+    """
+    No other process gets it while this one runs; what an ended one had is free again.
+    """
+    ours, theirs = free_port(), port_of_another_process(ports.PORTS)
+
+    assert theirs == port_of_another_process((*[ours] * 9, theirs))
+    assert ports.PORTS.start <= ours < ports.PORTS.stop
+
+
+def port_of_another_process(candidates: Sequence[int]) -> int:
+    """What `free_port` answers in a process of its own."""
+    code = (
+        f"import runpy; free_port = runpy.run_path({ports.__file__!r})['free_port']\n"
+        f"free_port.__globals__['PORTS'] = {candidates!r}\nprint(free_port())"
+    )
+    return int(subprocess.run((sys.executable, "-c", code), stdout=subprocess.PIPE, check=True).stdout)
 
 
 def test_what_never_happens_is_given_up() -> None:

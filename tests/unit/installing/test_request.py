@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mlflow_uv.tools.engines.containers import CLIENT
+from tests.ports import free_port
 
 EVERY_BYTE = bytes(range(256))
 
@@ -177,7 +178,4 @@ def test_a_port_that_nobody_listens_on_is_given_up() -> None:
     """
     After the seconds in which the request is repeated.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-
-    assert ask(port, method="GET", body=None, repeat_s=0.1) is None
+    assert ask(free_port(), method="GET", body=None, repeat_s=0.1) is None

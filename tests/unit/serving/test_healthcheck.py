@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.serving import healthcheck
+from tests.ports import free_port
 
 
 @contextmanager
@@ -51,10 +52,7 @@ def test_nobody_there_is_unhealthy() -> None:
     """
     Without an exception.
     """
-    with socket.create_server(("localhost", 0)) as free:
-        port = free.getsockname()[1]
-
-    assert not healthcheck.answers("localhost", port)
+    assert not healthcheck.answers("localhost", free_port())
 
 
 EVERY = "0.0.0.0"  # noqa: S104  # compared with, not bound to

@@ -18,6 +18,7 @@ from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.project.files import Project, read_project
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
+from tests.ports import free_port
 from tests.stores import login_of
 
 
@@ -171,8 +172,7 @@ def test_a_server_on_this_machine_that_is_not_started_stops_the_training(watch) 
     """
     After half a minute, not after the minutes for which MLflow repeats its requests.
     """
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+    uri = f"http://127.0.0.1:{free_port()}"
     store_watch, tools = watch()
 
     note(store_watch, ("set", uri))
@@ -191,8 +191,7 @@ def test_a_server_that_training_starts_late_or_does_not_use_is_no_reason_to_stop
     """
     It listens before the time is over, or the code sets another URI after all.
     """
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     store_watch, tools = watch()
 
     note(store_watch, ("set", f"http://127.0.0.1:{port}"))

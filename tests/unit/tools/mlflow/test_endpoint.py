@@ -1,12 +1,11 @@
 """What a request to a running server consists of, and what is known when there is no response."""
 
-import pytest
-
 from mlflow_uv.core.security.endpoint_address import endpoint_address, endpoint_headers
 from mlflow_uv.tools.mlflow.endpoint import Endpoint
 from mlflow_uv.tools.mlflow.model_requests import ModelRequest
 from mlflow_uv.tools.system.web import Web
 from tests.endpoints import EndpointReply, fake_endpoint
+from tests.ports import free_port
 
 REQUEST = ModelRequest(method="POST", path="/invocations", body=b'{"b": 1, "a": 2}', timeout_s=60)
 
@@ -31,20 +30,13 @@ def test_a_request_has_the_bytes_the_type_and_the_headers() -> None:
     assert (200, '{"predictions": [1]}') == (reply.status, reply.body)
 
 
-def test_without_a_response_the_reason_is_kept(free_port: int) -> None:
+def test_without_a_response_the_reason_is_kept() -> None:
     """
     The log of another's server is not here.
     """
-    endpoint = endpoint_at(f"http://127.0.0.1:{free_port}")
+    endpoint = endpoint_at(f"http://127.0.0.1:{free_port()}")
 
     replies = endpoint.send_all([REQUEST, REQUEST])
 
     assert ((None, None), None) == (replies, endpoint.code())
     assert "refused" in endpoint.log()
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port nobody listens on."""
-    with fake_endpoint(lambda _: EndpointReply()) as server:
-        return server.port

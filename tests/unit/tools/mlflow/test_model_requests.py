@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest, send
+from tests.ports import free_port
 
 PING = ModelRequest(method="GET", path="/ping", timeout_s=5)
 
@@ -67,7 +68,4 @@ def test_nobody_there_is_no_reply() -> None:
     """
     Without an exception.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-
-    assert send(PING, port=port) is None
+    assert send(PING, port=free_port()) is None
