@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.waiting import CEILING_S
+
 PROGRAM = Path(__file__).with_name("sigstore_service.py")
 
 
@@ -25,5 +27,5 @@ def sigstore(python: Path, folder: Path, *clock: str) -> Iterator[Path]:
         yield folder
     finally:
         process.stdin.close()
-        process.wait(timeout=30)
+        process.wait(CEILING_S)
         process.stdout.close()

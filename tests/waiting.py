@@ -7,11 +7,12 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 # Not how long anything takes: after this, it never will.
 CEILING_S = 600.0
 BETWEEN_S = 0.05
+T = TypeVar("T")
 
 
 def happens(condition: Callable[[], Any], *, within_s: float = CEILING_S) -> bool:
@@ -22,6 +23,19 @@ def happens(condition: Callable[[], Any], *, within_s: float = CEILING_S) -> boo
             return False
         time.sleep(BETWEEN_S)
     return True
+
+
+def first_that_is_long_enough(attempt: Callable[[float], T | None], *, first_s: float) -> T:
+    """
+    What an attempt returns, with a limit that is ten times as long after each one that returns nothing.
+
+    For a program that is ended at a limit, and must have begun by then: when that is depends on who uses the machine.
+    """
+    limit_s = first_s
+    while (result := attempt(limit_s)) is None:
+        assert limit_s < CEILING_S, f"{limit_s:.0f} s are not long enough"
+        limit_s *= 10
+    return result
 
 
 def answers(url: str) -> bool:

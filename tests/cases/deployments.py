@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import missing
 from tests.ports import free_port
+from tests.waiting import CEILING_S
 
 from .consumer import CommandResult, Consumer
 from .images import remove_image
@@ -123,7 +124,7 @@ class Deployment:
 
     def ask(self, value: float) -> float:
         """The prediction for a value."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=CEILING_S)) as connection:
             return _ask(connection, self.path, value)
 
 
@@ -158,7 +159,7 @@ class Clients:
             thread.join()
 
     def _send(self, keeps_connection: bool) -> None:  # an argument of a thread
-        connection = http.client.HTTPConnection("127.0.0.1", self._deployment.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self._deployment.port, timeout=CEILING_S)
         number = 0
         while not self._over.is_set():
             number += 1

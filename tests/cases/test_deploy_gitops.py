@@ -19,7 +19,7 @@ from tests.github_api import REPOSITORY, TOKEN, fake_github
 from tests.ports import free_port
 from tests.registries import registry
 from tests.stand_ins.web import listening
-from tests.waiting import happens
+from tests.waiting import CEILING_S, happens
 
 from .consumer import CommandResult
 from .deployments import program
@@ -70,7 +70,7 @@ def endpoint(repository: Repository) -> Iterator[str]:
         def _forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             port = next((port for digest, port in repository.ports.items() if digest in repository.file()), 1)
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=CEILING_S)
             kept = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             connection.request(self.command, self.path, body or None, kept)
             response = connection.getresponse()

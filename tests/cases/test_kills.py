@@ -178,7 +178,7 @@ def test_a_release_that_was_interrupted_after_training_does_not_train_again(
     before = sample.store.models
     interrupted.send_signal(number)
     ended = sample.ended(interrupted).code
-    alone = happens(lambda: not sample.processes(), within_s=60)
+    alone = happens(lambda: not sample.processes())
     flag.unlink()
     for path in sample.temporary.glob("mlflow-uv*"):  # nobody was left to remove them
         shutil.rmtree(path, ignore_errors=True)
@@ -205,7 +205,7 @@ def interrupt(sample: SampleProject, folder: Path, number: signal.Signals) -> st
     assert happens(lambda: note.exists() or process.poll() is not None)
     process.send_signal(number)
     sample.ended(process)
-    assert happens(lambda: not sample.processes(), within_s=60)
+    assert happens(lambda: not sample.processes())
     flag.unlink()
     sweep(sample)
     (model,) = sample.store.models - before
@@ -272,7 +272,7 @@ UNTIL_THE_END = """
     with open({note!r} + ".new", "w") as file:
         file.write(str(os.getpid()))
     os.rename({note!r} + ".new", {note!r})
-    time.sleep(600)
+    time.sleep(3600)
 """
 
 
@@ -288,7 +288,7 @@ def test_the_training_of_a_release_that_was_killed_ends_with_it(sample: SamplePr
     reached = happens(lambda: note.exists() or killed.poll() is not None)
     killed.kill()
     code = sample.ended(killed).code
-    alone = happens(lambda: not sample.processes(), within_s=60)
+    alone = happens(lambda: not sample.processes())
     sample.train_with(training("print('again')\n" + ONCE))
     for path in sample.temporary.glob("mlflow-uv*"):  # nobody was left to remove them
         shutil.rmtree(path, ignore_errors=True)
@@ -304,7 +304,7 @@ def test_the_container_of_a_smoke_test_that_was_killed_is_removed(sample: Sample
     """
     The engine runs it, which is not killed.
     """
-    waiting = "if in_serving():\n            time.sleep(600)\n        return [2.0 * x for x in model_input['x']]"
+    waiting = "if in_serving():\n            time.sleep(3600)\n        return [2.0 * x for x in model_input['x']]"
     sample.train_with(training(predict=waiting))
     built = sample.run("release", "--engine", "docker", "--steps", "log-model register build-image")
 
@@ -315,4 +315,4 @@ def test_the_container_of_a_smoke_test_that_was_killed_is_removed(sample: Sample
     code = sample.ended(killed).code
 
     assert (0, True, 1, -signal.SIGKILL) == (built.code, reached, len(before), code), built.stderr
-    assert happens(lambda: not sample.containers(), within_s=90)
+    assert happens(lambda: not sample.containers())

@@ -13,6 +13,7 @@ import pytest
 from mlflow_uv.tools.mlflow.model_server import SERVING
 from tests.ports import free_port
 from tests.signers import Signers
+from tests.waiting import CEILING_S
 
 from .sample_project import SampleProject
 from .signed_versions import kept, rewrite, signed, trust
@@ -161,5 +162,5 @@ def started(attestations: Path, model: Path, key: str) -> tuple[int, str]:
         "VERIFY": key, "ATTESTATIONS": str(attestations),
     }  # fmt: skip
     command = (sys.executable, "-I", str(SERVING))
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=CEILING_S)
     return done.returncode, (done.stdout + done.stderr).strip().splitlines()[-1]

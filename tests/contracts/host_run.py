@@ -19,7 +19,7 @@ from mlflow_uv.tools.system.clock import SystemClock
 from mlflow_uv.tools.system.process import SystemRunner
 from mlflow_uv.tools.toolbox import Tools
 
-WAITING_S = 120.0
+WAITING_S = 600.0
 
 
 def main(folder: Path, model: str, image: str, name: str, proxy: str) -> None:

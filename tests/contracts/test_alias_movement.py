@@ -408,7 +408,7 @@ def test_a_process_that_is_asked_to_end_releases_its_lease(local_store: MlflowIn
         client.create_registered_model("held")
         with hold_lease(client, "held", lease_s=1000, about={}):
             print("held", len(client.get_registered_model("held").tags), flush=True)
-            time.sleep(600)
+            time.sleep(3600)
     """)
     with subprocess.Popen(
         [local_store.python, "-I", "-c", holder, str(local_store.payloads)],

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import projects
-from tests.waiting import happens
+from tests.waiting import CEILING_S, happens
 
 # It ignores signals, and so does the process that it starts, like a compiler that a backend runs.
 BACKEND = """
@@ -71,7 +71,7 @@ def test_a_build_that_ignores_signals_ends_with_the_step(
 
     step.send_signal(number)
     before = time.monotonic()
-    output, _ = step.communicate(timeout=600)
+    output, _ = step.communicate(timeout=CEILING_S)
     took = time.monotonic() - before
 
     assert (True, None, code) == (building, early, step.returncode), output

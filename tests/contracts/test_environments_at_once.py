@@ -10,7 +10,7 @@ import pytest
 
 from mlflow_uv.core.model import model_files
 from tests import projects
-from tests.waiting import happens
+from tests.waiting import CEILING_S, happens
 
 # Makes the environment of a model anew and uses it, `count` times.
 MAKING = """
@@ -58,12 +58,12 @@ def test_processes_that_make_one_environment_at_once_all_get_a_whole_one(
     """
     home = tmp_path / "home"
     killed = started(model, root, home, count=100)
-    begun = happens(lambda: any((home / "cache" / "serving").rglob("pyvenv.cfg")), within_s=60)
+    begun = happens(lambda: any((home / "cache" / "serving").rglob("pyvenv.cfg")))
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
 
     processes = [started(model, root, home, count=4) for _ in range(3)]
-    ends = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
+    ends = [(process.communicate(timeout=CEILING_S)[1], process.returncode) for process in processes]
 
     assert begun
     assert [0, 0, 0] == [code for _, code in ends], [error for error, _ in ends]

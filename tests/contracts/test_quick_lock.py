@@ -14,6 +14,7 @@ from mlflow_uv.core.security.kept_variables import steers_uv
 from tests import projects
 from tests.checkout import commit, repository
 from tests.hostile.test_uv_settings import BACKEND
+from tests.waiting import CEILING_S
 
 # Both run the hook's own entry point; the second one always runs the whole step.
 QUICK = "import runpy; runpy.run_module('mlflow_uv_hooks', run_name='__main__')"
@@ -260,7 +261,7 @@ def answer(code: str, top: Path, shape: Shape) -> tuple[int, str]:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=120,
+        timeout=CEILING_S,
     )
     return done.returncode, done.stdout
 

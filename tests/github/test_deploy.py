@@ -15,6 +15,7 @@ from tests.github.act import Consumer
 from tests.github_api import REPOSITORY, FakeGithub, fake_github
 from tests.ports import free_port
 from tests.registries import PASSWORD
+from tests.waiting import CEILING_S
 
 pytestmark = [pytest.mark.engine, pytest.mark.extended]
 
@@ -72,7 +73,7 @@ class Host:
     def versions(self) -> list[str]:
         """The version that answers, by the metadata of the V2 protocol."""
         url = f"http://127.0.0.1:{self.port}/v2/models/wine"
-        with urllib.request.urlopen(url, timeout=60) as response:
+        with urllib.request.urlopen(url, timeout=CEILING_S) as response:
             return json.load(response)["versions"]
 
 
@@ -107,7 +108,7 @@ def example(root: Path, name: str, host: Host, registry: str) -> str:
 def champion(server: str) -> str:
     """The version that the alias of the model in production names."""
     url = f"{server}/api/2.0/mlflow/registered-models/alias?name=wine&alias=champion"
-    with urllib.request.urlopen(url, timeout=60) as response:
+    with urllib.request.urlopen(url, timeout=CEILING_S) as response:
         return str(json.load(response)["model_version"]["version"])
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.waiting import CEILING_S
+
 _CAPBSET_DROP, _CAP_SYS_PTRACE = 24, 19
 # Writes down, a line each, every canary that it finds: where, whose, which. `who` is the name of what runs it.
 SPY = r'''
@@ -73,7 +75,7 @@ def leave(note):
     import sys as _sys
 
     code = ("import os, sys, time\nos.setsid()\nif os.fork(): os._exit(0)\n"
-            "open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); time.sleep(600)")
+            "open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); time.sleep(3600)")
     _subprocess.Popen([_sys.executable, "-I", "-c", code, note], stdin=-3, stdout=-3, stderr=-3).wait()
     while not _os.path.exists(note):
         pass
@@ -161,7 +163,7 @@ class Caller:
             capture_output=True,
             text=True,
             check=False,
-            timeout=600,
+            timeout=CEILING_S,
             preexec_fn=_without_tracing,  # no threads here
         )
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.waiting import CEILING_S
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
@@ -55,6 +57,6 @@ def _run(words: list[str], folder: Path, variables: Mapping[str, str]) -> Ended:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=CEILING_S,
     )
     return Ended(code=done.returncode, output=f"{done.stdout}\n{done.stderr}")

@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def probe():
 """
 LOADED = "\nAT_LOAD = probe()\n"
 # A model that cannot do without the other machine, as a client of a vector store or a hub cannot.
-NEEDING = "\nimport urllib.request\nurllib.request.urlopen(f'http://{gateway()}:PORT/', timeout=5).read()\n"
+NEEDING = "\nimport urllib.request\nurllib.request.urlopen(f'http://{gateway()}:PORT/', timeout=60).read()\n"
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def listener() -> Iterator[tuple[int, list[str]]]:
                     connection, (host, *_) = server.accept()
                 except OSError:
                     return
-                with connection:
+                with connection, suppress(OSError):  # of a guest that is gone
                     guests.append(host)
                     connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
 

@@ -24,6 +24,7 @@ from tests.sharing import SharedFolder
 from tests.signers import Signers, group_python
 from tests.stand_ins.web import listening
 from tests.tunnels import certificates_for, proxy_to
+from tests.waiting import CEILING_S
 
 pytestmark = pytest.mark.installs
 
@@ -234,7 +235,7 @@ def google_kms(python: Path, folder: Path) -> Iterator[int]:
         yield int(process.stdout.readline())
     finally:
         process.stdin.close()
-        process.wait(timeout=30)
+        process.wait(CEILING_S)
         process.stdout.close()
 
 

@@ -14,6 +14,7 @@ from mlflow_uv.command.step import fields_of
 from mlflow_uv.steps.catalog import all_steps
 from mlflow_uv.surfaces.cli import main
 from mlflow_uv.surfaces.completion import completion
+from tests.waiting import CEILING_S
 
 
 def completed(*words: str) -> list[str]:
@@ -80,7 +81,7 @@ def in_zsh(zsh: str, folder: Path, line: str, *, before: str) -> list[str]:
 
 def read_until(terminal: int, end: str) -> str:
     """What a terminal shows until it has shown a pattern, and nothing more for half a second."""
-    shown, until = "", time.monotonic() + 60
+    shown, until = "", time.monotonic() + CEILING_S
     while True:
         if select.select([terminal], [], [], 0.5)[0]:
             shown += os.read(terminal, 65_536).decode()

@@ -22,8 +22,8 @@ def test_no_line_takes_long() -> None:
     Spaces belong to one part of the pattern only.
     """
     text = "".join(f"a=={' ' * 1_900}{end}x\n" for end in ("\\", ";   \\", "--hash"))
-    start = time.perf_counter()
+    start = time.process_time()
 
     list(requirement_lines(text))
 
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 4

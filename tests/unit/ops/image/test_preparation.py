@@ -17,6 +17,7 @@ from mlflow_uv.ops.image.preparation import making_parts, reading_base
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
 from tests.unit.core.release.test_record import WHOLE
+from tests.waiting import CEILING_S
 
 
 def tools_in(folder: Path, pull: Callable[..., Any], *, python: str = "3.12.3") -> Tools:
@@ -78,14 +79,14 @@ def test_whoever_needs_the_base_waits_until_it_is_read(tmp_path: Path) -> None:
     read = threading.Event()
 
     def pull(*_: object) -> None:
-        read.wait(60.0)
+        read.wait(CEILING_S)
 
     with reading_base("r/base:1", Path("record.json"), tools_in(tmp_path, pull)) as base_is_read:
         waiting = threading.Thread(target=base_is_read)
         waiting.start()
         before = waiting.is_alive()
         read.set()
-        waiting.join(60.0)
+        waiting.join(CEILING_S)
 
     assert (True, False) == (before, waiting.is_alive())
 
@@ -122,7 +123,7 @@ class FakeMaker:
         """See ImagePreparation."""
         self.parts.append(release)
         self.began.set()
-        if self.stopped.wait(0.0 if release == "short" else 60.0):
+        if self.stopped.wait(0.0 if release == "short" else CEILING_S):
             self.parts.append("stopped")
 
     def stop(self) -> None:
@@ -156,7 +157,7 @@ def test_no_further_part_is_made_for_a_release_that_is_not_verified() -> None:
     def verify() -> None:
         with making_parts(lambda: None, maker) as begin:
             begin(cast("Any", "long"))
-            maker.began.wait(60.0)
+            maker.began.wait(CEILING_S)
             raise ToolFailed(what="the chain is broken")
 
     with pytest.raises(ToolFailed):
@@ -176,7 +177,7 @@ def test_a_step_that_is_cancelled_waits_neither_for_a_part_nor_for_the_base(
 
     def pull(*_: object) -> None:
         reading.set()
-        ended.append(cancelled.wait(60.0))
+        ended.append(cancelled.wait(CEILING_S))
 
     tools: Any = tools_in(tmp_path, pull)
     tools.registries.cancel = cancelled.set
@@ -184,8 +185,8 @@ def test_a_step_that_is_cancelled_waits_neither_for_a_part_nor_for_the_base(
     def verify() -> None:
         with reading_base("r/base:1", Path("record.json"), tools), making_parts(lambda: None, maker) as begin:
             begin(cast("Any", "long"))
-            maker.began.wait(60.0)
-            reading.wait(60.0)
+            maker.began.wait(CEILING_S)
+            reading.wait(CEILING_S)
             raise interruption
 
     with pytest.raises(interruption):

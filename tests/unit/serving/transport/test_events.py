@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mlflow_uv.serving.transport.events import DONE, START, respond_with_events
+from tests.waiting import CEILING_S
 
 Message = Any
 
@@ -41,7 +42,7 @@ def responded(*chunks: Any, leaves_after: int | None = None) -> tuple[list[Messa
         return await respond_with_events(generated, receive, send)
 
     error = asyncio.run(respond())
-    return sent, error, closed.wait(10)
+    return sent, error, closed.wait(CEILING_S)
 
 
 def bodies(messages: list[Message]) -> list[bytes]:

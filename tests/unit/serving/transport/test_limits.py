@@ -8,6 +8,7 @@ import pytest
 
 from mlflow_uv.serving.transport import limits
 from mlflow_uv.serving.transport.asgi import Asgi, Message, Receive, Send
+from tests.waiting import CEILING_S
 
 LIMIT = 10
 DISCONNECT: Message = {"type": "http.disconnect"}
@@ -19,7 +20,7 @@ def part(body: bytes, *, more: bool = False) -> Message:
 
 
 def answered(
-    *messages: Message, app: Asgi, timeout_s: float = 5, length: int | None = None, method: str = "POST"
+    *messages: Message, app: Asgi, timeout_s: float = CEILING_S, length: int | None = None, method: str = "POST"
 ) -> list[Message]:
     """What the server sends to a client that sends these messages, and then nothing more."""
     sent: list[Message] = []
@@ -30,7 +31,7 @@ def answered(
     async def receive() -> Message:
         for message in waiting:
             return message
-        await asyncio.sleep(60)
+        await asyncio.sleep(2 * CEILING_S)
         raise AssertionError("nobody sends that long")
 
     async def send(message: Message) -> None:
@@ -133,7 +134,7 @@ def test_a_model_that_does_not_answer_in_time_is_a_504() -> None:
     """
 
     async def slow(_scope: Message, _receive: Receive, _send: Send) -> None:
-        await asyncio.sleep(60)
+        await asyncio.sleep(2 * CEILING_S)
 
     sent = answered(part(b"x"), app=slow, timeout_s=0.05)
 
@@ -147,7 +148,7 @@ def test_a_response_that_has_begun_is_not_followed_by_another() -> None:
 
     async def stuck(_scope: Message, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await asyncio.sleep(60)
+        await asyncio.sleep(2 * CEILING_S)
 
     with pytest.raises(TimeoutError):
         answered(part(b"x"), app=stuck, timeout_s=0.05)

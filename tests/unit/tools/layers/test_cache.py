@@ -11,6 +11,7 @@ from mlflow_uv.core.release.digests import canonical, sha256
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
 from mlflow_uv.tools.layers.cache import LayerCache
 from mlflow_uv.tools.layers.layer_contents import LayerContents
+from tests.waiting import CEILING_S
 
 PATH = PurePosixPath("/opt/venv/lib/grape.py")
 KEY, OTHER = "a" * 64, "b" * 64
@@ -143,7 +144,7 @@ def test_two_processes_that_write_one_layer_do_not_meet(tmp_path: Path) -> None:
     added = []
 
     def write(out: Path) -> LayerBlob:
-        start.wait(10)
+        start.wait(CEILING_S)
         return writer(b"red")(out)
 
     def add() -> None:
@@ -153,7 +154,7 @@ def test_two_processes_that_write_one_layer_do_not_meet(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join()
 
     assert [LayerCache(tmp_path).find(KEY)] * 2 == added
     assert 2 == len(files_in(tmp_path))

@@ -9,8 +9,9 @@ import pytest
 
 from mlflow_uv.tools.mlflow.model_requests import ModelReply, ModelRequest, send
 from tests.ports import free_port
+from tests.waiting import CEILING_S
 
-PING = ModelRequest(method="GET", path="/ping", timeout_s=5)
+PING = ModelRequest(method="GET", path="/ping", timeout_s=CEILING_S)
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def test_a_proxy_of_the_caller_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
 
     with server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (port, requests):
-        reply = send(ModelRequest(method="POST", path="/invocations", body=b"{}", timeout_s=5), port=port)
+        reply = send(ModelRequest(method="POST", path="/invocations", body=b"{}", timeout_s=CEILING_S), port=port)
 
     assert (ModelReply(status=200, body=""), True) == (reply, requests[0].startswith(b"POST /invocations HTTP/1.1\r\n"))
 

@@ -16,6 +16,7 @@ from mlflow_uv.tools.oci.repository import RegistryUnanswered, Repository
 from mlflow_uv.tools.system.web import Web
 from tests.unit.tools.oci.registryserver import Answer, Asked, FakeRegistry, digest_of, refusal, serving
 from tests.unit.tools.oci.test_registries import Hasty
+from tests.waiting import CEILING_S
 
 
 class Slow:
@@ -23,7 +24,7 @@ class Slow:
 
     def __init__(self, refused: str) -> None:
         self.refused = refused
-        self.started = threading.Barrier(2, timeout=30)
+        self.started = threading.Barrier(2, timeout=CEILING_S)
         self.stopped: list[str] = []
 
     def download(self, blob: Blob, target: Path, *, stop: Callable[[], bool]) -> None:

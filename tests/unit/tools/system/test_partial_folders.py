@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.tools.system.partial_folders import new_folder, remove_abandoned, replace_folder
+from tests.waiting import CEILING_S
 
 HOLDING = """
 import sys, time
@@ -121,7 +122,7 @@ def test_a_temporary_folder_is_made_while_others_remove_theirs(tmp_path: Path) -
     argv = (sys.executable, "-c", MANY_SCRATCHES)
     processes = [subprocess.Popen(argv, env=variables) for _ in range(3)]
 
-    codes = [process.wait(60) for process in processes]
+    codes = [process.wait(CEILING_S) for process in processes]
 
     assert ([0, 0, 0], []) == (codes, names(tmp_path))
 
@@ -183,7 +184,7 @@ def test_there_is_always_one_in_the_place(tmp_path: Path) -> None:
         looking.stdout.readline()
         for number in range(1, 300):
             replace_folder(folder(tmp_path / f"new-{number}", str(number)), place, old=tmp_path / f"old-{number}")
-        missed, _ = looking.communicate("\n", timeout=60)
+        missed, _ = looking.communicate("\n", timeout=CEILING_S)
 
     assert ("0\n", "299") == (missed, (place / "file").read_text())
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.tools.system.progress import progress_of, readable
+from tests.waiting import CEILING_S
 
 
 class Listener:
@@ -39,7 +40,7 @@ def test_what_takes_long_is_told_with_its_size(tmp_path: Path) -> None:
     console = Listener()
 
     with progress_of(console, "downloading m-1", tmp_path, silent_s=0):
-        has_line = console.has_line.wait(30)
+        has_line = console.has_line.wait(CEILING_S)
 
     assert (True, ["  downloading m-1: 2.5 MB"]) == (has_line, console.lines)
 

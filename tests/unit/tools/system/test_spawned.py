@@ -71,7 +71,7 @@ def test_a_running_program_can_be_stopped(tmp_path: Path) -> None:
     """
     And one that ended already, without an error.
     """
-    process = spawned("import time; time.sleep(600)", tmp_path)
+    process = spawned("import time; time.sleep(3600)", tmp_path)
 
     process.stop()
     process.stop()

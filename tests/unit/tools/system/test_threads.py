@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlflow_uv.tools.system.threads import serialized, side_by_side, within
+from tests.waiting import CEILING_S
 
 
 def nothing() -> None:
@@ -44,7 +45,7 @@ def test_no_more_tasks_run_at_once_than_allowed() -> None:
         with lock:
             running[0] += 1
             most[0] = max(most[0], running[0])
-        both.wait(30)
+        both.wait(CEILING_S)
         with lock:
             running[0] -= 1
 
@@ -61,7 +62,7 @@ def test_the_first_error_is_raised_after_all_have_ended() -> None:
     later = threading.Event()
 
     def first() -> None:
-        later.wait(30)
+        later.wait(CEILING_S)
         raise ValueError("first")
 
     def second() -> None:
@@ -103,9 +104,9 @@ def test_a_task_gives_its_result_or_its_error() -> None:
     def fail() -> int:
         raise KeyError("a")
 
-    assert 3 == within(lambda: 3, timeout_s=60)
+    assert 3 == within(lambda: 3, timeout_s=CEILING_S)
     with pytest.raises(KeyError, match="a"):
-        within(fail, timeout_s=60)
+        within(fail, timeout_s=CEILING_S)
 
 
 def test_a_task_that_takes_too_long_is_left_alone() -> None:
@@ -151,6 +152,6 @@ finally:
     never.set()
     await_end(other)
 """
-    done = subprocess.run((sys.executable, "-c", code), check=False, timeout=60)
+    done = subprocess.run((sys.executable, "-c", code), check=False, timeout=CEILING_S)
 
     assert 7 == done.returncode

@@ -10,7 +10,7 @@ from mlflow_uv.tools.system.marks import MARK
 
 SOURCES = str(Path(mlflow_uv.__file__).parents[1])
 PROGRAM = "import sys; sys.path.append(sys.argv[1]); from mlflow_uv.tools.system.watchdog_program import main; main()"
-SLEEPING = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)")
+SLEEPING = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(3600)")
 
 
 def test_what_is_watched_when_the_pipe_ends_is_ended() -> None:

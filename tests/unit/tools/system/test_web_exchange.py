@@ -14,6 +14,7 @@ from mlflow_uv.core.image.reference import TlsProblem
 from mlflow_uv.tools.system.web import WebRequest, WebUnreachable
 from mlflow_uv.tools.system.web_exchange import WebExchange
 from tests.endpoints import EndpointReply, certified, fake_endpoint
+from tests.waiting import CEILING_S
 
 
 def test_a_body_is_written_to_the_file_that_is_named(tmp_path: Path) -> None:
@@ -24,7 +25,7 @@ def test_a_body_is_written_to_the_file_that_is_named(tmp_path: Path) -> None:
     with fake_endpoint(lambda _: EndpointReply(headers={"X-Name": "a"}, stream=iter([b"12", b"3"]))) as endpoint:
         request = WebRequest(url=endpoint.url, target=target)
 
-        reply = WebExchange({}).once(endpoint.url, request, {}, until=0.0, timeout_s=10.0)
+        reply = WebExchange({}).once(endpoint.url, request, {}, until=0.0, timeout_s=CEILING_S)
 
     assert (200, b"", b"123", "a") == (reply.status, reply.body, target.read_bytes(), reply.headers["x-name"])
 
@@ -37,7 +38,7 @@ def test_a_download_is_stopped_however_slowly_it_comes(tmp_path: Path) -> None:
 
     def slowly() -> Iterator[bytes]:
         yield b"12"
-        if not asked.wait(10.0):
+        if not asked.wait(CEILING_S):
             late.append("it waited for more")
         yield b"3"
 
@@ -48,7 +49,7 @@ def test_a_download_is_stopped_however_slowly_it_comes(tmp_path: Path) -> None:
     with fake_endpoint(lambda _: EndpointReply(stream=slowly())) as endpoint:
         request = WebRequest(url=endpoint.url, target=tmp_path / "body", stop=stop)
         with pytest.raises(WebUnreachable, match="the download was stopped"):
-            WebExchange({}).once(endpoint.url, request, {}, until=0.0, timeout_s=30.0)
+            WebExchange({}).once(endpoint.url, request, {}, until=0.0, timeout_s=CEILING_S)
 
     assert [] == late
 
@@ -61,9 +62,9 @@ def test_a_body_must_be_complete_in_time() -> None:
     with fake_endpoint(lambda _: EndpointReply(stream=iter([b"1", b"2"]))) as endpoint:
         exchange, request = WebExchange({}), WebRequest(url=endpoint.url)
 
-        reply = exchange.once(endpoint.url, request, {}, until=now + 60, timeout_s=10.0)
+        reply = exchange.once(endpoint.url, request, {}, until=now + CEILING_S, timeout_s=CEILING_S)
         with pytest.raises(WebUnreachable) as caught:
-            exchange.once(endpoint.url, request, {}, until=now - 1, timeout_s=10.0)
+            exchange.once(endpoint.url, request, {}, until=now - 1, timeout_s=CEILING_S)
 
     assert (b"12", True) == (reply.body, caught.value.slow)
 
@@ -75,7 +76,7 @@ def trusted(url: str, home: Path, **variables: str) -> int:
 
 def asked(exchange: WebExchange, url: str) -> int:
     """The status of a response."""
-    return exchange.once(url, WebRequest(url=url), {}, until=time.monotonic() + 60, timeout_s=10.0).status
+    return exchange.once(url, WebRequest(url=url), {}, until=time.monotonic() + CEILING_S, timeout_s=CEILING_S).status
 
 
 @pytest.mark.parametrize("place", [".config/containers/certs.d", ".config/docker/certs.d"])

@@ -12,6 +12,7 @@ from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.tools.uv.environment_folder import EnvironmentFolder
 from mlflow_uv.tools.uv.environment_uses import hold
 from tests.environment_folders import folders_in
+from tests.waiting import CEILING_S
 
 # Makes an environment of two files, and waits between them for a line of standard input.
 MAKING = """
@@ -83,8 +84,8 @@ def test_of_two_processes_one_makes_it_and_the_other_waits_and_takes_it(
         with started(environment, "second", how) as second:
             waits = line(second)
             there = list(environment.folder.iterdir())
-            made, _ = first.communicate("\n", timeout=60)
-            taken, _ = second.communicate(timeout=60)
+            made, _ = first.communicate("\n", timeout=CEILING_S)
+            taken, _ = second.communicate(timeout=CEILING_S)
 
     assert ("half", [], "first\n", "first\n") == (half, there, made, taken)
     assert "waiting for another process that makes the same environment" == waits
@@ -98,7 +99,7 @@ def test_an_environment_in_use_is_made_anew_only_by_who_began_later(environment:
     with started(environment, "new", "anew") as process:
         half = line(process)
         meanwhile = environment.python.read_text()
-        process.communicate("\n", timeout=60)
+        process.communicate("\n", timeout=CEILING_S)
 
     assert ("half", "old", "new") == (half, meanwhile, environment.python.read_text())
     assert ["key"] == sorted(path.name for path in environment.folder.parent.glob("[!.]*"))
@@ -327,7 +328,7 @@ def test_who_waited_for_a_lock_that_was_removed_does_not_make_it_beside_the_next
         line(first)
         with started(environment, "second", "once") as second:
             line(second)
-            first.communicate("\n", timeout=60)
-            taken, _ = second.communicate(timeout=60)
+            first.communicate("\n", timeout=CEILING_S)
+            taken, _ = second.communicate(timeout=CEILING_S)
 
     assert ("first\n", ["key"]) == (taken, sorted(path.name for path in environment.folder.parent.iterdir()))
