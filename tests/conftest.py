@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,6 +33,8 @@ PROGRAMS = Path(sys.executable).parent
 ACT = "tests/github/"
 # Folders whose files share fixtures of a session, and, slowest first, those that would be waited for at the end.
 SHARING = ("tests/cases/", "tests/contracts/")
+# Whose tests use the wine example with its image, the fixture `released`: each process would make its own in minutes.
+RELEASED = ("tests/cases/test_substitution.py", "tests/cases/test_deploy.py", "tests/cases/test_export_model.py")
 SLOWEST = (ACT, "tests/cases/test_substitution", "tests/contracts/test_serving", "tests/cases/", "tests/contracts/",
            "tests/hostile/", "tests/corpus/", "tests/hooks/")  # fmt: skip
 # Variables of the machine that a test may see; everything else could steer what is under test.
@@ -75,6 +77,8 @@ class Together(LoadScopeScheduling):
         if nodeid.startswith(ACT):
             return ACT
         file = nodeid.partition("::")[0]
+        if file in RELEASED:
+            return RELEASED[0]
         if not file.startswith(SHARING):
             return file
         folder, _, name = file.rpartition("/")
@@ -107,8 +111,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in slow]
     if config.getoption("--extended"):
         return
-    for item in [*filter(is_extended, items), *beyond_core_variants(items)]:
+    later = {*filter(is_extended, items), *beyond_core_variants(items)}
+    for item in later:
         item.add_marker(pytest.mark.skip(reason="takes long: --extended runs it"))
+    users = {item.nodeid.partition("::")[0] for item in items if item not in later and "released" in fixtures_of(item)}
+    if apart := users - {*RELEASED}:
+        raise pytest.UsageError(f"they use the fixture `released`, and are not in RELEASED: {', '.join(sorted(apart))}")
+
+
+def fixtures_of(item: pytest.Item) -> Sequence[str]:
+    """The names of the fixtures that a test uses."""
+    return getattr(item, "fixturenames", ())
 
 
 def is_extended(item: pytest.Item) -> bool:

@@ -26,7 +26,7 @@ BY_NAME = {fault.name: fault for fault in SERVED}
 
 
 @pytest.fixture(scope="module")
-def released(released_sample: SampleProject, root: Path) -> SampleProject:
+def faulty(released_sample: SampleProject, root: Path) -> SampleProject:
     """The sample project with the faulty model, which is right in training and in its first smoke test."""
     released_sample.restore()
     released_sample.train_with((root / "tests" / "zoo" / "faulty.py").read_text())
@@ -37,9 +37,9 @@ def released(released_sample: SampleProject, root: Path) -> SampleProject:
 
 
 @pytest.fixture(scope="module")
-def served(released: SampleProject) -> Iterator[InProcessProject]:
+def served(faulty: SampleProject) -> Iterator[InProcessProject]:
     """The same with tools that stay open: MLflow is imported once for all faults."""
-    with in_process_project(released) as project:
+    with in_process_project(faulty) as project:
         yield project
 
 
@@ -88,14 +88,14 @@ def test_a_fault_of_a_server_is_caught_and_named(
     assert aliases == served.sample.store.aliases
 
 
-def test_a_fault_ends_the_command_with_its_code_and_marks_the_version(released: SampleProject) -> None:
+def test_a_fault_ends_the_command_with_its_code_and_marks_the_version(faulty: SampleProject) -> None:
     """
     The command line has the same finding; the version is failed, with the reason.
     """
-    result = released.run("smoke-test", "--serve-env", "FAULT", variables={"FAULT": "scaler"})
+    result = faulty.run("smoke-test", "--serve-env", "FAULT", variables={"FAULT": "scaler"})
 
     (finding,) = [finding for finding in result.answer["findings"] if finding["severity"] == "error"]
-    tags = released.store.tags(released.store.versions[-1])
+    tags = faulty.store.tags(faulty.store.versions[-1])
     assert (1, "answers-differ") == (result.code, finding["rule"])
     assert ("failed", True) == (tags["state"], finding["what"] in tags["reason"])
 
