@@ -17,8 +17,10 @@ NAMES = "|".join(step.name for step in all_steps())
 INPUTS = "|".join(
     sorted({field.kebab for step in all_steps() for field in fields_of(step.inputs)}, key=len, reverse=True)
 )
+# What makes the command line of a step.
+CALLS = {"step_call", "checkout_call"}
 # `local` is typed on a machine on purpose; these make the parts.
-MAKERS = {"local", "option", "step_call", "checkout_call", "extended"}
+MAKERS = {"local", "option", *CALLS, "extended"}
 
 
 def texts(node: ast.AST) -> Iterator[str]:
@@ -68,11 +70,14 @@ def test_no_fix_is_in_the_words_of_one_surface() -> None:
 def step_calls() -> Iterator[tuple[str, str]]:
     """Every step that a message names literally, as its place and its text; inputs that vary are NAME."""
     for path in ours(r"src/mlflow_uv/.*\.py"):
-        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        source = (ROOT / path).read_text()
+        if not any(name in source for name in CALLS):  # parsing all takes seconds in each process of the tests
+            continue
+        for node in ast.walk(ast.parse(source)):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
                 continue
             literal = node.args and isinstance(node.args[0], ast.Constant) and all(word.arg for word in node.keywords)
-            if literal and node.func.id in {"step_call", "checkout_call"}:
+            if literal and node.func.id in CALLS:
                 values = {str(word.arg): _value(word.value) for word in node.keywords}
                 yield f"{shown(path)}:{node.lineno}", step_call(str(_value(node.args[0])), **values)
 
