@@ -36,7 +36,8 @@ SHARING = ("tests/cases/", "tests/contracts/")
 # Whose tests use the wine example with its image, the fixture `released`: each process would make its own in minutes.
 RELEASED = ("tests/cases/test_substitution.py", "tests/cases/test_deploy.py", "tests/cases/test_export_model.py")
 SLOWEST = (ACT, "tests/cases/test_substitution", "tests/contracts/test_serving", "tests/cases/", "tests/contracts/",
-           "tests/hostile/", "tests/corpus/", "tests/hooks/")  # fmt: skip
+           "tests/hostile/", "tests/corpus/", "tests/hooks/", "tests/house/", "tests/pictures/", "tests/website/",
+           "tests/unit/signing/", "tests/unit/tools/signing/")  # fmt: skip
 # Variables of the machine that a test may see; everything else could steer what is under test.
 MACHINE = (
     "ALL_PROXY", "CURL_CA_BUNDLE", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LOGNAME", "MLFLOW_UV_LOCKS",
