@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -103,6 +104,28 @@ def test_a_deployment_answers_again_after_the_command_of_podman_restart(
 
     assert (True, True, 0) == (stopped, answered, again.code), again.stderr
     assert (False, 4.0) == (again.outputs["deployment-changed"], deployment.ask(2.0))
+
+
+def test_a_deployment_whose_containers_were_killed_with_their_monitors_is_deployed_again(
+    deployment: Deployment, versions: Versions, podman_program: str
+) -> None:
+    """
+    Podman says that they run, and starts none of them any more; the plan says so, and the same version runs again.
+    """
+    for name in deployment.containers():
+        numbers = "{{.State.ConmonPid}} {{.State.Pid}}"
+        argv = (podman_program, "inspect", "--format", numbers, name)
+        done = subprocess.run(argv, check=True, capture_output=True, text=True, env=deployment.environment)
+        for number in done.stdout.split():  # the monitor first: it would start the container again
+            os.kill(int(number), signal.SIGKILL)
+    killed = happens(lambda: not answers(deployment))
+    planned = deployment.run(versions.numbers["first"], "--dry-run")
+    again = deployment.run(versions.numbers["first"])
+    after = deployment.run(versions.numbers["first"], "--dry-run")
+
+    assert (True, 0, True) == (killed, planned.code, planned.outputs["deployment-changed"]), planned.stderr
+    assert (0, False) == (again.code, after.outputs["deployment-changed"]), again.stderr
+    assert (4.0, 2) == (deployment.ask(2.0), len(deployment.containers()))
 
 
 @contextmanager

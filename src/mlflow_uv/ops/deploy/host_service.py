@@ -154,7 +154,7 @@ class HostService:
         if image.id != link.id or image.labels.get(MODEL_LABEL) != wanted.record.model.sha256:
             why = f"`{wanted.address}` is {image.id[:19]}, and the record says {link.id[:19]}"
             raise ChainBroken("image", why=why)
-        if self._before.proxy is None:
+        if self._before.proxy is None or not self._before.proxy.startable:
             self._proxy_image()  # before anything is created
         self._own.drop(self._before.others, grace_s=1)
         self._slot = self._before.slot_for_new()
@@ -349,6 +349,12 @@ class HostService:
     def _lead_back(self, proxy: DeployedContainer, back: DeployedContainer, now: str | None) -> None:
         config = proxy_config(back.part, self._times_of(back))
         if now != config:
+            if not back.startable:
+                raise ToolFailed(
+                    what=f"`{back.name}` cannot be started again",
+                    why=f"{self._containers.title} lost it: it was killed together with its monitor",
+                    fix=f"deploy version {back.facts.get(VERSION, '')} again",
+                )
             if not back.running:
                 self._containers.start(back.name)
             self._configure(proxy, config)
@@ -358,6 +364,10 @@ class HostService:
         name = proxy.name
         before = self._containers.read(name, FILE)
         self._containers.write(name, FILE, config)
+        proxy = self._container(name) or proxy  # an earlier call may have started it
+        if not proxy.startable:
+            self._own.drop((proxy,), grace_s=0)
+            proxy = self._create_proxy()  # with the volume, and so with the configuration
         if not proxy.running:
             self._containers.start(name)
             if not self._comes_true(lambda: len(self._containers.processes(name)) > 1, _RELOAD_S):

@@ -24,7 +24,9 @@ PIDS_LIMIT = 4096
 # What a Docker without the plugin says, by its release.
 _NO_COMPOSE = ("unknown command: docker compose", "'compose' is not a docker command", "unknown flag: --project-name")
 _TAKEN = "already in use"  # of a name, in both engines
+_NO_PROCESS = "no such file or directory"  # of /proc/PID, as `podman top` says it
 _CREATING_S = 300.0  # longer than it takes to create a container, its network and its volume
+_KILLED = 137  # the exit code after SIGKILL
 _SLACK_S = 60.0  # for the engine, beside the time that it is told to wait
 
 
@@ -59,7 +61,7 @@ class DeployedContainer:
 
     `restarts` says how often the engine started it again after it ended; `memory_mib` and `cpus` are its limits now.
     `variables` are those that the engine keeps for it, with their values. `id` is never that of another container,
-    unlike the name.
+    unlike the name. One that is not `startable` ended, and the engine starts it no more.
     """
 
     id: str
@@ -75,6 +77,7 @@ class DeployedContainer:
     cpus: float | None = None
     variables: ServeVariables = NO_VARIABLES
     run: str = ""
+    startable: bool = True
 
 
 class DeployedContainers(ABC):
@@ -246,6 +249,23 @@ class PodmanContainers(DeployedContainers):
 
     engine = "podman"
     title = "Podman"
+
+    def all(self) -> tuple[DeployedContainer, ...]:
+        """
+        See DeployedContainers.
+
+        If a container and its monitor (conmon) were killed, as when memory is out, Podman 4.3 says for ever that it
+        runs: `start` does nothing then, and refuses to after `stop` and `kill`. Only its process is not there.
+        """
+        return tuple(map(self._observed, super().all()))
+
+    def _observed(self, container: DeployedContainer) -> DeployedContainer:
+        if not container.running:
+            return container
+        done = self._client.run("top", container.id)
+        if done.code == 0 or _NO_PROCESS not in done.stderr:
+            return container
+        return replace(container, running=False, exit_code=_KILLED, startable=False)
 
     def _created(self, spec: ContainerSpec) -> str:
         """See DeployedContainers."""

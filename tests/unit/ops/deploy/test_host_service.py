@@ -129,6 +129,51 @@ def test_a_stopped_version_and_a_stopped_proxy_are_differences() -> None:
     assert {"state": "ended with 137", "proxy": "ended with 137"} == planned
 
 
+def lose(world: HostWorld, *names: str) -> None:
+    """Containers were killed together with their monitors."""
+    for name in names:
+        kept = world.containers.kept[f"mlflow-uv-prod-{name}"]
+        kept.described = replace(kept.described, running=False, exit_code=137, startable=False)
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("lost", [("proxy",), ("blue",), ("proxy", "blue")], ids=" ".join)
+def test_containers_that_the_engine_lost_are_created_again(version: str, lost: tuple[str, ...]) -> None:
+    """
+    A proxy that cannot be started, a server, and both; the same version is deployed as another one is.
+    """
+    world = host_world()
+    deploy(world, "1")
+    lose(world, *lost)
+
+    deploy(world, version)
+
+    seen = world.target().observe()
+    assert (version, "green", "running", ()) == (seen.version, led_to(world), seen.facts["proxy"], seen.leftovers)
+    assert all(kept.described.running for kept in world.containers.kept.values())
+
+
+def test_what_the_engine_lost_cannot_be_led_back_to() -> None:
+    """
+    The error names the version to deploy, which then runs.
+    """
+    world = host_world()
+    deploy(world, "1")
+    target = begin(world.target(), wanted_version("2"), up_to="shift")
+    lose(world, "blue")
+    target.plan(wanted_version("2"))
+
+    with pytest.raises(ToolFailed) as raised:
+        target.restore("1")
+    deploy(world, "1")
+
+    assert ("`mlflow-uv-prod-blue` cannot be started again", "deploy version 1 again") == (
+        raised.value.what,
+        raised.value.fix,
+    )
+    assert "1" == world.target().observe().version
+
+
 def test_the_proxy_is_never_led_to_a_container_that_is_gone() -> None:
     """
     Somebody removed what ran before; the new version keeps the traffic, and the error says so.

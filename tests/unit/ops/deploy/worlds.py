@@ -254,6 +254,8 @@ class KeptContainers(DeployedContainers):
     def start(self, name: str) -> None:
         """See DeployedContainers."""
         kept = self.kept[name]
+        if not kept.described.startable:
+            raise ToolFailed(what=f"`{name}` cannot be started", why="container state improper")
         ends = self.faults.get(kept.described.image) == "ends"
         kept.described = replace(kept.described, running=not ends, exit_code=3 if ends else 0)
 

@@ -89,6 +89,22 @@ def test_a_container_is_described_in_the_same_way_by_both_engines(kind) -> None:
     ) == kind(runner).all()
 
 
+def test_podman_says_of_a_container_that_it_runs_though_its_process_is_gone() -> None:
+    """
+    It lost the monitor together with the container; another error of `top` says nothing about that.
+    """
+    answers = {" ps ": LISTED, " inspect ": completed(json.dumps([DETAILS]))}
+    gone = completed(stderr="Error: open /proc/7/ns/mnt: no such file or directory", code=125)
+    refused = completed(stderr="Error: top is not supported here", code=125)
+
+    (lost,) = podman(FakeRunner({**answers, " top ": gone})).all()
+    (running,) = podman(FakeRunner({**answers, " top ": refused})).all()
+    (composed,) = docker(FakeRunner({**answers, " top ": gone})).all()
+
+    assert (False, 137, False) == (lost.running, lost.exit_code, lost.startable)
+    assert [(True, True)] * 2 == [(each.running, each.startable) for each in (running, composed)]
+
+
 @pytest.mark.parametrize("facts", ["[]", "{", "null", "7"])
 def test_a_label_that_somebody_else_wrote_has_no_facts(facts: str) -> None:
     """
