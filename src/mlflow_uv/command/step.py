@@ -362,7 +362,8 @@ def settle(record: type[InputsT], layers: tuple[ValueLayer, ...]) -> InputsT:
     all_fields = fields_of(record)
     for field in all_fields:
         for layer in layers:
-            if field.refuses_empty and layer.values.get(field.kebab) == "":
+            given = layer.values.get(field.kebab)
+            if field.refuses_empty and given is not None and is_empty(given):
                 why = "without a value, the step would act on something else"
                 raise BadInput(what=f"{layer.source.format(field.kebab)} is empty", why=why, fix="omit it")
             if _has_value(layer.values, field):
@@ -381,7 +382,12 @@ def settle(record: type[InputsT], layers: tuple[ValueLayer, ...]) -> InputsT:
 
 
 def _has_value(layer: Mapping[str, object], field: Field) -> bool:
-    return layer.get(field.kebab) not in (None, "")
+    return not is_empty(layer.get(field.kebab))
+
+
+def is_empty(value: object) -> bool:
+    """Whether a value is as none: an action gets an input that nobody set as no text, or as that with a line break."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def configured(record: type, settings: Mapping[str, object]) -> Mapping[str, object]:

@@ -19,7 +19,7 @@ from ..command.host import Host
 from ..command.inputs import UvInputs
 from ..command.report import Console, Report
 from ..command.settings import KEYS
-from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
+from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, is_empty, refuse_unknown, settle
 from ..command.wording import Phrasing, help_call, suggestion, worded
 from ..core.security.control_characters import visible_columns
 from ..steps.catalog import NAMES, RELEASE_NAME, all_steps, step_of
@@ -139,7 +139,7 @@ def _command(arguments: list[str]) -> int:
         namespace = _parsed(arguments)
         name, as_text = namespace.step.name, namespace.format == "text"
         given = given_in(namespace)
-        command_line = replace(command_line, project=str(given.get("project", "")))
+        command_line = replace(command_line, project=project_in(given))
         console = terminal(command_line, detail=namespace.detail)
         work = partial(answer, namespace.step, given, console, source="--{}")
         project = project_folder(given)
@@ -182,7 +182,7 @@ def recorded(  # noqa: PLR0913  # each is of another source
     Paths in the file are relative to `root`, the repository; `secrets` are those that the step has at its end. Raises
     the error of the step.
     """
-    if not path:
+    if path is None or is_empty(path):
         return work()
     from .sarif import SarifFile  # noqa: PLC0415  # imports the rules, which a step that writes none does not need
 
@@ -200,9 +200,15 @@ def recorded(  # noqa: PLR0913  # each is of another source
     return report
 
 
+def project_in(given: Mapping[str, object]) -> str:
+    """The project folder as the inputs of a step name it, empty if they do not."""
+    project = given.get("project")
+    return "" if is_empty(project) else str(project)
+
+
 def project_folder(given: Mapping[str, object]) -> Path:
     """The folder of the project that the inputs of a step name, by default the current one."""
-    return absolute(os.path.expanduser(str(given.get("project") or ".")))  # noqa: PTH111  # an unknown user is no error
+    return absolute(os.path.expanduser(project_in(given) or "."))  # noqa: PTH111  # an unknown user is no error
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
@@ -294,7 +300,7 @@ def gather(step: Step[Any, Any, Any], given: Mapping[str, object], *, source: st
     settings: Mapping[str, object] = {}
     project: Project | None = None
     if any(field.name == "project" for field in fields_of(step.inputs)):
-        folder = Path(str(given.get("project") or ".")).expanduser()
+        folder = Path(project_in(given) or ".").expanduser()
         try:
             project = read_project(folder)
             settings = project.settings

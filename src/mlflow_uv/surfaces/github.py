@@ -18,12 +18,12 @@ from actions_toolkit.file_command import prepare_key_value_message
 from ..command.errors import BadInput, Cancelled, StepError
 from ..command.outputs import empty_value, output_values
 from ..command.report import Finding, Report, Severity
-from ..command.step import Step, fields_of
+from ..command.step import Step, fields_of, is_empty
 from ..command.wording import Wording
 from ..core.security.documents import parse_json
 from ..core.security.masking import forms_of, mask, secrets_in
 from ..steps.catalog import NAMES, RELEASE_NAME, RELEASE_PARTS, step_of
-from .cli import answer, cancellable, project_folder, recorded
+from .cli import answer, cancellable, project_folder, project_in, recorded
 from .commandfiles import CommandFiles
 from .escaping.commands import command as workflow_command
 from .escaping.commands import fenced_line, text_lines
@@ -117,7 +117,7 @@ def _act(name: str) -> int:
     files = CommandFiles.of(os.environ, train_env=())
     try:
         given = _inputs()
-        runner, summary = _consoles(step, root, project=str(given.get("project", "")))
+        runner, summary = _consoles(step, root, project=project_in(given))
         files = CommandFiles.of(os.environ, train_env=tuple(str(given.get("train-env", "")).replace(",", " ").split()))
         path = str(given.pop("sarif", ""))
         work = partial(answer, step, given, runner, source="input `{}`")
@@ -196,7 +196,7 @@ def _inputs() -> dict[str, object]:
                 why=f"it has half of a surrogate pair, {error.object[error.start]!a}, which is no character",
                 fix="write the character that is meant",
             ) from error
-    return {str(key): value for key, value in inputs.items() if value not in (None, "")}
+    return {str(key): value for key, value in inputs.items() if not is_empty(value)}
 
 
 def _print(runner: GithubRunner, result: str | None) -> None:

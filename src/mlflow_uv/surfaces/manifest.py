@@ -168,7 +168,8 @@ def _reference() -> str:
     parts.append(
         "Every step is a command (`mlflow-uv STEP --input VALUE`) and an action (`uses: …/actions/STEP`; the action at"
         " the root runs the whole release), and some are pre-commit hooks. An input overrides the same key of"
-        " `[tool.mlflow-uv]` in pyproject.toml, which overrides the default. A note in italics limits the values of"
+        " `[tool.mlflow-uv]` in pyproject.toml, which overrides the default. An empty input is as one that is not"
+        " given; the flags `--target` and `--preview` of deploy refuse that. A note in italics limits the values of"
         " that key: see [what a checkout may decide](threat-model.md#what-a-checkout-may-decide).\n"
     )
     for step in all_steps():

@@ -208,10 +208,10 @@ def test_what_is_given_replaces_another_way_that_is_configured() -> None:
     assert Ways(right="now") == found
 
 
-@pytest.mark.parametrize("nothing", ["", None])
+@pytest.mark.parametrize("nothing", ["", None, " ", "\n", "\r\n"])
 def test_an_empty_value_is_not_given(nothing: object) -> None:
     """
-    Actions hand over inputs that nobody set as empty text: the next layer answers.
+    Actions hand over inputs that nobody set as empty text, or as a line break: the next layer answers.
     """
     found = settle(Inputs, layers({"text": nothing}, {"text": "setting"}))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.command.step import ValueLayer, fields_of, settle
 from mlflow_uv.steps import catalog
 from mlflow_uv.steps.catalog import NAMES, RELEASE_NAME, all_steps, step_of, steps
 
@@ -51,3 +52,18 @@ def test_a_name_that_is_none_is_an_error_of_the_program() -> None:
     """
     with pytest.raises(ModuleNotFoundError):
         step_of("no-such-step")
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "\n"])
+@pytest.mark.parametrize("name", [RELEASE_NAME, *NAMES])
+def test_an_empty_input_is_as_one_that_is_not_given(name: str, nothing: str) -> None:
+    """
+    A path too, which would be the current folder; one that names what is changed is refused if it is empty.
+    """
+    inputs = step_of(name).inputs
+    required = {field.kebab: "x" for field in fields_of(inputs) if field.required}
+    given = {field.kebab: nothing for field in fields_of(inputs) if not field.required and not field.refuses_empty}
+
+    settled = settle(inputs, (ValueLayer("--{}", {**required, **given}), ValueLayer("`{}`", given)))
+
+    assert settle(inputs, (ValueLayer("--{}", required),)) == settled

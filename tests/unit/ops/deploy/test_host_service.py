@@ -195,7 +195,7 @@ def test_a_proxy_that_leads_elsewhere_under_the_same_name_is_a_difference_and_is
     """
     world = host_world()
     deploy(world, "1")
-    files = world.containers.kept[PROXY].files
+    files = world.containers.volume
     files[FILE] = files[FILE].replace("server blue blue:8080", "server blue evil:8080")
 
     planned = {change.part: (change.now, change.then) for change in world.target().plan(wanted_version("1"))}

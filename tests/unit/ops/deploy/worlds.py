@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import SimpleNamespace
@@ -186,7 +186,6 @@ WORLDS: Mapping[str, Callable[[], World]] = {"host": host_world, "kubernetes": c
 @dataclass
 class _KeptContainer:
     described: DeployedContainer
-    files: dict[str, str] = field(default_factory=dict)
     workers: int = 1
 
 
@@ -206,6 +205,7 @@ class KeptContainers(DeployedContainers):
         self.created = 0
         self.settings: list[Mapping[str, str]] = []
         self.signals: list[str] = []
+        self.volume: dict[str, str] = {}  # its files stay when a container is removed
         self.kept_networks: tuple[str, ...] = ()
         self.served: list[str] = []  # what the proxy logs of requests: the container, the status, milliseconds
 
@@ -273,11 +273,13 @@ class KeptContainers(DeployedContainers):
 
     def write(self, name: str, path: str, text: str) -> None:
         """See DeployedContainers."""
-        self.kept[name].files[path] = text
+        assert name in self.kept
+        self.volume[path] = text
 
     def read(self, name: str, path: str) -> str | None:
         """See DeployedContainers."""
-        return self.kept[name].files.get(path)
+        assert name in self.kept
+        return self.volume.get(path)
 
     def check(self, name: str, *argv: str) -> None:
         """See DeployedContainers."""
@@ -307,6 +309,7 @@ class KeptContainers(DeployedContainers):
         assert not self.kept
         assert not self.keeps
         self.kept_networks = ()
+        self.volume.clear()
 
     def remnants(self) -> tuple[str, ...]:
         """See DeployedContainers."""
