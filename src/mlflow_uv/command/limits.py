@@ -25,3 +25,8 @@ ANY_NUMBER = Limits()
 
 class NotEmpty:
     """Marks an input whose empty text is refused: an unset variable of the caller must not mean its default."""
+
+
+def is_empty(value: object) -> bool:
+    """Whether a value is as none: an action gets an input that nobody set as no text, or as that with a line break."""
+    return value is None or (isinstance(value, str) and not value.strip())

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, Union
 
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from .errors import BadInput
-from .limits import ANY_NUMBER, Limits, NotEmpty
+from .limits import ANY_NUMBER, Limits, NotEmpty, is_empty
 from .report import Report
 from .rule_hook import RuleHook
 from .shell_words import quoted, words_of
@@ -383,11 +383,6 @@ def settle(record: type[InputsT], layers: tuple[ValueLayer, ...]) -> InputsT:
 
 def _has_value(layer: Mapping[str, object], field: Field) -> bool:
     return not is_empty(layer.get(field.kebab))
-
-
-def is_empty(value: object) -> bool:
-    """Whether a value is as none: an action gets an input that nobody set as no text, or as that with a line break."""
-    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def configured(record: type, settings: Mapping[str, object]) -> Mapping[str, object]:

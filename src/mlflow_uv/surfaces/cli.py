@@ -17,9 +17,10 @@ from .. import __version__
 from ..command.errors import INTERRUPTED, BadInput, BadProject, Cancelled, OutputNotWritten, StepError
 from ..command.host import Host
 from ..command.inputs import UvInputs
+from ..command.limits import is_empty
 from ..command.report import Console, Report
 from ..command.settings import KEYS
-from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, is_empty, refuse_unknown, settle
+from ..command.step import SETTINGS, Field, FieldKind, Step, fields_of, refuse_unknown, settle
 from ..command.wording import Phrasing, help_call, suggestion, worded
 from ..core.security.control_characters import visible_columns
 from ..steps.catalog import NAMES, RELEASE_NAME, all_steps, step_of

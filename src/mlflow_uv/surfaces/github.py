@@ -16,9 +16,10 @@ from typing import Any
 from actions_toolkit.file_command import prepare_key_value_message
 
 from ..command.errors import BadInput, Cancelled, StepError
+from ..command.limits import is_empty
 from ..command.outputs import empty_value, output_values
 from ..command.report import Finding, Report, Severity
-from ..command.step import Step, fields_of, is_empty
+from ..command.step import Step, fields_of
 from ..command.wording import Wording
 from ..core.security.documents import parse_json
 from ..core.security.masking import forms_of, mask, secrets_in

@@ -203,8 +203,7 @@ class HostService:
         """See TrafficSplit; the proxy logs the requests of both, after a marker of this share."""
         self._require_alive()
         proxy, active = self._before.proxy, self._before.active
-        assert proxy is not None  # noqa: S101  # a share needs a version before
-        assert active is not None  # noqa: S101
+        assert proxy and active  # noqa: PT018, S101  # a share needs a version before
         self._marker = f"mlflow-uv-{secrets.token_hex(8)}"
         config = shared_config(active.part, self._slot, percent, self._times, marker=self._marker)
         self._configure(proxy, config)
@@ -212,8 +211,7 @@ class HostService:
     def served(self) -> SharedTraffic:
         """See TrafficSplit."""
         proxy, active = self._before.proxy, self._before.active
-        assert proxy is not None  # noqa: S101  # as in `share`
-        assert active is not None  # noqa: S101
+        assert proxy and active  # noqa: PT018, S101  # as in `share`
         self._require_alive()
         lines = self._containers.lines(proxy.name, f"{self._marker} ")
         return SharedTraffic(before=served_requests(lines, active.part), new=served_requests(lines, self._slot))
@@ -349,14 +347,8 @@ class HostService:
     def _lead_back(self, proxy: DeployedContainer, back: DeployedContainer, now: str | None) -> None:
         config = proxy_config(back.part, self._times_of(back))
         if now != config:
-            if not back.startable:
-                raise ToolFailed(
-                    what=f"`{back.name}` cannot be started again",
-                    why=f"{self._containers.title} lost it: it was killed together with its monitor",
-                    fix=f"deploy version {back.facts.get(VERSION, '')} again",
-                )
             if not back.running:
-                self._containers.start(back.name)
+                self._own.start_again(back)
             self._configure(proxy, config)
 
     def _configure(self, proxy: DeployedContainer, config: str) -> None:

@@ -13,7 +13,7 @@ from ...core.deploy.served_containers import DRAIN_S
 from ...tools.engines.deployed import ContainerSpec, DeployedContainer, DeployedContainers
 from ...tools.toolbox import Tools
 from .removal import require_gone
-from .target import DeploymentOptions
+from .target import VERSION, DeploymentOptions
 
 _CREATES_S, _POLL_S = 60.0, 0.5
 
@@ -79,6 +79,16 @@ class OwnContainers:
                 if clock.now_s() >= until:
                     raise
                 clock.wait(_POLL_S)
+
+    def start_again(self, container: DeployedContainer) -> None:
+        """Start a container that ended. Raises ToolFailed, also for one that the engine starts no more."""
+        if not container.startable:
+            raise ToolFailed(
+                what=f"`{container.name}` cannot be started again",
+                why=f"{self._containers.title} lost it: it was killed together with its monitor",
+                fix=f"deploy version {container.facts.get(VERSION, '')} again",
+            )
+        self._containers.start(container.name)
 
     def drop(self, leftovers: Iterable[DeployedContainer], *, grace_s: int) -> None:
         """Remove containers that get no new requests; they are none of the plan any more. Raises StillThere."""

@@ -11,7 +11,7 @@ from ...command.inputs import RecordInputs
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.system.partial_folders import scratch_folder
-from ...tools.system.threads import await_end
+from ...tools.system.threads import TaskStopped, await_end, stoppable
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease, verified_release, verified_release_with_callback
 from .build import official_base
@@ -62,6 +62,7 @@ def making_parts(wait: Callable[[], None], maker: ImagePreparation) -> Iterator[
     the block raises, the parts are not needed, and no further layer is begun; if it is cancelled, the one in work ends.
     """
     threads: list[threading.Thread] = []
+    cancelled = threading.Event()
 
     def begin(release: RecomputedRelease) -> None:
         def make() -> None:
@@ -69,12 +70,13 @@ def making_parts(wait: Callable[[], None], maker: ImagePreparation) -> Iterator[
             maker.make(release)
 
         maker.create_environment(release)
-        threads.append(threading.Thread(target=make))
+        threads.append(_thread_for(make, cancelled))
         threads[-1].start()
 
     try:
         yield begin
     except (Cancelled, KeyboardInterrupt):
+        cancelled.set()
         maker.cancel()
         raise
     except BaseException:
@@ -98,15 +100,27 @@ def reading_base(name: str | None, record: Path, tools: Tools) -> Iterator[Calla
     if BaseCache(tools.host.cache).knows_any:
         yield _continue
         return
-    thread = threading.Thread(target=_read, args=(name, record, tools))
+    cancelled = threading.Event()
+    thread = _thread_for(partial(_read, name, record, tools), cancelled)
     thread.start()
     try:
         yield partial(await_end, thread)
     except (Cancelled, KeyboardInterrupt):
+        cancelled.set()
         tools.registries.cancel()
         raise
     finally:
         await_end(thread)
+
+
+def _thread_for(task: Callable[[], None], cancelled: threading.Event) -> threading.Thread:
+    """A thread for a task, which waits for nothing any more once it is cancelled."""
+
+    def run() -> None:
+        with suppress(TaskStopped):
+            stoppable(task, cancelled.is_set)()
+
+    return threading.Thread(target=run)
 
 
 def _continue() -> None:

@@ -3,6 +3,8 @@
 import time
 from typing import Protocol
 
+from .threads import pause
+
 
 class Clock(Protocol):
     """A monotonic clock, the date, and sleeping."""
@@ -14,7 +16,7 @@ class Clock(Protocol):
         """Seconds since 1970-01-01 UTC, by the system's clock."""
 
     def wait(self, seconds: float) -> None:
-        """Sleep."""
+        """Sleep. Raises TaskStopped as `threads.pause`."""
 
 
 class SystemClock:
@@ -30,4 +32,4 @@ class SystemClock:
 
     def wait(self, seconds: float) -> None:
         """See Clock."""
-        time.sleep(seconds)
+        pause(seconds)

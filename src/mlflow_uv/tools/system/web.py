@@ -71,9 +71,14 @@ class WebReply:
 class Web:
     """`send` uses HTTPS, and plain HTTP only to this machine; `post` uses whatever the URL has."""
 
-    def __init__(self, variables: Mapping[str, str], *, whole_s: float = WHOLE_S) -> None:
-        """`send` takes at most `whole_s` seconds for a response that is not written to a file."""
+    def __init__(self, variables: Mapping[str, str], *, whole_s: float = WHOLE_S, timeout_s: float = TIMEOUT_S) -> None:
+        """
+        `send` waits at most `timeout_s` seconds for the next bytes of a server.
+
+        It takes at most `whole_s` for a response that is not written to a file.
+        """
         self._variables = variables
+        self._timeout_s = timeout_s
         self._whole_s = whole_s
         self._exchange: Any = None
 
@@ -132,23 +137,23 @@ class Web:
 
     def _in_time(self, url: str, request: WebRequest, headers: Mapping[str, str], until: float) -> WebReply:
         """One response; headers and body of a slow server count, since `http.client` limits only the single read."""
-        if request.upload is not None or request.target is not None:
-            return self._once(url, request, headers, until)
+        is_file = request.upload is not None or request.target is not None
         try:
-            task_s = max(0.0, until - time.monotonic())
+            task_s = None if is_file else max(0.0, until - time.monotonic())
             return within(lambda: self._once(url, request, headers, until), timeout_s=task_s)
         except TimeoutError:
             host = _parts(url).hostname
             raise WebUnreachable(f"{host} does not answer within {self._whole_s:g} s", slow=True) from None
 
     def _once(
-        self, url: str, request: WebRequest, headers: Mapping[str, str], until: float, timeout_s: float = TIMEOUT_S
+        self, url: str, request: WebRequest, headers: Mapping[str, str], until: float, timeout_s: float | None = None
     ) -> WebReply:
         from .web_exchange import WebExchange  # noqa: PLC0415  # imports `http.client`, `ssl` and `urllib.request`
 
         if self._exchange is None:  # two threads may make one each: neither is wrong
             self._exchange = WebExchange(self._variables)
-        reply: WebReply = self._exchange.once(url, request, headers, until=until, timeout_s=timeout_s)
+        next_s = self._timeout_s if timeout_s is None else timeout_s
+        reply: WebReply = self._exchange.once(url, request, headers, until=until, timeout_s=next_s)
         return reply
 
 

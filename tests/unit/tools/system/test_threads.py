@@ -4,12 +4,21 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.tools.system.threads import serialized, side_by_side, within
+from mlflow_uv.tools.system.threads import (
+    TaskStopped,
+    await_event,
+    pause,
+    serialized,
+    side_by_side,
+    stoppable,
+    within,
+)
 from tests.waiting import CEILING_S
 
 
@@ -119,6 +128,49 @@ def test_a_task_that_takes_too_long_is_left_alone() -> None:
         within(end.wait, timeout_s=0.05)
 
     end.set()
+
+
+def test_a_task_without_a_limit_of_time_is_waited_for() -> None:
+    """
+    As a download, which takes as long as bytes arrive.
+    """
+    assert 3 == within(lambda: 3, timeout_s=None)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda never: within(never.wait, timeout_s=3600),
+        lambda never: within(never.wait, timeout_s=None),
+        lambda _: pause(3600),
+        await_event,
+        lambda never: side_by_side(
+            [never.is_set, lambda: within(never.wait, timeout_s=3600)], at_once=2, cancel=nothing
+        ),
+    ],
+    ids=["limited", "unlimited", "pause", "event", "nested"],
+)
+def test_a_wait_in_a_thread_ends_when_its_task_is_stopped(wait: Callable[[threading.Event], object]) -> None:
+    """
+    No signal interrupts it, and a process ends only once its threads have.
+    """
+    never, stop, begun = threading.Event(), threading.Event(), threading.Event()
+    errors: list[BaseException] = []
+
+    def task() -> None:
+        begun.set()
+        try:
+            wait(never)
+        except BaseException as error:  # noqa: BLE001  # of another thread
+            errors.append(error)
+
+    thread = threading.Thread(target=stoppable(task, stop.is_set), daemon=True)
+    thread.start()
+    assert begun.wait(CEILING_S)
+    stop.set()
+    thread.join(CEILING_S)
+
+    assert (False, [TaskStopped]) == (thread.is_alive(), list(map(type, errors)))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,11 +1,14 @@
 """How one request is sent to any server, and what a hostile one cannot do."""
 
 import itertools
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -171,3 +174,43 @@ def test_a_request_ends_in_time_however_slowly_bytes_arrive(*, in_headers: bool)
             get(f"http://127.0.0.1:{server.getsockname()[1]}/", whole_s=0.3)
 
     assert (True, True) == (raised.value.slow, time.monotonic() - started < CEILING_S)
+
+
+STALLED = """
+import signal, sys
+from pathlib import Path
+from mlflow_uv.surfaces.cli import cancellable
+from mlflow_uv.tools.system.threads import side_by_side
+from mlflow_uv.tools.system.web import Web, WebRequest
+web, file = Web({}, whole_s=1e6, timeout_s=1e6), Path(sys.argv[2])
+requests = {
+    "get": WebRequest(url=sys.argv[1]),
+    "download": WebRequest(url=sys.argv[1], target=file),
+    "upload": WebRequest(url=sys.argv[1], method="PUT", upload=Path(sys.executable)),
+}
+tasks = [lambda: web.send(requests[sys.argv[3]])] * int(sys.argv[4])
+sys.exit(cancellable(lambda: side_by_side(tasks, at_once=4, cancel=lambda: None)))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("tasks", [1, 2], ids=["here", "in threads"])
+@pytest.mark.parametrize("kind", ["get", "download", "upload"])
+def test_a_server_that_never_answers_does_not_delay_a_cancel(
+    tmp_path: Path, kind: str, tasks: int, number: signal.Signals
+) -> None:
+    """
+    It takes the connections, and the limits of time are longer than this test waits.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        argv = (sys.executable, "-c", STALLED, url, str(tmp_path / "file"), kind, str(tasks))
+        process = stack.enter_context(subprocess.Popen(argv, stderr=subprocess.PIPE))
+        stack.callback(process.kill)
+        for _ in range(tasks):
+            connection = stack.enter_context(server.accept()[0])
+            assert connection.recv(1)  # a request is on its way
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=CEILING_S)
+
+    assert ({signal.SIGINT: 130, signal.SIGTERM: 143}[number], b"cancelled\n") == (process.returncode, errors)
