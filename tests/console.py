@@ -16,6 +16,12 @@ class KeptConsole:
         self.lines.append(text)
 
     @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """See Console."""
+        self.lines.append(f"▸ {name}")
+        yield
+
+    @contextmanager
     def group(self, title: str, *, folded: bool = True) -> Iterator[None]:  # kept open
         """See Console."""
         self.lines.append(title)

@@ -132,6 +132,10 @@ class Quiet:
 
     foreign = conceal = say
 
+    def step(self, _name: str) -> AbstractContextManager[None]:
+        """See Console."""
+        return nullcontext()
+
     def group(self, _title: str, *, folded: bool = True) -> AbstractContextManager[None]:
         """See Console."""
         return nullcontext()

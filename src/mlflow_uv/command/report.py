@@ -143,6 +143,9 @@ class Console(Protocol):
     def say(self, text: str) -> None:
         """Print one line."""
 
+    def step(self, name: str) -> AbstractContextManager[None]:
+        """Print the name of a step of a release, which runs in the block."""
+
     def group(self, title: str, *, folded: bool = True) -> AbstractContextManager[None]:
         """Group the lines printed in the block under a title; a folded group is shown open only if the block fails."""
 

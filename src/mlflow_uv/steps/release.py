@@ -181,9 +181,9 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
     progress = replace(progress, findings=warnings)
     for step in steps:
         started = tools.clock.now_s()
-        tools.console.say(f"▸ {step.name}")
         try:
-            report: Report[Any] = step.run(_inputs_of(step.inputs, inputs), tools)
+            with tools.console.step(step.name):
+                report: Report[Any] = step.run(_inputs_of(step.inputs, inputs), tools)
         except StepError as error:
             broken = stopped_at(step.name, error.links if isinstance(error, ChainBroken) else ())
             reached = replace(progress, timings=(*progress.timings, _timing(step, started, error.what, tools)))

@@ -141,13 +141,14 @@ def _command(arguments: list[str]) -> int:
         name, as_text = namespace.step.name, namespace.format == "text"
         given = given_in(namespace)
         command_line = replace(command_line, project=project_in(given))
-        console = terminal(command_line, detail=namespace.detail)
-        work = partial(answer, namespace.step, given, console, source="--{}")
         project = project_folder(given)
+        console = terminal(command_line, detail=namespace.detail, project=project)
+        work = partial(answer, namespace.step, given, console, source="--{}")
         root = repository_of(project) or project
-        report = recorded(
-            namespace.sarif, name, command_line, work, secrets=lambda: console.secrets, root=root, project=project
-        )
+        with console.working(name):
+            report = recorded(
+                namespace.sarif, name, command_line, work, secrets=lambda: console.secrets, root=root, project=project
+            )
     except StepError as error:
         console.error(error)
         if not as_text:

@@ -57,6 +57,12 @@ class GithubRunner:
                 self._write(line)
 
     @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """See Console."""
+        self.say(f"▸ {name}")
+        yield
+
+    @contextmanager
     def group(self, title: str, *, folded: bool = True) -> Iterator[None]:  # noqa: ARG002  # the log folds all of them
         """See Console."""
         self.issue("group", title)

@@ -3,17 +3,15 @@
 import errno
 import json
 import os
-import shutil
 import sys
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cached_property
 from pathlib import Path, PurePath
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from ..command.errors import BadProject, NoSpace, StepError, ToolFailed, Unforeseen
 from ..command.outputs import output_values
@@ -43,12 +41,31 @@ class Detail(Enum):
 
 
 KEPT = 60  # lines of folded output that are shown when it fails
+# For a stream of another encoding than UTF-8, as of a locale that has none of these.
+_PLAIN_SIGNS = {"│": "|", "▸": ">", "✓": "v", "✗": "x", "·": "-", "─": "-"}
+
+
+class LiveDisplay(Protocol):
+    """Shows what is going on below the lines that are printed; see LiveLine."""
+
+    def part(self, name: str) -> AbstractContextManager[None]:
+        """Show a part of a step while the block runs."""
+
+    def above(self) -> AbstractContextManager[None]:
+        """Let the block print lines."""
+
+    def show(self, text: str) -> None:
+        """Show the newest line of a program."""
 
 
 class Terminal:
-    """A console on a stream: output of other programs is dimmed and indented, colours follow `wants_colours`."""
+    """
+    A console on a stream: output of other programs is dimmed and indented, colours follow `wants_colours`.
 
-    def __init__(
+    A `live` display belongs to a terminal that a person looks at; several threads may print.
+    """
+
+    def __init__(  # noqa: PLR0913  # each is decided elsewhere
         self,
         stream: TextIO,
         *,
@@ -56,10 +73,12 @@ class Terminal:
         caller: Mapping[str, str] | None = None,
         phrasing: Phrasing | None = None,
         detail: Detail = Detail.USUAL,
+        live: LiveDisplay | None = None,
     ) -> None:
         self._stream = stream
         self._detail = detail
-        self._since = time.monotonic()
+        self._live = live
+        self._signs = {} if is_utf8(stream) else str.maketrans(_PLAIN_SIGNS)
         self._caller = caller or {}
         self._phrasing = phrasing or CommandLine()
         self._colours = colours
@@ -81,6 +100,17 @@ class Terminal:
         for line in visible_lines(worded(text, self._phrasing)):
             self._line(line)
 
+    def working(self, name: str) -> AbstractContextManager[None]:
+        """Show that a step runs, while the block runs."""
+        return nullcontext() if self._live is None else self._live.part(mask(visible(name), self.secrets))
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """See Console."""
+        self.say(f"▸ {name}")
+        with self.working(name):
+            yield
+
     @contextmanager
     def group(self, title: str, *, folded: bool = True) -> Iterator[None]:
         """
@@ -91,18 +121,16 @@ class Terminal:
         quiet = self._detail is Detail.QUIET
         if not quiet:
             self._line(self.paint(f"  {visible(title)}", "dim"))
-        self._since = time.monotonic()
         folds = quiet or (folded and self._detail is Detail.USUAL)
         before, self._kept = self._kept, deque(maxlen=KEPT) if folds else None
         try:
-            yield
+            with self.working(title):
+                yield
         except BaseException:
-            self._overwrite("")
             for line in self._kept or ():
                 self._line(self.paint(f"  │ {line}", "dim"))
             raise
         finally:
-            self._overwrite("")
             self._kept = before
 
     def foreign(self, line: str) -> None:
@@ -114,15 +142,8 @@ class Terminal:
             self._line(self.paint(f"  │ {clean}", "dim"))
         else:
             kept.append(clean)
-            if self._detail is not Detail.QUIET:
-                self._overwrite(f"  │ {time.monotonic() - self._since:.0f} s  {clean}")
-
-    def _overwrite(self, text: str) -> None:
-        """Write over the current line of a terminal; a log file gets nothing."""
-        if self._colours and self._stream.isatty():
-            width = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r\x1b[K\x1b[2m{text[:width]}\x1b[0m" if text else "\r\x1b[K")
-            self._stream.flush()
+            if self._live is not None:
+                self._live.show(clean)
 
     def paint(self, text: str, colour: "str | Severity") -> str:
         """Colour a text, or not."""
@@ -166,7 +187,9 @@ class Terminal:
         return visible(worded(text, self._phrasing))
 
     def _line(self, text: str) -> None:
-        print(mask(text, self.secrets), file=self._stream, flush=True)
+        line = mask(text, self.secrets).translate(self._signs)
+        with nullcontext() if self._live is None else self._live.above():
+            print(line, file=self._stream, flush=True)
 
 
 def _place(path: PurePath | None, line: int) -> str:
@@ -181,9 +204,11 @@ def timed(timings: Sequence[Timing]) -> tuple[str, ...]:
 
 def aligned(table: Table) -> tuple[str, ...]:
     """A table in columns, under its title; each row is one line."""
+    from .cells import cells, padded  # noqa: PLC0415  # a step without a table needs none of it
+
     title, *rows = ([visible(cell) for cell in row] for row in ((table.title,), table.columns, *table.rows))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return (*title, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows))
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    return (*title, *("  ".join(map(padded, row, widths)).rstrip() for row in rows))
 
 
 def shown(path: PurePath) -> str:
@@ -198,7 +223,17 @@ def wants_colours(stream: TextIO) -> bool:
     """Whether to use colours: NO_COLOR, then FORCE_COLOR, else whether the stream is a terminal."""
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+    return bool(os.environ.get("FORCE_COLOR")) or moves_cursor(stream)
+
+
+def moves_cursor(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that knows sequences."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def is_utf8(stream: TextIO) -> bool:
+    """Whether a stream writes UTF-8, or text that nothing encodes."""
+    return (getattr(stream, "encoding", None) or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8")
 
 
 def plain(value: Any) -> Any:
@@ -279,7 +314,18 @@ def unforeseen(name: str, error: Exception, console: Console) -> StepError:
     )
 
 
-def terminal(phrasing: Phrasing | None = None, *, detail: Detail = Detail.USUAL) -> Terminal:
-    """The console on standard error of this process; without a phrasing the program is called `mlflow-uv`."""
+def terminal(
+    phrasing: Phrasing | None = None, *, detail: Detail = Detail.USUAL, project: Path | None = None
+) -> Terminal:
+    """
+    The console on standard error of this process; without a phrasing the program is called `mlflow-uv`.
+
+    With the folder of a `project`, a terminal shows what is going on, unless nothing but findings is to be printed.
+    """
     colours = wants_colours(sys.stderr)
-    return Terminal(sys.stderr, colours=colours, caller=os.environ, phrasing=phrasing, detail=detail)
+    live = None
+    if project is not None and detail is not Detail.QUIET and moves_cursor(sys.stderr) and is_utf8(sys.stderr):
+        from .live_line import live_line  # noqa: PLC0415  # starts a thread
+
+        live = live_line(sys.stderr, project, dim=_COLOURS["dim"] if colours else "")
+    return Terminal(sys.stderr, colours=colours, caller=os.environ, phrasing=phrasing, detail=detail, live=live)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import ToolMissing
-from mlflow_uv.command.report import Finding, Report, Severity, Timing
+from mlflow_uv.command.report import Finding, Report, Severity, Table, Timing
 from mlflow_uv.command.wording import CommandLine
-from mlflow_uv.surfaces.terminal import Detail, Terminal, as_json, plain, shown, wants_colours
+from mlflow_uv.surfaces.terminal import Detail, Terminal, aligned, as_json, plain, shown, wants_colours
 
 
 class Verdict(Enum):
@@ -234,6 +234,30 @@ def test_detail_decides_what_is_printed(stream: io.StringIO, detail: Detail, pri
     console.report(Report(outputs=None, summary="done", findings=(odd,)))
 
     assert printed == stream.getvalue().splitlines()
+
+
+def test_signs_are_plain_where_the_encoding_has_no_others() -> None:
+    """
+    In place of the codes that Python would print; letters that it lacks are shown by them.
+    """
+    written = io.BytesIO()
+    console = Terminal(io.TextIOWrapper(written, encoding="iso-8859-1", errors="backslashreplace"), colours=False)
+
+    console.foreign("größer, 模")
+    console.report(Report(outputs=None, summary="done"))
+
+    assert "  | größer, \\u6a21\nv done\n" == written.getvalue().decode("iso-8859-1")
+
+
+def test_columns_are_aligned_by_what_a_terminal_draws() -> None:
+    """
+    Wide letters take two cells.
+    """
+    table = Table(title="t", columns=("name", "size"), rows=(("模型", "1"), ("wine", "2")))
+
+    lines = aligned(table)
+
+    assert ("t", "name  size", "模型  1", "wine  2") == lines
 
 
 @pytest.mark.parametrize("folded", [True, False])

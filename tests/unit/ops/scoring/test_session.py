@@ -81,6 +81,10 @@ class Watch:
 
     foreign = conceal = say
 
+    def step(self, _name: str) -> AbstractContextManager[None]:
+        """See Console."""
+        return nullcontext()
+
     def group(self, _title: str, *, folded: bool = True) -> AbstractContextManager[None]:
         """See Console."""
         return nullcontext()
