@@ -3,11 +3,11 @@ Measures the way to an image in a registry, and from there to a first answer: st
 
     uv run benchmarks/pushed_image.py [--only PART,…] [--into FILE] [--from FILE] [--write]
 
-Each command ends when a registry on this machine has the image. All sides are measured in one run with the same model,
-base image and network. This needs Docker, Podman and docker-registry, and leaves nothing behind. The numbers are
-printed as JSON. `--write` also writes each to pushed_image.json as soon as it is known, beside those that are there
-from other parts, and at the end the tables to docs/benchmarks.md; `--into` writes to another file and no page. `--from`
-measures nothing.
+Each command ends when a registry on this machine has the image. Each side has a registry of its own, so that none finds
+layers there that another one sent. All sides are measured in one run with the same model, base image and network. This
+needs Docker, Podman and docker-registry, and leaves nothing behind. The numbers are printed as JSON. `--write` also
+writes each to pushed_image.json as soon as it is known, beside those that are there from other parts, and at the end
+the tables to docs/benchmarks.md; `--into` writes to another file and no page. `--from` measures nothing.
 """
 
 import argparse
@@ -19,8 +19,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -52,9 +52,22 @@ DISK_BYTES = 12 << 30
 PARTS = (*CASES, "pull", "wheel")
 # What the cache knows of layers and bases.
 LAYERS = ("layers", "layers-of-registries", "base-layers", "base-facts", "shared-libraries")
-# The cases whose parts are measured, too.
-CHANGES = ("second", "model", "small", "large")
 SMALL, LARGE = "certifi", "pyarrow"
+# The registry of a first build whose side makes another one, which is to find no layers there.
+COLD = "composed, cold"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A registry that has the base image: its host, and the bytes that it has stored."""
+
+    host: str
+    stored: Callable[[], int]
+
+    @property
+    def base(self) -> str:
+        """The base image."""
+        return f"{self.host}/base:1"
 
 
 @dataclass
@@ -62,14 +75,13 @@ class Bench:
     """What a run works on, and the numbers that it has so far; `keep` writes them to a file."""
 
     shop: Workshop
-    host: str
-    stored: Callable[[], int]
-    base: str
+    registries: dict[str, Place]
     numbers: Numbers
     keep: Callable[[Numbers], None]
     project: Project
     models: dict[str, Logged]
     names: list[str]
+    import_s: float = field(default=0.0)
 
     def add(self, kind: str, case: str, what: str, number: list[float]) -> None:
         """Keep a number, beside those of this and earlier runs."""
@@ -79,34 +91,48 @@ class Bench:
         about |= {"load": min(load, about["load"]), "most_load": max(load, about["most_load"])}
         self.keep(self.numbers)
 
+    def place(self, side: str, case: str) -> Place:
+        """The registry of a side, which has no layer yet when the side makes its first build."""
+        return self.registries[COLD if (side, case) == ("composed", "cold") else side]
+
     def name(self, side: str, case: str) -> str:
         """The image of a side in a case."""
-        return (
-            f"{self.host}/{'second' if case == 'second' else 'wine'}-{'-'.join(side.replace(',', '').split())}:{case}"
-        )
+        repository = "second" if case == "second" else "wine"
+        return f"{self.place(side, case).host}/{repository}-{'-'.join(side.replace(',', '').split())}:{case}"
 
     def push(self, side: str, case: str, *flags: str, **variables: str) -> list[float]:
         """Build an image and push it: seconds, and bytes that the registry got."""
         say(f"{side}: {case}")
-        name, model, before, started = self.name(side, case), self.models[case], self.stored(), time.perf_counter()
+        name, model, place = self.name(side, case), self.models[case], self.place(side, case)
+        before, started = place.stored(), time.perf_counter()
         self.names.append(name)
         if side == "stock":
-            STOCK_SIDE.build_image(self.project, model, self.base, name)
+            STOCK_SIDE.build_image(self.project, model, place.base, name)
             self.shop.run(DOCKER, "push", "--quiet", name)
+            return [time.perf_counter() - started, place.stored() - before]
         engine = "docker" if side == "composed, loaded" else "none"
-        flags = ("--builder", "compose", "--engine", engine, "--base-image", self.base, "--push", *flags)
+        flags = ("--builder", "compose", "--engine", engine, "--base-image", place.base, "--push", *flags)
         if side == IN_RELEASE:  # the model is logged, and not trained again
-            flags = ("--steps", "log-model,build-image", *flags)
-            timings = self.project.answer("release", *flags, "--image", name, **variables)["timings"]
-            return [next(each["seconds"] for each in timings if each["step"] == "build-image"), self.stored() - before]
-        if side == "composed" and case in CHANGES:
+            flags = ("--steps", "log-model,build-image", *flags, "--image", name)
+            parts = self.project.timed("release", *flags, **variables)
+            self.keep_parts(IN_RELEASE, case, parts)
+            return [parts["whole"], place.stored() - before]
+        if side == "composed":
             parts = self.project.timed("build-image", *flags, "--image", name, **variables)
-            seconds, sent = time.perf_counter() - started, self.stored() - before
-            self.numbers.setdefault("parts", {})[case] = {**parts, "import": self.project.import_seconds()}
+            seconds, sent = time.perf_counter() - started, place.stored() - before
+            self.keep_parts("parts", case, {**parts, "import": self.import_seconds()})
             return [seconds, sent]
-        if side != "stock":
-            self.project.step("build-image", *flags, "--image", name, **variables)
-        return [time.perf_counter() - started, self.stored() - before]
+        self.project.step("build-image", *flags, "--image", name, **variables)
+        return [time.perf_counter() - started, place.stored() - before]
+
+    def keep_parts(self, kind: str, case: str, parts: dict[str, float]) -> None:
+        """Keep the parts of a step, which are written with the next number."""
+        self.numbers.setdefault(kind, {})[case] = parts
+
+    def import_seconds(self) -> float:
+        """Seconds of `import mlflow` alone, measured once."""
+        self.import_s = self.import_s or self.project.import_seconds()
+        return self.import_s
 
     def measure(self, side: str, case: str, *flags: str, **variables: str) -> None:
         """Measure a push, and keep it."""
@@ -163,18 +189,20 @@ def measured(parts: Sequence[str], file: Path | None, megabytes: int) -> Numbers
         if file is not None:
             file.write_text(json.dumps(numbers, indent=1) + "\n")
 
-    with workshop() as shop, registry(shop.fresh("registry")) as (host, stored):
+    with workshop() as shop, ExitStack() as stack:
         load, about = os.getloadavg()[0], numbers.get("machine", {})
         loads = {"load": min(load, about.get("load", load)), "most_load": max(load, about.get("most_load", load))}
         numbers |= {"machine": machine(shop) | loads, "title": LIBRARIES["sklearn"].title}
         project = create_project("sklearn", shop)
-        base = f"{host}/base:1"
-        shop.run(DOCKER, "tag", shop.base(LIBRARIES["sklearn"].system), base)
-        shop.run(DOCKER, "push", "--quiet", base)
+        registries = {name: Place(*stack.enter_context(registry(shop.fresh("registry")))) for name in (*SIDES, COLD)}
+        base = shop.base(LIBRARIES["sklearn"].system)
+        bases = [place.base for place in registries.values()]
+        for name in bases:
+            shop.run(DOCKER, "tag", base, name)
+            shop.run(DOCKER, "push", "--quiet", name)
         shop.keep_downloads_in("pushed")
         bench = Bench(
-            shop=shop, host=host, stored=stored, base=base, numbers=numbers, keep=keep, project=project, models={},
-            names=[base],
+            shop=shop, registries=registries, numbers=numbers, keep=keep, project=project, models={}, names=bases
         )  # fmt: skip
         try:
             if {*parts} - {"wheel"}:
@@ -197,16 +225,17 @@ def cases(bench: Bench, parts: Sequence[str]) -> None:
         bench.add("cases", "cold", "stock", first)
         bench.remove_layers()
         bench.measure("composed", "cold", UV_CACHE_DIR=str(bench.shop.fresh("uv")))
-    if "downloads" in parts:
-        for side in SIDES[1:3]:
-            bench.remove_layers()
-            bench.measure(side, "downloads")
-    else:
-        bench.push("composed", "downloads")
-    if "fresh" in parts:
+    for side in SIDES[1:]:
         bench.remove_layers()
-        source = bench.name("composed", "downloads")
-        bench.measure("composed", "fresh", "--layers-from", source, UV_CACHE_DIR=str(bench.shop.fresh("uv")))
+        if "downloads" in parts:
+            bench.measure(side, "downloads")
+        else:
+            bench.push(side, "downloads")
+    if "fresh" in parts:
+        for side in ("composed", IN_RELEASE):
+            bench.remove_layers()
+            flags = ("--layers-from", bench.name(side, "downloads"))
+            bench.measure(side, "fresh", *flags, UV_CACHE_DIR=str(bench.shop.fresh("uv")))
         bench.remove_layers()
         bench.push("composed", "downloads")
     changes = {
@@ -220,7 +249,7 @@ def cases(bench: Bench, parts: Sequence[str]) -> None:
             change()
             bench.models[case] = project.log()
             kept = bench.keep_layers()
-            for side in SIDES if case in {"second", "model"} else SIDES[:3]:
+            for side in SIDES:
                 bench.restore_layers(kept)
                 bench.measure(side, case)
     if "pull" in parts:

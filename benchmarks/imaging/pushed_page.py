@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .bounds_page import bounds
+from .bounds_page import Compared, bounds, bounds_in_release
 from .tables import table
 
 Numbers = dict[str, Any]
@@ -18,6 +18,16 @@ CASES = {
     "model": "after a change of the model",
     "small": "after a change of one small package",
     "large": "after a change of one large package",
+}
+# The same as headings.
+HEADINGS = {
+    "cold": "first, not downloaded",
+    "downloads": "first, downloaded",
+    "fresh": "first, layers in the registry",
+    "second": "second model",
+    "model": "changed model",
+    "small": "small package",
+    "large": "large package",
 }
 AIMS = {"cold": 8, "downloads": 8, "fresh": 60, "second": 60, "model": 100, "small": 20, "large": 20}
 # Pulled one after the other.
@@ -54,10 +64,12 @@ SECTION = """
 What is measured is the user's job: from a logged model to an image that a registry has. "Stock" is
 `mlflow models build-docker --env-manager local` and `docker push`, "composed" is `build-image --push` without an
 engine, and "composed, loaded" the same with Docker, which gets the image too and in which its packages are compared.
-"In a release" are the seconds of the step `build-image` of a release whose step before it logged the model.
-The model is {title}, the base has {base:.0f} MB and is in the same registry, on this machine. Times are seconds of
-whole commands, measured once on {processors} processors ({architecture}), Docker {docker}, {uv}, at a load of
-{load:.1f} to {most_load:.1f}.
+"In a release" are the seconds of the step `build-image` of a release whose step before it logged the model: MLflow is
+imported by then. Stock has no release, so this column is compared with the same command of stock, whose import of
+MLflow counts. A changed package is a changed lock, with which a release trains again; that counts for neither side.
+The model is {title}, the base has {base:.0f} MB. Each side has a registry of its own on this machine, which has the
+base and, before the first build, nothing else. Times are seconds of whole commands, measured once on {processors}
+processors ({architecture}), Docker {docker}, {uv}, at a load of {load:.1f} to {most_load:.1f}.
 
 {times}
 
@@ -81,8 +93,7 @@ Where the time goes:
 
 ### What is stored and pulled
 
-What the registry stored in addition, in MB. The sides are measured one after the other, and a layer that one of them
-stored is not counted again:
+What the registry of each side stored in addition, in MB:
 
 {stored}
 
@@ -125,10 +136,23 @@ def section(numbers: Numbers) -> str:
 
 def bounded(numbers: Numbers) -> str:
     """What bounds the steps whose parts were measured."""
-    cases, parts = numbers.get("cases", {}), numbers.get("parts", {})
-    stock = {case: seconds for case in parts if case in cases and (seconds := stock_of(cases, case)) is not None}
-    known = {case: parts[case] for case in CASES if case in stock}
-    return bounds(known, stock, AIMS, processors=numbers["machine"]["processors"]) if known else NOT_BOUNDED
+    cases, alone = numbers.get("cases", {}), numbers.get("parts", {})
+    released = numbers.get(IN_RELEASE, {})
+    stock = {case: seconds for case in cases if (seconds := stock_of(cases, case)) is not None}
+    compared = Compared(
+        stock={HEADINGS[case]: seconds for case, seconds in stock.items()},
+        aims={HEADINGS[case]: aim for case, aim in AIMS.items()},
+        processors=numbers["machine"]["processors"],
+    )
+    known, known_in_release = (
+        {HEADINGS[case]: parts[case] for case in CASES if case in parts and case in stock}
+        for parts in (alone, released)
+    )
+    texts = [bounds(known, compared)] if known else [NOT_BOUNDED]
+    if known and known_in_release:
+        import_s = max(case["import"] for case in known.values())
+        texts.append(bounds_in_release(known_in_release, compared, import_s))
+    return "\n\n".join(texts)
 
 
 def slower(pulls: Numbers) -> str:

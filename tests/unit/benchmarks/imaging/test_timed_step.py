@@ -1,9 +1,21 @@
 """Which functions are the parts of a step, and how long they ran."""
 
+import subprocess
+import sys
+
 import pytest
 
-from benchmarks.imaging.bounds_page import ROWS
-from benchmarks.imaging.timed_step import PARTS, busy, noted, parts_of, place_of
+from benchmarks.imaging.bounds_page import OF_STARTS, ROWS
+from benchmarks.imaging.timed_step import (
+    PARTS,
+    Run,
+    busy,
+    measured,
+    noted,
+    parts_in_release,
+    parts_of,
+    place_of,
+)
 
 
 @pytest.mark.parametrize("name", [name for names in PARTS.values() for name in names])
@@ -34,6 +46,42 @@ def test_the_first_answer_is_the_import_of_mlflow() -> None:
 
     assert (0.5, 1.5, 2.0, 0.5, 9.0) == tuple(parts[part] for part in ("start", "checks", "mlflow", "answers", "whole"))
     assert {*ROWS} - {"import"} == {*parts}
+
+
+def test_in_a_release_only_the_step_that_builds_counts() -> None:
+    """
+    What the steps before and after it did is not part of it.
+    """
+    spans: dict[str, list[tuple[float, float]]] = {part: [] for part in PARTS}
+    spans["mlflow"] = [(1.0, 3.0), (5.5, 6.0), (9.5, 9.7)]
+    spans["registry"] = [(6.0, 6.5)]
+
+    parts = parts_in_release(spans, Run(span=(5.0, 9.0), processor_s=2.5))
+
+    assert (0.5, 0.5, 4.0, 2.5) == tuple(parts[part] for part in ("answers", "registry", "whole", "processor"))
+    assert {*ROWS} - {*OF_STARTS} == {*parts}
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["a process that ended", "one that runs"])
+def test_the_processor_time_of_a_step_is_that_of_its_processes_too(ends: bool) -> None:
+    """
+    MLflow's process runs before the step and after it.
+    """
+    busy_loop = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
+    runs: list[Run] = []
+    with subprocess.Popen(
+        (sys.executable, "-c", busy_loop), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def step() -> None:
+            assert process.stdout is not None
+            process.stdout.readline()
+            if ends:
+                process.communicate("\n")
+
+        measured(step, runs)()
+        assert 0.2 < runs[0].processor_s < 5.0
+        process.kill()
 
 
 def test_a_call_is_noted_also_if_it_fails() -> None:
