@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from enum import Enum
+from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -157,8 +158,13 @@ class Lockfile:
         )
 
 
+@lru_cache(maxsize=2)
 def read_lockfile(data: bytes) -> Lockfile:
-    """Parse the bytes of a uv.lock. Raises NotALock, and no other exception, for any other content."""
+    """
+    Parse the bytes of a uv.lock. Raises NotALock, and no other exception, for any other content.
+
+    A step reads the same lock several times; nobody changes what is returned.
+    """
     try:
         table = parse_toml(data, limit=LOCK_LIMIT)
     except Unparsable as error:

@@ -240,7 +240,7 @@ def _compressed(pulled: RegistryImage, architecture: str, scratch: Path, tools: 
     cache = BaseCache(tools.host.cache)
     layers = [blob.digest for blob in pulled.image.layers]
     known_as = sha256(canonical([digest_of(pulled.image.config), layers]))
-    known = cache.find(known_as, scratch)
+    known = cache.find(known_as, scratch, verified=pulled.archives)
     if known is None:
         image = read_pulled(pulled.image.config, pulled.image.layers, pulled.archives, scratch)
         facts = _facts_of(image)

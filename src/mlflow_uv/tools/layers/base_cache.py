@@ -20,6 +20,7 @@ from .saved_image import BasePython, SavedImage, known_image
 
 # Changes when the same image gives other facts.
 FORMAT = 3
+NONE_VERIFIED: Mapping[str, Path] = {}
 
 
 @lazy_dataclass
@@ -57,8 +58,14 @@ class BaseCache:
         """Whether an image was read on this machine."""
         return any(self._descriptions.glob("*.json"))
 
-    def find(self, image: str, scratch: Path) -> tuple[SavedImage, BaseFacts] | None:
-        """The image and its facts; None if it is not known, or if a file of it was changed or removed."""
+    def find(
+        self, image: str, scratch: Path, *, verified: Mapping[str, Path] = NONE_VERIFIED
+    ) -> tuple[SavedImage, BaseFacts] | None:
+        """
+        The image and its facts; None if it is not known, or if a file of it was changed or removed.
+
+        Files that were `verified` by their digests a moment ago, as by `Registries.pull`, are not read again.
+        """
         key = _key(image)
         try:
             content = parse_json(self._description(key).read_bytes())
@@ -70,7 +77,8 @@ class BaseCache:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         archives = {blob.digest: self._archive(blob.digest) for blob in layers}
-        if not all(holds_blob(archives[blob.digest], blob) for blob in layers):
+        unverified = (blob for blob in layers if verified.get(blob.digest) != archives[blob.digest])
+        if not all(holds_blob(archives[blob.digest], blob) for blob in unverified):
             return None
         return known_image(BaseLayers(config=described["config"], layers=layers), archives, scratch), facts
 

@@ -43,6 +43,16 @@ gpu = [{ name = "numpy", version = "1.26.4", source = { registry = "https://inde
 """
 
 
+def test_a_lock_that_is_read_again_is_parsed_once() -> None:
+    """
+    A step reads the lock of its model several times; another content is another lock.
+    """
+    again = read_lockfile(bytes(bytearray(LOCK)))
+
+    assert read_lockfile(LOCK) is again
+    assert read_lockfile(LOCK.replace(b"1.26.4", b"1.26.5")) != again
+
+
 def test_it_reads_packages_edges_and_files() -> None:
     """
     A package is a name, a version and a source; the file of an artifact is the last part of its address, decoded.

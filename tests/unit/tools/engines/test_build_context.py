@@ -25,6 +25,19 @@ def test_what_the_server_needs_beyond_the_model_is_one_package(root: Path) -> No
     assert "--hash=sha256:" in locked_line(root, asked["name"])
 
 
+def test_a_line_has_the_hash_of_each_wheel_of_a_package(root: Path) -> None:
+    """
+    Of the first and the last one in the lock, too.
+    """
+    packages = [each for each in tomli.loads((root / "uv.lock").read_text())["package"] if "wheels" in each]
+
+    for package in (packages[0], packages[-1]):
+        pin, *hashes = locked_line(root, package["name"]).split()
+
+        assert f"{package['name']}=={package['version']}" == pin
+        assert [f"--hash={wheel['hash']}" for wheel in package["wheels"]] == hashes
+
+
 def test_an_archive_is_the_same_whatever_the_dates_and_modes_were(tmp_path: Path) -> None:
     """
     Sorted, root's, of one date, readable by everybody; a link to a file is the file.

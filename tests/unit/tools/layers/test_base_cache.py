@@ -45,3 +45,21 @@ def test_facts_are_those_that_were_kept(tmp_path: Path, facts: BaseFacts) -> Non
     assert (image.base, facts) == (known[0].base, known[1])
     assert image.tree.below(PurePosixPath("/")) == known[0].tree.below(PurePosixPath("/"))
     assert BaseCache(tmp_path / "cache").find("sha256:2", tmp_path / "scratch") is None
+
+
+def test_layers_that_were_verified_a_moment_ago_are_not_read_again(tmp_path: Path) -> None:
+    """
+    Any other one is compared with its digest, also if a file elsewhere was verified in its place.
+    """
+    image = saved(tmp_path / "base", PYTHON)
+    kept = BaseCache(tmp_path / "cache").add("sha256:1", image, SOME).archives
+    elsewhere = {digest: tmp_path / "layout" / archive.name for digest, archive in kept.items()}
+    for archive in kept.values():
+        archive.write_bytes(b"changed")
+
+    known = [
+        BaseCache(tmp_path / "cache").find("sha256:1", tmp_path / f"scratch-{at}", verified=verified) is not None
+        for at, verified in enumerate(({}, elsewhere, kept))
+    ]
+
+    assert [False, False, True] == known
