@@ -1,30 +1,40 @@
 """Parts of a composed image are made before its release is verified, and used only if they are what it needs."""
 
+import json
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
+from mlflow_uv.command.errors import ChainBroken
 from mlflow_uv.command.inputs import EngineChoice, Serving
 from mlflow_uv.core.image.composition import BaseLayers, Compression
+from mlflow_uv.core.image.reference import image_reference
 from mlflow_uv.core.model.model_files import HASHED, INDEXES, LOCK, MANIFEST, ServedFiles, hashed_lines
-from mlflow_uv.core.release.digests import lock_digest
+from mlflow_uv.core.release.digests import lock_digest, tree_digest
+from mlflow_uv.ops.image.build import image_name
 from mlflow_uv.ops.image.builders import Builder, ComposeRequest, PreparationRequest
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.composed_base import WantedBase
 from mlflow_uv.ops.image.composed_platforms import compose_platforms
+from mlflow_uv.ops.image.composed_release import composed_inventory
+from mlflow_uv.ops.image.composing import compose_and_keep
 from mlflow_uv.ops.image.prepared_parts import PartsMaker
 from mlflow_uv.ops.lineage.recompute import RecomputedRelease
 from mlflow_uv.ops.model.locked_files import locked_files
+from mlflow_uv.tools.layers.cache import CachedLayer
+from mlflow_uv.tools.oci.repository import Repository
 from mlflow_uv.tools.project.files import read_project
+from mlflow_uv.tools.system.clock import SystemClock
+from mlflow_uv.tools.system.web import Web
 from tests import projects
 from tests.indexes import index_of, served
-from tests.registries import registry
+from tests.registries import is_in, registry
 
 from .composed import HERE, MINOR, TinyRelease, push_base, tiny_release
 
@@ -61,14 +71,23 @@ class IndexedRelease:
         self.make(maker, release=release)
         return maker
 
-    def composed(self, preparation: PartsMaker | None) -> ComposedServingImage:
+    def composed(
+        self, preparation: PartsMaker | None, on_layer: Callable[[CachedLayer], None] | None = None
+    ) -> ComposedServingImage:
         """The image of the verified release."""
         scratch = self.folder / f"compose-{len(list(self.folder.iterdir()))}"
         scratch.mkdir()
         bases = [WantedBase(name=self.base, architecture=HERE)]
         tiny = self.tiny.with_listed_requirements()
         images = compose_platforms(
-            tiny.release, bases, tiny.needs, Serving.LOCKED, scratch, tiny.tools, preparation=preparation
+            tiny.release,
+            bases,
+            tiny.needs,
+            Serving.LOCKED,
+            scratch,
+            tiny.tools,
+            preparation=preparation,
+            on_layer=on_layer,
         )
         return images.composed[0]
 
@@ -151,6 +170,74 @@ def test_a_package_that_only_the_model_has_is_made_later(tmp_path: Path, host: s
     assert maker._made is not None
     assert composed.packages is not maker._made.packages
     assert (1, 2) == (composed.packages.reused, names.count("METADATA"))
+
+
+@pytest.mark.parametrize("cached", [False, True], ids=["made", "known"])
+def test_layers_are_passed_on_when_they_are_there(tmp_path: Path, host: str, *, cached: bool) -> None:
+    """
+    Those of the image, whether they are made or known, and not before the verified model wants them.
+    """
+    passed: list[str] = []
+    with indexed(tmp_path, host) as place:
+        push_base(place.base, tmp_path / "base", place.tiny.tools)
+        if cached:
+            place.composed(None)
+        maker = place.made()
+        assert maker._made is not None
+        composed = place.composed(maker, lambda layer: passed.append(layer.layer.blob.digest))
+
+    assert [layer.layer.blob.digest for layer in composed.packages.layers if layer.files] == passed
+
+
+@pytest.mark.parametrize("changed", ["packages", "base", "wheels"])
+def test_no_layer_is_passed_on_unless_all_are_those_of_the_verified_model(
+    tmp_path: Path, host: str, changed: str
+) -> None:
+    """
+    It has other packages or another base, or a wheel whose libraries are compared with the base first.
+    """
+    passed: list[CachedLayer] = []
+    with indexed(tmp_path, host, wheels=changed == "wheels") as place:
+        push_base(place.base, tmp_path / "base", place.tiny.tools)
+        maker = place.made()
+        assert maker._plan is not None
+        wanted, base = maker._plan
+        if changed == "packages":
+            maker._plan = replace(wanted, platform="other"), base
+        elif changed == "base":
+            maker._plan = wanted, OTHER
+        place.composed(maker, passed.append)
+
+    assert [] == passed
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["a right model", "another model"])
+def test_layers_are_sent_before_the_image_is_compared_and_a_tag_is_not(
+    tmp_path: Path, host: str, *, broken: bool
+) -> None:
+    """
+    An image with another model than the recorded one has no name in the registry, and no manifest.
+    """
+    with indexed(tmp_path, host) as place:
+        push_base(place.base, tmp_path / "base", place.tiny.tools)
+        maker = place.made(name=f"{host}/team/wine")
+        assert maker._made is not None
+        assert maker._read is not None
+        contents = json.loads(composed_inventory(place.composed(None), maker._read.base))["model"]
+        right = tree_digest((PurePosixPath(path), digest) for path, digest in contents)
+        (layer,) = (each.layer.blob.digest for each in maker._made.packages.layers)
+        tiny = place.tiny.with_listed_requirements()
+        record = tiny.release.record
+        record = replace(record, model=replace(record.model, sha256="0" * 64 if broken else right))
+        request = replace(maker._request.compose, preparation=maker)
+        with pytest.raises(ChainBroken) if broken else nullcontext():
+            compose_and_keep(request, replace(tiny.release, record=record), None, tiny.tools)
+        tag = image_name(request.name, record).rpartition(":")[2]
+        reference = image_reference(f"{host}/team/wine:1")
+        has_layer = Repository(Web({}), SystemClock(), reference, None).has_blob(layer)
+
+        assert broken is not is_in(host, "team/wine", tag)
+        assert has_layer or broken, "with a broken link, sending may have been stopped before"
 
 
 @pytest.mark.parametrize("changed", ["packages", "base", "name"])

@@ -47,8 +47,13 @@ class PackageParts:
     remade: int
 
     def are_for(self, wanted: WantedPackages, base: BaseLayers) -> bool:
-        """Whether they are what would be made for these packages; the folder of a model's wheels may be another."""
-        return self.base == base and self.wanted == replace(wanted, folder=self.wanted.folder)
+        """Whether they are what would be made for these packages on this base."""
+        return are_same(self.wanted, wanted) and self.base == base
+
+
+def are_same(wanted: WantedPackages, other: WantedPackages) -> bool:
+    """Whether the same is made for them: the folder of a model's wheels may be another."""
+    return wanted == replace(other, folder=wanted.folder)
 
 
 @lazy_dataclass
@@ -148,11 +153,13 @@ def make_package_parts(  # noqa: PLR0913  # the parts of a base, and what is mad
     *,
     offered: RegistryLayers | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    on_layer: Callable[[CachedLayer], None] = lambda _: None,
 ) -> PackageParts:
     """
     Make the layers of packages on a base that are not cached, and examine their libraries.
 
-    Nothing of the base is executed. Raises ToolFailed, NoSpace, and LayersStopped once `stopped` returns true.
+    `on_layer` gets each layer when it is there, see `PackageLayers`. Nothing of the base is executed. Raises ToolFailed
+    and NoSpace, and LayersStopped once `stopped` returns true.
     """
     cache = LayerCache(tools.host.cache / "layers")
     maker = PackageLayers(
@@ -163,6 +170,7 @@ def make_package_parts(  # noqa: PLR0913  # the parts of a base, and what is mad
         on_line=tools.console.foreign,
         offered=offered,
         stopped=stopped,
+        on_layer=on_layer,
     )
     # The modules of the library are compiled by one process, which takes as long as many packages.
     tasks: tuple[Callable[[], object], ...] = (

@@ -1,7 +1,8 @@
 """Composes the image of a release for each platform, and verifies what no engine here can examine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ...command.inputs import Serving
@@ -10,6 +11,7 @@ from ...command.wording import joined, option
 from ...core.image.composition import Compression
 from ...core.release.record import Record
 from ...tools.engines.engine import Engine
+from ...tools.layers.cache import CachedLayer
 from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from .build import require_exact, require_model
@@ -49,12 +51,14 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     compression: Compression = Compression.GZIP,
     verify: str = "",
     preparation: ImagePreparation | None = None,
+    on_layer: Callable[[CachedLayer], None] | None = None,
 ) -> ReleaseImages:
     """
     Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
 
     Layers of an image that is offered are taken where this machine has none, of which only the lists are read if
-    `lists_only` is set. The base and the layers of a `preparation` are used if they are the wanted ones.
+    `lists_only` is set. The base and the layers of a `preparation` are used if they are the wanted ones; then
+    `on_layer` gets each of these layers when it is there.
 
     Raises BaseImageMissing, BaseImageUnfit, BadInput, ToolFailed, NoSpace.
     """
@@ -71,7 +75,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
             offered=offered,
             compression=compression,
             verify=verify,
-            prepared=None if maker is None else maker.parts_for,
+            prepared=None if maker is None else partial(maker.parts_for, on_layer=on_layer),
         )
 
     compositions = tuple(map(composition, bases))

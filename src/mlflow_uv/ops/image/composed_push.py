@@ -1,12 +1,15 @@
 """Pushes composed images to their registry, without an engine, and tries that before an image is composed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from ...command.errors import ToolFailed
 from ...command.wording import Wording, option
 from ...core.image.composition import ZSTD_TYPE, ComposedImage, ImageIndex
 from ...core.image.reference import image_reference, registry_fix
 from ...tools.engines.engine import Engine
+from ...tools.layers.cache import CachedLayer
+from ...tools.oci.early_uploads import EarlyUploads, early_uploads
 from ...tools.oci.pushed_blobs import PushedBlobs
 from ...tools.oci.registries import NO_SOURCES
 from ...tools.oci.repository import RegistryUnanswered
@@ -37,24 +40,45 @@ def _push_refused(tag: str, error: RegistryUnanswered) -> ToolFailed:
     return ToolFailed(what=f"`{tag}` cannot be pushed", why=str(error), fix=registry_fix(tag, error))
 
 
-def push_composed(
+@contextmanager
+def sending_layers(tag: str, tools: Tools) -> Iterator[EarlyUploads]:
+    """Provide what sends layers to the repository of an image before that is composed; it ends with the block."""
+    sources = PushedBlobs(tools.host.cache).sources(image_reference(tag).host)
+    with early_uploads(tools.registries.uploads(tag, sources)) as early:
+        yield early
+
+
+def sent_to(early: EarlyUploads) -> Callable[[CachedLayer], None]:
+    """Return a function that sends a layer; one without files is in no image."""
+
+    def send(layer: CachedLayer) -> None:
+        if layer.files:
+            early.add(layer.layer.blob, layer.archive)
+
+    return send
+
+
+def push_composed(  # noqa: PLR0913  # what is pushed, and what the registry has
     tag: str,
     image: ComposedImage | ImageIndex,
     archives: Mapping[str, BlobFile],
     tools: Tools,
     *,
     taken: Mapping[str, str] = NO_SOURCES,
+    early: EarlyUploads | None = None,
 ) -> str:
     """
     Push images, without an engine, and return the digest in the registry.
 
     `archives` are the layers by their digests. `taken` are the names of other images that have some of them, by the
-    digests of these: a registry takes a layer from there. Raises ToolFailed.
+    digests of these: a registry takes a layer from there. Layers that were sent `early` are not sent again. Raises
+    ToolFailed.
     """
     reference, known = image_reference(tag), PushedBlobs(tools.host.cache)
     host = reference.host
     try:
-        pushed = tools.registries.push(tag, image, archives, {**known.sources(host), **_repositories(host, taken)})
+        sources = {**known.sources(host), **_repositories(host, taken)}
+        pushed = tools.registries.push(tag, image, archives, sources, early=early)
     except RegistryUnanswered as error:
         refused = _push_refused(tag, error)
         if not error.denied and any(blob.media_type == ZSTD_TYPE for each in image.images for blob in each.blobs):

@@ -27,7 +27,7 @@ from .builders import ComposeRequest
 from .composed import ComposedServingImage
 from .composed_base import ComposableBase, LayerOrigin, wanted_bases
 from .composed_platforms import compose_platforms, platform_findings, require_kept, require_layers
-from .composed_push import push_composed, require_push
+from .composed_push import push_composed, require_push, sending_layers, sent_to
 from .composed_release import composition_link, handed_over
 from .composed_report import composed_sizes
 from .layer_offer import NO_OFFER, layer_offer
@@ -84,6 +84,9 @@ def compose_and_keep(
         ExitStack() as stack,
     ):
         scratch, digest = Path(folder), ""
+        # An engine examines the image before anything of it is sent, and a folder is written before.
+        sends = request.push and engine is None and request.oci_layout is None
+        early = stack.enter_context(sending_layers(tag, tools)) if sends else None
         images = compose_platforms(
             release,
             bases,
@@ -92,10 +95,11 @@ def compose_and_keep(
             scratch,
             tools,
             offer=offer,
-            lists_only=request.push and engine is None and request.oci_layout is None,
+            lists_only=sends,
             compression=request.compression,
             verify=request.verify,
             preparation=request.preparation,
+            on_layer=None if early is None else sent_to(early),
         )
         composition, composed = images.compositions[images.shown], images.composed[images.shown]
         base = composition.base
@@ -120,7 +124,7 @@ def compose_and_keep(
                 writing.enter_context(written_layout(request.oci_layout, images.image, images.archives, tag=served_tag))
             if request.push:
                 sources = {digest: each.taken_from for each in images.composed for digest in each.downloads}
-                digest = push_composed(tag, images.image, images.contents, tools, taken=sources)
+                digest = push_composed(tag, images.image, images.contents, tools, taken=sources, early=early)
     link = ImageLink(
         kind="image",
         id=image_id,

@@ -1,9 +1,10 @@
 """Makes the parts of a composed image that follow from record and lock, while MLflow is imported to verify them."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 
 from ...command.errors import StepError
 from ...command.inputs import EngineChoice
@@ -12,6 +13,7 @@ from ...core.lock.package_names import canonicalize_name
 from ...core.model.model_files import ServedFiles, environment_files
 from ...core.release.digests import lock_digest
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
+from ...tools.layers.cache import CachedLayer
 from ...tools.layers.package_layers import LayersStopped, WantedPackages
 from ...tools.layers.program import program_identity
 from ...tools.oci.repository import RegistryUnanswered
@@ -20,7 +22,7 @@ from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from ..model.locked_files import locked_files
 from .builders import PreparationRequest
-from .composed import PackageParts, make_package_parts
+from .composed import PackageParts, are_same, make_package_parts
 from .composed_base import ComposableBase, WantedBase, read_base, wanted_bases
 from .composed_packages import Composition, package_plan, wanted_packages
 from .composed_release import composition_of
@@ -41,8 +43,8 @@ class PartsMaker:
     """
     Reads the base and makes the layers of packages for what a record and the lock of the checkout say, in a thread.
 
-    Neither is verified by then: what is made is kept in the caches, and used for an image only if the verified model
-    wants exactly that. Errors are left to whoever makes the parts next.
+    Neither is verified by then: what is made is kept in the caches, and used for an image, or passed on, only if the
+    verified model wants exactly that. Errors are left to whoever makes the parts next.
     """
 
     def __init__(self, request: PreparationRequest, scratch: Path, tools: Tools) -> None:
@@ -52,7 +54,9 @@ class PartsMaker:
         self._stopped = False
         self._read: ReadBase | None = None
         self._made: PackageParts | None = None
-        self._base_is_read, self._ended = Event(), Event()
+        self._base_is_read, self._planned, self._ended = Event(), Event(), Event()
+        self._plan: tuple[WantedPackages, BaseLayers] | None = None
+        self._layers = LayerQueue()
 
     def base_for(self, wanted: WantedBase, needs: Needs) -> ComposableBase | None:
         """The base if it is the wanted one, and fits what needs it; waits until it is read."""
@@ -60,10 +64,22 @@ class PartsMaker:
         read = self._read
         return read.base if read is not None and (wanted, needs.python) == (read.wanted, read.python) else None
 
-    def parts_for(self, wanted: WantedPackages, base: BaseLayers) -> PackageParts | None:
-        """The parts if they are those of wanted packages; waits until they are made."""
+    def parts_for(
+        self, wanted: WantedPackages, base: BaseLayers, *, on_layer: Callable[[CachedLayer], None] | None = None
+    ) -> PackageParts | None:
+        """
+        The parts if they are those of wanted packages; waits until they are made.
+
+        Meanwhile `on_layer` gets each layer of these packages when it is there, and none of others.
+        """
+        await_event(self._planned)
+        if on_layer is not None and self._is_planned(wanted, base):
+            self._layers.deliver(on_layer)
         await_event(self._ended)
         return self._made if self._made is not None and self._made.are_for(wanted, base) else None
+
+    def _is_planned(self, wanted: WantedPackages, base: BaseLayers) -> bool:
+        return self._plan is not None and self._plan[1] == base and are_same(self._plan[0], wanted)
 
     def stop(self) -> None:
         """Let it begin no further layer."""
@@ -88,8 +104,8 @@ class PartsMaker:
             with suppress(StepError, RegistryUnanswered, OSError, ValueError, LayersStopped):
                 self._make(release)
         finally:
-            self._base_is_read.set()
-            self._ended.set()
+            for event in (self._base_is_read, self._planned, self._ended):
+                event.set()
 
     def _make(self, release: RecomputedRelease) -> None:
         compose, tools = self._request.compose, self._tools
@@ -141,4 +157,39 @@ class PartsMaker:
         folder = self._scratch / "work"
         folder.mkdir()
         wanted = wanted_packages(replace(plan, groups=groups), composition, plan.built[0], folder, tools)
-        return make_package_parts(base.image, base.python, base.loader, wanted, tools, stopped=lambda: self._stopped)
+        self._plan = wanted, base.image.base
+        self._planned.set()
+        return make_package_parts(
+            base.image,
+            base.python,
+            base.loader,
+            wanted,
+            tools,
+            stopped=lambda: self._stopped,
+            on_layer=self._layers.add,
+        )
+
+
+class LayerQueue:
+    """Keeps layers until somebody may have them, who then gets these and all others when they are there."""
+
+    def __init__(self) -> None:
+        self._kept: list[CachedLayer] = []
+        self._receive: Callable[[CachedLayer], None] | None = None
+        self._order = Lock()
+
+    def add(self, layer: CachedLayer) -> None:
+        """Pass a layer on, or keep it."""
+        with self._order:
+            if self._receive is None:
+                self._kept.append(layer)
+            else:
+                self._receive(layer)
+
+    def deliver(self, receive: Callable[[CachedLayer], None]) -> None:
+        """Pass on what was kept, and each layer from now on."""
+        with self._order:
+            self._receive = receive
+            for layer in self._kept:
+                receive(layer)
+            self._kept.clear()

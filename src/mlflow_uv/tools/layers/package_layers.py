@@ -130,11 +130,12 @@ class PackageLayers:
         on_line: Callable[[str], None],
         offered: LayerSource | None = None,
         stopped: Callable[[], bool] = lambda: False,
+        on_layer: Callable[[CachedLayer], None] = lambda _: None,
     ) -> None:
         """
         `describe` reads shared libraries in a folder. `offered` layers are taken where the cache has none.
 
-        No further layer is begun once `stopped` returns true.
+        No further layer is begun once `stopped` returns true. `on_layer` gets each one when it is there, in any thread.
         """
         self._uv = uv
         self._runner = runner
@@ -143,6 +144,7 @@ class PackageLayers:
         self._on_line = on_line
         self._offered = offered
         self._stopped = stopped
+        self._on_layer = on_layer
 
     def layers(self, wanted: WantedPackages) -> PackagesAsLayers:
         """
@@ -173,6 +175,8 @@ class PackageLayers:
             reused = sum(bool(layer.files) for layer in known.values())
             by_group = dict(zip(wanted.groups, keys, strict=True))
             known |= self._taken({group: key for group, key in by_group.items() if group not in known}, wanted)
+            for layer in known.values():
+                self._on_layer(layer)
             absent = [group for group in wanted.groups if group not in known]
             if absent:
                 environment = folder / "environment"
@@ -218,12 +222,8 @@ class PackageLayers:
     def _key(self, group: LayerGroup, wanted: WantedPackages, compiler: Compiler) -> str:
         lines = [sorted(wanted.lines[name]) for name in group.packages]
         compiled = [name not in wanted.idle for name in group.packages]
-        ours: list[object] = [
-            FORMAT,
-            compressor_identity(wanted.compression),
-            *compiler.identity,
-            self._uv.own_version(),
-        ]
+        uv = self._uv.own_version()
+        ours: list[object] = [FORMAT, compressor_identity(wanted.compression), *compiler.identity, uv]
         if built := sorted(wanted.built.intersection(group.packages)):
             ours += [built, *libc_ver()]  # what is compiled is linked against the C library of this machine
         return sha256(canonical([lines, compiled, wanted.platform, *ours]))
@@ -255,7 +255,9 @@ class PackageLayers:
         contents = LayerContents(files={str(path): digest for path, digest in digests.items()}, libraries=libraries)
         write = partial(write_layer, group.name, files, compression=making.compression, contents=contents)
         with disk_errors("a layer of the image", self._cache.folder, fix=_SPACE):
-            return self._cache.add(key, write, contents, replaced)
+            layer = self._cache.add(key, write, contents, replaced)
+        self._on_layer(layer)
+        return layer
 
 
 @lazy_dataclass

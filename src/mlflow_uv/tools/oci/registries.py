@@ -8,7 +8,7 @@ from pathlib import Path
 from ...command.errors import ToolFailed
 from ...core.image.composition import Blob, ComposedImage, ImageIndex, LayerList, digest_of
 from ...core.image.oci_manifest import PulledImage
-from ...core.image.reference import image_reference
+from ...core.image.reference import ImageReference, image_reference
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.clock import Clock
 from ..system.web import Web
@@ -17,7 +17,7 @@ from .image_copy import copy_image
 from .logins import Login, Logins
 from .referrers import Attachment, attach, attached
 from .repository import PublishedImage, RegistryUnanswered, Repository
-from .uploads import BlobContent, BlobFile, BlobUploads
+from .uploads import BlobContent, BlobFile, BlobUploads, SentEarlier, total
 
 NO_SOURCES: Mapping[str, str] = {}
 
@@ -90,12 +90,19 @@ class Registries:
         reference = image_reference(name)
         Repository(self._web, self._clock, reference, self._logins.of(reference), rights="pull,push").begin_upload()
 
+    def uploads(self, name: str, sources: Mapping[str, str] = NO_SOURCES) -> BlobUploads:
+        """What sends layers to the repository of a name before an image has them; `sources` as for `push`."""
+        reference = image_reference(name)
+        return BlobUploads(self._pushed_to(reference, sources), _others(reference, sources))
+
     def push(
         self,
         name: str,
         image: ComposedImage | ImageIndex,
         archives: Mapping[str, BlobFile],
         sources: Mapping[str, str] = NO_SOURCES,
+        *,
+        early: SentEarlier | None = None,
     ) -> PushedImage:
         """
         Push a composed image, or those of an index, under the tag of a name; `archives` are layers by their digests.
@@ -103,16 +110,13 @@ class Registries:
         In place of an archive there may be what downloads it, which is called only for a blob that has to be sent.
 
         A blob that the repository has is not sent, nor one that the registry takes from another of its repositories,
-        which `sources` name by the digests of blobs. Several blobs are sent at once, and again after a lost connection
-        or to a busy registry. The tag moves when all blobs are there, and the manifest is read back. Raises
-        RegistryUnanswered, `denied` if the current login may not push, and ToolFailed for an archive that is missing.
+        which `sources` name by the digests of blobs, nor one of `early` uploads, for which this waits. Several blobs
+        are sent at once, and again after a lost connection or to a busy registry. The tag moves when all blobs are
+        there, and the manifest is read back. Raises RegistryUnanswered, `denied` if the current login may not push, and
+        ToolFailed for an archive that is missing.
         """
         reference = image_reference(name)
-        login = self._logins.of(reference)
-        others = {digest: other for digest, other in sources.items() if other != reference.repository}
-        repository = Repository(
-            self._web, self._clock, reference, login, rights="pull,push", sources=frozenset(others.values())
-        )
+        repository = self._pushed_to(reference, sources)
         blobs: dict[Blob, BlobContent] = {each.blobs[0]: each.config for each in image.images}
         for blob in dict.fromkeys(blob for each in image.images for blob in each.blobs[1:]):
             archive = archives.get(blob.digest)
@@ -122,13 +126,21 @@ class Registries:
                 why = f"the layer {blob.digest} was deleted or changed after the image was composed"
                 raise ToolFailed(what=f"`{name}` cannot be pushed", why=why, fix="run the step again")
             blobs[blob] = archive
-        uploaded = BlobUploads(repository, others).send(blobs)
+        earlier = {} if early is None else early.sent()
+        rest = {blob: content for blob, content in blobs.items() if blob not in earlier}
+        uploads = BlobUploads(repository, _others(reference, sources))
+        uploaded = total((*(each for blob, each in earlier.items() if blob in blobs), uploads.send(rest)))
         for each in image.images if isinstance(image, ImageIndex) else ():
             repository.put_manifest(each.digest, each.manifest, kind=each.media_type)
         repository.put_manifest(reference.served_tag, image.document, kind=image.media_type)
         if repository.manifest(image.digest) != image.document:
             raise RegistryUnanswered(f"{reference.host} does not return the manifest that was pushed", reached=True)
         return PushedImage(digest=image.digest, sent=uploaded.sent, mounted=uploaded.mounted)
+
+    def _pushed_to(self, reference: ImageReference, sources: Mapping[str, str]) -> Repository:
+        others = frozenset(_others(reference, sources).values())
+        login = self._logins.of(reference)
+        return Repository(self._web, self._clock, reference, login, rights="pull,push", sources=others)
 
     def copy(self, source: str, target: str, login: Login | None) -> int:
         """
@@ -243,6 +255,11 @@ class Registries:
         repository = Repository(self._web, self._clock, reference, self._logins.of(reference))
         tagged = repository.manifest(reference.served_tag)
         return () if tagged is None else repository.labels(tagged)
+
+
+def _others(reference: ImageReference, sources: Mapping[str, str]) -> dict[str, str]:
+    """The sources that are other repositories."""
+    return {digest: other for digest, other in sources.items() if other != reference.repository}
 
 
 def holds_blob(archive: Path, blob: Blob) -> bool:

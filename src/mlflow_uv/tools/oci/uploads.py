@@ -1,9 +1,10 @@
 """Sends blobs to a repository: several at once, large ones in pieces, and none that another repository can give."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from ...command.lazy_pattern import lazy_pattern
 from ...core.image.composition import Blob
@@ -35,6 +36,13 @@ class SentBlobs:
     mounted: int
 
 
+class SentEarlier(Protocol):
+    """Blobs that are sent before others are made; see `EarlyUploads`."""
+
+    def sent(self) -> Mapping[Blob, SentBlobs]:
+        """Wait for them; those that the repository has now."""
+
+
 class BlobUploads:
     """Sends the blobs that a repository lacks; `sources` are repositories of the registry that may have one."""
 
@@ -46,14 +54,21 @@ class BlobUploads:
 
     def send(self, blobs: Mapping[Blob, BlobContent]) -> SentBlobs:
         """Send the blobs that are missing, at most AT_ONCE at a time. Raises RegistryUnanswered."""
-        tasks = [partial(self._send, blob, content) for blob, content in blobs.items()]
-        results = side_by_side(tasks, at_once=AT_ONCE, cancel=self._stop.set)
-        return SentBlobs(sent=sum(result.sent for result in results), mounted=sum(result.mounted for result in results))
+        tasks = [partial(self.send_one, blob, content) for blob, content in blobs.items()]
+        return total(filter(None, side_by_side(tasks, at_once=AT_ONCE, cancel=self.stop)))
 
-    def _send(self, blob: Blob, content: BlobContent) -> SentBlobs:
-        """Send one blob; where it fails the others end too, since the image cannot be complete."""
+    def stop(self) -> None:
+        """End what is being sent, and send nothing more."""
+        self._stop.set()
+
+    def send_one(self, blob: Blob, content: BlobContent) -> SentBlobs | None:
+        """
+        Send one blob if it is missing; None if it was stopped.
+
+        Where it fails the others end too, since the image cannot be complete. Raises RegistryUnanswered.
+        """
         if self._stop.is_set():
-            return SentBlobs(sent=0, mounted=0)
+            return None
         place: str | None = None
         if source := self._sources.get(blob.digest, ""):  # first: one request, if the registry takes it from there
             place = self._repository.mount(blob.digest, source)
@@ -68,10 +83,16 @@ class BlobUploads:
             _Upload(self._repository, blob, content, self._piece, self._stop).run(place)
         except RegistryUnanswered:
             if self._stop.is_set():  # the error that stopped it is raised
-                return SentBlobs(sent=0, mounted=0)
+                return None
             self._stop.set()
             raise
         return SentBlobs(sent=blob.size, mounted=0)
+
+
+def total(results: Iterable[SentBlobs]) -> SentBlobs:
+    """The bytes of all of them."""
+    all_of_them = tuple(results)
+    return SentBlobs(sent=sum(each.sent for each in all_of_them), mounted=sum(each.mounted for each in all_of_them))
 
 
 class _Upload:

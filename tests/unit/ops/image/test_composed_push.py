@@ -27,7 +27,7 @@ ENGINE = cast("Engine", SimpleNamespace(name="docker"))
 def tools_of(folder: Path, *, denied: bool) -> Tools:
     """The tools with a registry that refuses everything."""
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise RegistryUnanswered("it says no", denied=denied)
 
     registries = SimpleNamespace(push=refuse, require_push=refuse)

@@ -1,0 +1,51 @@
+"""Sends layers of an image while others are still made."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...core.image.composition import Blob
+from ..system.threads import POLL_S
+from .uploads import AT_ONCE, BlobUploads, SentBlobs
+
+
+class EarlyUploads:
+    """
+    Sends each blob when it is added, at most AT_ONCE at a time.
+
+    Nothing names the blobs until the image is pushed. What cannot be sent is left to the push, which has the error.
+    """
+
+    def __init__(self, uploads: BlobUploads) -> None:
+        self._uploads = uploads
+        self._executor = ThreadPoolExecutor(AT_ONCE)
+        self._results: dict[Blob, Future[SentBlobs | None]] = {}
+
+    def add(self, blob: Blob, archive: Path) -> None:
+        """Send a blob, unless that was begun."""
+        if blob not in self._results:
+            self._results[blob] = self._executor.submit(self._uploads.send_one, blob, archive)
+
+    def sent(self) -> Mapping[Blob, SentBlobs]:
+        """Wait for the blobs that were added; those that the repository has now."""
+        # A signal that the kernel delivers to another thread does not interrupt a wait without a timeout.
+        while wait(self._results.values(), timeout=POLL_S).not_done:
+            pass
+        results = ((blob, each.result()) for blob, each in self._results.items() if each.exception() is None)
+        return {blob: result for blob, result in results if result is not None}
+
+    def stop(self) -> None:
+        """End what is being sent, and send nothing more; do not wait for it."""
+        self._uploads.stop()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def early_uploads(uploads: BlobUploads) -> Iterator[EarlyUploads]:
+    """Provide early uploads, which are stopped when the block ends."""
+    early = EarlyUploads(uploads)
+    try:
+        yield early
+    finally:
+        early.stop()
