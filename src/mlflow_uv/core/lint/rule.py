@@ -76,6 +76,9 @@ class ProjectFiles(Protocol):
     def head(self, path: str) -> bytes:
         """The first bytes of a file, at most 512; empty if it cannot be read."""
 
+    def code_below(self, folder: str) -> Iterable[SourceFile]:
+        """The Python files below a folder, without those of tests and of others; of very many, the first ones."""
+
 
 class LintRule(NamedTuple):
     """

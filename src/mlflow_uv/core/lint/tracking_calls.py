@@ -32,8 +32,13 @@ def literal_tracking_uris(text: str) -> Iterator[int]:
     for node in sorted(_unconditional(module), key=lambda node: node.lineno):
         uri = _value_of(node)
         address = _literal(uri, constants) if uri is not None else None
-        if address and _ADDRESS.fullmatch(address) and not _PROFILES.fullmatch(address):
+        if address and is_address(address):
             yield node.lineno
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is the URI or path of a store, not the name of a configuration such as `databricks`."""
+    return bool(_ADDRESS.fullmatch(text)) and not _PROFILES.fullmatch(text)
 
 
 def _unconditional(module: ast.Module) -> Iterator[ast.Call | ast.Assign]:

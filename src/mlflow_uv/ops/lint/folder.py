@@ -6,13 +6,16 @@ Only `os` is imported: a hook reads its files in milliseconds.
 
 import os
 import stat
+from collections.abc import Iterator
 from functools import cache
 
 from ...core.lint.locked_packages import locked_packages
-from ...core.lint.rule import LockedPackages, joined_path
+from ...core.lint.rule import LockedPackages, SourceFile, is_test, joined_path
+from ...core.lock.foreign_folders import is_foreign
 from ...core.security.size_limits import LOCK_LIMIT
 
 LIMIT = 2_000_000  # bytes of a file that is checked
+_CODE_FILES = 1_000  # Python files of a project that are read for a rule about another file
 _HEAD = 512
 _BINARY = 8_000  # bytes in which git, too, looks for a NUL
 _MARK = "\ufeff"
@@ -27,6 +30,7 @@ class CheckedFolder:
         self.too_large: dict[str, int] = {}  # paths of files that were not read, with their limits in bytes
         self._lock_in = cache(self._read_lock)
         self.lock_of = cache(self._lock_of)
+        self.code_below = cache(self._code_below)
 
     def text(self, path: str) -> str | None:
         """See ProjectFiles. The text has no byte-order mark, and bytes that are not UTF-8 are kept as surrogates."""
@@ -75,6 +79,24 @@ class CheckedFolder:
     def exists(self, path: str) -> bool:
         """See ProjectFiles."""
         return self._inside(path) is not None
+
+    def _code_below(self, folder: str) -> tuple[SourceFile, ...]:
+        found: list[SourceFile] = []
+        for path in self._python_files(folder):
+            text = self.text(path)
+            if text is not None:
+                found.append(SourceFile(path, text))
+            if len(found) == _CODE_FILES:
+                break
+        return tuple(found)
+
+    def _python_files(self, folder: str) -> Iterator[str]:
+        """The paths of Python files, sorted; links to folders are not followed."""
+        for where, folders, names in os.walk(os.path.join(self.folder, folder)):  # noqa: PTH118
+            below = joined_path("", os.path.relpath(where, self.folder).replace(os.sep, "/"))
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_foreign(name))
+            paths = (joined_path(below, name) for name in sorted(names) if name.endswith(".py"))
+            yield from (path for path in paths if not is_test(path))
 
     def _inside(self, path: str) -> str | None:
         """The real path of what exists inside the folder; None for anything else."""

@@ -51,3 +51,20 @@ def test_the_nearest_lock_counts(tmp_path: Path) -> None:
     locks = [files.lock_of(folder) for folder in ("b/c", "b", "")]
 
     assert ["b", "b", None] == [lock and lock.folder for lock in locks]
+
+
+def test_the_code_of_a_project_is_read_without_that_of_others(tmp_path: Path) -> None:
+    """
+    Neither tests, nor hidden folders, nor folders of package managers, nor what links lead to outside.
+    """
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/code.py").write_text("")
+    for name in ("a.py", "b/c.py", "b/text.md", "tests/d.py", ".hidden/e.py", "venv/f.py", "node_modules/g.py"):
+        (tmp_path / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "project" / name).write_text("x = 1\n")
+    (tmp_path / "project/link").symlink_to("../elsewhere")
+    (tmp_path / "project/outside.py").symlink_to("../elsewhere/code.py")
+    files = CheckedFolder(str(tmp_path / "project"))
+
+    assert ["a.py", "b/c.py"] == [code.path for code in files.code_below("")]
+    assert [("b/c.py", "x = 1\n")] == list(files.code_below("b"))

@@ -1,21 +1,38 @@
-"""The rule `tracking-uri`: no code sets a tracking URI that is written into it."""
+"""The rule `tracking-uri`: no tracking URI is written into code, or into configuration that code passes to MLflow."""
 
 from collections.abc import Iterator
 
 from ....command.lazy_pattern import lazy_pattern
-from ..rule import LintProblem, LintRule, ProjectFiles, SourceFile, is_test
+from ..rule import LONGEST_LINE, LintProblem, LintRule, ProjectFiles, SourceFile, is_test, line_at_offset
 
+_VARIABLE = "MLFLOW_TRACKING_URI"
 # A call with a literal or a name, or an assignment: only then is the code parsed.
 _CANDIDATE = lazy_pattern(
     r"(?:set_tracking_uri|MlflowClient)\s*\(\s*(?:\w+\s*=\s*)?(?:[A-Za-z_]\w*\s*[,)]|[a-zA-Z]?[\"'])"
     r"|MLFLOW_TRACKING_URI[\"']\s*\]\s*="
 )
+# A key of YAML or TOML with its value; a value with `${`, which is filled in, has no match.
+_SETTING = lazy_pattern(
+    r"\s*(?:-\s+)?[\"']?(?:mlflow_)?tracking_uri[\"']?\s*[:=]\s*(?P<quote>[\"']?)(?P<value>[^\"'#\s{}$<>]+)(?P=quote)"
+    r"\s*(?:#.*)?"
+)
+# A call that passes on what a setting with this name has.
+_PASSED = lazy_pattern(r"(?<!def )\bset_tracking_uri\s*\(\s*(?:uri\s*=\s*)?(?![\"'])[^\n]*?tracking_uri")
 
 
-def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:  # noqa: ARG001  # as all rules
+def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
+    if is_test(source.path):
+        return
+    if source.path.endswith(".py"):
+        yield from _code(source)
+    elif "tracking_uri" in source.text:
+        yield from _configuration(source, files)
+
+
+def _code(source: SourceFile) -> Iterator[LintProblem]:
     if "racking" not in source.text and "RACKING" not in source.text and "MlflowClient" not in source.text:
         return
-    if not _CANDIDATE.search(source.text) or is_test(source.path):
+    if not _CANDIDATE.search(source.text):
         return
     from ..tracking_calls import literal_tracking_uris  # noqa: PLC0415  # imports `ast`
 
@@ -23,14 +40,46 @@ def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:  #
         yield LintProblem(
             line=line,
             what="the tracking URI is written into the code",
-            why="it takes precedence over MLFLOW_TRACKING_URI, so CI and others cannot choose the store",
-            fix="remove it, and set MLFLOW_TRACKING_URI where the code runs",
+            why=f"it takes precedence over {_VARIABLE}, so CI and others cannot choose the store",
+            fix=f"remove it, and set {_VARIABLE} where the code runs",
         )
+
+
+def _configuration(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
+    from ..tracking_calls import is_address  # noqa: PLC0415  # imports `ast`
+
+    lines = []
+    for number, row in enumerate(source.text.split("\n"), 1):
+        match = _SETTING.fullmatch(row.removesuffix("\r")) if len(row) <= LONGEST_LINE else None
+        if match and is_address(match["value"]):
+            lines.append(number)
+    place = _place_that_passes_it(source, files) if lines else ""
+    for line in lines if place else ():
+        yield LintProblem(
+            line=line,
+            what="the tracking URI is written into the configuration",
+            why=f"{place} passes it to MLflow, so it takes precedence over {_VARIABLE}, and CI and others cannot choose"
+            " the store",
+            fix=f'pass os.environ.get("{_VARIABLE}", …) there, with this setting as the default',
+        )
+
+
+def _place_that_passes_it(source: SourceFile, files: ProjectFiles) -> str:
+    """The file and line of the project's code; empty if there is none, or if the code reads the variable somewhere."""
+    lock = files.lock_of(source.folder)
+    found = ""
+    for code in files.code_below(lock.folder) if lock is not None else ():
+        if _VARIABLE in code.text:
+            return ""
+        match = None if found or "set_tracking_uri" not in code.text else _PASSED.search(code.text)
+        if match:
+            found = f"{code.path}:{line_at_offset(code.text, match.start())}"
+    return found
 
 
 RULE = LintRule(
     name="tracking-uri",
-    summary="Code sets a tracking URI that is written into it.",
-    files=r"\.py$",
+    summary="A tracking URI is written into code, or into configuration that code passes to MLflow.",
+    files=r"\.(py|ya?ml|toml)$",
     check=_check,
 )

@@ -1,6 +1,10 @@
-"""Which calls set a literal tracking URI."""
+"""Which calls set a literal tracking URI, and which settings are passed to such a call."""
 
 import pytest
+
+from mlflow_uv.core.lint.catalog import rule_of
+from mlflow_uv.ops.lint.check import broken_rules
+from mlflow_uv.ops.lint.folder import CheckedFolder
 
 
 @pytest.mark.parametrize(
@@ -32,3 +36,75 @@ def test_tests_choose_their_store(find) -> None:
     A store of a test is temporary.
     """
     assert [] == find("tracking-uri", {"tests/test_a.py": 'mlflow.set_tracking_uri("sqlite:///a.db")\n'})
+
+
+PASSES = "import mlflow\n\n\ndef start(config):\n    mlflow.set_tracking_uri(config.mlflow.tracking_uri)\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "lines"),
+    [
+        ("conf/mlflow.yaml", "type: mlflow\nparams:\n  tracking_uri: http://127.0.0.1:8080\n", [3]),
+        ("a.yml", "mlflow_tracking_uri: 'mlruns' # here\r\n", [1]),
+        ("a.yaml", "mlflow:\n  - tracking_uri: file:./mlruns\n", [2]),
+        ("params.toml", '[mlflow]\ntracking_uri = "sqlite:///mlflow.db"\n', [2]),
+        ("a.yaml", "tracking_uri: ${oc.env:MLFLOW_TRACKING_URI,http://a.test}\n", []),
+        ("a.yaml", "tracking_uri: http://{{ host }}:5000\n# tracking_uri: http://a.test\n", []),
+        ("a.yaml", "tracking_uri: databricks\ntracking_uri:\ntracking_uri: null\n", []),
+        ("compose.yaml", "environment:\n  MLFLOW_TRACKING_URI: http://mlflow:5000\n", []),
+        ("tests/a.yaml", "tracking_uri: http://a.test\n", []),
+        ("a.json", '{"tracking_uri": "http://a.test"}', []),
+    ],
+)
+def test_a_setting_that_code_passes_to_mlflow_is_found(find, name: str, text: str, lines: list[int]) -> None:
+    """
+    With a literal address; not a template, the name of a configuration, or the variable of a container.
+    """
+    assert [(name, line) for line in lines] == [
+        (path, line) for path, line, _ in find("tracking-uri", {name: text, "src/a.py": PASSES})
+    ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        {"src/a.py": PASSES, "src/b.py": 'import os\nURI = os.environ.get("MLFLOW_TRACKING_URI")\n'},
+        {"src/a.py": "import mlflow\n"},
+        {"src/a.py": "def set_tracking_uri(tracking_uri):\n    pass\n"},
+        {"src/a.py": 'mlflow.set_tracking_uri(f"http://{host}")\n'},
+        {"tests/a.py": PASSES},
+        {".venv/lib/a.py": PASSES},
+        {},
+    ],
+)
+def test_a_setting_may_be_a_default_or_unused(find, code: dict[str, str]) -> None:
+    """
+    Code that mentions the variable, or that never passes a setting on, proves nothing.
+    """
+    assert [] == find("tracking-uri", {"conf.yaml": "tracking_uri: http://a.test\n", **code})
+
+
+def test_only_code_of_the_same_lock_counts(find) -> None:
+    """
+    Other projects of the repository have other settings.
+    """
+    files = {"a/conf.yaml": "tracking_uri: http://a.test\n", "a/uv.lock": "version = 1\n", "b/code.py": PASSES}
+
+    assert [] == find("tracking-uri", files)
+    assert ["a/conf.yaml"] == [path for path, _, _ in find("tracking-uri", files | {"a/code.py": PASSES})]
+
+
+def test_the_message_names_the_call_that_passes_it_on(find, tmp_path) -> None:
+    """
+    That is where the fix goes, after which nothing is found.
+    """
+    find("tracking-uri", {"conf.yaml": "tracking_uri: http://a.test\n", "src/a.py": PASSES})
+    checked = CheckedFolder(str(tmp_path))
+
+    (broken,) = broken_rules((rule_of("tracking-uri"),), ("conf.yaml",), checked, tracked=())
+
+    assert "src/a.py:5 passes it to MLflow" in broken.problem.why
+    assert 'pass os.environ.get("MLFLOW_TRACKING_URI", …) there' in broken.problem.fix
+    value = broken.problem.fix.removeprefix("pass ").partition(" there")[0].replace("…", "config.mlflow.tracking_uri")
+    mended = PASSES.replace("config.mlflow.tracking_uri", value)
+    assert [] == find("tracking-uri", {"conf.yaml": "tracking_uri: http://a.test\n", "src/a.py": mended})
