@@ -118,6 +118,26 @@ def test_training_that_does_not_end_well_is_told(sample: SampleProject, command:
     assert fix
 
 
+def test_what_a_failed_training_left_behind_is_said_with_what_makes_it_no_input(sample: SampleProject) -> None:
+    """
+    A log that grows would end the next training, which fails no more.
+    """
+    fails = ("--train", "sh -c 'echo begun >> train.log; exit 7'")
+    ignored = sample.folder / ".gitignore"
+    before = ignored.read_text()
+
+    first = sample.consumer.run("log-model", *fails)
+    line = next(line for line in first.stderr.splitlines() if "training left files that git does not ignore" in line)
+    subprocess.run(line.partition("Fix: ")[2].partition(", or ")[0], shell=True, cwd=sample.folder, check=True)
+    second = sample.consumer.run("log-model", *fails)
+    ignored.write_text(before)
+    (sample.folder / "train.log").unlink()
+
+    assert (NO_TRAINING, NO_TRAINING) == (first.code, second.code), first.stderr
+    assert "training left files that git does not ignore: train.log: " in line
+    assert "training left files" not in second.stderr
+
+
 @pytest.mark.extended
 def test_training_that_raises_in_a_run_leaves_a_failed_run(sample: SampleProject) -> None:
     """

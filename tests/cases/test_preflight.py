@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import uuid
@@ -389,3 +390,25 @@ def test_a_release_of_some_steps_asks_what_these_need(site: Callable[..., Site])
     result = wine.release("--preflight", "--steps", "check-lock,log-model", "--engine", "docker", **NOWHERE)
 
     assert 0 == result.code, result.stderr
+
+
+def test_a_server_that_is_written_down_and_does_not_listen_is_told_before_training(site: Callable[..., Site]) -> None:
+    """
+    At its place, as a warning: nobody knows before it runs whether training sets it.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        wine = site()
+        (wine.folder / "train.py").write_text(f'import mlflow\n\nmlflow.set_tracking_uri("{url}")\n')
+        wine.commit()
+        listens = wine.release("--preflight")
+    silent = wine.release("--preflight")
+    released = wine.release()
+
+    (finding,) = silent.answer["findings"]
+    told_at = released.stderr.index(f"train.py:3: no server listens at `{url}`")
+    assert (0, []) == (listens.code, listens.rules), listens.stderr
+    assert (0, "written-tracking-uri", str(wine.folder / "train.py"), 3) == (
+        silent.code, finding["rule"], finding["path"], finding["line"],
+    )  # fmt: skip
+    assert told_at < released.stderr.index("▸ log-model")

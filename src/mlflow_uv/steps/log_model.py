@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from ..command.errors import InputsChanged
+from ..command.errors import InputsChanged, TrainingFailed
 from ..command.inputs import (
     LockDigest,
     LockInputs,
@@ -31,7 +31,7 @@ from ..ops.lineage.open_attempts import close_abandoned
 from ..ops.lineage.publication import publish_logged
 from ..ops.lock.freshness import require_fresh
 from ..ops.lock.served_selection import require_mlflow
-from ..ops.model.acquire import earlier, obtain, obtain_interrupted
+from ..ops.model.acquire import Obtained, earlier, obtain, obtain_interrupted
 from ..ops.model.adoption import adopt
 from ..ops.model.case_file import cases_of
 from ..ops.model.input_changes import require_settled
@@ -215,7 +215,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         if reusable is not None:
             plan, record, findings = reusable
         else:
-            obtained = resumed or obtain(plan, inputs.logged_model, tools)
+            obtained = resumed or _obtained(plan, inputs, tools)
             plan = obtained.plan
             record, findings = prove(plan, obtained.model, obtained.files, Path(scratch), tools)
             findings = (*obtained.findings, *findings, *left_behind(plan.keyed, tools))
@@ -234,6 +234,16 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     )
     chosen_uri = plan.job.store.shown if plan.job.store is not initial_store else None
     return _report(record, findings, origin, record_file=path, chosen_uri=chosen_uri)
+
+
+def _obtained(plan: ProofPlan, inputs: Inputs, tools: Tools) -> Obtained:
+    """Train. What a failed training left behind is said: the next one, without its mistake, would change it."""
+    try:
+        return obtain(plan, inputs.logged_model, tools)
+    except TrainingFailed:
+        for finding in left_behind(plan.keyed, tools):
+            tools.console.say(finding.text)
+        raise
 
 
 def model_source(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:

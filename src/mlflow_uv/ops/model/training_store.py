@@ -20,6 +20,7 @@ from ...command.report import Finding, Severity
 from ...command.wording import Wording, option
 from ...core.security.documents import parse_json
 from ...core.security.masking import mask, secrets_in
+from ...core.security.origins import origin_of
 from ...core.security.url_credentials import carries_user
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.mlflow.mlflow import PAYLOADS
@@ -119,7 +120,21 @@ class StoreWatch:
         if self._refused_since_s is None:
             self._refused_since_s = now_s
         elif now_s - self._refused_since_s >= REFUSAL_S:
-            self.refusal = _without_server(uri, self.store)
+            self.refusal = self._without_server(uri)
+
+    def _without_server(self, uri: str) -> TrainingFailed:
+        refusal = TrainingFailed(
+            what=f"training was stopped: it logs to `{_shown(uri)}`, where no server listens",
+            why=f"MLflow would repeat its requests for minutes; the release uses `{self.store.shown}`",
+            fix="remove the tracking URI from the training: it then logs to the store of the release",
+        )
+        from ..lint.written_servers import written_servers  # noqa: PLC0415  # few trainings set such a URI
+
+        for written in written_servers(self.project.folder, self.tools.git):
+            if written.origin == origin_of(uri):
+                refusal.path, refusal.line, refusal.fix = written.path, written.line, written.fix
+                break
+        return refusal
 
     def _note_uri(self, uri: str) -> None:
         if uri not in self._seen_uris:
@@ -212,14 +227,6 @@ def _refused(uri: str, store: Store, error: BadInput) -> TrainingFailed:
         what=f"training was stopped: it logs to `{_shown(uri)}`, and the release uses `{store.shown}`",
         why=mask(error.why or error.what, secrets_in({"MLFLOW_TRACKING_URI": uri})),
         fix=Wording(_tracking_input(uri), ", or remove the tracking URI from the training"),
-    )
-
-
-def _without_server(uri: str, store: Store) -> TrainingFailed:
-    return TrainingFailed(
-        what=f"training was stopped: it logs to `{_shown(uri)}`, where no server listens",
-        why=f"MLflow would repeat its requests for minutes; the release uses `{store.shown}`",
-        fix="remove the tracking URI from the training: it then logs to the store of the release",
     )
 
 

@@ -23,6 +23,7 @@ CONTRIBUTIONS: Mapping[str, tuple[tuple[str, Check], ...]] = {
     "check-targets": (("targets", project.targets),),
     "log-model": (
         ("model source", project.model_source),
+        ("tracking URI", project.written_tracking_uri),
         ("commit", project.commit),
         ("MLflow", project.mlflow),
         ("Python", project.python),

@@ -1,7 +1,9 @@
 """What a training notes of its tracking store, and whether the release may follow it there."""
 
 import json
+import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +15,7 @@ import pytest
 
 from mlflow_uv.command.host import Host
 from mlflow_uv.ops.model.training_store import REFUSAL_S, StoreWatch, followed, watched
+from mlflow_uv.tools.git.git import Git
 from mlflow_uv.tools.mlflow.mlflow import Mlflow
 from mlflow_uv.tools.mlflow.store import Store, StoreKind
 from mlflow_uv.tools.project.files import Project, read_project
@@ -43,6 +46,11 @@ class FakeTools:
     def console(self) -> "FakeTools":
         """Itself."""
         return self
+
+    @property
+    def git(self) -> Git:
+        """The real one."""
+        return Git(SystemRunner(), variables=dict(os.environ))
 
     @property
     def mlflow(self) -> Mlflow:
@@ -185,6 +193,26 @@ def test_a_server_on_this_machine_that_is_not_started_stops_the_training(watch) 
     assert (False, False, True) == (at_first, shortly_before, stopped)
     assert f"training was stopped: it logs to `{uri}`, where no server listens" == store_watch.refusal.what
     assert store_watch.refusal.fix.startswith("remove the tracking URI from the training")
+
+
+def test_the_place_where_the_address_of_that_server_is_written_is_named(watch, project: Project) -> None:
+    """
+    With the fix for this place, instead of the advice to look for it.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+    code = project.folder / "train.py"
+    code.write_text(f'import mlflow\nmlflow.set_tracking_uri("http://other.test")\nmlflow.set_tracking_uri("{uri}")\n')
+    subprocess.run(("git", "init", "--quiet"), cwd=project.folder, check=True)
+    store_watch, tools = watch()
+
+    note(store_watch, ("set", uri))
+    store_watch.must_stop()
+    tools.time_s = REFUSAL_S
+    store_watch.must_stop()
+
+    assert (code, 3) == (store_watch.refusal.path, store_watch.refusal.line)
+    assert "remove it, and set MLFLOW_TRACKING_URI where the code runs" == store_watch.refusal.fix
 
 
 def test_a_server_that_training_starts_late_or_does_not_use_is_no_reason_to_stop(watch) -> None:

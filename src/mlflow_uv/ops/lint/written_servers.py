@@ -1,0 +1,40 @@
+"""Finds the tracking servers whose addresses are written into a project's code or configuration."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ...command.lazy_pattern import lazy_pattern
+from ...core.lint.catalog import rule_of
+from ...core.security.origins import origin_of
+from ...tools.git.git import Git
+from .check import broken_rules
+from .folder import CheckedFolder
+
+_URL = lazy_pattern(r"https?://[^\s\"'<>]+")
+
+
+class WrittenServer(NamedTuple):
+    """A server as scheme, host and port, the place (1-based line) that names it, and what lets others choose it."""
+
+    origin: str
+    path: Path
+    line: int
+    fix: str
+
+
+def written_servers(folder: Path, git: Git) -> Iterator[WrittenServer]:
+    """
+    Yield those that the lint rule `tracking-uri` finds below a folder, in files that git does not ignore.
+
+    None for an address that is in another line than the call or key, and none outside of a repository.
+    """
+    files = CheckedFolder(str(folder))
+    names = git.names_below(folder, tracked=False) or ()
+    for broken in broken_rules((rule_of("tracking-uri"),), names, files, tracked=()):
+        rows = (files.text(broken.path) or "").split("\n")
+        number = broken.problem.line
+        url = _URL.search(rows[number - 1]) if number <= len(rows) else None
+        origin = origin_of(url[0]) if url else None
+        if origin:
+            yield WrittenServer(origin=origin, path=folder / broken.path, line=number, fix=broken.problem.fix)

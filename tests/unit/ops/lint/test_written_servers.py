@@ -1,0 +1,41 @@
+"""Which servers are written into code or configuration as the tracking URI."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from mlflow_uv.ops.lint.written_servers import written_servers
+from mlflow_uv.tools.git.git import Git
+from mlflow_uv.tools.system.process import SystemRunner
+
+FILES = {
+    "uv.lock": "version = 1\n",
+    "conf.yaml": "mlflow:\n  tracking_uri: http://me:word@localhost:8080/path # here\n",
+    "src/passes.py": "import mlflow\n\nmlflow.set_tracking_uri(config.tracking_uri)\n",
+    "train.py": 'import mlflow\n\nmlflow.set_tracking_uri("https://a.test")\n',
+    "far.py": 'URI = "http://b.test"\nmlflow.set_tracking_uri(\n    URI)\n',
+    "file.py": 'mlflow.set_tracking_uri("sqlite:///mlflow.db")\n',
+    "scratch.py": 'mlflow.set_tracking_uri("http://c.test")\n',
+    ".gitignore": "scratch.py\n",
+}
+
+
+def test_a_server_is_found_by_its_place_and_without_a_password(tmp_path: Path) -> None:
+    """
+    Not one that git ignores, a file, or an address that is in another line than the call.
+    """
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    git = Git(SystemRunner(), variables=dict(os.environ))
+
+    outside = [*written_servers(tmp_path, git)]
+    subprocess.run(("git", "init", "--quiet"), cwd=tmp_path, check=True)
+    found = [*written_servers(tmp_path, git)]
+
+    assert [] == outside
+    assert [
+        ("http://localhost:8080", tmp_path / "conf.yaml", 2),
+        ("https://a.test:443", tmp_path / "train.py", 3),
+    ] == [(server.origin, server.path, server.line) for server in found]
+    assert ["pass os.environ.get", "remove it, and set "] == [server.fix[:19] for server in found]
