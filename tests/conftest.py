@@ -6,6 +6,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -289,10 +290,17 @@ def root_user() -> None:
 
 @pytest.fixture(scope="session")
 def empty_mount() -> Path:
-    """An empty folder on which a file system is mounted; skips where there is none."""
+    """An empty folder on which a file system is mounted, by no other test; skips where there is none."""
     places = (Path(line.split()[1]) for line in Path("/proc/mounts").read_text().splitlines())
-    found = next((place for place in places if place.is_dir() and not any(place.iterdir())), None)
-    return found or pytest.skip("no empty file system is mounted")
+    lasting = (place for place in places if not place.is_relative_to(tempfile.gettempdir()))
+    return next(filter(_is_empty_folder, lasting), None) or pytest.skip("no empty file system is mounted")
+
+
+def _is_empty_folder(place: Path) -> bool:
+    try:
+        return not any(place.iterdir())
+    except OSError:  # a file, somebody else's, or no longer there
+        return False
 
 
 @pytest.fixture(scope="session")
