@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import StoreUnreachable
+from tests.kept import keep
 from tests.proxy import Fault, Proxy, proxy_of
 from tests.stores import Stores
 
@@ -87,7 +88,7 @@ def test_a_step_outlives_a_fault_or_is_completed_by_the_next(
 
     outcomes = [spoil(fault, at=at, lasting=lasting) for at, fault, lasting in chosen]
 
-    keep(request.config, step, outcomes, of=len(every))
+    keep_outcomes(request.config, step, outcomes, of=len(every))
     assert [] == [outcome for outcome in outcomes if outcome.complaints]
     assert number == len([outcome for outcome in outcomes if outcome.injected])
 
@@ -111,7 +112,7 @@ def test_a_promotion_outlives_a_fault_or_is_completed_by_the_next(
         for number, (at, fault, lasting) in enumerate(chosen)
     ]
 
-    keep(request.config, "promote", outcomes, of=len(every))
+    keep_outcomes(request.config, "promote", outcomes, of=len(every))
     assert [] == [outcome for outcome in outcomes if outcome.complaints]
 
 
@@ -139,8 +140,8 @@ def test_a_server_that_goes_away_may_come_back(
         taken_s = time.monotonic() - started
     proxied.proxy.forget()
 
-    assert request.config.cache is not None
-    request.config.cache.set(f"mlflow-uv/outage-{seconds}", {"survived": done is not None, "seconds": round(taken_s)})
+    figures = {"survived": done is not None, "seconds": round(taken_s)}
+    keep(request.config, f"mlflow-uv/outage-{seconds}", figures)
     assert survived == (done is not None)
     assert taken_s < 120
 
@@ -171,19 +172,17 @@ def test_a_large_model_is_streamed_and_an_upload_that_broke_off_is_done_again(
         taken_s, large_mb = time.monotonic() - started, other.peak_mb()
     large.unlink()
 
-    assert request.config.cache is not None
     figures = {"small, MB": small_mb, "large, MB": large_mb, "seconds": round(taken_s)}
-    request.config.cache.set("mlflow-uv/large", figures)
+    keep(request.config, "mlflow-uv/large", figures)
     assert isinstance(error, StoreUnreachable)
     assert done is not None
     assert LARGE_MB << 20 == proxied.proxy.largest_body
     assert large_mb - small_mb < LARGE_MB / 4
 
 
-def keep(config: pytest.Config, step: str, outcomes: list[Outcome], *, of: int) -> None:
+def keep_outcomes(config: pytest.Config, step: str, outcomes: list[Outcome], *, of: int) -> None:
     """Leave the figures in pytest's cache, from where docs/reliability.md has them."""
     told = Counter(
         f"{outcome.fault.value}, {'lasting' if outcome.lasting else 'once'}: {outcome.survived}" for outcome in outcomes
     )
-    assert config.cache is not None
-    config.cache.set(f"mlflow-uv/faults-{step}-{len(outcomes)}", {"of": of, **dict(sorted(told.items()))})
+    keep(config, f"mlflow-uv/faults-{step}-{len(outcomes)}", {"of": of, **dict(sorted(told.items()))})

@@ -13,6 +13,7 @@ from mlflow_uv.command.errors import StepError
 from mlflow_uv.command.inputs import EngineChoice
 from mlflow_uv.steps import build_image
 from mlflow_uv.steps.catalog import step_of
+from tests.kept import keep
 from tests.planted_faults import CHANGED_ENVIRONMENT, CONTAINED, LOGGED, SERVED, PlantedFault
 from tests.projects import wheel
 
@@ -68,8 +69,7 @@ def require_caught(seen: dict[str, Any], fault: PlantedFault, config: pytest.Con
     """
     assert (fault.rule, fault.code) == (seen["rule"], seen["code"]), seen["message"]
     assert fault.message in seen["message"]
-    assert config.cache is not None
-    config.cache.set(fault.key, seen)
+    keep(config, fault.key, seen)
 
 
 @pytest.mark.core_variants(5)

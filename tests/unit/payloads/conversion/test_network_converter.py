@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conversions import EDGE, ROOT, network_python, outcome, run_in
+from tests.kept import keep
 from tests.parity import NETWORKS, ParityCase
 from tests.sharing import SharedFolder
 
@@ -57,8 +58,7 @@ def test_a_network_is_equal_or_refused(
     """
     content = seen[case.name]
     found = outcome(content)
-    if pytestconfig.cache is not None:
-        pytestconfig.cache.set(case.key, found)
+    keep(pytestconfig, case.key, found)
 
     assert case.result == found["result"], found
     assert found["reason"].startswith(case.operator)
