@@ -276,6 +276,7 @@ UNTIL_THE_END = """
 """
 
 
+@pytest.mark.extended
 def test_the_training_of_a_release_that_was_killed_ends_with_it(sample: SampleProject, tmp_path: Path) -> None:
     """
     The kernel ends one process; the next release trains alone, and closes the run of the first.

@@ -226,6 +226,7 @@ def test_a_training_may_choose_its_experiment(sample: SampleProject) -> None:
     assert (0, [("cellar",)]) == (result.code, sample.store.rows(query))
 
 
+@pytest.mark.extended
 def test_a_model_that_was_logged_without_a_run_is_released_once_it_has_one(sample: SampleProject) -> None:
     """
     MLflow 3 logs such a model; its record would have no place. What the error says is done, and the model released.

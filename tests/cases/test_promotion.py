@@ -69,6 +69,7 @@ def test_the_first_champion_then_the_next_and_back(candidates: SampleProject) ->
     assert {"candidate": "2", "champion": "1"} == candidates.store.aliases
 
 
+@pytest.mark.extended
 def test_a_release_says_what_changed_since_the_champion(candidates: SampleProject) -> None:
     """
     The candidate takes a column more than the champion: the release says so, and a champion that is gone is no error.

@@ -20,7 +20,9 @@ def test_memory_and_mounts_of_the_container_are_those_of_the_inputs(
     sample: SampleProject, image: str, tmp_path: Path
 ) -> None:
     """
-    One version is tested without the mount, with too little memory, and with both; the record has what passed.
+    One version is tested without the mount, with another file, with too little memory, and as it should be.
+
+    The record has what passed. In a container as in a process, an answer that differs fails the version.
     """
     file = tmp_path / "größe.txt"
     file.write_text("2.0")
@@ -31,11 +33,16 @@ def test_memory_and_mounts_of_the_container_are_those_of_the_inputs(
     mounted = ("--serve-mounts", str(file))
 
     unmounted = sample.run("smoke-test", traceback=True)
+    file.write_text("3.0")
+    otherwise = sample.run("smoke-test", *mounted, "--serve-network")
+    state = sample.store.tags(released.outputs["version"])["state"]
+    file.write_text("2.0")
     small = sample.run("smoke-test", *mounted, "--serve-memory", "500", traceback=True)
     missing = sample.run("smoke-test", "--serve-mounts", f"{file}.txt")
     enough = sample.run("smoke-test", *mounted, "--serve-memory", "2000", "--serve-cpus", "1.5")
 
     assert (FINDINGS, True) == (unmounted.code, "case-refused" in unmounted.rules)
+    assert (FINDINGS, ["answers-differ", "serve-network"], "failed") == (otherwise.code, otherwise.rules, state)
     assert (FINDINGS, "memory-limit") == (small.code, small.rules[0]), small.stderr
     assert "--serve-memory 1000" in small.answer["findings"][0]["fix"]
     assert (BAD_INPUT, True) == (missing.code, "neither a file nor a folder" in error(missing)[2])

@@ -77,6 +77,7 @@ def test_another_answer_than_in_training_is_a_finding(sample: SampleProject) -> 
     assert ("failed", True, aliases) == (tags["state"], "expected is 2.0" in tags["reason"], sample.store.aliases)
 
 
+@pytest.mark.extended
 @pytest.mark.engine
 def test_an_image_that_answers_otherwise_is_a_finding_too(sample: SampleProject, image: str) -> None:
     """

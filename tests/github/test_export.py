@@ -46,6 +46,7 @@ def inputs(**given: str) -> str:
 
 
 @pytest.mark.usefixtures("project")
+@pytest.mark.extended
 def test_a_file_is_written_where_it_was_asked_for(consumer: Consumer) -> None:
     """
     The file is the lock in one normal form, extras included only if named, and nothing else is written.
