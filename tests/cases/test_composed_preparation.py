@@ -61,7 +61,7 @@ class IndexedRelease:
 
     def make(self, maker: PartsMaker, *, release: RecomputedRelease | None = None) -> None:
         """Let it make the parts of a release that is not verified; its model is not there by then."""
-        maker.make(replace(release or self.tiny.release, model=self.folder / "nothing"))
+        maker.make(replace(release or self.tiny.release, model=self.folder / "nothing"), None)
 
     def made(self, *, release: RecomputedRelease | None = None, stopped: bool = False, **inputs: Any) -> PartsMaker:
         """What has made them."""

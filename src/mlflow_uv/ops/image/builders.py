@@ -61,8 +61,12 @@ class ImagePreparation(Protocol):
     def create_environment(self, release: RecomputedRelease) -> None:
         """Create the environment of the project, if parts of the image are made; raises nothing."""
 
-    def make(self, release: RecomputedRelease) -> None:
-        """Make the parts of a release that is not verified; raises nothing."""
+    def make(self, release: RecomputedRelease, base: object) -> None:
+        """
+        Make the parts of a release that is not verified; raises nothing.
+
+        What was unpacked of a `base` that was read before (`SavedImage`) is used. This module does not import its type.
+        """
 
     def stop(self) -> None:
         """Let it begin no further layer."""

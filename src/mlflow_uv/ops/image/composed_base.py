@@ -127,9 +127,25 @@ def read_base(wanted: WantedBase, needs: Needs, scratch: Path, tools: Tools) -> 
     return _composable(wanted.name, needs, _read(wanted, scratch, tools))
 
 
-def keep_base(name: str, architecture: str, scratch: Path, tools: Tools) -> None:
-    """Read a base image from its registry, so that it is in the cache. Raises RegistryUnanswered, ToolFailed."""
-    _pulled(name, architecture, scratch, tools)
+def keep_base(name: str, architecture: str, scratch: Path, tools: Tools) -> SavedImage | None:
+    """
+    Read a base image from its registry, so that it is in the cache; it may be unpacked to `scratch`.
+
+    Raises RegistryUnanswered, ToolFailed.
+    """
+    read = _pulled(name, architecture, scratch, tools)
+    return None if read is None else read.image
+
+
+def with_unpacked(base: ComposableBase, image: SavedImage | None) -> ComposableBase:
+    """
+    The base with what this process unpacked of its layers before, if the image is that of the base.
+
+    They were compared with the configuration of the image when they were unpacked.
+    """
+    if image is None or image.base != base.image.base:
+        return base
+    return replace(base, image=replace(base.image, unpacked=image.unpacked))
 
 
 def read_recorded_base(

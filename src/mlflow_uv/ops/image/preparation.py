@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 from ...command.errors import Cancelled, StepError
@@ -36,7 +35,7 @@ def prepared_release(inputs: RecordInputs, request: PreparationRequest, tools: T
     Raises what `verified_release` raises.
     """
     with ExitStack() as stack:
-        base_is_read: Callable[[], None] = _continue
+        base_is_read: Callable[[], object] = _nothing
         if request.reads_base:
             record = tools.records.path(inputs.record, inputs.project)
             base_is_read = stack.enter_context(reading_base(request.compose.base, record, tools))
@@ -54,20 +53,20 @@ def prepared_release(inputs: RecordInputs, request: PreparationRequest, tools: T
 
 
 @contextmanager
-def making_parts(wait: Callable[[], None], maker: ImagePreparation) -> Iterator[Callable[[RecomputedRelease], None]]:
+def making_parts(wait: Callable[[], object], maker: ImagePreparation) -> Iterator[Callable[[RecomputedRelease], None]]:
     """
     Provide a function that begins to make the parts of a release, in a thread that has ended after the block.
 
-    The thread calls `wait` first. The environment is created before it starts, because that prints a group of lines. If
-    the block raises, the parts are not needed, and no further layer is begun; if it is cancelled, the one in work ends.
+    The thread calls `wait` first, which returns the base if that was read. The environment is created before it starts,
+    because that prints a group of lines. If the block raises, the parts are not needed, and no further layer is begun;
+    if it is cancelled, the one in work ends.
     """
     threads: list[threading.Thread] = []
     cancelled = threading.Event()
 
     def begin(release: RecomputedRelease) -> None:
         def make() -> None:
-            wait()
-            maker.make(release)
+            maker.make(release, wait())
 
         maker.create_environment(release)
         threads.append(_thread_for(make, cancelled))
@@ -88,29 +87,36 @@ def making_parts(wait: Callable[[], None], maker: ImagePreparation) -> Iterator[
 
 
 @contextmanager
-def reading_base(name: str | None, record: Path, tools: Tools) -> Iterator[Callable[[], None]]:
+def reading_base(name: str | None, record: Path, tools: Tools) -> Iterator[Callable[[], object]]:
     """
     Read a base image from its registry while the block runs, if this machine knows no base; it is in the cache then.
 
-    The function that is provided waits until it is. Without a name it is that for the model of a record. An error is
-    left to whoever reads it next: this is no check, and what is read is verified again.
+    The function that is provided waits until it is, and returns it (`SavedImage`) or None; what was unpacked of it is
+    there while the block runs. Without a name it is that for the model of a record. An error is left to whoever reads
+    it next: this is no check, and what is read is verified again.
     """
     from ...tools.layers.base_cache import BaseCache  # noqa: PLC0415  # not every image is composed
 
     if BaseCache(tools.host.cache).knows_any:
-        yield _continue
+        yield _nothing
         return
-    cancelled = threading.Event()
-    thread = _thread_for(partial(_read, name, record, tools), cancelled)
-    thread.start()
-    try:
-        yield partial(await_end, thread)
-    except (Cancelled, KeyboardInterrupt):
-        cancelled.set()
-        tools.registries.cancel()
-        raise
-    finally:
+    cancelled, images = threading.Event(), list[object]()
+
+    def wait() -> object:
         await_end(thread)
+        return next(iter(images), None)
+
+    with scratch_folder() as scratch:
+        thread = _thread_for(lambda: images.extend(_read(name, record, scratch, tools)), cancelled)
+        thread.start()
+        try:
+            yield wait
+        except (Cancelled, KeyboardInterrupt):
+            cancelled.set()
+            tools.registries.cancel()
+            raise
+        finally:
+            await_end(thread)
 
 
 def _thread_for(task: Callable[[], None], cancelled: threading.Event) -> threading.Thread:
@@ -123,14 +129,15 @@ def _thread_for(task: Callable[[], None], cancelled: threading.Event) -> threadi
     return threading.Thread(target=run)
 
 
-def _continue() -> None:
+def _nothing() -> None:
     """There is nothing to wait for."""
 
 
-def _read(name: str | None, record: Path, tools: Tools) -> None:
+def _read(name: str | None, record: Path, scratch: Path, tools: Tools) -> Iterator[object]:
     from .composed_base import keep_base  # noqa: PLC0415  # not every image is composed
 
     architecture = ARCHITECTURES.get(tools.host.machine, "")
-    with suppress(StepError, RegistryUnanswered, OSError, ValueError), scratch_folder() as scratch:
+    with suppress(StepError, RegistryUnanswered, OSError, ValueError):
         base = name or official_base(minor_of(tools.records.load(record).model.python))
-        keep_base(base, architecture, scratch, tools)
+        if (image := keep_base(base, architecture, scratch, tools)) is not None:
+            yield image

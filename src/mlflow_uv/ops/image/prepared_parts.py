@@ -16,6 +16,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.layers.cache import CachedLayer
 from ...tools.layers.package_layers import LayersStopped, WantedPackages
 from ...tools.layers.program import program_identity
+from ...tools.layers.saved_image import SavedImage
 from ...tools.oci.repository import RegistryUnanswered
 from ...tools.system.threads import await_event
 from ...tools.toolbox import Tools
@@ -23,7 +24,7 @@ from ..lineage.recompute import RecomputedRelease
 from ..model.locked_files import locked_files
 from .builders import PreparationRequest
 from .composed import PackageParts, are_same, make_package_parts
-from .composed_base import ComposableBase, WantedBase, read_base, wanted_bases
+from .composed_base import ComposableBase, WantedBase, read_base, wanted_bases, with_unpacked
 from .composed_packages import Composition, package_plan, wanted_packages
 from .composed_release import composition_of
 from .environment import Needs
@@ -98,16 +99,20 @@ class PartsMaker:
             with suppress(StepError):
                 self._tools.environments.project(release.project, release.record.selection)
 
-    def make(self, release: RecomputedRelease) -> None:
-        """Make the parts of a release whose record is not verified, and whose model is not here."""
+    def make(self, release: RecomputedRelease, base: object) -> None:
+        """
+        Make the parts of a release whose record is not verified, and whose model is not here.
+
+        What was unpacked of a `base` that was read before (`SavedImage`) is not unpacked again.
+        """
         try:
             with suppress(StepError, RegistryUnanswered, OSError, ValueError, LayersStopped):
-                self._make(release)
+                self._make(release, base if isinstance(base, SavedImage) else None)
         finally:
             for event in (self._base_is_read, self._planned, self._ended):
                 event.set()
 
-    def _make(self, release: RecomputedRelease) -> None:
+    def _make(self, release: RecomputedRelease, image: SavedImage | None) -> None:
         compose, tools = self._request.compose, self._tools
         engine = tools.engines.answering(self._request.engine)
         if release.project is None or not self._request.is_composed(has_engine=engine is not None):
@@ -116,7 +121,7 @@ class PartsMaker:
         needs = needs_for(release, compose.serving)
         (named,) = wanted_bases(compose.base, compose.platforms, needs, engine, tools)
         wanted = replace(named, layout=compose.base_layout)
-        base = read_base(wanted, needs, self._scratch / "base", tools)
+        base = with_unpacked(read_base(wanted, needs, self._scratch / "base", tools), image)
         # Before `base_for` returns: two threads must not sync the environment of the project.
         composition = composition_of(release, needs, base, compose.serving, tools)
         self._read = ReadBase(wanted=wanted, python=needs.python, base=base)

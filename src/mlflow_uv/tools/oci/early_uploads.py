@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from ...core.image.composition import Blob
-from ..system.threads import POLL_S
+from ..system.threads import POLL_S, require_wanted, stoppable
 from .uploads import AT_ONCE, BlobUploads, SentBlobs
 
 
@@ -25,13 +26,14 @@ class EarlyUploads:
     def add(self, blob: Blob, archive: Path) -> None:
         """Send a blob, unless that was begun."""
         if blob not in self._results:
-            self._results[blob] = self._executor.submit(self._uploads.send_one, blob, archive)
+            task = stoppable(partial(self._uploads.send_one, blob, archive), self._uploads.is_stopped)
+            self._results[blob] = self._executor.submit(task)
 
     def sent(self) -> Mapping[Blob, SentBlobs]:
         """Wait for the blobs that were added; those that the repository has now."""
         # A signal that the kernel delivers to another thread does not interrupt a wait without a timeout.
         while wait(self._results.values(), timeout=POLL_S).not_done:
-            pass
+            require_wanted()
         results = ((blob, each.result()) for blob, each in self._results.items() if each.exception() is None)
         return {blob: result for blob, result in results if result is not None}
 

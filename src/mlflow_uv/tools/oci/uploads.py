@@ -61,6 +61,10 @@ class BlobUploads:
         """End what is being sent, and send nothing more."""
         self._stop.set()
 
+    def is_stopped(self) -> bool:
+        """Whether it was stopped."""
+        return self._stop.is_set()
+
     def send_one(self, blob: Blob, content: BlobContent) -> SentBlobs | None:
         """
         Send one blob if it is missing; None if it was stopped.

@@ -13,7 +13,7 @@ import pytest
 from mlflow_uv.command.errors import BaseImageMissing, BaseImageUnfit, ToolFailed
 from mlflow_uv.core.image.oci_manifest import PulledImage
 from mlflow_uv.ops.image.builders import BaseNotComposable, BaseUnread, NotComposable
-from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase, read_base
+from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase, read_base, with_unpacked
 from mlflow_uv.ops.image.environment import Needs
 from mlflow_uv.tools.engines.engine import BuiltImage, Engine
 from mlflow_uv.tools.layers.saved_image import SavedImage
@@ -113,6 +113,20 @@ def test_a_base_is_read_from_its_registry_without_an_engine(tmp_path: Path) -> N
         base.platform,
     )
     assert () == base.findings
+
+
+def test_what_was_unpacked_of_a_base_is_not_unpacked_again(tmp_path: Path) -> None:
+    """
+    Of the same layers and configuration alone: another image has other files.
+    """
+    image, other = saved(tmp_path / "base", FILES), saved(tmp_path / "other", {**FILES, "etc/": None})
+    read(tmp_path, FakeRegistries(image))
+    known = read(tmp_path, FakeRegistries(image))
+
+    assert image.unpacked is with_unpacked(known, image).image.unpacked
+    assert known.image.archives == with_unpacked(known, image).image.archives
+    assert known is with_unpacked(known, other)
+    assert known is with_unpacked(known, None)
 
 
 def test_a_base_that_the_engine_pulled_is_read_from_its_registry_by_digest(tmp_path: Path) -> None:

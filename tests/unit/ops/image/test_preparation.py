@@ -1,5 +1,6 @@
 """The base and the layers of a composed image are prepared before its release is verified."""
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +13,15 @@ import pytest
 from mlflow_uv.command.errors import BadInput, Cancelled, ToolFailed
 from mlflow_uv.command.inputs import EngineChoice, Serving
 from mlflow_uv.core.image.composition import Compression
+from mlflow_uv.core.image.oci_manifest import PulledImage
 from mlflow_uv.ops.image.builders import Builder, ComposeRequest, PreparationRequest
 from mlflow_uv.ops.image.preparation import making_parts, reading_base
+from mlflow_uv.tools.oci.registries import RegistryImage
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
 from mlflow_uv.tools.toolbox import Tools
 from tests.unit.core.release.test_record import WHOLE
+from tests.unit.ops.image.test_composed_base import DIGEST, FILES
+from tests.unit.tools.layers.test_saved_image import saved
 from tests.waiting import CEILING_S
 
 
@@ -91,6 +96,27 @@ def test_whoever_needs_the_base_waits_until_it_is_read(tmp_path: Path) -> None:
     assert (True, False) == (before, waiting.is_alive())
 
 
+def test_the_base_that_was_read_is_passed_on_with_what_was_unpacked_of_it(tmp_path: Path) -> None:
+    """
+    Its files are there until the block ends; a registry that has none returns nothing.
+    """
+    image = saved(tmp_path / "base", FILES)
+
+    def pull(*_: object) -> RegistryImage:
+        config = json.dumps({**image.base.config, "architecture": "arm64"}).encode()
+        pulled = PulledImage(config=config, layers=image.base.layers)
+        return RegistryImage(digest=DIGEST, image=pulled, archives=image.archives)
+
+    with reading_base("r/base:1", Path("record.json"), tools_in(tmp_path / "one", pull)) as wait:
+        base: Any = wait()
+        there = [path.is_file() for path in base.plain]
+    with reading_base("r/base:1", Path("record.json"), tools_in(tmp_path / "two", lambda *_: None)) as wait:
+        nothing = wait()
+
+    assert ([True], image.base.layers, None) == (there, base.base.layers, nothing)
+    assert not any(path.is_file() for path in base.plain)
+
+
 def test_a_machine_that_knows_a_base_reads_none(tmp_path: Path) -> None:
     """
     The next one with its layers there takes less than a tenth of a second.
@@ -119,9 +145,9 @@ class FakeMaker:
         """See ImagePreparation."""
         self.environment = (release, threading.get_ident())
 
-    def make(self, release: object) -> None:
+    def make(self, release: object, image: object) -> None:
         """See ImagePreparation."""
-        self.parts.append(release)
+        self.parts += [release] if image is None else [image, release]
         self.began.set()
         if self.stopped.wait(0.0 if release == "short" else CEILING_S):
             self.parts.append("stopped")
@@ -142,7 +168,7 @@ def test_parts_are_made_after_the_base_was_read_and_before_the_block_ends() -> N
     """
     maker = FakeMaker()
 
-    with making_parts(lambda: maker.parts.append("base"), maker) as begin:
+    with making_parts(lambda: cast("Any", "base"), maker) as begin:
         begin(cast("Any", "short"))
 
     assert (["base", "short"], ("short", threading.get_ident())) == (maker.parts, maker.environment)

@@ -16,6 +16,7 @@ from tests.unit.tools.conftest import FakeRunner
 from tests.unit.tools.oci.registryserver import Answer, Asked, FakeRegistry, digest_of, refusal, serving
 from tests.unit.tools.oci.test_registries import Hasty
 from tests.unit.tools.oci.test_repository import accepting, composed_image
+from tests.waiting import CEILING_S
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_what_cannot_be_sent_early_is_left_to_the_push(registry: FakeRegistry, t
 
 def test_nothing_is_sent_after_the_end(registry: FakeRegistry, tmp_path: Path) -> None:
     """
-    What is being sent then ends without being sent again, and what waits is never begun.
+    Nobody waits for a registry that does not respond, and what it responds later begins nothing.
     """
     image, archives = composed_image(tmp_path)
     asked, goes_on = threading.Event(), threading.Event()
@@ -91,14 +92,19 @@ def test_nothing_is_sent_after_the_end(registry: FakeRegistry, tmp_path: Path) -
     def rule(request: Asked) -> Answer | None:
         if request.call.startswith("HEAD"):
             asked.set()
-            goes_on.wait()
+            goes_on.wait(2 * CEILING_S)
         return store(request)
 
     registry.rule = rule
     with early_uploads(uploads(registry)) as early:
         early.add(image.blobs[1], archives[image.blobs[1].digest])
-        asked.wait()
+        asked.wait(CEILING_S)
+    waiting = threading.Thread(target=early.sent, daemon=True)
+    waiting.start()
+    waiting.join(CEILING_S)
+    waits = waiting.is_alive()
     goes_on.set()
 
+    assert not waits
     assert {} == early.sent()
     assert 0 == count(registry, "PUT")
