@@ -91,7 +91,7 @@ def timings(number: int) -> tuple[Timing, ...]:
 GOOD: Report[None] = Report(
     outputs=None,
     summary="released model m-e0e01a16, version 4 of wine",
-    verdict="wine version 4 is ready as candidate",
+    verdict="wine version 4 is ready as candidate: served from its image, it gives the predictions of training",
     chain=chain_of(),
     findings=(
         Finding(rule="r", severity=Severity.WARNING, what="the name `wine:latest` is in use", fix="another one"),
@@ -108,9 +108,11 @@ GOOD: Report[None] = Report(
 
 def failed(summary: str, broken: int, why: str) -> Report[None]:
     """What a release that stopped has done before."""
-    return replace(GOOD, summary=summary, verdict=verdict.stopped(None, "wine version 4", why),
-                   chain=chain_of(broken), tables=(LAYERS,), findings=(), links=GOOD.links[:1], advice=(),
-                   timings=timings(broken))  # fmt: skip
+    return replace(
+        GOOD, summary=summary, verdict=verdict.stopped(None, "wine version 4", why), chain=chain_of(broken),
+        findings=(), tables=(LAYERS,) if broken > NAMES.index("image") else (), links=GOOD.links[:1], advice=(),
+        timings=timings(broken),
+    )  # fmt: skip
 
 
 def of_error(summary: str, broken: int, what: str, why: str, fix: str) -> str:
@@ -135,15 +137,15 @@ def summaries() -> dict[str, str]:
     return {
         "good": summary_for("release").of_report(GOOD, {"project": "models/wine"}),
         "failed": of_error(
-            "stopped by smoke-test",
+            "the release stopped at smoke-test",
             7,
             "the image predicts otherwise than training",
             "request 3 of 42: `quality` is 5.21 instead of 5.94, which is more than the tolerance of 1e-06",
             "mlflow-uv verify models:/wine/4",
         ),
         "half": of_error(
-            "cancelled in build-image", 6, "the release was cancelled", "the job has a limit of 30 minutes",
-            "mlflow-uv release, which resumes with build-image",
+            "the release stopped at build-image", 6, "the base image `python:3.11-slim` cannot be pulled",
+            "registry-1.docker.io does not respond", "run it again: what was made before is used",
         ),
         "hostile": summary_for("release").of_report(hostile, {"project": HOSTILE}),
     }  # fmt: skip
@@ -214,41 +216,44 @@ LATENCIES = (2, 41, 160, 320, 271, 154, 98, 61, 37, 22, 14, 9, 5, 3, 0, 0, 1, 0,
 
 LICENCES = (("BSD-3-Clause", 31), ("MIT", 27), ("Apache-2.0", 19), ("Apache Software License", 4), ("PSF-2.0", 2))
 SECONDS = (0.1, 0.1, 0.2, 86.5, 0.8, 92.8, 18.2)
-WRONG = {
-    NAMES.index("image"): ("the registry has sha256:9c1f instead of sha256:0dae706c", "mlflow-uv build-image --push"),
-    NAMES.index("version"): ("it was created from model m-77ab02, the record has m-e0e01a16", "mlflow-uv release"),
-}
+WRONG = ("the registry has sha256:9c1f instead of sha256:0dae706c", "mlflow-uv build-image --push")
 IMAGE = "ghcr.io/acme/wine@sha256:" + "ab" * 32
 
 
-def report_of(broken: int = len(NAMES), *, text: str = "") -> ReportPage:
-    """The page about a version whose chain is broken at a link, with a text in place of every other."""
-    reason, fix = WRONG.get(broken, ("", ""))
-    whole = broken > NAMES.index("image")
-    name = NAMES[broken] if broken < len(NAMES) else ""
-    times = [(step, seconds, f"{seconds:.1f} s") for step, seconds in zip(STEPS, SECONDS, strict=True)]
+def checked_chain(broken: str, *, whole: bool, text: str) -> Iterator[PageLink]:
+    """The links that were recomputed: those that the version has, of which an unfinished one lacks the last."""
+    for at, link in enumerate(chain_of(name=text)):
+        if link.name == broken:
+            yield PageLink(link=replace(link, mark=Mark.BROKEN), reason=text or WRONG[0], fix=text or WRONG[1])
+        elif not whole and not at:
+            yield PageLink(link=replace(link, mark=Mark.UNVERIFIED), reason="this clone has no commit 62d50ce")
+        elif whole or at <= NAMES.index("version"):
+            yield PageLink(link=link)
+
+
+def report_of(*, broken: str = "", whole: bool = True, text: str = "") -> ReportPage:
+    """The page about a version with a broken link, an unfinished one, or one with a text in place of every other."""
+    steps = STEPS if whole else STEPS[: STEPS.index("build-image")]
+    times = [(step, seconds, f"{seconds:.1f} s") for step, seconds in zip(steps, SECONDS, strict=False)]
+    state = "tested" if whole else "registered"
     layers = [(text or "packages", 169.0), ("base image", 110.0), ("model", 2.9), ("server", 0.4)]
     sizes = bar_chart("Layers of the image", [(layer, size, f"{size} MB") for layer, size in layers])
     facts = (
         PageFact(name="registered", value="2026-11-26 20:11 UTC", code=False),
-        PageFact(name="state", value="tested", code=False),
+        PageFact(name="state", value=state, code=False),
         PageFact(name="commit", value="62d50ce" * 6),
         PageFact(name="uv.lock", value="0dae706c" * 8),
         PageFact(name="Python, MLflow, uv", value="3.11.7, 3.17.2, 0.13.8"),
-        PageFact(name="image", value=text or IMAGE),
+        *((PageFact(name="image", value=text or IMAGE),) if whole else ()),
     )
     serving = PageFact(name="serve it", value=f"docker run --rm --publish 8080:8080 {text or IMAGE}")
-    result = verdict.audited("wine version 4", (), "tested", (name,) if name else (), ())
+    wrong, unknown = (broken,) if broken else (), () if whole else ("commit",)
+    result = verdict.audited("wine version 4", (), state, wrong, unknown)
     return ReportPage(
         title=f"Release report: {text or 'wine version 4'}",
         verdict=text or result,
-        ok=not name,
-        chain=tuple(
-            PageLink(link=link, reason=text or reason, fix=text or fix)
-            if link.mark is Mark.BROKEN
-            else PageLink(link=link)
-            for link in chain_of(broken, name=text)
-        ),
+        mark=verdict.mark_of_audited(state, wrong, unknown),
+        chain=tuple(checked_chain(broken, whole=whole, text=text)),
         champion="3" if whole else "",
         uncompared="" if whole else "No version of wine is the champion: there is none to compare this one with.",
         changes=(CHANGED, METRICS, FIGURES, SIZES) if whole and not text else (),
@@ -261,7 +266,7 @@ def report_of(broken: int = len(NAMES), *, text: str = "") -> ReportPage:
             WebLink(title="Run", address="https://mlflow.test/#/experiments/1/runs/ab"),
         ),
         commands=(
-            *((serving,) if whole else ()),
+            *((serving,) if whole and not broken else ()),
             PageFact(name="load it", value="mlflow.pyfunc.load_model('models:/wine/4')"),
         ),
         written="2026-11-26 20:13 UTC",
@@ -317,8 +322,8 @@ def pages() -> dict[str, tuple[str, Screen]]:
     found = {f"summary-{name}": (page_of_markdown(text), Screen()) for name, text in summaries().items()}
     found |= {f"comment-{name}": (page_of_markdown(text), Screen()) for name, text in comments().items()}
     reports = {
-        "good": report_of(), "failed": report_of(NAMES.index("image")), "half": report_of(NAMES.index("version")),
-        "hostile": report_of(text=HOSTILE),
+        "good": report_of(), "failed": report_of(broken="image"), "half": report_of(whole=False),
+        "hostile": report_of(broken="image", text=HOSTILE),
     }  # fmt: skip
     rendered = {name: render_page(page, secrets=()).decode() for name, page in reports.items()}
     found |= {f"report-{name}": (page, Screen()) for name, page in rendered.items()}

@@ -22,6 +22,7 @@ FAULTS = {
     "a cut": "main { max-width: 40rem !important; overflow: hidden !important }",
     "text without contrast": "td { color: #d8dee4 !important }",
     "a missing histogram": ".columns { visibility: hidden }",
+    "another word": "section:last-of-type h2::after { content: ' to use' }",
 }
 
 

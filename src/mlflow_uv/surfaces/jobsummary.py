@@ -116,7 +116,11 @@ class JobSummary:
         )
         if changes:
             yield "#### What changed since the champion\n\n"
-        for table in (*changes, *results):
+        for table in changes:
+            yield from self._table(table, folded=len(table.rows) > _ROWS)
+        if changes and results:
+            yield "#### Results\n\n"
+        for table in results:
             yield from self._table(table, folded=len(table.rows) > _ROWS)
         findings = [finding for finding in report.findings if finding not in left_out]
         if findings:
@@ -166,7 +170,7 @@ class JobSummary:
         if folded:
             yield from _folded(f"{title} ({counted(len(table.rows), 'row')})", rows)
         else:
-            yield from (f"<strong>{title}</strong>\n\n", *rows, "\n")
+            yield from (f"{title}:\n\n", *rows, "\n")
 
     def _timings(self, timings: tuple[Timing, ...]) -> Iterator[str]:
         rows = (self._row(timing.step, timing.summary, f"{timing.seconds:.1f}") for timing in timings)
@@ -192,8 +196,12 @@ class JobSummary:
 
 
 def _shortened(identity: str) -> str:
-    """An identity that is not wider than the other columns: the end of a long one, which has the version."""
-    return identity if len(identity) <= _IDENTITY else f"…{identity[-_IDENTITY:]}"
+    """An identity that is not wider than the other columns: the last parts of a long one, which have the version."""
+    if len(identity) <= _IDENTITY:
+        return identity
+    end = identity[-_IDENTITY:]
+    _, slash, parts = end.partition("/")
+    return f"…{slash}{parts}" if parts else f"…{end}"
 
 
 def _with_code(line: str) -> str:

@@ -90,18 +90,20 @@ def test_a_summary_goes_from_the_verdict_to_the_details() -> None:
 <sub><code>mlflow-uv release</code> · 1 s · released model m-1, version 4 of wine</sub>
 
 | <strong>✓ commit</strong><br><code>62d50ce</code> | <strong>? answers</strong> | \
-<strong>· image</strong><br><code>…anisation/wine:4-62d50ce</code> |
+<strong>· image</strong><br><code>…/wine:4-62d50ce</code> |
 |:-:|:-:|:-:|
 
 #### What changed since the champion
 
-<strong>Packages that differ</strong>
+Packages that differ:
 
 | package |
 |---|
 | numpy |
 
-<strong>Latencies</strong>
+#### Results
+
+Latencies:
 
 | up to ms | requests |
 |---|---|

@@ -1,5 +1,6 @@
 """States the result of a release for readers who know neither its steps nor the links of its chain."""
 
+from ...command.report import Mark
 from ...command.wording import Wording
 from .record import Record
 
@@ -32,9 +33,19 @@ def audited(
         return f"{called} is not what was released: {', '.join(broken)} {'is' if len(broken) == 1 else 'are'} broken"
     if state == "failed":
         return f"{called} failed its test"
+    if state == "registered":
+        known = f"verified except for {', '.join(unverified)}" if unverified else "every link that it has holds"
+        return f"{called} was not tested yet: {known}"
     if unverified:
         return f"{called} is what was released, as far as it can be verified here: not {', '.join(unverified)}"
     return f"{called} is what was released: every link of its chain holds"
+
+
+def mark_of_audited(state: str, broken: tuple[str, ...], unverified: tuple[str, ...]) -> Mark:
+    """The sign for such a verdict: what is not known yet, or not here, does not count as valid."""
+    if broken or state == "failed":
+        return Mark.BROKEN
+    return Mark.UNVERIFIED if unverified or state == "registered" else Mark.HOLDS
 
 
 def subject(record: Record | None, name: str | None = None) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...command.lazy_pattern import lazy_pattern
-from ...command.report import ChainLink, Table, WebLink
+from ...command.report import ChainLink, Mark, Table, WebLink
 from ...core.security.control_characters import visible
 from ...core.security.masking import mask
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -74,7 +74,7 @@ class ReportPage:
 
     title: str
     verdict: str
-    ok: bool
+    mark: Mark
     chain: tuple[PageLink, ...]
     champion: str
     uncompared: str

@@ -61,10 +61,11 @@ def version_report(
     broken = tuple(check.link for check in links if check.state is LinkState.BROKEN)
     unverified = tuple(check.link for check in links if check.state is LinkState.UNVERIFIED)
     shown = f"{audit.name} version {audit.version}"
+    state = audit.tags.get(STATE, "")
     page = ReportPage(
         title=f"Release report: {shown}",
-        verdict=verdict.audited(shown, audit.description.aliases, audit.tags.get(STATE, ""), broken, unverified),
-        ok=not broken,
+        verdict=verdict.audited(shown, audit.description.aliases, state, broken, unverified),
+        mark=verdict.mark_of_audited(state, broken, unverified),
         chain=tuple(_page_link(link, check) for link, check in zip(chain, links, strict=True)),
         champion=comparison.champion if comparison else "",
         uncompared="" if comparison else _uncompared(audit, alias),

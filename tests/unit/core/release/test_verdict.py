@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from mlflow_uv.command.report import Mark
 from mlflow_uv.core.release.record import Record
-from mlflow_uv.core.release.verdict import audited, released, stopped
+from mlflow_uv.core.release.verdict import audited, mark_of_audited, released, stopped
 from tests.unit.core.release.test_record import BARE, WHOLE
 
 assert WHOLE.image is not None
@@ -64,8 +65,11 @@ def test_a_release_that_stopped_says_whether_it_moved_an_alias(record: Record | 
         (("tested", (), ("image",)), f"{NAMED} is what was released, as far as it can be verified here: not image"),
         (("tested", ("lock", "model"), ("image",)), f"{NAMED} is not what was released: lock, model are broken"),
         (("failed", (), ()), f"{NAMED} failed its test"),
+        (("registered", (), ()), f"{NAMED} was not tested yet: every link that it has holds"),
+        (("registered", (), ("commit",)), f"{NAMED} was not tested yet: verified except for commit"),
+        (("registered", ("lock",), ()), f"{NAMED} is not what was released: lock is broken"),
     ],
-    ids=["holds", "unverified", "broken", "failed"],
+    ids=["holds", "unverified", "broken", "failed", "untested", "untested and unverified", "untested and broken"],
 )  # fmt: skip
 def test_an_audited_version_is_what_was_released_only_if_nothing_is_broken(
     given: tuple[str, tuple[str, ...], tuple[str, ...]], verdict: str
@@ -76,3 +80,24 @@ def test_an_audited_version_is_what_was_released_only_if_nothing_is_broken(
     state, broken, unverified = given
 
     assert verdict == audited("wine version 4", ("champion",), state, broken, unverified)
+
+
+@pytest.mark.parametrize(
+    ("state", "broken", "unverified", "mark"),
+    [
+        ("promoted", (), (), Mark.HOLDS),
+        ("tested", (), ("image",), Mark.UNVERIFIED),
+        ("registered", (), (), Mark.UNVERIFIED),
+        ("failed", (), ("image",), Mark.BROKEN),
+        ("tested", ("lock",), ("image",), Mark.BROKEN),
+    ],
+)
+def test_only_what_was_tested_and_verified_is_marked_as_good(
+    state: str, broken: tuple[str, ...], unverified: tuple[str, ...], mark: Mark
+) -> None:
+    """
+    A report of a version that failed its test, or of one that nobody tested, does not begin with a tick.
+    """
+    found = mark_of_audited(state, broken, unverified)
+
+    assert mark is found

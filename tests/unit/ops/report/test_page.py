@@ -13,7 +13,7 @@ CHANGED = Table(title="packages that differ", columns=("package", "candidate"), 
 PAGE = ReportPage(
     title="Release report: wine version 4",
     verdict="wine version 4 is what was released",
-    ok=True,
+    mark=Mark.HOLDS,
     chain=(
         PageLink(link=ChainLink(name="lock", mark=Mark.HOLDS, identity="0dae706")),
         PageLink(link=ChainLink(name="image", mark=Mark.UNVERIFIED), reason="it was not pushed"),
@@ -64,7 +64,7 @@ def page_of(text: str) -> ReportPage:
     return ReportPage(
         title=text,
         verdict=text,
-        ok=True,
+        mark=Mark.HOLDS,
         chain=tuple(
             replace(
                 shown,
@@ -137,9 +137,9 @@ def test_a_broken_version_is_marked_and_a_first_version_is_compared_with_none() 
     The colour of the verdict, and a sentence in place of the tables.
     """
     reason = "No version of wine is the champion."
-    seen = Seen(render_page(replace(PAGE, ok=False, champion="", uncompared=reason, changes=()), secrets=()))
+    seen = Seen(render_page(replace(PAGE, mark=Mark.BROKEN, champion="", uncompared=reason, changes=()), secrets=()))
 
-    assert [{"class": "bad"}] == [attributes for tag, attributes in seen.tags if tag == "header"]
+    assert [{"class": "broken"}] == [attributes for tag, attributes in seen.tags if tag == "header"]
     assert "✗ wine version 4 is what was released" in seen.texts
     assert ["Changed since the champion", reason] == [text for text in seen.texts[2:] if "champion" in text]
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from mlflow_uv.command.errors import NoEngine, ToolMissing
+from mlflow_uv.command.report import Mark
 from mlflow_uv.core.model.model_files import LICENCES, LOCK
 from mlflow_uv.core.release.chain import LinkCheck, LinkState
 from mlflow_uv.core.release.record import ImageLink, Record
@@ -98,7 +99,7 @@ def test_a_report_has_what_the_record_and_the_registry_know() -> None:
     )
 
     page = report.page
-    assert ("3", "", True) == (page.champion, page.uncompared, page.ok)
+    assert ("3", "", Mark.HOLDS) == (page.champion, page.uncompared, page.mark)
     assert {
         "Layers of the image": [
             ("large packages", "656.0 MB"),
@@ -159,7 +160,7 @@ def test_a_broken_link_is_in_the_verdict_with_its_reason_in_the_chain() -> None:
     """
     report = version_report(audit_of(HOLDS, BROKEN), None, registry_with(None), alias="champion")
 
-    assert ("", False, ("model",)) == (report.page.champion, report.page.ok, report.names(LinkState.BROKEN))
+    assert ("", Mark.BROKEN, ("model",)) == (report.page.champion, report.page.mark, report.names(LinkState.BROKEN))
     assert "wine version 4 (champion) is not what was released: model is broken" == report.page.verdict
     assert ["", "the store says otherwise"] == [shown.reason for shown in report.page.chain]
     assert "Layers of the image" not in {chart.title for chart in report.page.charts}
