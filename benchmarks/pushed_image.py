@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -81,7 +81,8 @@ class Bench:
     project: Project
     models: dict[str, Logged]
     names: list[str]
-    import_s: float = field(default=0.0)
+    import_s: float = 0.0
+    parts: tuple[str, dict[str, float]] | None = None  # of the last push, and what they are kept as
 
     def add(self, kind: str, case: str, what: str, number: list[float]) -> None:
         """Keep a number, beside those of this and earlier runs."""
@@ -115,19 +116,15 @@ class Bench:
         if side == IN_RELEASE:  # the model is logged, and not trained again
             flags = ("--steps", "log-model,build-image", *flags, "--image", name)
             parts = self.project.timed("release", *flags, **variables)
-            self.keep_parts(IN_RELEASE, case, parts)
+            self.parts = IN_RELEASE, parts
             return [parts["whole"], place.stored() - before]
         if side == "composed":
             parts = self.project.timed("build-image", *flags, "--image", name, **variables)
             seconds, sent = time.perf_counter() - started, place.stored() - before
-            self.keep_parts("parts", case, {**parts, "import": self.import_seconds()})
+            self.parts = "parts", {**parts, "import": self.import_seconds()}
             return [seconds, sent]
         self.project.step("build-image", *flags, "--image", name, **variables)
         return [time.perf_counter() - started, place.stored() - before]
-
-    def keep_parts(self, kind: str, case: str, parts: dict[str, float]) -> None:
-        """Keep the parts of a step, which are written with the next number."""
-        self.numbers.setdefault(kind, {})[case] = parts
 
     def import_seconds(self) -> float:
         """Seconds of `import mlflow` alone, measured once."""
@@ -135,8 +132,13 @@ class Bench:
         return self.import_s
 
     def measure(self, side: str, case: str, *flags: str, **variables: str) -> None:
-        """Measure a push, and keep it."""
-        self.add("cases", case, side, self.push(side, case, *flags, **variables))
+        """Measure a push, and keep it with the parts of the step."""
+        self.parts = None
+        number = self.push(side, case, *flags, **variables)
+        if self.parts is not None:  # of a push that prepares another one, or of another lock, nobody keeps them
+            kind, parts = self.parts
+            self.numbers.setdefault(kind, {})[case] = parts
+        self.add("cases", case, side, number)
 
     def remove_layers(self) -> None:
         """Remove layers and what is known of bases, as on a fresh machine."""

@@ -32,8 +32,8 @@ ROWS = {
     "written": "… layers are compressed and written",
     "libraries": "… shared libraries are described and examined",
     "packed": "server and model are packed",
-    "registry": "requests to the registry, and blobs that it lacks",
-    "sent": "… of this, blobs are sent",
+    "registry": "the registry is asked before, and gets at the end what it lacks",
+    "sent": "blobs are sent, also while layers are made",
     "whole": "the whole step",
     "processor": "… its processor time",
 }

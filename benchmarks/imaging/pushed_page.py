@@ -21,9 +21,9 @@ CASES = {
 }
 # The same as headings.
 HEADINGS = {
-    "cold": "first, not downloaded",
-    "downloads": "first, downloaded",
-    "fresh": "first, layers in the registry",
+    "cold": "nothing downloaded",
+    "downloads": "first build",
+    "fresh": "layers in the registry",
     "second": "second model",
     "model": "changed model",
     "small": "small package",
@@ -83,8 +83,9 @@ Where the time goes:
 - With all layers known, the step reads them and the base again to compare their digests, composes server and model, and
   asks the registry for each layer.
 - A first build verifies and compresses each file of each package, and compiles its modules; [Layers of
-  packages](#layers-of-packages) has the time for each of these. A fresh machine reads the base, and of the layers that
-  the registry has [the lists at their ends](image.md#layers-of-another-image) alone.
+  packages](#layers-of-packages) has the time for each of these. Without an engine it sends layers meanwhile, once the
+  release is verified. A fresh machine reads the base, and of the layers that the registry has [the lists at their
+  ends](image.md#layers-of-another-image) alone.
 - After a change of one package, only its layer is made; if it has shared libraries, the lists of those of all packages
   are examined again. Small packages share layers, so that more than the changed one is compiled. Layers that one side
   made are removed before the next one is measured.
