@@ -300,14 +300,14 @@ def parity_findings(parity: Parity, budget: ParityBudget, shown: str, advice: st
             why=f"{name}: {reason}",
             fix=advice,
         )
-    if not parity.rows:
+    if not parity.rows and not parity.beyond_types:
         yield Finding(
             rule="parity-empty",
             what="nothing was compared",
-            why=f"{shown} answers none of the requests, or the converted model cannot hold their values",
+            why=f"{shown} answers none of the requests",
             fix="log the model with an input_example that it answers",
         )
-    elif "recorded" in parity.uncompared:
+    elif not parity.rows or "recorded" in parity.uncompared:
         yield Finding(
             rule="parity-empty",
             what=f"no recorded request of {shown} was compared",

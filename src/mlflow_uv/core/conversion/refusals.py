@@ -22,6 +22,9 @@ _HELP: Mapping[str, str] = {
     "numbers have 64 bits": 'train it with numbers of 32 bits, as Keras does by default: dtype="float32"',
     "operators of TensorFlow": "use layers that TensorFlow Lite has operators for, and prepare texts before the model",
     "zero_as_missing": "train it without zero_as_missing, with NaN in place of the zeros that mean a missing number",
+    "missing values are not nan": "train it with NaN for a missing number, and missing=nan, which is the default",
+    "add_indicator": "train it with add_indicator=False, and give the model columns that say where numbers are missing",
+    "keep_empty_features": "train the model without these columns, which have no effect",
     "number as its name": "name the columns by texts, data.columns = data.columns.astype(str), and train with these",
     r"values for \d+ rows": "let it answer each row: a vectorizer gets one column from a ColumnTransformer, as in"
     ' ColumnTransformer([("text", TfidfVectorizer(), "text")])',

@@ -126,6 +126,7 @@ def _inner(
     with refusing(native.operator), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _require_missing_is_nan(native.model)
+        _require_kept_columns(native.model)
         if native.kind == "booster":
             model = _convert_booster(native, len(inputs) if layout == "columns" else example.shape[1])
         else:
@@ -213,6 +214,19 @@ def _require_missing_is_nan(model: Any) -> None:
         of_lightgbm = type(booster).__module__.startswith("lightgbm") and hasattr(booster, "dump_model")
         if of_lightgbm and '"missing_type": "Zero"' in json.dumps(booster.dump_model()["tree_info"]):
             raise Inconvertible(type(part).__name__, "its trees take zero for a missing number (zero_as_missing)")
+
+
+def _require_kept_columns(model: Any) -> None:
+    """Raise Inconvertible for imputers whose output has other columns than their input: the converter keeps those."""
+    for part in _parts(model):
+        if len(getattr(getattr(part, "indicator_", None), "features_", ())):
+            reason = "it adds columns that say where numbers are missing (add_indicator=True)"
+            raise Inconvertible(type(part).__name__, reason)
+        numbers = getattr(part, "statistics_", None)
+        empty = isinstance(numbers, np.ndarray) and numbers.dtype.kind == "f" and np.isnan(numbers).any()
+        if empty and not getattr(part, "keep_empty_features", True):
+            reason = "it leaves out columns without a number in the data of training (keep_empty_features=False)"
+            raise Inconvertible(type(part).__name__, reason)
 
 
 def _lightgbm_in(model: Any) -> Any:

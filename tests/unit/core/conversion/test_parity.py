@@ -195,10 +195,13 @@ def test_a_comparison_without_the_recorded_requests_is_an_error() -> None:
     equal: dict[str, Any] = {"outputs": {"prediction": [1.0]}}
 
     none = compare_outputs(original, [beyond, beyond, equal], NUMBERS, BUDGET.tolerance)
+    nothing = compare_outputs(original, [beyond] * 3, NUMBERS, BUDGET.tolerance)
     one = compare_outputs(original, [beyond, equal, beyond], NUMBERS, BUDGET.tolerance)
 
     assert (("recorded",), ("spread",)) == (none.uncompared, one.uncompared)
     assert (["parity-empty", "parity-beyond-types"], ["parity-beyond-types"]) == (rules(none), rules(one))
+    fixes = [next(parity_findings(parity, BUDGET, "it", "change it")).fix for parity in (none, nothing)]
+    assert [True, True] == [fix.startswith("train the model with numbers within the range of 32 bits") for fix in fixes]
 
 
 def test_an_answer_with_fewer_rows_is_refused() -> None:

@@ -19,6 +19,13 @@ from mlflow_uv.core.conversion.refusals import help_for
         ("Functional", "it has several outputs (2 tensors)", "for each output"),
         ("Ridge", "column 0 has a number as its name, 0, and inputs", "data.columns.astype(str)"),
         ("LGBMRegressor", "its trees take zero for a missing number (zero_as_missing)", "without zero_as_missing"),
+        ("XGBRegressor", "Cannot convert a XGBoost model where missing values are not nan but 0.0.", "missing=nan"),
+        ("SimpleImputer", "it adds columns that say where numbers are missing (add_indicator=True)", "indicator=False"),
+        (
+            "SimpleImputer",
+            "it leaves out columns without a number (keep_empty_features=False)",
+            "without these columns",
+        ),
         ("Pipeline", "`label` has 2 values for 6 rows", "gets one column from a ColumnTransformer"),
         ("Spline", "MissingShapeCalculator: Unable to find a shape calculator", "replace Spline by a step"),
     ],

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.conversions import EDGE, ROOT, outcome, run_in
+from mlflow_uv.core.conversion.parity import compare_outputs, parity_findings
+from mlflow_uv.payloads.messages.conversion import PortableSignature
+from mlflow_uv.payloads.messages.reader import read
+from tests.conversions import BUDGET, EDGE, ROOT, outcome, run_in
 from tests.parity import CASES, CORE, ParityCase
 
 pytestmark = pytest.mark.installs
@@ -58,10 +61,11 @@ def test_a_model_is_equal_or_refused(
 
 REFUSED = """
     import pathlib, tempfile
-    import lightgbm, mlflow, numpy as np, pandas as pd
+    import lightgbm, mlflow, numpy as np, pandas as pd, xgboost
     from mlflow.models import infer_signature
     from sklearn.compose import ColumnTransformer
     from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.impute import KNNImputer, SimpleImputer
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
     converter = importlib.import_module("payloads.conversion.converter")
@@ -90,20 +94,40 @@ REFUSED = """
     texts = named.rename(columns=str)
     trees = {"n_estimators": 5, "min_child_samples": 2, "verbose": -1}
     zeros = texts.where(texts > 0, 0.0)
+    gaps = texts.where(texts > 0)
+    named_gaps = gaps.join(gaps.isna().astype(float).add_prefix("no "))
+    empty = gaps.assign(empty=np.nan)
+    ridge = lambda imputer, data: reason(make_pipeline(imputer, Ridge()).fit(data, tastes), data)
+    boosted = lambda data, **more: reason(
+        make_pipeline(xgboost.XGBRegressor(n_estimators=5, **more)).fit(data, tastes), data
+    )
     print(json.dumps({
         "texts": reason(alone, words),
         "texts from a column": reason(make_pipeline(column, LogisticRegression()).fit(words, tastes), words),
         "numbers": reason(Ridge().fit(named.to_numpy(), tastes), named),
         "numbers as texts": reason(Ridge().fit(texts, tastes), texts),
         "zeros": reason(lightgbm.LGBMRegressor(zero_as_missing=True, **trees).fit(zeros, tastes), zeros),
-        "gaps": reason(lightgbm.LGBMRegressor(**trees).fit(texts.where(texts > 0), tastes), texts.where(texts > 0)),
+        "gaps": reason(lightgbm.LGBMRegressor(**trees).fit(gaps, tastes), gaps),
+        "zeros of XGBoost": boosted(zeros, missing=0.0),
+        "gaps of XGBoost": boosted(gaps, missing=np.nan),
+        "indicator": ridge(SimpleImputer(add_indicator=True), gaps),
+        "indicator of neighbours": ridge(KNNImputer(add_indicator=True), gaps),
+        "columns that indicate": ridge(SimpleImputer(add_indicator=False), named_gaps),
+        "indicator of nothing": ridge(SimpleImputer(add_indicator=True), texts),
+        "empty": ridge(SimpleImputer(), empty),
+        "without the empty one": ridge(SimpleImputer(), gaps),
     }))
 """
+
+
+INDICATOR = "it adds columns that say where numbers are missing (add_indicator=True)"
 
 
 def test_what_the_message_advises_makes_a_refused_model_convertible(converting: Path) -> None:
     """
     A vectorizer takes the names of columns for its texts; columns have numbers as names; zeros mean missing numbers.
+
+    An imputer adds columns, or leaves some out.
     """
     found = run_in(converting, REFUSED)
 
@@ -114,4 +138,40 @@ def test_what_the_message_advises_makes_a_refused_model_convertible(converting: 
         "numbers as texts": "",
         "zeros": "its trees take zero for a missing number (zero_as_missing)",
         "gaps": "",
+        "zeros of XGBoost": "RuntimeError: Cannot convert a XGBoost model where missing values are not nan but 0.0.",
+        "gaps of XGBoost": "",
+        "indicator": INDICATOR,
+        "indicator of neighbours": INDICATOR,
+        "columns that indicate": "",
+        "indicator of nothing": "",
+        "empty": "it leaves out columns without a number in the data of training (keep_empty_features=False)",
+        "without the empty one": "",
     } == found
+
+
+# A model of numbers that 32 bits cannot hold, and the model of the same numbers, scaled.
+RANGES = """
+    from sklearn.linear_model import Ridge
+    for name, factor in (("beyond", 1e40), ("scaled", 1.0)):
+        portable.MODELS[name] = (Ridge, portable.PATIENTS * factor, portable.PROGRESS)
+"""
+
+
+def test_what_an_empty_comparison_advises_lets_the_recorded_requests_be_compared(
+    converting: Path, tmp_path: Path
+) -> None:
+    """
+    Numbers within the range of 32 bits, for example scaled ones, and an input example of those.
+    """
+    program = PROGRAM.replace("    portable.main(", f"{RANGES.strip(chr(10))}\n    portable.main(")
+    run_in(converting, program, json.dumps(["beyond", "scaled"]), str(tmp_path / "seen.json"))
+
+    findings = {}
+    for name, content in json.loads((tmp_path / "seen.json").read_text()).items():
+        signature = read(PortableSignature, content["signature"], what="the signature")
+        parity = compare_outputs(content["original"], content["converted"], signature, BUDGET.tolerance)
+        findings[name] = {each.rule: each.fix for each in parity_findings(parity, BUDGET, "it", "change it")}
+
+    advice = "train the model with numbers within the range of 32 bits, for example scaled ones"
+    assert findings["beyond"]["parity-empty"].startswith(advice)
+    assert {} == findings["scaled"]
