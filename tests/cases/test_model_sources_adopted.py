@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import BadInput, BadProject, ChainBroken, ModelNotFound
-from mlflow_uv.ops.model.proof_plan import RequirementsPolicy
+from mlflow_uv.ops.model.verification_plan import RequirementsPolicy
 from mlflow_uv.tools.uv.environments import Environment
 
 from .in_process import InProcessProject

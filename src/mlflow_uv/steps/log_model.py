@@ -36,12 +36,12 @@ from ..ops.model.adoption import adopt
 from ..ops.model.case_file import cases_of
 from ..ops.model.input_changes import require_settled
 from ..ops.model.input_example import example_of
-from ..ops.model.proof import prove
-from ..ops.model.proof_plan import ProofPlan, RequirementsPolicy
+from ..ops.model.model_verification import verify_logged
 from ..ops.model.release_key import explain, key_of, left_behind, parts_of, training_files
 from ..ops.model.source import NAMES, ModelSource, ModelSourceKind, source_of, with_parameters
 from ..ops.model.training import Job
 from ..ops.model.training_programs import with_program
+from ..ops.model.verification_plan import RequirementsPolicy, VerificationPlan
 from ..payloads.messages.lazy_dataclass import lazy_dataclass
 from ..tools.project.files import Project, read_project
 from ..tools.toolbox import Tools
@@ -217,7 +217,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
         else:
             obtained = resumed or _obtained(plan, inputs, tools)
             plan = obtained.plan
-            record, findings = prove(plan, obtained.model, obtained.files, Path(scratch), tools)
+            record, findings = verify_logged(plan, obtained.model, obtained.files, Path(scratch), tools)
             findings = (*obtained.findings, *findings, *left_behind(plan.keyed, tools))
         findings += plan.adopted.findings if plan.adopted else ()
         if not any(finding.severity is Severity.ERROR for finding in findings):
@@ -236,7 +236,7 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
     return _report(record, findings, origin, record_file=path, chosen_uri=chosen_uri)
 
 
-def _obtained(plan: ProofPlan, inputs: Inputs, tools: Tools) -> Obtained:
+def _obtained(plan: VerificationPlan, inputs: Inputs, tools: Tools) -> Obtained:
     """Train. What a failed training left behind is said: the next one, without its mistake, would change it."""
     try:
         return obtain(plan, inputs.logged_model, tools)
@@ -263,7 +263,7 @@ def model_source(inputs: Inputs, project: Project, tools: Tools) -> ModelSource:
     return source
 
 
-def _settled_plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> ProofPlan:
+def _settled_plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> VerificationPlan:
     """Return the plan; if inputs changed while it was made, which a build may do, make it once more."""
     try:
         return _plan(inputs, project, scratch / "first", tools)
@@ -273,7 +273,7 @@ def _settled_plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools)
     return _plan(inputs, read_project(inputs.project), scratch / "second", tools)
 
 
-def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> ProofPlan:
+def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> VerificationPlan:
     from ..tools.system.archive_content import wheel_inputs  # noqa: PLC0415
 
     source = model_source(inputs, project, tools)
@@ -334,7 +334,7 @@ def _plan(inputs: Inputs, project: Project, scratch: Path, tools: Tools) -> Proo
         require_settled(before, job, keyed, tools)
         # Read after the files of the key, which are compared after training: whatever changes after them is noticed.
         job = replace(job, commit=tools.git.commit(project.folder))
-    return ProofPlan(
+    return VerificationPlan(
         job=job,
         selection=selection,
         served=served,

@@ -18,13 +18,13 @@ from ...tools.toolbox import Tools
 from .adoption import require_free
 from .choice import choose
 from .input_changes import require_unchanged
-from .proof import download, released
-from .proof_plan import ProofPlan
+from .model_verification import download, released
 from .release_key import trained_from
 from .resumption import resumable, trained_digest
 from .training import Trained, train
 from .training_registrations import announce_alias_calls, moved_aliases
 from .training_store import followed, store_of_training
+from .verification_plan import VerificationPlan
 
 # Characters that the name of a logged model cannot have.
 _NOT_IN_NAMES = lazy_pattern(r"""[/:.%"']+""")
@@ -34,13 +34,13 @@ _NOT_IN_NAMES = lazy_pattern(r"""[/:.%"']+""")
 class Obtained:
     """A logged model, the plan with its store, findings about it, and its files if they were downloaded."""
 
-    plan: ProofPlan
+    plan: VerificationPlan
     model: LoggedModelDescription
     findings: tuple[Finding, ...] = ()
     files: Path | None = None
 
 
-def obtain(plan: ProofPlan, model_name: str | None, tools: Tools) -> Obtained:
+def obtain(plan: VerificationPlan, model_name: str | None, tools: Tools) -> Obtained:
     """Return the adopted model, or train one; `model_name` selects it by name if there are several."""
     if plan.adopted:
         model = choose(plan.adopted.found, model_name, tools.console)
@@ -55,7 +55,7 @@ def obtain(plan: ProofPlan, model_name: str | None, tools: Tools) -> Obtained:
     return Obtained(plan=plan, model=choose(trained.found, model_name, tools.console), findings=findings)
 
 
-def obtain_interrupted(plan: ProofPlan, scratch: Path, tools: Tools) -> Obtained | None:
+def obtain_interrupted(plan: VerificationPlan, scratch: Path, tools: Tools) -> Obtained | None:
     """
     Return the newest model of a release with the same key that was interrupted while it verified the model.
 
@@ -82,7 +82,7 @@ def obtain_interrupted(plan: ProofPlan, scratch: Path, tools: Tools) -> Obtained
     return None
 
 
-def _require_same_inputs(plan: ProofPlan, trained: Trained, tools: Tools) -> None:
+def _require_same_inputs(plan: VerificationPlan, trained: Trained, tools: Tools) -> None:
     """Raise InputsChanged if an input changed, and let the runs say that they are not of the commit alone."""
     try:
         require_unchanged(plan.job, plan.keyed, tools)
@@ -93,8 +93,8 @@ def _require_same_inputs(plan: ProofPlan, trained: Trained, tools: Tools) -> Non
 
 
 def earlier(
-    plan: ProofPlan, record: Path, scratch: Path, tools: Tools
-) -> tuple[ProofPlan, Record, tuple[Finding, ...]] | None:
+    plan: VerificationPlan, record: Path, scratch: Path, tools: Tools
+) -> tuple[VerificationPlan, Record, tuple[Finding, ...]] | None:
     """
     Return the verified model of an earlier release with the same key, from the plan's store or the recorded one.
 
@@ -113,7 +113,7 @@ def earlier(
     return None
 
 
-def _with_recorded_store(plan: ProofPlan, file: Path, tools: Tools) -> Iterator[ProofPlan]:
+def _with_recorded_store(plan: VerificationPlan, file: Path, tools: Tools) -> Iterator[VerificationPlan]:
     """Yield the plan with the store in the record, which is trusted no more than a setting of the checkout."""
     if plan.job.store.kind is not StoreKind.EMBEDDED or not file.is_file():
         return

@@ -15,7 +15,7 @@ from ...payloads.messages.tags import RELEASE_KEY, TRAINED_DIGEST, TRAINED_KEY, 
 from ...tools.mlflow.attempts import Attempt
 from ...tools.mlflow.store_client import StoreClient
 from ...tools.toolbox import Tools
-from .proof_plan import ProofPlan, RequirementsPolicy
+from .verification_plan import RequirementsPolicy, VerificationPlan
 
 # Values of the tag VERIFICATION, beside the id of the attempt that verifies the model.
 _INTERRUPTED, _REFUSED, VERIFIED = "interrupted", "refused", "verified"
@@ -61,7 +61,7 @@ class OpenVerification:
 
 @contextmanager
 def verification(
-    plan: ProofPlan, model: LoggedModelDescription, files: Iterable[tuple[PurePosixPath, str]], tools: Tools
+    plan: VerificationPlan, model: LoggedModelDescription, files: Iterable[tuple[PurePosixPath, str]], tools: Tools
 ) -> Iterator[OpenVerification]:
     """
     Tag a model as trained, and as being verified by this process, while the block runs.
@@ -94,7 +94,7 @@ def verification(
         killed.mark_closed()
 
 
-def trained_digest(plan: ProofPlan, files: Iterable[tuple[PurePosixPath, str]]) -> str:
+def trained_digest(plan: VerificationPlan, files: Iterable[tuple[PurePosixPath, str]]) -> str:
     """Return the digest of what training wrote into a model, without the files that a release replaces or adds."""
     locked = plan.policy is RequirementsPolicy.LOCK
     replaced = {*model_files.UV_FILES, *(model_files.environment_files(plan.served) if locked else ())}
@@ -104,7 +104,7 @@ def trained_digest(plan: ProofPlan, files: Iterable[tuple[PurePosixPath, str]]) 
 
 
 def resumable(
-    plan: ProofPlan, models: Iterable[LoggedModelDescription], tools: Tools
+    plan: VerificationPlan, models: Iterable[LoggedModelDescription], tools: Tools
 ) -> Iterator[LoggedModelDescription]:
     """
     Yield each finished model whose verification was interrupted, newest first.
@@ -137,6 +137,6 @@ def _taken(model_id: str) -> ToolFailed:
     )
 
 
-def _subject(plan: ProofPlan, key: str) -> str:
+def _subject(plan: VerificationPlan, key: str) -> str:
     """The subject of these attempts. It is not the store, as for trainings, whose runs the next release closes."""
     return f"verification of {key} in {plan.job.store.uri}"

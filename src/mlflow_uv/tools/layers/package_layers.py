@@ -22,16 +22,16 @@ from ..system.process import Runner
 from .archive import LayerFile, compressor_identity, write_layer
 from .cache import CachedLayer, LayerCache
 from .compiler import Compiler
-from .laid_out import (
-    LaidOutPackage,
-    laid_out,
+from .layer_contents import LayerContents
+from .recorded_packages import (
+    RecordedPackage,
     recorded_digests,
+    recorded_packages,
     require_apart,
     shared_files,
     unowned,
     verified_files,
 )
-from .layer_contents import LayerContents
 
 # Changes when the same wheels give other layers.
 FORMAT = 2
@@ -240,7 +240,7 @@ class PackageLayers:
         replaced: set[PurePosixPath] = set()
         libraries: dict[str, Mapping[str, Any]] = {}
         for name, own in verified.items():
-            recorded = recorded_digests(making.packages[name].laid_out, own)
+            recorded = recorded_digests(making.packages[name].recorded, own)
             brought = {_HOME / path: digest for path, digest in recorded.items()}
             changed = {path for path, digest in brought.items() if digests.get(path, digest) != digest}
             replaced |= changed
@@ -264,22 +264,22 @@ class PackageLayers:
 class _Package:
     """A package that was laid out in an environment."""
 
-    laid_out: LaidOutPackage
+    recorded: RecordedPackage
     environment: Path
 
     @property
     def count(self) -> int:
         """How many files it has."""
-        return len(self.laid_out.files)
+        return len(self.recorded.files)
 
     @property
     def has_libraries(self) -> bool:
         """Whether a file of it may be a shared library, by its name."""
-        return any(is_named_as_library(file.path.name) for file in self.laid_out.files)
+        return any(is_named_as_library(file.path.name) for file in self.recorded.files)
 
     def verified(self) -> Mapping[PurePosixPath, LayerFile]:
         """Its files, each with the content that RECORD lists. Raises ToolFailed."""
-        return verified_files(self.environment, self.laid_out, _HOME)
+        return verified_files(self.environment, self.recorded, _HOME)
 
 
 @lazy_dataclass
@@ -325,7 +325,7 @@ class _Laying:
         packages = self._install(environment, names)
         alone = differing(packages) if len(packages) > 1 else frozenset()
         result = {
-            package.name: _Package(laid_out=package, environment=environment)
+            package.name: _Package(recorded=package, environment=environment)
             for package in packages
             if package.name not in alone
         }
@@ -333,10 +333,10 @@ class _Laying:
             own = self._scratch / f"alone-{name}"
             self._uv.create(own, python=str(environment / "bin" / "python"), on_line=self._on_line)
             (package,) = self._install(own, (name,))
-            result[name] = _Package(laid_out=package, environment=own)
+            result[name] = _Package(recorded=package, environment=own)
         return {name: result[name] for name in sorted(result)}
 
-    def _install(self, environment: Path, names: Sequence[str]) -> tuple[LaidOutPackage, ...]:
+    def _install(self, environment: Path, names: Sequence[str]) -> tuple[RecordedPackage, ...]:
         """Packages in an environment, whose own files they leave as they are, and nothing else."""
         before = frozenset(unowned(environment, ()))
         requirements = self._wanted.folder / f"{environment.name}.txt"
@@ -350,7 +350,7 @@ class _Laying:
             indexes=self._wanted.indexes,
             on_line=self._on_line,
         )
-        packages = laid_out(environment)
+        packages = recorded_packages(environment)
         require_apart(packages, before)
         if strays := sorted(set(unowned(environment, packages)) - before - {PurePosixPath(".lock")}):
             raise ToolFailed(
@@ -388,7 +388,7 @@ def _differing(layers: tuple[CachedLayer, ...]) -> dict[PurePosixPath, frozenset
     }
 
 
-def differing(packages: tuple[LaidOutPackage, ...]) -> frozenset[str]:
+def differing(packages: tuple[RecordedPackage, ...]) -> frozenset[str]:
     """The packages that bring a path for which another one has other content."""
     digests = {package.name: {file.path: file.digest for file in package.files} for package in packages}
     names: set[str] = set()

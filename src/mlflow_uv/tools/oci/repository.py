@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -33,7 +34,6 @@ _OK = 200
 _PARTIAL = 206
 CREATED = 201
 ACCEPTED = 202
-TAKEN = ""  # in place of an upload: the registry has the blob
 _DENIED = frozenset({401, 403})
 _ABSENT = 404
 _NOT_ALLOWED = 405
@@ -53,6 +53,13 @@ class RegistryUnanswered(Exception):
     ) -> None:
         super().__init__(reason)
         self.denied, self.reached, self.tls = denied, reached, tls
+
+
+class BlobMount(Enum):
+    """What a registry does that is asked to take a blob from another repository, if it begins no upload instead."""
+
+    TAKEN = "it has the blob"
+    REFUSED = "it does not allow that"
 
 
 @lazy_dataclass
@@ -129,12 +136,12 @@ class Repository:
             raise self.refused_push(reply)
         return self.place_of(reply)
 
-    def mount(self, digest: str, source: str) -> str | None:
-        """Take a blob from another repository: TAKEN, else the place of an upload; None if that is not allowed."""
+    def mount(self, digest: str, source: str) -> BlobMount | str:
+        """Take a blob from another repository, or return the place of an upload, which a registry may offer instead."""
         reply = self._request(f"blobs/uploads/?{urlencode({'mount': digest, 'from': source})}", form=b"")
         if reply.status == CREATED:
-            return TAKEN
-        return self.place_of(reply) or None if reply.status == ACCEPTED else None
+            return BlobMount.TAKEN
+        return self.place_of(reply) or BlobMount.REFUSED if reply.status == ACCEPTED else BlobMount.REFUSED
 
     def place_of(self, reply: WebReply) -> str:
         """The place of an upload in a response, empty without one."""

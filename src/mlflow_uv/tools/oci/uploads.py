@@ -12,7 +12,7 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.threads import side_by_side
 from ..system.web import WebReply, WebUnreachable
 from .registry_replies import codes_of, pause_s
-from .repository import ACCEPTED, CREATED, TAKEN, WAITS_S, BlobPart, RegistryUnanswered, Repository
+from .repository import ACCEPTED, CREATED, WAITS_S, BlobMount, BlobPart, RegistryUnanswered, Repository
 
 # Uploads at once: a single connection rarely fills a line, and registries limit the requests of a client.
 AT_ONCE = 4
@@ -73,14 +73,15 @@ class BlobUploads:
         """
         if self._stop.is_set():
             return None
-        place: str | None = None
+        place: BlobMount | str = BlobMount.REFUSED
         if source := self._sources.get(blob.digest, ""):  # first: one request, if the registry takes it from there
             place = self._repository.mount(blob.digest, source)
-            if place == TAKEN:
+            if place is BlobMount.TAKEN:
                 return SentBlobs(sent=0, mounted=blob.size)
         if self._repository.has_blob(blob.digest):
             return SentBlobs(sent=0, mounted=0)
-        place = place or self._repository.begin()
+        if isinstance(place, BlobMount):
+            place = self._repository.begin()
         try:
             if callable(content):
                 content = content()

@@ -12,7 +12,7 @@ from ...command.errors import ToolFailed
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
-from ..layers.laid_out import LaidOutPackage, has_recorded_content, packages_in, unfit, unowned
+from ..layers.recorded_packages import RecordedPackage, has_recorded_content, packages_in, unfit, unowned
 from ..project.files import write_atomically
 from ..system.content import open_file
 from ..system.threads import side_by_side
@@ -278,7 +278,7 @@ def _owners(environment: Path) -> dict[str, set[str]]:
     """The names of the packages that have files in each entry; none at all if a RECORD cannot be read."""
     owners: dict[str, set[str]] = {}
     try:
-        packages: tuple[LaidOutPackage, ...] = packages_in(environment)
+        packages: tuple[RecordedPackage, ...] = packages_in(environment)
     except ToolFailed:
         packages = ()
     for package in packages:

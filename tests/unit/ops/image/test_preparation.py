@@ -1,7 +1,9 @@
 """The base and the layers of a composed image are prepared before its release is verified."""
 
 import json
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +20,12 @@ from mlflow_uv.ops.image.builders import Builder, ComposeRequest, PreparationReq
 from mlflow_uv.ops.image.preparation import making_parts, reading_base
 from mlflow_uv.tools.oci.registries import RegistryImage
 from mlflow_uv.tools.oci.repository import RegistryUnanswered
+from mlflow_uv.tools.system.threads import await_end
 from mlflow_uv.tools.toolbox import Tools
 from tests.unit.core.release.test_record import WHOLE
 from tests.unit.ops.image.test_composed_base import DIGEST, FILES
 from tests.unit.tools.layers.test_saved_image import saved
-from tests.waiting import CEILING_S
+from tests.waiting import CEILING_S, happens
 
 
 def tools_in(folder: Path, pull: Callable[..., Any], *, python: str = "3.12.3") -> Tools:
@@ -79,8 +82,8 @@ def test_an_error_is_left_to_whoever_reads_the_base_next(tmp_path: Path, problem
 
 def is_waiting(thread: threading.Thread) -> bool:
     """Whether a thread waits for the end of another one."""
-    frames = traceback.walk_stack(sys._current_frames().get(thread.ident or 0))
-    return any(frame.f_code is await_end.__code__ for frame, _ in frames)
+    frame = sys._current_frames()[thread.ident or 0]
+    return any(outer.f_code is await_end.__code__ for outer, _ in traceback.walk_stack(frame))
 
 
 def test_whoever_needs_the_base_waits_until_it_is_read(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from mlflow_uv.command.errors import ModelUnusable, NoSpace, StoreUnreachable, T
 from mlflow_uv.command.host import Host
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.model import model_files
-from mlflow_uv.ops.model.proof_plan import ProofPlan, RequirementsPolicy
 from mlflow_uv.ops.model.resumption import VERIFIED, OpenVerification, resumable, trained_digest, verification
+from mlflow_uv.ops.model.verification_plan import RequirementsPolicy, VerificationPlan
 from mlflow_uv.payloads.messages.models import LoggedModelDescription
 from mlflow_uv.payloads.messages.registry import SetTags
 from mlflow_uv.payloads.messages.tags import RELEASE_KEY, TRAINED_KEY, VERIFICATION
@@ -68,14 +68,14 @@ class Machine:
         job = SimpleNamespace(client=client, store=client.store, lineage={"mlflow-uv.commit": "a1"})
         served = model_files.ServedFiles(requirements=parse_requirements("a==1\n"), wheels=(), python="3.11")
         plan: Any = SimpleNamespace(job=job, key=KEY, keyed=object(), policy=RequirementsPolicy.LOCK, served=served)
-        self.plan = cast("ProofPlan", plan)
+        self.plan = cast("VerificationPlan", plan)
         adopting: Any = SimpleNamespace(job=job, key="6" * 64, keyed=None)
-        self.adopting = cast("ProofPlan", adopting)
+        self.adopting = cast("VerificationPlan", adopting)
         self.logged.mkdir(parents=True)
         (self.logged / "MLmodel").write_text("flavors: {}")
 
     def verification(
-        self, *, model: LoggedModelDescription | None = None, plan: ProofPlan | None = None
+        self, *, model: LoggedModelDescription | None = None, plan: VerificationPlan | None = None
     ) -> AbstractContextManager[OpenVerification]:
         """The verification of the model, or as it was described earlier, for the plan or another."""
         return verification(plan or self.plan, model or self.client.model, digests_in(self.logged), self.tools)

@@ -16,7 +16,7 @@ from mlflow_uv.core.image.layer_grouping import LayerGroup
 from mlflow_uv.tools.layers.cache import CachedLayer, LayerCache
 from mlflow_uv.tools.layers.package_layers import PackageLayers, PackagesAsLayers, WantedPackages
 from mlflow_uv.tools.system.process import SystemRunner
-from tests.unit.tools.layers.test_laid_out import SITE, package
+from tests.unit.tools.layers.test_recorded_packages import SITE, package
 
 INIT = "cellar/__init__.py"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.tools.uv.environment_state import Differences, EnvironmentState, foreign_content
-from tests.unit.tools.layers.test_laid_out import SITE, package, signed
+from tests.unit.tools.layers.test_recorded_packages import SITE, package, signed
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from mlflow_uv.command.errors import ToolFailed
-from mlflow_uv.tools.layers.laid_out import laid_out, shared_files, unowned, verified_files
+from mlflow_uv.tools.layers.recorded_packages import recorded_packages, shared_files, unowned, verified_files
 
 SITE = "lib/python3.11/site-packages"
 HOME = PurePosixPath("/opt/venv")
@@ -38,7 +38,7 @@ def package(environment: Path, name: str, files: dict[str, bytes], rows: str = "
 
 def verified(environment: Path):
     """The files of the only package."""
-    (only,) = laid_out(environment)
+    (only,) = recorded_packages(environment)
     return verified_files(environment, only, HOME)
 
 
@@ -51,7 +51,7 @@ def test_a_package_is_its_files_at_their_places(tmp_path: Path) -> None:
     package(tmp_path, "Grape_Juice", files)
     (tmp_path / "bin" / "grape").chmod(0o755)
 
-    (only,) = laid_out(tmp_path)
+    (only,) = recorded_packages(tmp_path)
     found = verified_files(tmp_path, only, HOME)
 
     expected = b"#!/opt/venv/bin/python\nimport grape\n"
@@ -119,7 +119,7 @@ def test_a_record_that_leads_out_of_the_environment_is_refused(tmp_path: Path, p
     package(tmp_path / "environment", "grape", {}, signed(path, b"of somebody else"))
 
     with pytest.raises(ToolFailed, match="`grape` cannot be used") as raised:
-        laid_out(tmp_path / "environment")
+        recorded_packages(tmp_path / "environment")
 
     assert "outside" in raised.value.why
 
@@ -181,7 +181,7 @@ def test_a_path_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
     package(tmp_path, "grape", {"grape.py": b"red"}, signed("x/../grape.py", b"white"))
 
     with pytest.raises(ToolFailed) as raised:
-        laid_out(tmp_path)
+        recorded_packages(tmp_path)
 
     assert "twice" in raised.value.why
 
@@ -195,7 +195,7 @@ def test_files_of_nobody_and_of_several_are_known(tmp_path: Path) -> None:
     (tmp_path / SITE / "stray.pth").write_text("import os")
     (tmp_path / "lib64").symlink_to("lib")
 
-    packages = laid_out(tmp_path)
+    packages = recorded_packages(tmp_path)
 
     assert {PurePosixPath(SITE, "cellar/__init__.py"): ("grape", "plum")} == shared_files(packages)
     assert {PurePosixPath("lib64"), PurePosixPath(SITE, "stray.pth")} == set(unowned(tmp_path, packages))
@@ -207,7 +207,7 @@ def test_a_package_that_unpacks_to_more_than_the_limit_is_refused(tmp_path: Path
     """
     package(tmp_path, "bomb", {"bomb.py": b"", "zeros.bin": b""})
     os.truncate(tmp_path / SITE / "zeros.bin", 20 << 30)
-    (only,) = laid_out(tmp_path)
+    (only,) = recorded_packages(tmp_path)
 
     with pytest.raises(ToolFailed) as refused:
         verified_files(tmp_path, only, HOME)

@@ -40,7 +40,7 @@ class RecordedFile:
 
 
 @lazy_dataclass
-class LaidOutPackage:
+class RecordedPackage:
     """A package in an environment: its normalized name, and its files as its RECORD lists them."""
 
     name: str
@@ -48,7 +48,7 @@ class LaidOutPackage:
     files: tuple[RecordedFile, ...]
 
 
-def laid_out(environment: Path) -> tuple[LaidOutPackage, ...]:
+def recorded_packages(environment: Path) -> tuple[RecordedPackage, ...]:
     """The packages of an environment, as `packages_in`. Raises ToolFailed also for a RECORD that lists a path twice."""
     packages = packages_in(environment)
     for package in packages:
@@ -59,7 +59,7 @@ def laid_out(environment: Path) -> tuple[LaidOutPackage, ...]:
     return packages
 
 
-def packages_in(environment: Path) -> tuple[LaidOutPackage, ...]:
+def packages_in(environment: Path) -> tuple[RecordedPackage, ...]:
     """
     The packages of an environment, sorted by name. Raises ToolFailed for a RECORD that names other places.
 
@@ -86,7 +86,7 @@ def is_comparable(digest: str) -> bool:
     return digest.partition("=")[0] in _ALGORITHMS
 
 
-def shared_files(packages: tuple[LaidOutPackage, ...]) -> Mapping[PurePosixPath, tuple[str, ...]]:
+def shared_files(packages: tuple[RecordedPackage, ...]) -> Mapping[PurePosixPath, tuple[str, ...]]:
     """Each path that several packages list, with their names; uv installs whichever it writes last, in no order."""
     owners: dict[PurePosixPath, list[str]] = {}
     for package in packages:
@@ -95,7 +95,7 @@ def shared_files(packages: tuple[LaidOutPackage, ...]) -> Mapping[PurePosixPath,
     return {path: tuple(names) for path, names in owners.items() if len(names) > 1}
 
 
-def unowned(environment: Path, packages: tuple[LaidOutPackage, ...]) -> Iterator[PurePosixPath]:
+def unowned(environment: Path, packages: tuple[RecordedPackage, ...]) -> Iterator[PurePosixPath]:
     """Every file and link of an environment that no package lists, such as those of `uv venv`."""
     owned = {str(file.path) for package in packages for file in package.files}
     start = len(os.path.join(environment, ""))  # noqa: PTH118  # text: an environment has twenty thousand files
@@ -107,7 +107,7 @@ def unowned(environment: Path, packages: tuple[LaidOutPackage, ...]) -> Iterator
                 yield PurePosixPath(path)
 
 
-def require_apart(packages: tuple[LaidOutPackage, ...], own: frozenset[PurePosixPath]) -> None:
+def require_apart(packages: tuple[RecordedPackage, ...], own: frozenset[PurePosixPath]) -> None:
     """Raise ToolFailed for a package that brings one of the environment's `own` files, such as its interpreter."""
     for package in packages:
         for file in package.files:
@@ -116,7 +116,7 @@ def require_apart(packages: tuple[LaidOutPackage, ...], own: frozenset[PurePosix
 
 
 def verified_files(
-    environment: Path, package: LaidOutPackage, home: PurePosixPath, *, most: int = MOST_BYTES
+    environment: Path, package: RecordedPackage, home: PurePosixPath, *, most: int = MOST_BYTES
 ) -> dict[PurePosixPath, LayerFile]:
     """
     The files of a package for an environment at `home`, each with the content that its RECORD lists.
@@ -143,14 +143,14 @@ def verified_files(
     return files
 
 
-def recorded_digests(package: LaidOutPackage, files: Mapping[PurePosixPath, LayerFile]) -> dict[PurePosixPath, str]:
+def recorded_digests(package: RecordedPackage, files: Mapping[PurePosixPath, LayerFile]) -> dict[PurePosixPath, str]:
     """The digest of each verified file, as the RECORD of a layer has it: of a script, that of its content there."""
     digests = {file.path: file.digest for file in package.files if file.path in files}
     rewritten = {path: file.data for path, file in files.items() if file.source is None and path != package.record}
     return {**digests, **{path: f"sha256={_encoded(data)}" for path, data in rewritten.items()}}
 
 
-def _require_size(environment: Path, package: LaidOutPackage, most: int) -> None:
+def _require_size(environment: Path, package: RecordedPackage, most: int) -> None:
     """Raise ToolFailed for a package that is too large, before its files are read."""
     size = 0
     for file in package.files:
@@ -164,7 +164,7 @@ def _require_size(environment: Path, package: LaidOutPackage, most: int) -> None
             )
 
 
-def _package(environment: Path, record: Path) -> LaidOutPackage:
+def _package(environment: Path, record: Path) -> RecordedPackage:
     name = _name_of(record.parent)
     top = os.path.relpath(record.parents[1], environment)
     files = []
@@ -184,7 +184,7 @@ def _package(environment: Path, record: Path) -> LaidOutPackage:
                 fix=f"lock another version of {name}",
             )
         files.append(RecordedFile(path=PurePosixPath(place), digest=digest))
-    return LaidOutPackage(
+    return RecordedPackage(
         name=name, record=PurePosixPath(record.relative_to(environment).as_posix()), files=tuple(files)
     )
 
@@ -197,11 +197,11 @@ def _name_of(dist_info: Path) -> str:
     return canonicalize_name(match[1] if match else dist_info.name.partition("-")[0])
 
 
-def _is_left_out(package: LaidOutPackage, path: PurePosixPath) -> bool:
+def _is_left_out(package: RecordedPackage, path: PurePosixPath) -> bool:
     return path.name == _UV_CACHE and path.parent == package.record.parent
 
 
-def _verified_mode(package: LaidOutPackage, file: RecordedFile, source: Path) -> int:
+def _verified_mode(package: RecordedPackage, file: RecordedFile, source: Path) -> int:
     """The mode of a file that has the content which RECORD lists."""
     mode = _mode_and_size(source)[0]
     if not stat.S_ISREG(mode):
@@ -225,7 +225,7 @@ def _mode_and_size(place: Path) -> tuple[int, int]:
     return state.st_mode, state.st_size
 
 
-def _rewritten(environment: Path, package: LaidOutPackage, path: PurePosixPath, home: PurePosixPath) -> bytes | None:
+def _rewritten(environment: Path, package: RecordedPackage, path: PurePosixPath, home: PurePosixPath) -> bytes | None:
     """The content that a file gets in an image, None if that is the content it has."""
     if path.parts[0] == "bin":
         # uv writes the second form where the first would be longer than the kernel reads, or has a space.
@@ -240,7 +240,7 @@ def _rewritten(environment: Path, package: LaidOutPackage, path: PurePosixPath, 
     return None
 
 
-def _record_of(environment: Path, package: LaidOutPackage, rewritten: Mapping[PurePosixPath, bytes]) -> bytes:
+def _record_of(environment: Path, package: RecordedPackage, rewritten: Mapping[PurePosixPath, bytes]) -> bytes:
     """RECORD as uv wrote it, with the digests of rewritten scripts, and without what is left out."""
     with (environment / package.record).open(newline="", encoding="utf-8") as lines:
         rows = [row for row in lines if row.strip("\r\n")]

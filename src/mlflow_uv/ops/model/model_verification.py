@@ -34,12 +34,12 @@ from .example_answers import RequestSet, answers_of, compared_answers
 from .example_checks import example_findings, order_findings
 from .input_changes import unchanged_lock
 from .locked_files import locked_files
-from .proof_plan import ProofPlan, RequirementsPolicy
 from .release_key import trained_from
 from .resumption import VERIFIED, OpenVerification, verification
+from .verification_plan import RequirementsPolicy, VerificationPlan
 
 
-def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
+def released(plan: VerificationPlan, scratch: Path, tools: Tools) -> Record | None:
     """Return the record of the newest unchanged model of an earlier run of this release, None if there is none."""
     models = plan.job.client.find_released(plan.key)
     for number, model in enumerate(reversed(models)):
@@ -59,8 +59,8 @@ def released(plan: ProofPlan, scratch: Path, tools: Tools) -> Record | None:
     return None
 
 
-def prove(
-    plan: ProofPlan, model: LoggedModelDescription, files: Path | None, scratch: Path, tools: Tools
+def verify_logged(
+    plan: VerificationPlan, model: LoggedModelDescription, files: Path | None, scratch: Path, tools: Tools
 ) -> tuple[Record, tuple[Finding, ...]]:
     """
     Write the lock and the answers into the model, download it again from the store, and compare.
@@ -86,7 +86,7 @@ def prove(
     return record, findings
 
 
-def _write_additions(plan: ProofPlan, logged: Path, overlay: Path, tools: Tools) -> tuple[Finding, ...]:
+def _write_additions(plan: VerificationPlan, logged: Path, overlay: Path, tools: Tools) -> tuple[Finding, ...]:
     """Write the files that a model gets, with its answers, into a folder; what was found about it on the way."""
     client = plan.job.client
     findings: list[Finding] = []
@@ -120,30 +120,34 @@ def _write_additions(plan: ProofPlan, logged: Path, overlay: Path, tools: Tools)
 
 
 def _overwritten(
-    plan: ProofPlan, model: LoggedModelDescription, before: Mapping[PurePosixPath, str], overlay: Path, tools: Tools
+    plan: VerificationPlan,
+    model: LoggedModelDescription,
+    before: Mapping[PurePosixPath, str],
+    overlay: Path,
+    tools: Tools,
 ) -> Record:
     """Write additions into a model that had the files `before`, and return the record of what the store has then."""
-    client, written, proof = plan.job.client, dict(digests_in(overlay)), overlay.with_name("proof")
+    client, written, stored = plan.job.client, dict(digests_in(overlay)), overlay.with_name("from-store")
     # Also what an interrupted release left there, or that of a model which this one is a copy of.
     delete = {
         path for path in before if str(path) in model_files.UV_FILES or path.parts[0] == model_files.FOLDER
     } - written.keys()
     with progress_of(tools.console, f"uploading additions to {model.model_id}", overlay):
         client.overwrite_model(model.model_id, folder=overlay, delete=tuple(sorted(map(str, delete))))
-    download(plan, model.model_id, proof, tools)
-    record = _record(plan, model, proof)
+    download(plan, model.model_id, stored, tools)
+    record = _record(plan, model, stored)
     kept = {path: digest for path, digest in before.items() if path not in delete}
-    _require_written(plan, written, {**kept, **written}, proof)
+    _require_written(plan, written, {**kept, **written}, stored)
     return record
 
 
-def _request_set(plan: ProofPlan, logged: Path, requests: list[Any]) -> RequestSet:
+def _request_set(plan: VerificationPlan, logged: Path, requests: list[Any]) -> RequestSet:
     return RequestSet(
         model=logged, requests=tuple(requests), given=bool(plan.example), ignored=plan.ignored, serve_env=plan.serve_env
     )
 
 
-def _derived(plan: ProofPlan, logged: Path, known: list[Any], tools: Tools) -> tuple[DerivedRequest, ...]:
+def _derived(plan: VerificationPlan, logged: Path, known: list[Any], tools: Tools) -> tuple[DerivedRequest, ...]:
     """Return the requests that are derived from the signature and the first known request."""
     if not plan.derives:
         return ()
@@ -155,7 +159,7 @@ def _derived(plan: ProofPlan, logged: Path, known: list[Any], tools: Tools) -> t
         return ()
 
 
-def _streams(plan: ProofPlan, logged: Path, requests: list[Any]) -> tuple[str, ...]:
+def _streams(plan: VerificationPlan, logged: Path, requests: list[Any]) -> tuple[str, ...]:
     """Return the bodies of requests for the streams of the input example."""
     signature = plan.job.client.describe_signature(logged).signature
     try:
@@ -165,7 +169,7 @@ def _streams(plan: ProofPlan, logged: Path, requests: list[Any]) -> tuple[str, .
         return ()
 
 
-def _requirement_findings(plan: ProofPlan, logged: Path) -> tuple[Finding, ...]:
+def _requirement_findings(plan: VerificationPlan, logged: Path) -> tuple[Finding, ...]:
     """With `requirements: verify`, report an error unless the requirements that MLflow wrote match the lock."""
     if plan.policy is not RequirementsPolicy.VERIFY:
         return ()
@@ -194,7 +198,7 @@ def _requirement_findings(plan: ProofPlan, logged: Path) -> tuple[Finding, ...]:
     )
 
 
-def _overlay(plan: ProofPlan) -> dict[str, bytes]:
+def _overlay(plan: VerificationPlan) -> dict[str, bytes]:
     project = plan.job.project
     files = {
         **locked_files(project, unchanged_lock(plan.job)),
@@ -216,10 +220,13 @@ def _overlay(plan: ProofPlan) -> dict[str, bytes]:
 
 
 def _require_written(
-    plan: ProofPlan, written: Mapping[PurePosixPath, str], expected: Mapping[PurePosixPath, str], proof: Path
+    plan: VerificationPlan,
+    written: Mapping[PurePosixPath, str],
+    expected: Mapping[PurePosixPath, str],
+    copy: Path,
 ) -> None:
     """Raise ChainBroken unless the store returns the expected files, with those that were written."""
-    stored = dict(digests_in(proof))
+    stored = dict(digests_in(copy))
     if lost := [str(path) for path, digest in written.items() if stored.get(path) != digest]:
         raise ChainBroken("model", why=f"the store did not keep {', '.join(lost)}")
     if changed := sorted(path for path in stored.keys() | expected.keys() if stored.get(path) != expected.get(path)):
@@ -227,9 +234,7 @@ def _require_written(
         raise ChainBroken("model", why=why)
     if plan.policy is RequirementsPolicy.INFER:
         return
-    requirements_text, _ = model_files.split_requirements(
-        (proof / model_files.REQUIREMENTS).read_text(encoding="utf-8")
-    )
+    requirements_text, _ = model_files.split_requirements((copy / model_files.REQUIREMENTS).read_text(encoding="utf-8"))
     if parse_requirements(requirements_text).digest != plan.served.requirements.digest:
         raise ChainBroken("requirements", why="the requirements of the model in the store do not match the lock")
 
@@ -245,7 +250,7 @@ def require_run(model: LoggedModelDescription) -> str:
     return model.run_id
 
 
-def _record(plan: ProofPlan, model: LoggedModelDescription, copy: Path) -> Record:
+def _record(plan: VerificationPlan, model: LoggedModelDescription, copy: Path) -> Record:
     """Return the record of a model, from its files as downloaded from the store."""
     requirements_text, wheels = model_files.split_requirements(
         (copy / model_files.REQUIREMENTS).read_text(encoding="utf-8")
@@ -304,7 +309,7 @@ def _trained_with(model: Path) -> str | None:
     return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
-def _tag(plan: ProofPlan, record: Record, opened: OpenVerification) -> None:
+def _tag(plan: VerificationPlan, record: Record, opened: OpenVerification) -> None:
     """Set the tags by which a re-run finds this model; last, so that an incomplete verification is never found."""
     tags = {
         **plan.job.lineage,
@@ -338,7 +343,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         path.write_bytes(data)
 
 
-def download(plan: ProofPlan, model_id: str, destination: Path, tools: Tools) -> None:
+def download(plan: VerificationPlan, model_id: str, destination: Path, tools: Tools) -> None:
     """Download a model of the plan's store to a new folder."""
     download_folder = destination.with_name(f"{destination.name}-coming")
     with progress_of(tools.console, f"downloading {model_id}", download_folder):

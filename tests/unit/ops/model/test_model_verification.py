@@ -11,8 +11,8 @@ import pytest
 from mlflow_uv.command.errors import BadInput, ChainBroken
 from mlflow_uv.core.export.requirements import parse_requirements
 from mlflow_uv.core.model import model_files
-from mlflow_uv.ops.model.proof import _overwritten, _trained_with, require_run
-from mlflow_uv.ops.model.proof_plan import RequirementsPolicy
+from mlflow_uv.ops.model.model_verification import _overwritten, _trained_with, require_run
+from mlflow_uv.ops.model.verification_plan import RequirementsPolicy
 from mlflow_uv.tools.system.content import digests_in
 from tests.messages import MODEL
 

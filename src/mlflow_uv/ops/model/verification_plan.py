@@ -26,7 +26,7 @@ class RequirementsPolicy(Enum):
 
 
 @lazy_dataclass
-class ProofPlan:
+class VerificationPlan:
     """
     Everything that is known before training; `example` are requests that replace the model's own example.
 
