@@ -4,17 +4,17 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.proxy import Held, Proxy, proxy_of
+from tests.proxy import Fault, Held, Proxy, proxy_of
 from tests.stores import Stores
 from tests.waiting import happens
 
-from .sample_project import ONCE, SampleProject, is_below, training
+from .sample_project import ONCE, SampleProject, error, is_below, training
 
 LATER = pytest.mark.extended
 MOMENTS = [
@@ -195,21 +195,28 @@ def test_a_release_that_was_interrupted_after_training_does_not_train_again(
 
 def interrupt(sample: SampleProject, folder: Path, number: signal.Signals) -> str:
     """Interrupt a release of a model while it answers the input example; the id of the model."""
+    before = sample.store.models
+    interrupt_release(sample, folder, number, *AFTER_TRAINING, variables={})
+    (model,) = sample.store.models - before
+    return model
+
+
+def interrupt_release(
+    sample: SampleProject, folder: Path, number: signal.Signals, *arguments: str, variables: Mapping[str, str]
+) -> None:
+    """Interrupt a release of a model while it answers the input example."""
     note, flag = folder / "asked", folder / "wait"
     flag.touch()
     sample.train_with(training(predict=ASKED.format(note=str(note), flag=str(flag))).replace("EXAMPLE, **", "None, **"))
     (sample.folder / "example.json").write_text('{"dataframe_split": {"columns": ["x"], "data": [[1.0]]}}')
     sample.commit()
-    before = sample.store.models
-    process = sample.start("release", *AFTER_TRAINING)
+    process = sample.start("release", *arguments, variables=variables)
     assert happens(lambda: note.exists() or process.poll() is not None)
     process.send_signal(number)
     sample.ended(process)
     assert happens(lambda: not sample.processes())
     flag.unlink()
     sweep(sample)
-    (model,) = sample.store.models - before
-    return model
 
 
 def sweep(sample: SampleProject) -> None:
@@ -244,6 +251,34 @@ def test_a_release_that_was_killed_twice_after_training_does_not_train_again(
 
     assert (True, 0, model) == (resumed, third.code, third.outputs["model-id"]), third.stderr
     assert [] == list(stored.rglob("re*s*s.json"))
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize(
+    "call", ["PUT .*/mlflow-uv/", "PATCH .*/logged-models/m-[^/]*/tags", "POST .*/model-versions/"]
+)
+def test_a_release_that_is_continued_goes_on_after_its_store_went_away(
+    sample: SampleProject, servers: Stores, proxy: Proxy, tmp_path: Path, request: pytest.FixtureRequest, call: str
+) -> None:
+    """
+    It ends with what to do, and the next run, once the store is there, takes the model that was trained first.
+    """
+    name = re.sub("[^a-z]+", "-", request.node.callspec.id.lower())
+    variables = {"MLFLOW_TRACKING_URI": proxy.uri, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", **servers.as_admin}
+    flags = (*AFTER_TRAINING, "--model-name", f"continued-{name}")
+    proxy.forget()
+    interrupt_release(sample, tmp_path, signal.SIGKILL, *flags, variables=variables)
+
+    proxy.inject(Fault.DROPPED_BEFORE, at=call, lasting=True)
+    gone = sample.run("release", *flags, variables=variables)
+    proxy.forget()
+    again = sample.run("release", *flags, variables=variables)
+
+    code, _, sentence, fix = error(gone)
+    assert (8, True) == (code, "the tracking server does not answer" in sentence), gone.stderr
+    assert fix.startswith("start it, or name another with")
+    assert (0, "1") == (again.code, again.outputs.get("version")), again.stderr
+    assert "not trained again: model " in again.stderr
 
 
 @pytest.mark.extended

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, field
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +15,8 @@ from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..engines.library_scanner import Descriptions
 from ..system.partial_folders import new_folder, replace_file
 from .layer_contents import LayerContents
+
+_ATTEMPTS = 5  # to write a layer while others remove the folders of the cache
 
 
 @lazy_dataclass
@@ -84,7 +87,23 @@ class LayerCache:
         contents: LayerContents,
         replaced: Iterable[PurePosixPath] = (),
     ) -> CachedLayer:
-        """Write a layer to a file that `write` gets, and keep it. Raises OSError."""
+        """
+        Write a layer to a file that `write` gets, and keep it; again if somebody removes the cache meanwhile.
+
+        Raises OSError.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(FileNotFoundError, FileExistsError):
+                return self._added(key, write, contents, replaced)
+        return self._added(key, write, contents, replaced)
+
+    def _added(
+        self,
+        key: str,
+        write: Callable[[Path], LayerBlob],
+        contents: LayerContents,
+        replaced: Iterable[PurePosixPath],
+    ) -> CachedLayer:
         self.folder.mkdir(parents=True, exist_ok=True)
         with new_folder(self.folder) as scratch:
             written = scratch / "layer"

@@ -1,6 +1,7 @@
 """Sends one HTTP request; imported with the first one, because few steps send any."""
 
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from ...command.errors import ToolFailed
 from ...core.image.reference import TlsProblem
 from ...core.security.origins import is_loopback
-from .disk_errors import disk_errors
+from .disk_errors import AGAIN, disk_errors
 from .web import TRUSTED, WHOLE_S, WebReply, WebRequest, WebUnreachable, require_whole
 
 PIECE = 1 << 16
@@ -65,8 +67,9 @@ class WebExchange:
             with ExitStack() as stack:
                 data: Any = request.form
                 if request.upload is not None:
-                    part = request.part or range(request.upload.stat().st_size)
-                    data = _FilePart(stack.enter_context(request.upload.open("rb")), part, request.stop)
+                    file = stack.enter_context(_opened(request.upload))
+                    part = request.part or range(os.fstat(file.fileno()).st_size)
+                    data = _FilePart(file, part, request.stop)
                     headers = {**headers, "Content-Length": str(len(part))}
                 # `send` checked the scheme, and callers of `post` accept any HTTP URL.
                 ready = urllib.request.Request(url, data=data, headers=dict(headers), method=request.method)  # noqa: S310
@@ -201,6 +204,14 @@ def certificates_of(netloc: str, variables: Mapping[str, str]) -> list[Path]:
     if Path(netloc).name != netloc:
         return []
     return [p for folder in folders for p in sorted((folder / netloc).glob("*")) if p.suffix in {_AUTHORITY, _CLIENT}]
+
+
+def _opened(file: Path) -> IO[bytes]:
+    """A file to send. Raises ToolFailed without it, which is no fault of the server."""
+    try:
+        return file.open("rb")
+    except FileNotFoundError as error:
+        raise ToolFailed(what=f"`{file}` cannot be sent", why="somebody removed it meanwhile", fix=AGAIN) from error
 
 
 class _FilePart:

@@ -1,6 +1,7 @@
 """Layers by what they were made from."""
 
 import json
+import shutil
 import threading
 from pathlib import Path, PurePosixPath
 
@@ -43,6 +44,42 @@ def test_what_was_added_is_found_by_another_process(tmp_path: Path) -> None:
 
     assert added == found
     assert None is LayerCache(tmp_path / "layers").find(OTHER)
+
+
+@pytest.mark.parametrize("removed", ["before", "after"])
+def test_a_cache_that_is_removed_while_a_layer_is_written_gets_it_again(tmp_path: Path, removed: str) -> None:
+    """
+    Somebody frees space while two builds run: before the layer is written, and before it gets its name.
+    """
+    cache, write = LayerCache(tmp_path / "layers"), writer(b"red")
+    attempts: list[Path] = []
+
+    def interrupted(out: Path) -> LayerBlob:
+        attempts.append(out)
+        if removed == "before" and len(attempts) == 1:
+            shutil.rmtree(cache.folder)
+        layer = write(out)
+        if removed == "after" and len(attempts) == 1:
+            shutil.rmtree(cache.folder)
+        return layer
+
+    added = cache.add(KEY, interrupted, CONTENTS)
+
+    assert (2, added) == (len(attempts), cache.find(KEY))
+
+
+def test_a_cache_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
+    """
+    After some attempts.
+    """
+    cache = LayerCache(tmp_path / "layers")
+
+    def interrupted(out: Path) -> LayerBlob:
+        shutil.rmtree(cache.folder)
+        return writer(b"red")(out)
+
+    with pytest.raises(FileNotFoundError):
+        cache.add(KEY, interrupted, CONTENTS)
 
 
 @pytest.mark.parametrize("where", ["blobs", "keys"])

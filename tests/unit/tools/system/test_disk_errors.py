@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import NoSpace, ToolFailed
-from mlflow_uv.tools.system.disk_errors import disk_errors
+from mlflow_uv.tools.system.disk_errors import AGAIN, disk_errors
 
 
 def test_a_full_disk_has_a_fix(tmp_path: Path) -> None:
@@ -29,8 +29,16 @@ def test_another_error_names_its_file(tmp_path: Path) -> None:
     """
     why = r"the image cannot be written: No such file or directory: .*gone/x"
 
-    with pytest.raises(ToolFailed, match=why), disk_errors("the image", tmp_path):
-        (tmp_path / "gone" / "x").write_text("")
+    def write() -> None:
+        with disk_errors("the image", tmp_path):
+            (tmp_path / "gone" / "x").write_text("")
+
+    with pytest.raises(ToolFailed, match=why) as gone:
+        write()
+    (tmp_path / "gone").mkdir()
+    write()
+
+    assert AGAIN == gone.value.fix
 
 
 def test_other_exceptions_pass(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.core.security.origins import is_loopback
+from mlflow_uv.tools.system.disk_errors import AGAIN
 from mlflow_uv.tools.system.web import Web, WebReply, WebRequest, WebUnreachable
 from tests.endpoints import EndpointReply, certified, fake_endpoint
 from tests.waiting import CEILING_S
@@ -214,3 +216,18 @@ def test_a_server_that_never_answers_does_not_delay_a_cancel(
         _, errors = process.communicate(timeout=CEILING_S)
 
     assert ({signal.SIGINT: 130, signal.SIGTERM: 143}[number], b"cancelled\n") == (process.returncode, errors)
+
+
+def test_a_file_that_somebody_removed_is_no_fault_of_the_server(tmp_path: Path) -> None:
+    """
+    An archive in a cache; it is sent once it is there again.
+    """
+    with fake_endpoint(lambda _: EndpointReply(status=201)) as endpoint:
+        request = WebRequest(url=endpoint.url, method="POST", upload=tmp_path / "archive")
+        with pytest.raises(ToolFailed) as raised:
+            Web({}).send(request)
+        (tmp_path / "archive").write_bytes(b"content")
+        reply = Web({}).send(request)
+
+    assert (f"`{tmp_path / 'archive'}` cannot be sent", AGAIN) == (raised.value.what, raised.value.fix)
+    assert (201, [b"content"]) == (reply.status, [each.body for each in endpoint.requests])
