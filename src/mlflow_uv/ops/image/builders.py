@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...command.errors import BadInput, BaseImageMissing, BaseImageUnfit, StepError, ToolFailed
 from ...command.inputs import EngineChoice, Serving
@@ -67,6 +67,12 @@ class ImagePreparation(Protocol):
 
         What was unpacked of a `base` that was read before (`SavedImage`) is used. This module does not import its type.
         """
+
+    def base_for(self, wanted: Any, needs: Any) -> Any:
+        """The ComposableBase of a WantedBase and what needs it (see `composed_base`), None if it is another one."""
+
+    def parts_for(self, wanted: Any, base: Any, *, on_layer: Any = None) -> Any:
+        """The PackageParts of WantedPackages on a base (see `composed`), None if they are others."""
 
     def stop(self) -> None:
         """Let it begin no further layer."""

@@ -24,7 +24,6 @@ from .composed_report import composed_findings
 from .environment import Needs
 from .layer_offer import NO_OFFER, LayerOffer, offered_layers
 from .platforms import architecture_here
-from .prepared_parts import PartsMaker
 
 
 def require_kept(bases: Sequence[WantedBase], engine: Engine | None, tools: Tools) -> None:
@@ -65,8 +64,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
     here = architecture_here(bases[0].engine, tools)
 
     def composition(base: WantedBase) -> Composition:
-        maker = preparation if isinstance(preparation, PartsMaker) else None
-        read = None if maker is None else maker.base_for(base, needs)
+        read = None if preparation is None else preparation.base_for(base, needs)
         read = read or read_base(base, needs, scratch / f"base-{base.architecture}", tools)
         composition = composition_of(release, needs, read, serving, tools)
         offered = offered_layers(offer, base.architecture, tools, lists_only=lists_only)
@@ -75,7 +73,7 @@ def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
             offered=offered,
             compression=compression,
             verify=verify,
-            prepared=None if maker is None else partial(maker.parts_for, on_layer=on_layer),
+            prepared=None if preparation is None else partial(preparation.parts_for, on_layer=on_layer),
         )
 
     compositions = tuple(map(composition, bases))

@@ -2,11 +2,19 @@
 
 import re
 from collections.abc import Mapping
+from enum import Enum
 
 from ...core.security.documents import parse_json
 from ..system.web import WebReply
 
 _MOST_WAIT_S = 60  # of what a busy registry asks for
+
+
+class BlobMount(Enum):
+    """What a registry does that is asked to take a blob from another repository, if it begins no upload instead."""
+
+    TAKEN = "it has the blob"
+    REFUSED = "it does not allow that"
 
 
 def pause_s(wait_s: float, reply: WebReply | None) -> float:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -20,7 +19,7 @@ from ..system.partial_folders import new_folder
 from ..system.web import Web, WebReply, WebRequest, WebUnreachable
 from .logins import Login
 from .registry_address import RegistryConnection
-from .registry_replies import codes_of, object_of, pause_s
+from .registry_replies import BlobMount, codes_of, object_of, pause_s
 
 # Statuses of a busy registry, and the wait before each further attempt.
 _BUSY = frozenset({429, 500, 502, 503, 504})
@@ -53,13 +52,6 @@ class RegistryUnanswered(Exception):
     ) -> None:
         super().__init__(reason)
         self.denied, self.reached, self.tls = denied, reached, tls
-
-
-class BlobMount(Enum):
-    """What a registry does that is asked to take a blob from another repository, if it begins no upload instead."""
-
-    TAKEN = "it has the blob"
-    REFUSED = "it does not allow that"
 
 
 @lazy_dataclass

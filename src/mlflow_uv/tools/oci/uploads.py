@@ -11,8 +11,8 @@ from ...core.image.composition import Blob
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.threads import side_by_side
 from ..system.web import WebReply, WebUnreachable
-from .registry_replies import codes_of, pause_s
-from .repository import ACCEPTED, CREATED, WAITS_S, BlobMount, BlobPart, RegistryUnanswered, Repository
+from .registry_replies import BlobMount, codes_of, pause_s
+from .repository import ACCEPTED, CREATED, WAITS_S, BlobPart, RegistryUnanswered, Repository
 
 # Uploads at once: a single connection rarely fills a line, and registries limit the requests of a client.
 AT_ONCE = 4

@@ -161,6 +161,14 @@ class FakeMaker:
         if self.stopped.wait(0.0 if release == "short" else CEILING_S):
             self.parts.append("stopped")
 
+    def base_for(self, wanted: object, needs: object) -> object:
+        """See ImagePreparation."""
+        raise NotImplementedError
+
+    def parts_for(self, wanted: object, base: object, *, on_layer: object = None) -> object:
+        """See ImagePreparation."""
+        raise NotImplementedError
+
     def stop(self) -> None:
         """See ImagePreparation."""
         self.stopped.set()
