@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 
 from mlflow_uv.command.report import Finding, Report, Severity, Table, Timing
 from mlflow_uv.core.security.control_characters import visible, visible_lines
+from mlflow_uv.surfaces.cells import cells as cells_of
 from mlflow_uv.surfaces.github import GithubRunner, _say
 from mlflow_uv.surfaces.terminal import aligned
 from tests.runner import obeyed, summary_for, words
@@ -184,11 +185,18 @@ def test_a_table_on_a_terminal_is_one_line_a_row(table: Table) -> None:
 
     assert 1 + len(table.rows) == len(rows)
     assert all(visible(line) == line for line in (title, *rows))
+    shown = [tuple(map(visible, row)) for row in (table.columns, *table.rows)]
     for position in range(1, 3):
-        shown = [tuple(map(visible, row)) for row in (table.columns, *table.rows)]
-        before = max(len(row[position - 1]) for row in shown)
-        begins = sum(max(len(row[one]) for row in shown) + 2 for one in range(position))
-        assert all(line[begins - 2 : begins].strip() == "" for line in rows), before
+        begins = sum(max(cells_of(row[one]) for row in shown) + 2 for one in range(position))
+        assert all(in_cells(line, begins - 2, begins).strip() == "" for line in rows), begins
+
+
+def in_cells(line: str, first: int, end: int) -> str:
+    """What a terminal shows in these cells of a line: characters may take two of them, or none."""
+    places = (
+        (cells_of(line[:at]), cells_of(line[: at + 1]), character) for at, character in enumerate(line)
+    )  # where each begins and ends
+    return "".join(character for begin, after, character in places if after > first and begin < end)
 
 
 def test_an_empty_table_has_its_title_and_its_head() -> None:
