@@ -80,6 +80,8 @@ class BlobUploads:
                 return SentBlobs(sent=0, mounted=blob.size)
         if self._repository.has_blob(blob.digest):
             return SentBlobs(sent=0, mounted=0)
+        if self._stop.is_set():  # while the registry was asked
+            return None
         if isinstance(place, BlobMount):
             place = self._repository.begin()
         try:

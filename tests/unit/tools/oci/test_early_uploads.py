@@ -107,4 +107,4 @@ def test_nothing_is_sent_after_the_end(registry: FakeRegistry, tmp_path: Path) -
 
     assert not waits
     assert {} == early.sent()
-    assert 0 == count(registry, "PUT")
+    assert [0, 0] == [count(registry, method) for method in ("POST", "PUT")]

@@ -293,3 +293,23 @@ def test_what_is_not_on_this_machine_is_downloaded_only_where_it_is_sent(
         there, mounted, absent,
     ]  # fmt: skip
     assert [tmp_path / "blob"] == downloaded
+
+
+def test_no_upload_is_begun_where_all_are_stopped_while_the_registry_is_asked(
+    registry: FakeRegistry, uploads: Uploads, tmp_path: Path
+) -> None:
+    """
+    Another blob could not be sent, or the step was cancelled.
+    """
+    (tmp_path / "blob").write_bytes(DATA)
+    reference = image_reference(f"{registry.host}/team/wine:1")
+    blob_uploads = BlobUploads(Repository(Web({}), Hasty(), reference, None, rights="pull,push"), {})
+
+    def rule(asked: Asked) -> Answer | None:
+        blob_uploads.stop()
+        return uploads.answer(asked)
+
+    registry.rule = rule
+    sent = blob_uploads.send_one(BLOB, tmp_path / "blob")
+
+    assert (None, []) == (sent, uploads.calls)
