@@ -48,18 +48,23 @@ def certificates_for(scratch: Path, *hosts: str) -> HostCertificates:
 
 
 @contextmanager
-def proxy_to(ports: Mapping[str, int]) -> Iterator[str]:
-    """The URL of a proxy that leads the port 443 of each host to one of this machine, and refuses all others."""
+def proxy_to(ports: Mapping[str, int], *, leads_on: bool = False) -> Iterator[str]:
+    """
+    The URL of a proxy that leads the port 443 of each host to one of this machine.
+
+    It refuses all other hosts, or `leads_on` to them.
+    """
 
     class Proxy(BaseHTTPRequestHandler):
         def do_CONNECT(self) -> None:
             host, _, port = self.path.partition(":")
-            if port != "443" or host not in ports:
+            if port != "443" or not (leads_on or host in ports):
                 self.send_error(403)
                 return
+            place = ("127.0.0.1", ports[host]) if host in ports else (host, 443)
             self.send_response(200)
             self.end_headers()
-            with suppress(OSError), socket.create_connection(("127.0.0.1", ports[host])) as there:
+            with suppress(OSError), socket.create_connection(place) as there:
                 back = threading.Thread(target=_copy, args=(there, self.connection), daemon=True)
                 back.start()
                 _copy(self.connection, there)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases.sample_project import training
 from tests.contracts.mlflow_interpreter import wine_python
 from tests.engines import engine_of_another_machine
 from tests.github.act import Consumer, published
@@ -75,6 +76,15 @@ def wine(consumer: Consumer, root: Path) -> Consumer:
     """A user whose repository is the wine example."""
     shutil.copytree(root / "examples" / "wine", consumer.folder, dirs_exist_ok=True)
     return consumer
+
+
+@pytest.fixture
+def small(wine: Consumer) -> Consumer:
+    """The wine example with a model that trains in a second."""
+    (wine.folder / "train.py").write_text(training())
+    manifest = wine.folder / "pyproject.toml"
+    manifest.write_text(manifest.read_text().partition("data-function")[0])
+    return wine
 
 
 @pytest.fixture

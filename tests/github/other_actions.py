@@ -1,7 +1,9 @@
 """Stand-ins for the actions of others, which act would download: they copy folders, and log in."""
 
+import base64
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests import checkout
@@ -255,6 +257,56 @@ def pages_actions(folder: Path, deployed: Path) -> tuple[str, ...]:
     return (
         *_local("actions/upload-pages-artifact", folder / "upload-pages", KEEPING_PAGES.format(kept=kept)),
         *_local("actions/deploy-pages", folder / "deploy-pages", DEPLOYING.format(kept=kept, deployed=deployed)),
+    )
+
+
+AWS_IDENTITY = """
+name: Configure AWS credentials
+description: Sets variables, where the real one exchanges a token of GitHub's for credentials of a role
+inputs:
+  role-to-assume: {{required: true, description: which role}}
+  aws-region: {{required: true, description: which region}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: |
+        test "${{{{ inputs.role-to-assume }}}}" = "{role}"
+        printf '%s\\n' AWS_REGION=${{{{ inputs.aws-region }}}} {variables} >>"$GITHUB_ENV"
+"""
+ECR_LOGIN = """
+name: Log in to Amazon ECR
+description: Logs in to a registry, with the credentials of the step before
+outputs:
+  registry: {{description: its host, value: "${{{{ steps.login.outputs.registry }}}}"}}
+runs:
+  using: composite
+  steps:
+    - id: login
+      shell: bash
+      run: |
+        test -n "$AWS_ACCESS_KEY_ID"
+        mkdir -p "$HOME/.docker"
+        printf '{{"auths": {{"%s": {{"auth": "%s"}}}}}}' {host} {login} >"$HOME/.docker/config.json"
+        echo registry={host} >>"$GITHUB_OUTPUT"
+"""
+
+
+def aws_logins(folder: Path, *, role: str, variables: Mapping[str, str], host: str, login: str) -> tuple[str, ...]:
+    """
+    Options of act with which it finds stand-ins for the actions that log in to AWS and to Amazon ECR.
+
+    The first one fails unless it is given the role, and sets variables; `login` is that for the registry.
+    """
+    pairs = " ".join(f"{name}={value}" for name, value in variables.items())
+    encoded = base64.b64encode(login.encode()).decode()
+    return (
+        *_local(
+            "aws-actions/configure-aws-credentials",
+            folder / "aws-identity",
+            AWS_IDENTITY.format(role=role, variables=pairs),
+        ),
+        *_local("aws-actions/amazon-ecr-login", folder / "ecr-login", ECR_LOGIN.format(host=host, login=encoded)),
     )
 
 

@@ -42,15 +42,6 @@ def workflow(name: str, host: str) -> str:
 
 
 @pytest.fixture
-def small(wine: Consumer) -> Consumer:
-    """The wine example with a model that trains in a second."""
-    (wine.folder / "train.py").write_text(training())
-    manifest = wine.folder / "pyproject.toml"
-    manifest.write_text(manifest.read_text().partition("data-function")[0])
-    return wine
-
-
-@pytest.fixture
 def base(registry_host: str, tmp_path: Path) -> Iterator[str]:
     """The base image, in the registry of the company."""
     folder = log_in(tmp_path / "pushes", registry_host)
