@@ -13,6 +13,7 @@ import os
 import platform
 import py_compile
 import re
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -125,11 +126,7 @@ def compile_all() -> None:
     installed = (file for _, names in sources(VENV / "lib", UNSERVED) for file in names)
     files = [file for file in installed if file not in unused and is_new(file)] + uncompiled
     children = [start_compiler(files[part::PARTS]) for part in range(PARTS)]
-    codes = [os.waitpid(child, 0)[1] for child in children]
-    if any(codes):
-        killed = [os.WTERMSIG(code) for code in codes if os.WIFSIGNALED(code)]
-        why = f": a process was killed by signal {killed[0]} (9 if no memory is left)" if killed else ""
-        sys.exit(f"the bytecode cannot be written{why}")
+    require_compiled([os.waitpid(child, 0)[1] for child in children])
     for path in filter(Path.exists, map(bytecode_path, uncompiled)):
         set_date(path)
         set_date(path.parent)
@@ -176,6 +173,16 @@ def start_compiler(files: "list[Path]") -> int:
                 break
         os._exit(code)
     return child
+
+
+def require_compiled(statuses: "list[int]") -> None:
+    """Exit if one of the processes that compile failed; `statuses` are as `os.waitpid` returns them."""
+    if not any(statuses):
+        return
+    signals = [os.WTERMSIG(status) for status in statuses if os.WIFSIGNALED(status)]
+    reason = ", as the kernel does if no memory is left" if signal.SIGKILL in signals else ""
+    why = f": a process was killed by signal {signals[0]}{reason}" if signals else ""
+    sys.exit(f"the bytecode cannot be written{why}")
 
 
 def bytecode_path(file: Path) -> Path:

@@ -1,8 +1,11 @@
 """What is compiled of what was installed."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from mlflow_uv.installing import bytecode, install
 
@@ -53,3 +56,23 @@ def test_a_module_whose_bytecode_cannot_be_written_is_named(tmp_path: Path) -> N
     )
 
     assert (1, True) == (done.returncode, f"`{tmp_path / 'grape.py'}` cannot be compiled: " in done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (1 << 8, ""),
+        (signal.SIGKILL, ": a process was killed by signal 9, as the kernel does if no memory is left"),
+        (signal.SIGSEGV, ": a process was killed by signal 11"),
+    ],
+)
+def test_a_process_that_compiles_and_fails_ends_the_build_with_the_reason(status: int, why: str) -> None:
+    """
+    One that was killed named no module; nothing is said where all went well.
+    """
+    install.require_compiled([0, 0])
+
+    with pytest.raises(SystemExit) as raised:
+        install.require_compiled([0, status])
+
+    assert f"the bytecode cannot be written{why}" == raised.value.code
