@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...command.lazy_pattern import lazy_pattern
+from ...command.report import Finding, Severity
 from ...core.lint.catalog import rule_of
 from ...core.security.origins import origin_of
 from ...tools.git.git import Git
+from ...tools.system.local_server import refuses_connections
 from .check import broken_rules
 from .folder import CheckedFolder
 
@@ -27,7 +29,7 @@ def written_servers(folder: Path, git: Git) -> Iterator[WrittenServer]:
     """
     Yield those that the lint rule `tracking-uri` finds below a folder, in files that git does not ignore.
 
-    None for an address that is in another line than the call or key, and none outside of a repository.
+    Outside of a repository there are none. An address that is in another line than the call or the key is left out.
     """
     files = CheckedFolder(str(folder))
     names = git.names_below(folder, tracked=False) or ()
@@ -38,3 +40,18 @@ def written_servers(folder: Path, git: Git) -> Iterator[WrittenServer]:
         origin = origin_of(url[0]) if url else None
         if origin:
             yield WrittenServer(origin=origin, path=folder / broken.path, line=number, fix=broken.problem.fix)
+
+
+def servers_not_listening(folder: Path, git: Git) -> Iterator[Finding]:
+    """Yield a warning for each of these servers that is on this machine and does not listen."""
+    for server in written_servers(folder, git):
+        if refuses_connections(server.origin):
+            yield Finding(
+                rule="written-tracking-uri",
+                severity=Severity.WARNING,
+                what=f"no server listens at `{server.origin}`, the tracking URI that is written here",
+                why="a training that sets it is stopped once it logs, however long that takes",
+                fix=server.fix,
+                path=server.path,
+                line=server.line,
+            )

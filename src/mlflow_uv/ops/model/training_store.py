@@ -123,17 +123,18 @@ class StoreWatch:
             self.refusal = self._without_server(uri)
 
     def _without_server(self, uri: str) -> TrainingFailed:
+        """The error for a server that does not listen, at the line that has its address if there is one."""
+        from ..lint.written_servers import written_servers  # noqa: PLC0415  # few trainings set such a URI
+
+        servers = written_servers(self.project.folder, self.tools.git)
+        written = next((server for server in servers if server.origin == origin_of(uri)), None)
         refusal = TrainingFailed(
             what=f"training was stopped: it logs to `{_shown(uri)}`, where no server listens",
             why=f"MLflow would repeat its requests for minutes; the release uses `{self.store.shown}`",
             fix="remove the tracking URI from the training: it then logs to the store of the release",
         )
-        from ..lint.written_servers import written_servers  # noqa: PLC0415  # few trainings set such a URI
-
-        for written in written_servers(self.project.folder, self.tools.git):
-            if written.origin == origin_of(uri):
-                refusal.path, refusal.line, refusal.fix = written.path, written.line, written.fix
-                break
+        if written is not None:
+            refusal.path, refusal.line, refusal.fix = written.path, written.line, written.fix
         return refusal
 
     def _note_uri(self, uri: str) -> None:

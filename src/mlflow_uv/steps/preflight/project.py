@@ -1,9 +1,9 @@
 """Checks what training needs of the project: lock, model source, commit, MLflow and Python."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...command.errors import BadInput, ToolMissing
-from ...command.report import Finding, Report, Severity
+from ...command.report import Report, Severity
 from ...command.wording import option
 from ...core.model.ignored_answers import ignored_paths
 from ...core.model.mlflow_version import require_logging
@@ -11,13 +11,8 @@ from ...core.model.model_files import SERVERS
 from ...core.security.serve_env import serve_variables
 from ...ops.lock.served_selection import require_mlflow
 from ...tools.project.files import path_from
-from ...tools.system.local_server import refuses_connections
-from ...tools.toolbox import Tools
 from .. import check_lock, check_targets, log_model
 from .context import PreflightContext, Problem
-
-if TYPE_CHECKING:
-    from ...ops.lint.written_servers import WrittenServer
 
 
 def lock(context: PreflightContext) -> str | tuple[Problem, ...]:
@@ -49,32 +44,21 @@ def model_source(context: PreflightContext) -> str:
 
 
 def written_tracking_uri(context: PreflightContext) -> str | tuple[Problem, ...]:
-    """Warn, before the training, of servers that do not listen although code or configuration names them."""
+    """
+    Warn of tracking servers that do not listen although code or configuration names them.
+
+    A warning is printed at once, because it is reported after the training only.
+    """
     inputs, project, tools = context.inputs.log_model, context.project, context.tools
     if inputs.model or inputs.from_run or inputs.from_model:
         return ""  # no code is run that could set it
-    from ...ops.lint.written_servers import written_servers  # noqa: PLC0415  # few commands reach it
+    from ...ops.lint.written_servers import servers_not_listening  # noqa: PLC0415  # few commands reach it
 
-    return tuple(
-        _not_listening(server, tools)
-        for server in written_servers(project.folder, tools.git)
-        if refuses_connections(server.origin)
-    )
-
-
-def _not_listening(server: "WrittenServer", tools: Tools) -> Finding:
-    """Say the warning at once, since it is reported after the training only."""
-    warning = Finding(
-        rule="written-tracking-uri",
-        severity=Severity.WARNING,
-        what=f"no server listens at `{server.origin}`, the tracking URI that is written here",
-        why="a training that sets it is stopped once it logs, however long that takes",
-        fix=server.fix,
-        path=server.path,
-        line=server.line,
-    )
-    tools.console.say(f"{path_from(tools.host.folder, server.path)}:{server.line}: {warning.text}")
-    return warning
+    warnings = tuple(servers_not_listening(project.folder, tools.git))
+    for warning in warnings:
+        place = "" if warning.path is None else f"{path_from(tools.host.folder, warning.path)}:{warning.line}: "
+        tools.console.say(f"{place}{warning.text}")
+    return warnings
 
 
 def commit(context: PreflightContext) -> str:

@@ -1,12 +1,14 @@
 """Which servers are written into code or configuration as the tracking URI."""
 
 import os
+import socket
 import subprocess
 from pathlib import Path
 
-from mlflow_uv.ops.lint.written_servers import written_servers
+from mlflow_uv.ops.lint.written_servers import servers_not_listening, written_servers
 from mlflow_uv.tools.git.git import Git
 from mlflow_uv.tools.system.process import SystemRunner
+from tests.ports import free_port
 
 FILES = {
     "uv.lock": "version = 1\n",
@@ -39,3 +41,20 @@ def test_a_server_is_found_by_its_place_and_without_a_password(tmp_path: Path) -
         ("https://a.test:443", tmp_path / "train.py", 3),
     ] == [(server.origin, server.path, server.line) for server in found]
     assert ["pass os.environ.get", "remove it, and set "] == [server.fix[:19] for server in found]
+
+
+def test_only_a_server_of_this_machine_that_does_not_listen_is_reported(tmp_path: Path) -> None:
+    """
+    At its line; nobody knows from here whether another machine has one.
+    """
+    silent, listening = free_port(), free_port()
+    addresses = (f"http://127.0.0.1:{silent}", f"http://127.0.0.1:{listening}", "https://a.test")
+    code = "".join(f'mlflow.set_tracking_uri("{address}")\n' for address in addresses)
+    (tmp_path / "train.py").write_text(f"import mlflow\n{code}")
+    subprocess.run(("git", "init", "--quiet"), cwd=tmp_path, check=True)
+
+    with socket.create_server(("127.0.0.1", listening)):
+        (finding,) = servers_not_listening(tmp_path, Git(SystemRunner(), variables=dict(os.environ)))
+
+    assert ("written-tracking-uri", tmp_path / "train.py", 2) == (finding.rule, finding.path, finding.line)
+    assert f"no server listens at `http://127.0.0.1:{silent}`" in finding.what
