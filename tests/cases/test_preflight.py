@@ -15,6 +15,7 @@ import pytest
 
 from tests import projects
 from tests.indexes import index_of, served
+from tests.ports import free_port
 from tests.unit.tools.oci.registryserver import Answer, FakeRegistry, refusal, serving
 
 from .consumer import CommandResult, Consumer
@@ -396,8 +397,9 @@ def test_a_server_that_is_written_down_and_does_not_listen_is_told_before_traini
     """
     At its place, as a warning: nobody knows before it runs whether training sets it.
     """
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with socket.create_server(("127.0.0.1", port)):
         wine = site()
         (wine.folder / "train.py").write_text(f'import mlflow\n\nmlflow.set_tracking_uri("{url}")\n')
         wine.commit()

@@ -199,8 +199,7 @@ def test_the_place_where_the_address_of_that_server_is_written_is_named(watch, p
     """
     With the fix for this place, instead of the advice to look for it.
     """
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+    uri = f"http://127.0.0.1:{free_port()}"
     code = project.folder / "train.py"
     code.write_text(f'import mlflow\nmlflow.set_tracking_uri("http://other.test")\nmlflow.set_tracking_uri("{uri}")\n')
     subprocess.run(("git", "init", "--quiet"), cwd=project.folder, check=True)

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from mlflow_uv.tools.system.local_server import refuses_connections
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f.1", "localhost", "localhost.", "0.0.0.0"])  # noqa: S104
@@ -12,8 +13,9 @@ def test_a_port_refuses_connections_once_nobody_listens(host: str) -> None:
     """
     The same port, with a listener and without; the address at which a server listens everywhere is one of here.
     """
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://{host}:{server.getsockname()[1]}/base"
+    port = free_port()
+    url = f"http://{host}:{port}/base"
+    with socket.create_server(("127.0.0.1", port)):
         while_it_listens = refuses_connections(url)
 
     assert (False, True) == (while_it_listens, refuses_connections(url))
