@@ -1,4 +1,4 @@
-"""Limits the numbers that an input accepts."""
+"""Limits the values that an input accepts."""
 
 import math
 from typing import NamedTuple
@@ -28,5 +28,5 @@ class NotEmpty:
 
 
 def is_empty(value: object) -> bool:
-    """Whether a value is as none: an action gets an input that nobody set as no text, or as that with a line break."""
+    """Whether a value counts as not given: GitHub passes an input that nobody set as empty text or as a line break."""
     return value is None or (isinstance(value, str) and not value.strip())

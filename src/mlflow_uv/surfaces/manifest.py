@@ -165,12 +165,18 @@ def _frozenset(name: str, words: Iterable[str]) -> tuple[str, ...]:
 
 def _reference() -> str:
     parts = [f"<!-- {NOTE} -->\n", "# Reference\n"]
+    never_empty = (
+        f"`--{field.kebab}` of `{step.name}`"
+        for step in all_steps()
+        for field in fields_of(step.inputs)
+        if field.refuses_empty
+    )
     parts.append(
         "Every step is a command (`mlflow-uv STEP --input VALUE`) and an action (`uses: …/actions/STEP`; the action at"
         " the root runs the whole release), and some are pre-commit hooks. An input overrides the same key of"
-        " `[tool.mlflow-uv]` in pyproject.toml, which overrides the default. An empty input is as one that is not"
-        " given; the flags `--target` and `--preview` of deploy refuse that. A note in italics limits the values of"
-        " that key: see [what a checkout may decide](threat-model.md#what-a-checkout-may-decide).\n"
+        " `[tool.mlflow-uv]` in pyproject.toml, which overrides the default. An empty value counts as not given;"
+        f" as flags, {' and '.join(never_empty)} refuse it. A note in italics limits the values of that key: see"
+        " [what a checkout may decide](threat-model.md#what-a-checkout-may-decide).\n"
     )
     for step in all_steps():
         parts.append(f"## {step.name}\n")

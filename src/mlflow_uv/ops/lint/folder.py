@@ -81,14 +81,14 @@ class CheckedFolder:
         return self._inside(path) is not None
 
     def _code_below(self, folder: str) -> tuple[SourceFile, ...]:
-        found: list[SourceFile] = []
+        files: list[SourceFile] = []
         for path in self._python_files(folder):
             text = self.text(path)
             if text is not None:
-                found.append(SourceFile(path, text))
-            if len(found) == _CODE_FILES:
+                files.append(SourceFile(path, text))
+            if len(files) == _CODE_FILES:
                 break
-        return tuple(found)
+        return tuple(files)
 
     def _python_files(self, folder: str) -> Iterator[str]:
         """The paths of Python files, sorted; links to folders are not followed."""

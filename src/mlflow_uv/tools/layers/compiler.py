@@ -159,14 +159,15 @@ def _failed(package: str, place: str, failure: Mapping[str, Any], out: Path) -> 
 
 
 def _end_of(code: int | None, log: str) -> str:
-    """How a process ended, with its last line."""
+    """How a process ended, as a verb, with its last line."""
     lines = log.strip().splitlines()
-    said = f": {lines[-1]}" if lines else ""
+    last_line = f": {lines[-1]}" if lines else ""
     if code is None or code >= 0:
-        return f"ended with exit code {code}{said}" if code else f"ended{said}"
+        return f"ended with exit code {code}{last_line}" if code else f"ended{last_line}"
     number = -code
     try:
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
-    return f"was killed ({name}){', as the kernel does if no memory is left' if number == signal.SIGKILL else ''}{said}"
+    reason = ", as the kernel does if no memory is left" if number == signal.SIGKILL else ""
+    return f"was killed ({name}){reason}{last_line}"

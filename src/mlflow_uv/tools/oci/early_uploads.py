@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ...core.image.composition import Blob
-from ..system.threads import POLL_S, require_wanted, stoppable
+from ..system.threads import POLL_S, require_not_stopped, stoppable
 from .uploads import AT_ONCE, BlobUploads, SentBlobs
 
 
@@ -15,7 +15,8 @@ class EarlyUploads:
     """
     Sends each blob when it is added, at most AT_ONCE at a time.
 
-    Nothing names the blobs until the image is pushed. What cannot be sent is left to the push, which has the error.
+    No manifest names the blobs until the image is pushed. A blob that cannot be sent is sent again by the push, which
+    raises the error.
     """
 
     def __init__(self, uploads: BlobUploads) -> None:
@@ -33,7 +34,7 @@ class EarlyUploads:
         """Wait for the blobs that were added; those that the repository has now."""
         # A signal that the kernel delivers to another thread does not interrupt a wait without a timeout.
         while wait(self._results.values(), timeout=POLL_S).not_done:
-            require_wanted()
+            require_not_stopped()
         results = ((blob, each.result()) for blob, each in self._results.items() if each.exception() is None)
         return {blob: result for blob, result in results if result is not None}
 

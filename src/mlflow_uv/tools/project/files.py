@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import field
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from ...command.errors import BadInput, BadProject, ToolFailed
@@ -141,7 +141,7 @@ def absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100  # `Path.absolute` keeps `..`
 
 
-def path_from(where: Path, path: Path) -> str:
+def path_from(where: Path, path: PurePath) -> str:
     """A path relative to the folder `where` if it is below it, else the path itself."""
     return str(path.relative_to(where)) if path.is_relative_to(where) else str(path)
 

@@ -31,7 +31,7 @@ def stoppable(task: Callable[[], T], is_stopped: Callable[[], bool]) -> Callable
     return run
 
 
-def require_wanted() -> None:
+def require_not_stopped() -> None:
     """Raise TaskStopped if the task of this thread is stopped."""
     if _stop_of_this_thread()():
         raise TaskStopped
@@ -42,7 +42,7 @@ def pause(seconds: float) -> None:
     until = time.monotonic() + seconds
     while (rest_s := until - time.monotonic()) > 0:
         time.sleep(min(rest_s, POLL_S))
-        require_wanted()
+        require_not_stopped()
 
 
 def _stop_of_this_thread() -> Callable[[], bool]:
@@ -71,7 +71,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
         futures = [executor.submit(stoppable(task, lambda: interrupted.is_set() or outer())) for task in tasks]
         # A signal that the kernel delivers to another thread does not interrupt a wait without a timeout.
         while wait(futures, timeout=POLL_S).not_done:
-            require_wanted()
+            require_not_stopped()
     except BaseException:
         interrupted.set()
         executor.shutdown(wait=False, cancel_futures=True)
@@ -84,7 +84,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
 def await_event(event: threading.Event) -> None:
     """Wait for an event; a signal interrupts that, as in `side_by_side`."""
     while not event.wait(POLL_S):
-        require_wanted()
+        require_not_stopped()
 
 
 def await_end(thread: threading.Thread) -> None:
@@ -117,7 +117,7 @@ def within(task: Callable[[], T], *, timeout_s: float | None) -> T:
             result, error = outcomes.get(timeout=max(0.0, min(POLL_S, rest_s)))
             break
         except queue.Empty:
-            require_wanted()
+            require_not_stopped()
             if rest_s <= 0:
                 raise TimeoutError from None
     if error is not None:

@@ -24,12 +24,12 @@ def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
     if is_test(source.path):
         return
     if source.path.endswith(".py"):
-        yield from _code(source)
+        yield from _problems_in_code(source)
     elif "tracking_uri" in source.text:
-        yield from _configuration(source, files)
+        yield from _problems_in_configuration(source, files)
 
 
-def _code(source: SourceFile) -> Iterator[LintProblem]:
+def _problems_in_code(source: SourceFile) -> Iterator[LintProblem]:
     if "racking" not in source.text and "RACKING" not in source.text and "MlflowClient" not in source.text:
         return
     if not _CANDIDATE.search(source.text):
@@ -45,7 +45,7 @@ def _code(source: SourceFile) -> Iterator[LintProblem]:
         )
 
 
-def _configuration(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
+def _problems_in_configuration(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
     from ..tracking_calls import is_address  # noqa: PLC0415  # imports `ast`
 
     lines = []
@@ -67,14 +67,14 @@ def _configuration(source: SourceFile, files: ProjectFiles) -> Iterator[LintProb
 def _place_that_passes_it(source: SourceFile, files: ProjectFiles) -> str:
     """The file and line of the project's code; empty if there is none, or if the code reads the variable somewhere."""
     lock = files.lock_of(source.folder)
-    found = ""
+    place = ""
     for code in files.code_below(lock.folder) if lock is not None else ():
         if _VARIABLE in code.text:
             return ""
-        match = None if found or "set_tracking_uri" not in code.text else _PASSED.search(code.text)
+        match = None if place or "set_tracking_uri" not in code.text else _PASSED.search(code.text)
         if match:
-            found = f"{code.path}:{line_at_offset(code.text, match.start())}"
-    return found
+            place = f"{code.path}:{line_at_offset(code.text, match.start())}"
+    return place
 
 
 RULE = LintRule(
