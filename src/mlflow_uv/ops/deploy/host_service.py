@@ -132,7 +132,7 @@ class HostService:
     def restore(self, version: str) -> bool:
         """See DeploymentTarget."""
         seen = self._seen()
-        backs = [found for found in (seen.active, *seen.others) if found and found.facts.get(VERSION) == version]
+        backs = [it for it in (seen.active, *seen.others) if it and it.startable and it.facts.get(VERSION) == version]
         if not backs or seen.proxy is None or self._wanted is None:
             return False
         planned = self._facts(self._wanted, self._image_id(self._wanted))
@@ -354,12 +354,12 @@ class HostService:
     def _configure(self, proxy: DeployedContainer, config: str) -> None:
         """Let the proxy lead new requests as a configuration says; return once a worker does that."""
         name = proxy.name
-        before = self._containers.read(name, FILE)
-        self._containers.write(name, FILE, config)
         proxy = self._container(name) or proxy  # an earlier call may have started it
         if not proxy.startable:
             self._own.drop((proxy,), grace_s=0)
-            proxy = self._create_proxy()  # with the volume, and so with the configuration
+            proxy = self._create_proxy()  # with the volume; Podman copies no file of what it lost
+        before = self._containers.read(name, FILE)
+        self._containers.write(name, FILE, config)
         if not proxy.running:
             self._containers.start(name)
             if not self._comes_true(lambda: len(self._containers.processes(name)) > 1, _RELOAD_S):

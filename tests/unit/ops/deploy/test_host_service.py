@@ -149,13 +149,14 @@ def test_containers_that_the_engine_lost_are_created_again(version: str, lost: t
     deploy(world, version)
 
     seen = world.target().observe()
-    assert (version, "green", "running", ()) == (seen.version, led_to(world), seen.facts["proxy"], seen.leftovers)
+    led = "blue" if "proxy" in lost else "green"  # nobody knows where a lost proxy led
+    assert (version, led, "running", ()) == (seen.version, led_to(world), seen.facts["proxy"], seen.leftovers)
     assert all(kept.described.running for kept in world.containers.kept.values())
 
 
-def test_what_the_engine_lost_cannot_be_led_back_to() -> None:
+def test_what_the_engine_lost_is_not_led_back_to() -> None:
     """
-    The error names the version to deploy, which then runs.
+    A run that was killed is not undone by it: the version is deployed again.
     """
     world = host_world()
     deploy(world, "1")
@@ -163,15 +164,10 @@ def test_what_the_engine_lost_cannot_be_led_back_to() -> None:
     lose(world, "blue")
     target.plan(wanted_version("2"))
 
-    with pytest.raises(ToolFailed) as raised:
-        target.restore("1")
+    restored = target.restore("1")
     deploy(world, "1")
 
-    assert ("`mlflow-uv-prod-blue` cannot be started again", "deploy version 1 again") == (
-        raised.value.what,
-        raised.value.fix,
-    )
-    assert "1" == world.target().observe().version
+    assert (False, "1") == (restored, world.target().observe().version)
 
 
 def test_the_proxy_is_never_led_to_a_container_that_is_gone() -> None:

@@ -273,13 +273,13 @@ class KeptContainers(DeployedContainers):
 
     def write(self, name: str, path: str, text: str) -> None:
         """See DeployedContainers."""
-        assert name in self.kept
+        if not self.kept[name].described.startable:
+            raise ToolFailed(what=f"`{path}` cannot be written in `{name}`")
         self.volume[path] = text
 
     def read(self, name: str, path: str) -> str | None:
         """See DeployedContainers."""
-        assert name in self.kept
-        return self.volume.get(path)
+        return self.volume.get(path) if self.kept[name].described.startable else None
 
     def check(self, name: str, *argv: str) -> None:
         """See DeployedContainers."""
