@@ -38,7 +38,7 @@ from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.tools.layers.archive import LEVEL, LayerFile, write_layer
 from mlflow_uv.tools.layers.compiler import Compiler
-from mlflow_uv.tools.layers.laid_out import laid_out, verified_files
+from mlflow_uv.tools.layers.recorded_packages import recorded_packages, verified_files
 from mlflow_uv.tools.layers.unpacked_layers import environment_path
 from mlflow_uv.tools.system.archives import extract
 from mlflow_uv.tools.system.compressed import decompressing
@@ -108,7 +108,7 @@ class Bench:
     def verify(self) -> None:
         """Compare each file with its RECORD."""
         home = PurePosixPath(VENV)
-        for package in laid_out(self.environment):
+        for package in recorded_packages(self.environment):
             files = verified_files(self.environment, package, home)
             self.packages[package.name] = {home / path: file for path, file in files.items()}
 
