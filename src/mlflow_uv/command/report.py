@@ -1,6 +1,6 @@
 """Defines what a step reports: findings, outputs, and the console for progress messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from pathlib import PurePath
@@ -12,9 +12,18 @@ from .errors import sentence
 Outputs = TypeVar("Outputs")
 
 
+MOST_NAMED = 5  # in a sentence
+
+
 def counted(number: int, noun: str) -> str:
     """`1 lock`, `2 locks`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def first_names(names: Sequence[str], *, most: int = MOST_NAMED) -> str:
+    """`a, b and 3 more`: the first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 class Severity(Enum):

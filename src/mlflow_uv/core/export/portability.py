@@ -8,13 +8,12 @@ from pathlib import PurePath
 from urllib.parse import unquote, urlsplit
 
 from ...command.lazy_pattern import lazy_pattern
-from ...command.report import Finding, Severity
+from ...command.report import Finding, Severity, first_names
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.lockfile import Lockfile, Package, package_line
 from .indexes import UsedIndex
 from .requirements import LocalRequirement, Requirements
 
-_NAMED = 5
 _SECRET = lazy_pattern(r"https?://[^/\s@]+@|://[^/\s:@]+:[^/\s@]+@")
 
 
@@ -137,7 +136,7 @@ def unhashed_findings(requirements: Requirements, locked: LockSource, *, wheels:
         yield Finding(
             rule="export-unhashed",
             severity=Severity.ERROR if some else Severity.WARNING,
-            what=f"{', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''} without a hash",
+            what=f"{first_names(names)} without a hash",
             why="the lock has none, and pip requires hashes for all packages or for none",
             fix=fix,
             path=locked.path,

@@ -5,7 +5,7 @@ from dataclasses import field
 from pathlib import PurePath
 from urllib.parse import urlsplit
 
-from ...command.report import Finding, Severity
+from ...command.report import Finding, Severity, first_names
 from ...command.wording import Wording, step_call
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .installable import InstallMethod, SourceReach, local_build, source_reach
@@ -14,7 +14,6 @@ from .placement import Placement, Uncovered, group_by_package, main_index, origi
 
 # The worst first.
 NOT_WHEELS = (InstallMethod.IMPOSSIBLE, InstallMethod.GIT, InstallMethod.BUILT)
-_SHOWN = 5  # names in a sentence
 
 
 @lazy_dataclass
@@ -87,7 +86,7 @@ class InstallFindings:
         addresses = ",".join(dict.fromkeys((*reachable, *by_address)))
         fix = Wording(step_call("check-targets", reachable_indexes=addresses), ", if the target can reach it")
         for address, packages in by_address.items():
-            package_names = listed([package.name for package in packages])
+            package_names = first_names([package.name for package in packages])
             what = f"{package_names} {'comes' if len(packages) == 1 else 'come'} from {address}"
             if any(_covers(reachable_address, address) for reachable_address in reachable):
                 continue
@@ -141,12 +140,6 @@ class InstallFindings:
 def needed_by(placed: Placement) -> str:
     """The dependency path to a package, without the package itself, for messages."""
     return " > ".join(placed.via[:-1]) or "the selection itself"
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first names, and how many more there are, for messages."""
-    more = len(names) - _SHOWN
-    return ", ".join((*names[:_SHOWN], *((f"{more} more",) if more > 0 else ())))
 
 
 def _other_source(placements: Sequence[Placement]) -> str:

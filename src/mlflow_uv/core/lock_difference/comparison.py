@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from ...command.report import counted
+from ...command.report import counted, first_names
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .changes import ChangeKind, PackageChange, PackageUse
 from .lock_update import LockUpdate
@@ -119,9 +119,8 @@ class RepositoryComparison:
     def _settings(self, number: int) -> str:
         """What changed where no package did."""
         names = dict.fromkeys(text.partition(":")[0] for lock in self.locks for text in lock.settings)
-        what = ", ".join(list(names)[:_NAMED])
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        return f"{counted(number, 'lock')} changed, {f'in {what}{more}' if what else 'and no package'}"
+        where = f"in {first_names(tuple(names), most=_NAMED)}" if names else "and no package"
+        return f"{counted(number, 'lock')} changed, {where}"
 
     def _packages(self) -> str:
         """How many packages changed and how many of them are served; empty if none did."""

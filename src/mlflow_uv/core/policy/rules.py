@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion
 
-from ...command.report import Finding, counted
+from ...command.report import Finding, counted, first_names
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..lock.closure import Installed
 from ..lock.lockfile import Lockfile, Package, SourceKind, package_line
@@ -19,7 +19,6 @@ from ..lock.served_packages import dependency_paths
 from ..lock.uploads import cutoff_of, latest_upload
 from .policy import SHOWN, WORKSPACE, parse_excluded
 
-_NAMED = 5  # names in one sentence
 _SOURCE_WORDS = {
     SourceKind.REGISTRY.value: "an index",
     SourceKind.GIT.value: "a git repository",
@@ -191,8 +190,7 @@ def _path(path: tuple[str, ...]) -> str:
 
 def _names(packages: list[Package]) -> str:
     quoted_names = [f"`{name}`" for name in dict.fromkeys(package.name for package in packages)]
-    omitted = len(quoted_names) - _NAMED
-    return ", ".join((*quoted_names[:_NAMED], *((f"and {omitted} more",) if omitted > 0 else ())))
+    return first_names(quoted_names)
 
 
 def _quoted(values: Iterable[str]) -> str:

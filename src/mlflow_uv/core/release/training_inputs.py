@@ -35,7 +35,6 @@ _OF_NO_TRAINING = frozenset({
     "tox", "nox", "bumpversion", "commitizen", "codespell",
 })  # fmt: skip
 _SHORT = 12
-_NAMED = 3
 _OLDER = "the release before recorded no inputs"
 
 
@@ -79,12 +78,6 @@ class TrainingInputs:
 def changed_files(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
     """The sorted paths of files that differ, or exist on one side only."""
     return tuple(sorted(name for name in {*before, *after} if before.get(name) != after.get(name)))
-
-
-def first_names(names: tuple[str, ...]) -> str:
-    """The first names, and how many more there are, for messages."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def manifest_id(data: bytes) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...command.errors import BadInput, StepError
 from ...command.inputs import EngineChoice
-from ...command.report import Finding, Severity, Table, counted
+from ...command.report import Finding, Severity, Table, counted, first_names
 from ...command.wording import option
 from ...core.export.requirements import Requirements, parse_requirements
 from ...core.image.installed_packages import PackageDifference
@@ -28,8 +28,6 @@ from .requirements import (
     target_findings,
     uv_platform,
 )
-
-_SHOWN = 5
 
 
 @lazy_dataclass
@@ -198,7 +196,7 @@ def _difference_findings(
             rule="environment-differs",
             severity=Severity.WARNING,
             what=f"{counted(len(differing), 'package')} of the model {_verb(differing)} not in {place} in its version",
-            why=_listed([item.text for item in differing]),
+            why=first_names([item.text for item in differing]),
             fix=installation_fix(interpreter, differing, {canonicalize_name(wheel.name) for wheel in needs.wheels}),
         )
     extra = [f"{item.name} {item.installed}" for item in differences if item.required is None]
@@ -207,7 +205,7 @@ def _difference_findings(
             rule="environment-has-more",
             severity=Severity.NOTICE,
             what=f"{counted(len(extra), 'package')} of {place} {_verb(extra)} not in the model's",
-            why=f"code that imports them works here and fails there: {_listed(extra)}",
+            why=f"code that imports them works here and fails there: {first_names(extra)}",
             fix="uv add each of them that the model imports",
         )
 
@@ -231,11 +229,6 @@ def installation_fix(interpreter: Path, differing: Iterable[PackageDifference], 
 
 def _verb(items: Sized) -> str:
     return "is" if len(items) == 1 else "are"
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join((*names[:_SHOWN], *((f"{more} more",) if more > 0 else ())))
 
 
 def _facts(

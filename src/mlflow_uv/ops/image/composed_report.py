@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from ...command.report import Finding, Severity, Table, TableKind
-from ...core.lock.install_findings import listed
+from ...command.report import Finding, Severity, Table, TableKind, first_names
 from .composed import ComposedServingImage, changed_layers
 from .composed_base import ComposableBase
 from .composed_sources import source_findings, unloadable_findings
@@ -31,7 +30,7 @@ def composed_findings(composed: ComposedServingImage, base: ComposableBase) -> I
         yield Finding(
             rule="image-files-differ",
             severity=Severity.NOTICE,
-            what=f"packages bring different files for {listed(replaced)}",
+            what=f"packages bring different files for {first_names(replaced)}",
             why="the image has that of the package whose layer is higher; an installation has any of them",
         )
 

@@ -10,11 +10,10 @@ from typing import Any
 from ...command.errors import BaseImageUnfit, ChainBroken, StepError
 from ...command.inputs import Serving
 from ...command.lazy_pattern import lazy_pattern
-from ...command.report import Finding
+from ...command.report import Finding, first_names
 from ...core.image.composition import Compression
 from ...core.image.labels import BuildProvenance
 from ...core.image.oci_manifest import PulledImage
-from ...core.lock.install_findings import listed
 from ...core.release.chain import LinkCheck, LinkState
 from ...core.release.record import CompositionLink, ImageLink, VersionLink
 from ...core.security.documents import parse_json
@@ -155,9 +154,9 @@ def _compared(again: _Again, image: ImageLink, recorded: CompositionLink, tools:
         return LinkCheck(link="image", state=LinkState.HOLDS)
     different = tuple(_all_differences(images, image, tools))
     if _is_another_build(composed, different):
-        names = listed(sorted({package.name for each in composed for package in each.built}))
+        names = first_names(sorted({package.name for each in composed for package in each.built}))
         return _unverified(f"{names} was built from source, and another build gives other bytes")
-    reason = f"composed again, it has the digest {expected.digest[7:19]}; it differs in {listed(different)}"
+    reason = f"composed again, it has the digest {expected.digest[7:19]}; it differs in {first_names(different)}"
     if recorded.layers_from:
         reason += f"; layers of it were taken from {recorded.layers_from[:_MOST_NAMED]}"
     changed = _changed(recorded, composition_link(again.release, images.compositions, composed, tools))
@@ -165,7 +164,7 @@ def _compared(again: _Again, image: ImageLink, recorded: CompositionLink, tools:
         any(part.startswith(BASE) for part in different) and recorded.layers_of_base == LayerOrigin.REGISTRY.value
     ):
         return _broken(reason)
-    return _unverified(f"it was composed with {listed(changed)}, and what is here gives another image")
+    return _unverified(f"it was composed with {first_names(changed)}, and what is here gives another image")
 
 
 def _compression(recorded: CompositionLink) -> Compression:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from ...command.errors import BadInput
 from ...command.lazy_pattern import lazy_pattern
+from ...command.report import first_names
 from ...command.wording import near_name, option, step_call
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from .registry_client import RegistryClient
@@ -114,7 +115,7 @@ def require_model(registry: RegistryClient, model: str, naming: Callable[[str], 
         return dict(description.aliases)
     names = sorted(description.names)
     other = near_name(model, names)
-    shown = f"; it has {', '.join(names[:_SHOWN])}{', …' if len(names) > _SHOWN else ''}" if names else ""
+    shown = f"; it has {first_names(names, most=_SHOWN)}" if names else ""
     raise BadInput(
         what=f"there is no registered model `{model}`",
         why=f"the registry does not know it{shown}",

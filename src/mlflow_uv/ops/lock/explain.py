@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from ...command.errors import ToolFailed
-from ...command.report import Finding, Severity
+from ...command.report import Finding, Severity, first_names
 from ...command.wording import Wording, local, option
 from ...core.freshness.causes import Cause, Difference, ManifestPlace
 from ...core.freshness.declared_requirements import Workspace
@@ -27,8 +27,6 @@ from .index_problems import index_faults, not_found
 from .manifest_problems import manifest_fault
 from .missing_files import absent_groups
 from .settings_problems import ignored_settings, shadowed_settings, too_old_to_read, without_these
-
-_SHOWN = 5  # changes in a sentence
 
 
 @lazy_dataclass
@@ -307,6 +305,5 @@ def _is_lock(data: bytes) -> bool:
 def _shown(changes: tuple[str, ...]) -> str:
     if not changes:
         return ""
-    remaining = len(changes) - _SHOWN
-    first = (f"{change[0].lower()}{change[1:]}" for change in changes[:_SHOWN])
-    return f"`uv lock` would {', '.join((*first, *((f'and {remaining} more',) if remaining > 0 else ())))}"
+    in_sentence = [f"{change[0].lower()}{change[1:]}" for change in changes]
+    return f"`uv lock` would {first_names(in_sentence)}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ...command.report import first_names
 from ...command.wording import local
 from ...core.lock.lockfile import NotALock, SourceKind, read_lockfile
 from ...core.lock.missing_files import AbsenceReason, AbsentPath
@@ -14,7 +15,6 @@ from ...tools.project.files import Project, path_from
 
 _FOLDERS = frozenset({SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRTUAL})
 _MANIFESTS = ("pyproject.toml", "setup.py", "setup.cfg")
-_NAMED = 5
 
 
 class AbsentGroup(NamedTuple):
@@ -51,7 +51,7 @@ def _missing_folders(project: Project) -> Iterator[Path]:
 
 def _group(project: Project, where: Path, reason: AbsenceReason, absences: list[AbsentPath]) -> AbsentGroup:
     paths = [absence.path for absence in absences]
-    named = ", ".join(f"`{path}`" for path in paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
+    named = first_names([f"`{path}`" for path in paths])
     lock_alone = [project.lock] == [absence.top / absence.path for absence in absences]
     what = f"{named} {'is' if len(paths) == 1 else 'are'} in the repository, but not on disk"
     return AbsentGroup(

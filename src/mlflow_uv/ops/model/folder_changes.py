@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ...command.report import Finding
+from ...command.report import Finding, first_names
 from ...tools.system.content import digests_in
 from ..image.environment import INSTALLED_LIST
 
 CHANGES_FIX = "write to a temporary folder"
-_SHOWN = 5
 
 ModelFiles = frozenset[tuple[PurePosixPath, str]]
 
@@ -26,8 +25,7 @@ def changed_files(before: ModelFiles, model: Path) -> tuple[str, ...]:
 
 def changes_reason(files: tuple[str, ...]) -> str:
     """The reason for which a model that changed these files does not pass, with the first of them."""
-    more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
-    return f"the model changed files of its own folder: {', '.join(files[:_SHOWN])}{more}"
+    return f"the model changed files of its own folder: {first_names(files)}"
 
 
 def folder_findings(before: ModelFiles, model: Path) -> Iterator[Finding]:

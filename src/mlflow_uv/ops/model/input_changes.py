@@ -6,9 +6,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ...command.errors import InputsChanged
+from ...command.report import first_names
 from ...command.wording import Wording, step_call
 from ...core.release.digests import lock_digest
-from ...core.release.training_inputs import MANIFEST, changed_files, first_names
+from ...core.release.training_inputs import MANIFEST, changed_files
 from ...tools.mlflow.store import Store
 from ...tools.mlflow.tracking_uris import SQLITE
 from ...tools.toolbox import Tools

@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from pathlib import Path
 
 from ...command.errors import BadInput, ToolFailed
-from ...command.report import Finding, Severity
+from ...command.report import Finding, Severity, first_names
 from ...core.lock.lockfile import NotALock, read_lockfile
 from ...core.lock.selection import Selection
 from ...core.release.commit import Commit
@@ -20,7 +20,6 @@ from ...core.release.training_inputs import (
     MANIFEST,
     TrainingInputs,
     changed_files,
-    first_names,
     local_folders,
     manifest_id,
 )

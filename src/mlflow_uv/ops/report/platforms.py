@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...command.report import Table, counted
+from ...command.report import Table, counted, first_names
 from ...core.lock.closure import selected_roots
 from ...core.lock.lockfile import NotALock, read_lockfile
 from ...core.lock.targets import parse_target
@@ -17,7 +17,6 @@ from ...tools.system.untrusted_file import read_untrusted
 
 PLATFORMS_TITLE = "where it can be installed"
 _PLATFORMS = ("linux-x86_64", "linux-aarch64", "macos-arm64", "windows-x86_64")
-_NAMED = 5  # packages of a platform that are named
 _MEGABYTE = 1e6
 
 
@@ -48,8 +47,7 @@ def _row(target: TargetComparison, own: set[str]) -> tuple[str, str, str, str]:
     if target.uncovered:
         return target.target, "", "", f"? {target.uncovered}"
     problems = list(_problems(target, own))
-    more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-    result = f"✗ {', '.join(problems[:_NAMED])}{more}" if problems else "✓ from wheels"
+    result = f"✗ {first_names(problems)}" if problems else "✓ from wheels"
     unknown = f", without {counted(target.unknown, 'package')} of unknown size" if target.unknown else ""
     size = f"{target.bytes_after / _MEGABYTE:.1f} MB{unknown}" if target.bytes_after or not unknown else "unknown"
     return target.target, str(target.packages_after), size, result

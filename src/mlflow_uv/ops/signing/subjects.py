@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...command.errors import BadInput
 from ...command.inputs import IMAGE
+from ...command.report import first_names
 from ...command.wording import option
 from ...core.image.reference import image_reference
 from ...core.release.chain import LinkCheck, LinkState
@@ -22,7 +23,7 @@ from ..lineage.registry_client import RegistryClient
 from ..lineage.version_lookup import VERSION_URI, parsed_uri, version_number
 from .attestations import BUNDLE_TYPE, BUNDLES_LIMIT, bundles_in
 from .trust import TrustSettings
-from .verification import LINK, SignedVersion, absent_statement, from_signature, read_chains, signing_program, some_of
+from .verification import LINK, SignedVersion, absent_statement, from_signature, read_chains, signing_program
 
 
 @lazy_dataclass
@@ -57,7 +58,7 @@ def checked_model(folder: Path, attestations: Path, trust: TrustSettings, tools:
 
     def difference(chain: SignedChain) -> str:
         changed = differing_files(chain.files, files)
-        return f"`model` is not what was signed: {some_of(changed)}" if changed else ""
+        return f"`model` is not what was signed: {first_names(changed)}" if changed else ""
 
     digest = tree_digest(files)
     return _subject(f"the model {digest[:12]}", "model", _in_file(attestations), difference, (trust, tools))

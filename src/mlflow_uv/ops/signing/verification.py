@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...command.errors import StepError
+from ...command.report import first_names
 from ...command.wording import Wording, joined
 from ...core.lock.own_group import SIGNING
 from ...core.release.chain import LinkCheck, LinkState
@@ -30,7 +31,6 @@ from .attestations import MODEL_SIGNATURE, in_store, with_image
 from .trust import TrustSettings, signing_call
 
 LINK = "signature"
-_SHOWN = 3
 
 
 @lazy_dataclass
@@ -168,7 +168,7 @@ def model_problems(found: VerifiedBundle, version: SignedVersion) -> Iterator[Li
     if not reason:
         try:
             differing = differing_resources(found.payload, digests_in(version.model))
-            reason = f"it is of other files: {some_of(differing)}" if differing else ""
+            reason = f"it is of other files: {first_names(differing)}" if differing else ""
         except ValueError as error:
             reason = str(error)
     if reason:
@@ -239,13 +239,8 @@ def _difference(chain: SignedChain, bundle: VerifiedBundle, version: SignedVersi
         shown = ", ".join(f"`{name}`" for name in links)
         return f"{shown} of the release record is not what {bundle.signer} signed"
     if files := differing_files(chain.files, digests_in(version.model)):
-        return f"`model` is not what {bundle.signer} signed: {some_of(files)}"
+        return f"`model` is not what {bundle.signer} signed: {first_names(files)}"
     return ""
-
-
-def some_of(files: tuple[str, ...]) -> str:
-    """The first names of a list, for messages."""
-    return ", ".join((*files[:_SHOWN], *(("…",) if len(files) > _SHOWN else ())))
 
 
 def _broken(reason: str) -> SignatureChecks:

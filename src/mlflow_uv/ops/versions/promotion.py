@@ -6,7 +6,7 @@ from dataclasses import field, replace
 from datetime import UTC, datetime
 
 from ...command.errors import StepError
-from ...command.report import Table, counted
+from ...command.report import Table, counted, first_names
 from ...command.step import settle
 from ...command.wording import joined, step_call
 from ...core.image.sbom import packages_by_licence
@@ -33,7 +33,6 @@ from .conditions import Condition, PromotionDecision
 from .served_packages import served_packages
 from .vulnerability_gate import compared_vulnerabilities
 
-_NAMED = 5  # packages of a licence that a condition names
 _NAMED_OTHERS = 40  # packages that a condition names because their licences are not examined
 _AGAIN = step_call("release")
 
@@ -183,7 +182,7 @@ def compared_licences(candidate: Audited, promotion: Promotion, tools: Tools) ->
         yield Condition(
             name=name,
             holds=False,
-            text=f"the {licence} of {_named(each.packages, _NAMED)} is not allowed",
+            text=f"the {licence} of {first_names(each.packages)} is not allowed",
             fix=f"licence-exceptions = {exceptions} in [tool.mlflow-uv.promote], or other packages",
         )
     if not refused:
@@ -191,13 +190,9 @@ def compared_licences(candidate: Audited, promotion: Promotion, tools: Tools) ->
         yield Condition(name=name, holds=True, text=f"the licences of {counted(number, 'package')} are allowed")
     if served.others:
         places = ", ".join(dict.fromkeys(str(replace(target, patch=None)) for target in served.targets))
-        text = f"not examined, because no target ({places}) installs them: {_named(served.others, _NAMED_OTHERS)}"
+        others = first_names(served.others, most=_NAMED_OTHERS)
+        text = f"not examined, because no target ({places}) installs them: {others}"
         yield Condition(name=name, holds=True, text=text)
-
-
-def _named(packages: tuple[str, ...], most: int) -> str:
-    more = f" and {len(packages) - most} more" if len(packages) > most else ""
-    return f"{', '.join(packages[:most])}{more}"
 
 
 def _breaking(changes: tuple[tuple[str, str], ...], promotion: Promotion) -> Iterator[Condition]:

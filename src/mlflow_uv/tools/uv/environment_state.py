@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from ...command.errors import ToolFailed
+from ...command.report import first_names
 from ...core.release.digests import canonical, sha256
 from ...core.security.documents import parse_json
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
@@ -24,7 +25,6 @@ _OF_WHEELS = "unlike-record"  # the files that a wheel has with another content 
 # What `uv venv` writes, beside pyvenv.cfg; no package lists it.
 _OWN_MODULES = frozenset({"_virtualenv.py", "_virtualenv.pth"})
 _OWN_PROGRAMS = re.compile(r"activate(_this)?(\.\w+)?|deactivate\.bat|pydoc\.bat|(python|pypy|graalpy)[\d.]*")
-_NAMED = 5
 _CACHED = b"/uv_cache.json,"
 _AT_ONCE = 500  # files that a thread compares before it takes the next ones
 
@@ -89,17 +89,19 @@ class EnvironmentState:
         suspects: tuple[str, ...] | None = differences.packages if existed else None
         before = installed_records(self.folder)
         if existed and (differences.beyond or not differences.known):
-            reason = f"{_named(differences.beyond)} changed" if differences.known else "its files were not recorded"
+            reason = (
+                f"{first_names(differences.beyond)} changed" if differences.known else "its files were not recorded"
+            )
             self._remove(reason, say)
             suspects = None
         elif differences.packages:
-            say(f"files of {_named(differences.packages)} changed in the environment: installed again")
+            say(f"files of {first_names(differences.packages)} changed in the environment: installed again")
         times = self._folder_times()
         python = sync(differences.packages if suspects else (), anew=False)
         if differences == Differences(known=True) and times == self._folder_times():
             return python  # nothing was installed or removed, which adds or removes a folder with metadata
         if strays := unlisted_files(self.folder):
-            self._remove(f"no package has {_named(strays)}", say)
+            self._remove(f"no package has {first_names(strays)}", say)
             suspects, python = None, sync((), anew=False)
         foreign = self.foreign(None if suspects is None else (*suspects, *self._installed_since(before)))
         same = self.as_in_wheels(foreign, sync, say=say) if foreign else {}
@@ -245,11 +247,6 @@ def foreign_content(environment: Path, names: Collection[str] | None = None) -> 
     tasks = [lambda batch=batch: tuple(_unlike(environment, batch)) for batch in batches]
     batch_results = side_by_side(tasks, at_once=os.cpu_count() or 1, cancel=lambda: None)
     return tuple(foreign for part in batch_results for foreign in part)
-
-
-def _named(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _unlike(environment: Path, batch: list[tuple[str, list[tuple[str, str]]]]) -> Iterator[ForeignContent]:

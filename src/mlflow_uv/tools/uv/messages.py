@@ -7,6 +7,7 @@ from pathlib import PurePath
 from ...command.errors import BadInput, NoSpace, ToolFailed
 from ...command.lazy_pattern import lazy_pattern
 from ...command.pip_settings import DISTRUST
+from ...command.report import first_names
 from ...core.freshness.causes import Cause
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ..system.process import Completed
@@ -200,8 +201,7 @@ def needs_lock(done: Completed) -> bool:
 def drift_in(done: Completed) -> str:
     """What `uv sync --check` found: the packages that differ, `+` to be installed and `-` to be removed."""
     changes = [line.strip() for line in done.stderr.splitlines() if re.match(r" [-+~] ", line)]
-    more = (f"and {len(changes) - _SHOWN} more",) if len(changes) > _SHOWN else ()
-    return ", ".join((*changes[:_SHOWN], *more)) or complaint(done)
+    return first_names(changes, most=_SHOWN) or complaint(done)
 
 
 def unsupported_flag(done: Completed) -> str:
