@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_uv.command.errors import StoreUnreachable
-from tests.kept import keep
+from tests.kept_figures import keep
 from tests.proxy import Fault, Proxy, proxy_of
 from tests.stores import Stores
 

@@ -13,7 +13,7 @@ from mlflow_uv.command.errors import StepError
 from mlflow_uv.command.inputs import EngineChoice
 from mlflow_uv.steps import build_image
 from mlflow_uv.steps.catalog import step_of
-from tests.kept import keep
+from tests.kept_figures import keep
 from tests.planted_faults import CHANGED_ENVIRONMENT, CONTAINED, LOGGED, SERVED, PlantedFault
 from tests.projects import wheel
 

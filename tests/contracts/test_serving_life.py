@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.serving_process import Served, Starter, concurrently, scripted_model, statuses, wait_until
-from tests.hostile.spy import is_running
+from tests.processes import is_running
 from tests.waiting import CEILING_S, happens
 
 CUT_OFF, REFUSED, CANNOT_LOAD, KILLED = 1, 2, 3, 137

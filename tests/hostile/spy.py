@@ -184,11 +184,3 @@ class Acted:
 
 def _without_tracing() -> None:
     ctypes.CDLL(None).prctl(_CAPBSET_DROP, _CAP_SYS_PTRACE, 0, 0, 0)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process lives."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False

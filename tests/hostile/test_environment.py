@@ -8,8 +8,9 @@ import pytest
 
 from tests.cases.consumer import Consumer, make_consumer
 from tests.cases.sample_project import training
+from tests.processes import is_running
 
-from .spy import SPY, Acted, Caller, is_running
+from .spy import SPY, Acted, Caller
 
 SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN",
            "ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "UV_PUBLISH_TOKEN")  # fmt: skip

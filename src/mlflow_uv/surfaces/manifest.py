@@ -261,7 +261,7 @@ def _table(kind: str, fields: Sequence[Field]) -> Iterator[str]:
 def _rules() -> Iterator[str]:
     yield "| rule | finds |\n|---|---|\n"
     for rule in rules():
-        note = " Only where it is chosen." if rule.optional else ""
+        note = " Optional." if rule.optional else ""
         yield f"| [`{rule.name}`](rules/{rule.name}.md) | {rule.summary}{note} |\n"
 
 

@@ -158,6 +158,15 @@ class Lockfile:
         )
 
 
+def is_lock(data: bytes) -> bool:
+    """Whether `read_lockfile` can parse the bytes."""
+    try:
+        read_lockfile(data)
+    except NotALock:
+        return False
+    return True
+
+
 @lru_cache(maxsize=2)
 def read_lockfile(data: bytes) -> Lockfile:
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...command.errors import BadInput
 from ...core.lock.closure import Roots, selected_roots
-from ...core.lock.lockfile import Lockfile, NotALock, Package, SourceKind, read_lockfile
+from ...core.lock.lockfile import Lockfile, NotALock, Package, SourceKind, is_lock, read_lockfile
 from ...core.lock.selection import Selection
 from ...core.lock.targets import Target, parse_target, serving_target
 from ...core.lock_difference.changes import ChangeKind, PackageChange, PackageUse, package_changes
@@ -116,7 +116,7 @@ class CommitComparison:
     def _may_be_lock(self, path: str) -> bool:
         """Whether uv may have written a file: other programs write `x.py.lock` too, and neither side is a lock then."""
         return posixpath.basename(path) == _LOCK or any(
-            _is_readable(entry) for commit in self._commits if isinstance(entry := self._entry(commit, path), bytes)
+            is_lock(entry) for commit in self._commits if isinstance(entry := self._entry(commit, path), bytes)
         )
 
     def _covers(self, path: str, place: str) -> bool:
@@ -226,14 +226,6 @@ class CommitComparison:
         if key not in self._entries:
             self._entries[key] = self._git.committed_file(self._pair.top, commit, path)
         return self._entries[key]
-
-
-def _is_readable(data: bytes) -> bool:
-    try:
-        read_lockfile(data)
-    except NotALock:
-        return False
-    return True
 
 
 def _project_of(entry: bytes | OtherEntry | None) -> str:

@@ -14,7 +14,7 @@ from ...core.freshness.causes import Cause, Difference, ManifestPlace
 from ...core.freshness.declared_requirements import Workspace
 from ...core.freshness.staleness import differences, not_requirements
 from ...core.freshness.uv_reasons import blamed_place
-from ...core.lock.lockfile import Lockfile, NotALock, read_lockfile
+from ...core.lock.lockfile import Lockfile, NotALock, is_lock, read_lockfile
 from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.lock_toolbox import LockTools
 from ...tools.project.files import Project, path_from, read_manifest
@@ -132,7 +132,7 @@ class _Explaining:
         """Return the command that restores and updates the newest readable lock, or creates a new one."""
         lock = self._project.lock
         broken = lock.read_bytes() if lock.is_file() else b""
-        version = self._tools.git.restore_argv(lock, lambda data: data != broken and _is_lock(data))
+        version = self._tools.git.restore_argv(lock, lambda data: data != broken and is_lock(data))
         if version is None:
             return f"rm -f {file} && {self._uv_lock}"
         checkout = " ".join(("git checkout", *version, "--", file))
@@ -292,14 +292,6 @@ class _Explaining:
     ) -> Finding:
         path = path or self._project.lock
         return Finding(rule=f"lock-{cause.value}", what=what, why=why, fix=fix or self._uv_lock, path=path, line=line)
-
-
-def _is_lock(data: bytes) -> bool:
-    try:
-        read_lockfile(data)
-    except NotALock:
-        return False
-    return True
 
 
 def _shown(changes: tuple[str, ...]) -> str:

@@ -66,7 +66,7 @@ def log(request: LogFolder) -> LoggedModelId:
 
 def download(request: DownloadModel) -> Done:
     """Download a model's files from the store into a folder that is empty or absent."""
-    uri = request.uri if request.model_id is None else _uri_of(request.model_id)
+    uri = request.uri if request.model_id is None else mlflow2.uri_of(request.model_id)
     if uri is None:
         raise Problem(ProblemKind.INVALID, "the request lacks `model_id` or `uri`")
     destination = Path(request.destination)
@@ -99,7 +99,7 @@ def _some(uri: str, files: "tuple[str, ...]", folder: str) -> Path:
 def overwrite(request: OverwriteModel) -> Done:
     """Overwrite files of a model in the store, delete others, and verify that they are deleted."""
     model_id = logged_model(MlflowClient(), request.model_id).model_id
-    repository = get_artifact_repository(_uri_of(model_id)).repo
+    repository = get_artifact_repository(mlflow2.uri_of(model_id)).repo
     repository.log_artifacts(request.folder)
     for path in request.delete:
         if path in _listed(repository, path):
@@ -110,10 +110,6 @@ def overwrite(request: OverwriteModel) -> Done:
             ProblemKind.UNEXPECTED, f"the artifact store still has files that were deleted from {model_id}: {remaining}"
         )
     return Done()
-
-
-def _uri_of(model_id: str) -> str:
-    return model_id if mlflow2.is_of_run(model_id) else f"models:/{model_id}"
 
 
 def _copied(folder: Path, destination: Path) -> Path:

@@ -37,7 +37,7 @@ def find_with(client: MlflowClient, request: FindExport, clock: LeaseClock) -> F
         counting = next((model for model in ready if model.model_id == named), ready[0])
         lease.read()  # not expired
         if counting.model_id != named:
-            client.set_model_version_tag(request.name, request.version, request.tag, _uri(counting.model_id))
+            client.set_model_version_tag(request.name, request.version, request.tag, mlflow2.uri_of(counting.model_id))
             registered = None
         for model in ready:
             if request.is_new and model.model_id == request.model_id != counting.model_id:
@@ -65,10 +65,6 @@ def _registered(client: MlflowClient, uri: str) -> "ModelVersion | None":
 
 def _id(uri: str) -> str:
     return uri if mlflow2.is_of_run(uri) else uri.removeprefix("models:/")
-
-
-def _uri(model_id: str) -> str:
-    return model_id if mlflow2.is_of_run(model_id) else f"models:/{model_id}"
 
 
 def _ready(key: str) -> "list[LoggedModelDescription]":

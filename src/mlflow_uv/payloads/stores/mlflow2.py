@@ -40,6 +40,11 @@ def is_of_run(model_id: str) -> bool:
     return model_id.startswith(SCHEME)
 
 
+def uri_of(model_id: str) -> str:
+    """The address by which MLflow loads a logged model, or the folder of a run."""
+    return model_id if is_of_run(model_id) else f"models:/{model_id}"
+
+
 def of_run(run: Run) -> Iterator[RunModel]:
     """Every model that was logged with a run, oldest first; of two in one folder the second."""
     by_path = {entry["artifact_path"]: entry for entry in json.loads(run.data.tags.get(_HISTORY, "[]"))}

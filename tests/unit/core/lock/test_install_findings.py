@@ -6,7 +6,7 @@ import pytest
 
 from mlflow_uv.command.report import Finding, Severity
 from mlflow_uv.core.lock.closure import selected_roots
-from mlflow_uv.core.lock.install_findings import InstallFindings, listed, needed_by
+from mlflow_uv.core.lock.install_findings import InstallFindings, needed_by
 from mlflow_uv.core.lock.installable import InstallMethod
 from mlflow_uv.core.lock.lockfile import read_lockfile
 from mlflow_uv.core.lock.placement import Placement, Uncovered, place
@@ -313,14 +313,3 @@ def placement() -> Placement:
     """A placed package."""
     _, placed = findings_of(package("oak", PURE))
     return placed[0]
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(1, "p0"), (5, "p0, p1, p2, p3, p4"), (6, "p0, p1, p2, p3, p4, 1 more"), (9, "p0, p1, p2, p3, p4, 4 more")],
-)
-def test_a_long_list_of_names_is_shortened(number: int, text: str) -> None:
-    """
-    With how many there are beyond the first five.
-    """
-    assert text == listed([f"p{position}" for position in range(number)])

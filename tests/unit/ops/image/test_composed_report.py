@@ -36,7 +36,7 @@ def test_files_that_packages_do_not_agree_on_are_reported(image: ComposedServing
     (finding,) = composed_findings(differing, base)
 
     assert ("image-files-differ", Severity.NOTICE) == (finding.rule, finding.severity)
-    assert finding.what.endswith("/opt/venv/4, 2 more")
+    assert finding.what.endswith("/opt/venv/4 and 2 more")
     assert [] == list(composed_findings(image, base))
 
 

@@ -254,7 +254,7 @@ def test_changes_that_are_many_are_counted(project: Project) -> None:
 
     found = asked(project, FakeUv(lambda _request: verdict))
 
-    shown = "add p0 v1, add p1 v1, add p2 v1, add p3 v1, add p4 v1, and 2 more"
+    shown = "add p0 v1, add p1 v1, add p2 v1, add p3 v1, add p4 v1 and 2 more"
     assert (changes, f"uv says: r; `uv lock` would {shown}") == (found.changes, found.findings[0].why)
 
 

@@ -348,7 +348,7 @@ def test_the_reason_names_files_and_settings(repository: Repository) -> None:
     )
 
     assert "trained again: since model m-1 these inputs changed: train.py, ../../libs/liba/liba.py" == found
-    assert f"{found}, uv.lock and 1 more" == more
+    assert f"{found}, uv.lock, the Python" == more
 
 
 def test_the_reason_is_told_where_nothing_can_be_compared(repository: Repository) -> None:

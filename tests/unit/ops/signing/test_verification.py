@@ -21,7 +21,6 @@ from mlflow_uv.ops.signing.verification import (
     from_signature,
     model_problems,
     place_problem,
-    some_of,
     valid_signers,
 )
 from mlflow_uv.tools.signing.signer import TrustedKeys, VerifiedBundle
@@ -304,10 +303,3 @@ def test_an_image_from_before_signing_is_listed_too(
         found += [check.state for check in from_signature(version, registry, trust).checks]
 
     assert [LinkState.BROKEN, LinkState.HOLDS if holds else LinkState.BROKEN] == found
-
-
-def test_long_lists_of_files_are_cut() -> None:
-    """
-    A message is one line.
-    """
-    assert ("a, b, c, …", "a") == (some_of(("a", "b", "c", "d")), some_of(("a",)))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conversions import EDGE, ROOT, network_python, outcome, run_in
-from tests.kept import keep
+from tests.kept_figures import keep
 from tests.parity import NETWORKS, ParityCase
 from tests.sharing import SharedFolder
 

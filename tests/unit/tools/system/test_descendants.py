@@ -11,6 +11,7 @@ import pytest
 from mlflow_uv.command.errors import ToolFailed
 from mlflow_uv.tools.system.descendants import descendants_of, end_other_sessions
 from mlflow_uv.tools.system.process import Command, SystemRunner
+from tests.processes import is_running
 from tests.waiting import CEILING_S, first_that_is_long_enough, happens
 
 # Leaves a process in a session of its own, whose parent ended at once; `{more}` goes on inside it before it waits.
@@ -41,14 +42,6 @@ def command(code: str, note: Path, *, foreign: bool = True, timeout_s: float | N
     """A small program that is told where to write whom it leaves."""
     argv = (sys.executable, "-I", "-c", f"WAIT = {WAIT!r}\n{code}", str(note))
     return Command(argv=argv, variables={}, folder=Path("/"), foreign=foreign, timeout_s=timeout_s)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process lives; one that was ended and collected does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize(

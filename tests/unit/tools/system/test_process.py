@@ -16,6 +16,7 @@ import pytest
 
 from mlflow_uv.command.errors import ToolFailed, ToolMissing
 from mlflow_uv.tools.system.process import Command, SystemRunner, TooSlow
+from tests.processes import is_running
 from tests.waiting import CEILING_S, first_that_is_long_enough, happens
 
 MEGABYTE = 1_000_000
@@ -38,14 +39,6 @@ def python(
         timeout_s=timeout_s,
         on_line=on_line,
     )
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process lives; a zombie that nobody has collected yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
 
 
 def gone(pid: int) -> bool:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import is_running
 from tests.waiting import happens
 
-from .test_descendants import DAEMON, IGNORING_SIGTERM, is_running
+from .test_descendants import DAEMON, IGNORING_SIGTERM
 
 # A process of ours that runs a program, whose code it is given, until it is killed.
 KILLED = """

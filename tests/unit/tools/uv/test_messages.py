@@ -210,7 +210,7 @@ def test_another_failure_is_no_selection() -> None:
         ("Would install\n + a==1\n - b==2\n ~ c==3\nerror: x\n", "+ a==1, - b==2, ~ c==3"),
         (
             "".join(f" + p{number}==1\n" for number in range(12)),
-            ", ".join((*(f"+ p{n}==1" for n in range(10)), "and 2 more")),
+            f"{', '.join(f'+ p{n}==1' for n in range(10))} and 2 more",
         ),
         ("error: The environment is outdated\n", "The environment is outdated"),
     ],
