@@ -1,6 +1,6 @@
 """Finds the embedded store of a project: one SQLite file for each schema of MLflow's database, in a private folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -17,7 +17,6 @@ class EmbeddedStores:
     The embedded stores below the state folder.
 
     `stores/PROJECT/SCHEMA/mlflow.db` is used by one project, and by any MLflow whose database has that schema.
-    Releases up to 0.1 had one for all projects, `store/mlflow.db`.
     """
 
     def __init__(self, state: Path, *, say: Callable[[str], None]) -> None:
@@ -34,32 +33,20 @@ class EmbeddedStores:
         """
         The database file of a project's store; its folder, which also holds the artifacts, is created.
 
-        For a new store, other stores that may contain the project's models are printed.
+        For a new store, those of the project with another schema are printed.
         """
         own = self.folder / self._name(project)
         folder = own / schema
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / DATABASE).exists() and folder not in self._announced:
             self._announced.add(folder)
-            for line in self._other_stores(own, folder, schema):
-                self._say(line)
+            for file in sorted(own.glob(f"*/{DATABASE}")):
+                self._say(f"a new embedded store is used: that of {_reader(file)} stays at {file}")
         return folder / DATABASE
 
     def _name(self, project: Path) -> str:
         folder = absolute(project)
         return f"{folder.name}-{sha256(bytes(folder))[:12]}"
-
-    def _other_stores(self, own: Path, folder: Path, schema: str) -> Iterator[str]:
-        for file in sorted(own.glob(f"*/{DATABASE}")):
-            if file.parent != folder:
-                yield f"a new embedded store is used: that of {_reader(file)} stays at {file}"
-        shared = self._state / "store" / DATABASE
-        if shared.is_file():
-            same = revision_of(shared) == schema
-            how = (
-                f"; MLFLOW_TRACKING_URI=sqlite:///{shared} continues to use it" if same else f", for {_reader(shared)}"
-            )
-            yield f"a new embedded store is used: the one that all projects shared stays at {shared}{how}"
 
 
 def _reader(file: Path) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_uv.core.model.database_schemas import releases_of
 from mlflow_uv.tools.mlflow.embedded_store import EmbeddedStores
 
 OF_3_1, OF_3_17 = "bda7b8c39065", "dc11669786a5"
@@ -51,44 +50,24 @@ def test_a_store_is_one_projects_and_one_schemas(stores: EmbeddedStores, tmp_pat
 
 def test_a_new_store_says_where_those_before_it_lie(stores: EmbeddedStores, tmp_path: Path, lines: list[str]) -> None:
     """
-    That of another MLflow with the releases that read it, the shared one of before with how to go on with it; once.
+    That of another MLflow, with the releases that read it; once.
     """
     project = tmp_path / "wine"
     older = database(stores.prepare(project, OF_3_1), OF_3_1)
-    shared = database(tmp_path / "state" / "store" / "mlflow.db", OF_3_17)
 
     stores.prepare(project, OF_3_17)
     stores.prepare(project, OF_3_17)
-    on = f"MLFLOW_TRACKING_URI=sqlite:///{shared} continues to use it"
 
-    assert [
-        f"a new embedded store is used: that of MLflow 3.0.1 and 3.1.1 to 3.1.4 stays at {older}",
-        f"a new embedded store is used: the one that all projects shared stays at {shared}; {on}",
-    ] == lines
-
-
-def test_the_shared_store_of_another_mlflow_is_not_offered(
-    stores: EmbeddedStores, tmp_path: Path, lines: list[str]
-) -> None:
-    """
-    It is said where it lies and what reads it; the MLflow that is here would be refused.
-    """
-    shared = database(tmp_path / "state" / "store" / "mlflow.db", OF_3_1)
-
-    stores.prepare(tmp_path / "wine", OF_3_17)
-
-    assert [
-        f"a new embedded store is used: the one that all projects shared stays at {shared}, for {releases_of(OF_3_1)}"
-    ] == lines
+    assert [f"a new embedded store is used: that of MLflow 3.0.1 and 3.1.1 to 3.1.4 stays at {older}"] == lines
 
 
 def test_a_store_that_is_used_already_says_nothing(stores: EmbeddedStores, tmp_path: Path, lines: list[str]) -> None:
     """
     Where others lie is told when a new one begins, and never again.
     """
-    database(stores.prepare(tmp_path / "wine", OF_3_17), OF_3_17)
-    database(tmp_path / "state" / "store" / "mlflow.db", OF_3_17)
+    older, newer = (database(stores.prepare(tmp_path / "wine", schema), schema) for schema in (OF_3_1, OF_3_17))
+    lines.clear()
 
-    stores.prepare(tmp_path / "wine", OF_3_17)
+    files = [stores.prepare(tmp_path / "wine", schema) for schema in (OF_3_1, OF_3_17)]
 
-    assert [] == lines
+    assert ([older, newer], []) == (files, lines)
