@@ -237,7 +237,11 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
 
 
 def _obtained(plan: VerificationPlan, inputs: Inputs, tools: Tools) -> Obtained:
-    """Train. What a failed training left behind is said: the next one, without its mistake, would change it."""
+    """
+    Get the model, by training or as the inputs say.
+
+    The files that a failed training left behind are printed: the next one may read or change them.
+    """
     try:
         return obtain(plan, inputs.logged_model, tools)
     except TrainingFailed:

@@ -132,7 +132,8 @@ class HostService:
     def restore(self, version: str) -> bool:
         """See DeploymentTarget."""
         seen = self._seen()
-        backs = [it for it in (seen.active, *seen.others) if it and it.startable and it.facts.get(VERSION) == version]
+        startable = (part for part in (seen.active, *seen.others) if part is not None and part.startable)
+        backs = [container for container in startable if container.facts.get(VERSION) == version]
         if not backs or seen.proxy is None or self._wanted is None:
             return False
         planned = self._facts(self._wanted, self._image_id(self._wanted))

@@ -170,6 +170,24 @@ def test_what_the_engine_lost_is_not_led_back_to() -> None:
     assert (False, "1") == (restored, world.target().observe().version)
 
 
+def test_what_the_engine_lost_cannot_be_returned_to() -> None:
+    """
+    The error names the version to deploy, which then runs.
+    """
+    world = host_world()
+    deploy(world, "1")
+    lose(world, "blue")
+    target = begin(world.target(), wanted_version("2"))
+
+    with pytest.raises(ToolFailed) as raised:
+        target.undo()
+    deploy(world, "1")
+
+    error = raised.value
+    assert ("`mlflow-uv-prod-blue` cannot be started again", "deploy version 1 again") == (error.what, error.fix)
+    assert "1" == world.target().observe().version
+
+
 def test_the_proxy_is_never_led_to_a_container_that_is_gone() -> None:
     """
     Somebody removed what ran before; the new version keeps the traffic, and the error says so.
