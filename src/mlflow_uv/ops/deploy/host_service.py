@@ -132,8 +132,7 @@ class HostService:
     def restore(self, version: str) -> bool:
         """See DeploymentTarget."""
         seen = self._seen()
-        startable = (part for part in (seen.active, *seen.others) if part is not None and part.startable)
-        backs = [container for container in startable if container.facts.get(VERSION) == version]
+        backs = [part for part in seen.parts if part.startable and part.facts.get(VERSION) == version]
         if not backs or seen.proxy is None or self._wanted is None:
             return False
         planned = self._facts(self._wanted, self._image_id(self._wanted))
