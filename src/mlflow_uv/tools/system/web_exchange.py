@@ -22,6 +22,7 @@ from .web import TRUSTED, WHOLE_S, WebReply, WebRequest, WebUnreachable, require
 
 PIECE = 1 << 16
 _MOST_REFUSAL = 64 << 10  # bytes of a refusal or a redirect, also where a caller expects less
+_SENT_AT_ONCE = 128 << 10  # bytes; the time limit of a socket is one for each of these pieces
 _ALERT_S = 5.0  # for the reason for which a server closed a connection
 _OK = 200
 _SUCCESSES = range(200, 300)
@@ -223,11 +224,16 @@ class _FilePart:
         self._left = len(part)
         self._stop = stop
 
-    def read(self, most: int) -> bytes:
-        """Return the next bytes. Raises OSError once the upload is stopped."""
+    def read(self, _most: int) -> bytes:
+        """
+        Return the next bytes: more than the 8 KiB that `http.client` asks for, which sends what it is given.
+
+        Threads that compress and compare meanwhile let this one go on once for each piece. Raises OSError once the
+        upload is stopped.
+        """
         if self._stop is not None and self._stop():
             raise OSError("the upload was stopped")
-        piece = self._file.read(min(most, self._left))
+        piece = self._file.read(min(_SENT_AT_ONCE, self._left))
         self._left -= len(piece)
         return piece
 

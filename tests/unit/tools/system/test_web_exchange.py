@@ -54,6 +54,26 @@ def test_a_download_is_stopped_however_slowly_it_comes(tmp_path: Path) -> None:
     assert [] == late
 
 
+def test_a_file_is_sent_in_pieces_that_are_few_and_still_let_it_be_stopped(tmp_path: Path) -> None:
+    """
+    A thread that sends eight times the 128 KiB waits for those that compute as often, and once more at the end.
+    """
+    (tmp_path / "layer").write_bytes(bytes(range(256)) * 4096)
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return False
+
+    with fake_endpoint(lambda _: EndpointReply()) as endpoint:
+        request = WebRequest(url=endpoint.url, method="POST", upload=tmp_path / "layer", stop=stop)
+        WebExchange({}).once(endpoint.url, request, {}, until=0.0, timeout_s=CEILING_S)
+
+    (received,) = endpoint.requests
+    assert ((tmp_path / "layer").read_bytes(), 9) == (received.body, asked)
+
+
 def test_a_body_must_be_complete_in_time() -> None:
     """
     The time is that of the caller, who may have used some of it for an earlier redirect.
