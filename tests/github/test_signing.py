@@ -1,4 +1,4 @@
-"""The reusable workflows that sign, with a key and without, called as a user calls them."""
+"""The reusable workflows that sign, with a key and without, the latter called by the example."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import pytest
 
 from tests import checkout
 from tests.github.act import Consumer
+from tests.house.files import ROOT
 from tests.sharing import SharedFolder
 from tests.signers import group_python, make_signers
 from tests.sigstores import sigstore
@@ -18,15 +19,6 @@ from tests.stand_ins.web import served
 
 pytestmark = pytest.mark.extended
 
-CALL = """
-on: workflow_dispatch
-permissions: {{}}
-jobs:
-  call:
-    permissions: {{contents: read, packages: write, id-token: write}}
-    uses: ACTION/.github/workflows/sign-keyless.yml@v1
-    with: {given}
-"""
 WITH_A_KEY = """
 on: workflow_dispatch
 permissions: {{}}
@@ -37,6 +29,7 @@ jobs:
     with: {given}
     secrets: {{MLFLOW_UV_SIGNING_KEY: "${{{{ secrets.KEY }}}}"}}
 """
+EXAMPLE = ROOT / "examples/workflows/call-sign.yml"
 WORKFLOW = "org/mlflow-uv-action/.github/workflows/sign-keyless.yml"
 RIGHT = "right-of-the-job-to-a-token"
 
@@ -70,19 +63,21 @@ def test_a_version_is_signed_and_verified_by_the_jobs_of_the_workflow(
             return (200, {"value": token}) if authorization == f"Bearer {RIGHT}" else (401, {})
 
         root = json.dumps((folder / "trusted_root.json").read_text())
+        text = EXAMPLE.read_text().replace("org/mlflow-uv-action", "ACTION")
+        # The image is in no registry, and the public Sigstore cannot be reached.
+        call = text.replace("    with:\n", '    with:\n      registry: ""\n      sigstore: sigstore.json\n')
         settings = f'sigstore = {root}\nrepositories = ["org/wine"]\nworkflows = ["{WORKFLOW}"]\n'
         with served(identity) as url:
             signed, other = (
                 wine.run(
-                    CALL.format(
-                        given=json.dumps({
-                            "tracking-uri": server, "version-uri": "models:/wine@candidate", "registry": "",
-                            "sigstore": "sigstore.json", "trust": f'{settings}refs = ["{ref}"]\n',
-                        })
-                    ),
+                    call,
                     files={"sigstore.json": (folder / "config.json").read_text()},
                     event="workflow_dispatch",
-                    options=actions,
+                    options=(
+                        *("--var", f"MLFLOW_TRACKING_URI={server}"),
+                        *("--var", f'MLFLOW_UV_TRUST={settings}refs = ["{ref}"]\n'),
+                        *actions,
+                    ),
                     env={
                         "ACTIONS_ID_TOKEN_REQUEST_URL": f"{url}/token?api-version=2.0",
                         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": RIGHT,
