@@ -76,8 +76,8 @@ class ProjectFiles(Protocol):
     def head(self, path: str) -> bytes:
         """The first bytes of a file, at most 512; empty if it cannot be read."""
 
-    def code_below(self, folder: str) -> Iterable[SourceFile]:
-        """The Python files below a folder, without those of tests and of others; of very many, the first ones."""
+    def code_below(self, folder: str) -> tuple[SourceFile, ...] | None:
+        """The Python files below a folder, without those of tests and of others; None for too many to read."""
 
 
 class LintRule(NamedTuple):

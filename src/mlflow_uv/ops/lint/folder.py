@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 from functools import cache
+from typing import NamedTuple
 
 from ...core.lint.locked_packages import locked_packages
 from ...core.lint.rule import LockedPackages, SourceFile, is_test, joined_path
@@ -15,17 +16,28 @@ from ...core.lock.foreign_folders import is_foreign
 from ...core.security.size_limits import LOCK_LIMIT
 
 LIMIT = 2_000_000  # bytes of a file that is checked
-_CODE_FILES = 1_000  # Python files of a project that are read for a rule about another file
 _HEAD = 512
 _BINARY = 8_000  # bytes in which git, too, looks for a NUL
 _MARK = "\ufeff"
 
 
+class CodeLimits(NamedTuple):
+    """How much of a project is read for a rule about another file: Python files, their characters, and all names."""
+
+    files: int = 1_000
+    length: int = 50_000_000
+    names: int = 200_000
+
+
+CODE_LIMITS = CodeLimits()
+
+
 class CheckedFolder:
     """The files below a folder, by their paths with slashes; see `ProjectFiles`."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, code_limits: CodeLimits = CODE_LIMITS) -> None:
         self.folder = folder
+        self._code_limits = code_limits
         self._real = os.path.realpath(folder)
         self.too_large: dict[str, int] = {}  # paths of files that were not read, with their limits in bytes
         self._lock_in = cache(self._read_lock)
@@ -80,23 +92,29 @@ class CheckedFolder:
         """See ProjectFiles."""
         return self._inside(path) is not None
 
-    def _code_below(self, folder: str) -> tuple[SourceFile, ...]:
+    def _code_below(self, folder: str) -> tuple[SourceFile, ...] | None:
         files: list[SourceFile] = []
+        length = 0
         for path in self._python_files(folder):
-            text = self.text(path)
+            text = None if path is None else self.text(path)
+            length += len(text or "")
+            if path is None or length > self._code_limits.length or len(files) == self._code_limits.files:
+                return None
             if text is not None:
                 files.append(SourceFile(path, text))
-            if len(files) == _CODE_FILES:
-                break
         return tuple(files)
 
-    def _python_files(self, folder: str) -> Iterator[str]:
-        """The paths of Python files, sorted; links to folders are not followed."""
+    def _python_files(self, folder: str) -> Iterator[str | None]:
+        """The paths of Python files, sorted, and None after too many files; links to folders are not followed."""
+        count = 0
         for where, folders, names in os.walk(os.path.join(self.folder, folder)):  # noqa: PTH118
             below = joined_path("", os.path.relpath(where, self.folder).replace(os.sep, "/"))
             folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_foreign(name))
             paths = (joined_path(below, name) for name in sorted(names) if name.endswith(".py"))
             yield from (path for path in paths if not is_test(path))
+            count += len(names) + len(folders)
+            if count > self._code_limits.names:
+                yield None
 
     def _inside(self, path: str) -> str | None:
         """The real path of what exists inside the folder; None for anything else."""

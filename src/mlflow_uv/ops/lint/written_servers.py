@@ -13,7 +13,8 @@ from ...tools.system.local_server import refuses_connections
 from .check import broken_rules
 from .folder import CheckedFolder
 
-_URL = lazy_pattern(r"https?://[^\s\"'<>]+")
+# Before a comment, which may have another one; a fragment of a URL has no space before it.
+_URL = lazy_pattern(r"(?:(?!\s#).)*?(?P<url>https?://[^\s\"'<>]+)")
 
 
 class WrittenServer(NamedTuple):
@@ -36,8 +37,8 @@ def written_servers(folder: Path, git: Git) -> Iterator[WrittenServer]:
     for broken in broken_rules((rule_of("tracking-uri"),), names, files, tracked=()):
         rows = (files.text(broken.path) or "").split("\n")
         number = broken.problem.line
-        url = _URL.search(rows[number - 1]) if number <= len(rows) else None
-        origin = origin_of(url[0]) if url else None
+        url = _URL.match(rows[number - 1]) if number <= len(rows) else None
+        origin = origin_of(url["url"]) if url else None
         if origin:
             yield WrittenServer(origin=origin, path=folder / broken.path, line=number, fix=broken.problem.fix)
 

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from mlflow_uv.ops.lint.folder import LIMIT, CheckedFolder
+import pytest
+
+from mlflow_uv.ops.lint.folder import LIMIT, CheckedFolder, CodeLimits
 
 
 def test_what_is_outside_or_no_text_is_not_read(tmp_path: Path) -> None:
@@ -66,5 +68,19 @@ def test_the_code_of_a_project_is_read_without_that_of_others(tmp_path: Path) ->
     (tmp_path / "project/outside.py").symlink_to("../elsewhere/code.py")
     files = CheckedFolder(str(tmp_path / "project"))
 
-    assert ["a.py", "b/c.py"] == [code.path for code in files.code_below("")]
-    assert [("b/c.py", "x = 1\n")] == list(files.code_below("b"))
+    assert ["a.py", "b/c.py"] == [code.path for code in files.code_below("") or ()]
+    assert [("b/c.py", "x = 1\n")] == list(files.code_below("b") or ())
+
+
+@pytest.mark.parametrize("limits", [CodeLimits(files=2), CodeLimits(length=6), CodeLimits(names=3)])
+def test_code_is_read_up_to_a_limit(tmp_path: Path, limits: CodeLimits) -> None:
+    """
+    Beyond it there is no answer in place of one about some of the files.
+    """
+    for name in ("a.py", "b.py", "c.txt"):
+        (tmp_path / name).write_text("12\n")
+    whole = CheckedFolder(str(tmp_path), limits).code_below("")
+    (tmp_path / "d.py").write_text("12\n")
+
+    assert ["a.py", "b.py"] == [code.path for code in whole or ()]
+    assert CheckedFolder(str(tmp_path), limits).code_below("") is None

@@ -16,7 +16,9 @@ FILES = {
     "src/passes.py": "import mlflow\n\nmlflow.set_tracking_uri(config.tracking_uri)\n",
     "train.py": 'import mlflow\n\nmlflow.set_tracking_uri("https://a.test")\n',
     "far.py": 'URI = "http://b.test"\nmlflow.set_tracking_uri(\n    URI)\n',
-    "file.py": 'mlflow.set_tracking_uri("sqlite:///mlflow.db")\n',
+    "file.py": 'mlflow.set_tracking_uri("sqlite:///mlflow.db")  # http://localhost:5000 before\n',
+    "odd.py": 'mlflow.set_tracking_uri("http://[::1")\nmlflow.set_tracking_uri("http://localhost:99999")\n',
+    "part.py": 'mlflow.set_tracking_uri("http://[::1]:8080/#here")\n',
     "scratch.py": 'mlflow.set_tracking_uri("http://c.test")\n',
     ".gitignore": "scratch.py\n",
 }
@@ -38,9 +40,12 @@ def test_a_server_is_found_by_its_place_and_without_a_password(tmp_path: Path) -
     assert [] == outside
     assert [
         ("http://localhost:8080", tmp_path / "conf.yaml", 2),
+        ("http://[::1]:8080", tmp_path / "part.py", 1),
         ("https://a.test:443", tmp_path / "train.py", 3),
     ] == [(server.origin, server.path, server.line) for server in found]
-    assert ["pass os.environ.get", "remove it, and set "] == [server.fix[:19] for server in found]
+    assert ["pass os.environ.get", "remove it, and set ", "remove it, and set "] == [
+        server.fix[:19] for server in found
+    ]
 
 
 def test_only_a_server_of_this_machine_that_does_not_listen_is_reported(tmp_path: Path) -> None:

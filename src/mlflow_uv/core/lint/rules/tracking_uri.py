@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ....command.lazy_pattern import lazy_pattern
-from ..rule import LONGEST_LINE, LintProblem, LintRule, ProjectFiles, SourceFile, is_test, line_at_offset
+from ..rule import LONGEST_LINE, LintProblem, LintRule, ProjectFiles, SourceFile, is_test
 
 _VARIABLE = "MLFLOW_TRACKING_URI"
 # A call with a literal or a name, or an assignment: only then is the code parsed.
@@ -16,8 +16,6 @@ _SETTING = lazy_pattern(
     r"\s*(?:-\s+)?[\"']?(?:mlflow_)?tracking_uri[\"']?\s*[:=]\s*(?P<quote>[\"']?)(?P<value>[^\"'#\s{}$<>]+)(?P=quote)"
     r"\s*(?:#.*)?"
 )
-# A call that passes on what a setting with this name has.
-_PASSED = lazy_pattern(r"(?<!def )\bset_tracking_uri\s*\(\s*(?:uri\s*=\s*)?(?![\"'])[^\n]*?tracking_uri")
 
 
 def _check(source: SourceFile, files: ProjectFiles) -> Iterator[LintProblem]:
@@ -65,16 +63,17 @@ def _problems_in_configuration(source: SourceFile, files: ProjectFiles) -> Itera
 
 
 def _place_that_passes_it(source: SourceFile, files: ProjectFiles) -> str:
-    """The file and line of the project's code; empty if there is none, or if the code reads the variable somewhere."""
+    """The file and line of the project's code; empty if there is none, or if some code may read the variable."""
+    from ..tracking_calls import passed_settings  # noqa: PLC0415  # imports `ast`
+
     lock = files.lock_of(source.folder)
-    place = ""
-    for code in files.code_below(lock.folder) if lock is not None else ():
-        if _VARIABLE in code.text:
-            return ""
-        match = None if place or "set_tracking_uri" not in code.text else _PASSED.search(code.text)
-        if match:
-            place = f"{code.path}:{line_at_offset(code.text, match.start())}"
-    return place
+    project_code = files.code_below(lock.folder) if lock is not None else None
+    if project_code is None or any(_VARIABLE in code.text for code in project_code):
+        return ""
+    for code in project_code:
+        if "set_tracking_uri" in code.text and (line := next(passed_settings(code.text), None)):
+            return f"{code.path}:{line}"
+    return ""
 
 
 RULE = LintRule(

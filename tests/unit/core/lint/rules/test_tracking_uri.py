@@ -1,10 +1,13 @@
 """Which calls set a literal tracking URI, and which settings are passed to such a call."""
 
+import time
+import warnings
+
 import pytest
 
 from mlflow_uv.core.lint.catalog import rule_of
 from mlflow_uv.ops.lint.check import broken_rules
-from mlflow_uv.ops.lint.folder import CheckedFolder
+from mlflow_uv.ops.lint.folder import CODE_LIMITS, CheckedFolder
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,12 @@ def test_a_setting_that_code_passes_to_mlflow_is_found(find, name: str, text: st
         {"src/a.py": "import mlflow\n"},
         {"src/a.py": "def set_tracking_uri(tracking_uri):\n    pass\n"},
         {"src/a.py": 'mlflow.set_tracking_uri(f"http://{host}")\n'},
+        {"src/a.py": 'mlflow.set_tracking_uri( f"http://{host}" ); print(config.tracking_uri)\n'},
+        {"src/a.py": 'mlflow.set_tracking_uri(\n    f"http://{host}/tracking_uri"\n)\n'},
+        {"src/a.py": '# mlflow.set_tracking_uri(config.tracking_uri)\n"""mlflow.set_tracking_uri(tracking_uri)"""\n'},
+        {"src/a.py": "mlflow.set_tracking_uri(mlflow.get_tracking_uri())\n"},
+        {"src/a.py": 'mlflow.set_tracking_uri(os.getenv("TRACKING") or config.tracking_uri)\n'},
+        {"src/a.py": "mlflow.set_tracking_uri(uri)  # tracking_uri\n"},
         {"tests/a.py": PASSES},
         {".venv/lib/a.py": PASSES},
         {},
@@ -82,6 +91,58 @@ def test_a_setting_may_be_a_default_or_unused(find, code: dict[str, str]) -> Non
     Code that mentions the variable, or that never passes a setting on, proves nothing.
     """
     assert [] == find("tracking-uri", {"conf.yaml": "tracking_uri: http://a.test\n", **code})
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "mlflow.set_tracking_uri(\n    uri=str(\n        config['mlflow']['tracking_uri']),\n)",
+        "if tracking_uri:\n    set_tracking_uri(tracking_uri)",
+        'set_tracking_uri(config.get("mlflow_tracking_uri"))',
+        'set_tracking_uri(f"{config.tracking_uri}/path")',
+    ],
+)
+def test_a_call_passes_a_setting_on_in_any_form(find, call: str) -> None:
+    """
+    Over several lines, by a key, with a default that is no literal.
+    """
+    found = find("tracking-uri", {"conf.yaml": "tracking_uri: http://a.test\n", "src/a.py": f"{call}\n"})
+
+    assert [("conf.yaml", 1)] == [(path, line) for path, line, _ in found]
+
+
+def test_code_of_any_form_is_read_in_a_moment(find) -> None:
+    """
+    A search that goes back over every space took a minute for these, and hours for the largest file that is read.
+    """
+    spaces = f"set_tracking_uri({' ' * 60_000}x)\n"
+    began = time.process_time()
+
+    found = find("tracking-uri", {"conf.yaml": "tracking_uri: http://a.test\n", "src/a.py": spaces})
+
+    assert [] == found
+    assert time.process_time() - began < 5
+
+
+def test_nothing_is_said_of_more_code_than_is_read(find) -> None:
+    """
+    The rest may read the variable.
+    """
+    rest = {f"src/b{number}.py": "" for number in range(CODE_LIMITS.files)}
+
+    assert [] == find("tracking-uri", {"conf.yaml": "tracking_uri: http://a.test\n", "src/a.py": PASSES, **rest})
+
+
+def test_a_warning_of_python_about_the_code_is_not_shown(find) -> None:
+    """
+    Such as one about an escape that Python does not know: it is not what the rule is about.
+    """
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        found = find("tracking-uri", {"a.py": 'PATTERN = "\\d"\nmlflow.set_tracking_uri("http://a.test")\n'})
+
+    assert [("a.py", 2)] == [(path, line) for path, line, _ in found]
+    assert [] == shown
 
 
 def test_only_code_of_the_same_lock_counts(find) -> None:
