@@ -44,15 +44,19 @@ def written_servers(folder: Path, git: Git) -> Iterator[WrittenServer]:
 
 
 def servers_not_listening(folder: Path, git: Git) -> Iterator[Finding]:
-    """Yield a warning for each of these servers that is on this machine and does not listen."""
+    """Yield a warning for each of these servers that is on this machine and does not listen, at its first place."""
+    places: dict[str, list[WrittenServer]] = {}
     for server in written_servers(folder, git):
-        if refuses_connections(server.origin):
+        places.setdefault(server.origin, []).append(server)
+    for origin, (first, *others) in places.items():
+        if refuses_connections(origin):
+            more = f", and in {len(others)} more {'place' if len(others) == 1 else 'places'}" if others else ""
             yield Finding(
                 rule="written-tracking-uri",
                 severity=Severity.WARNING,
-                what=f"no server listens at `{server.origin}`, the tracking URI that is written here",
+                what=f"no server listens at `{origin}`, the tracking URI that is written here{more}",
                 why="a training that sets it is stopped once it logs, however long that takes",
-                fix=server.fix,
-                path=server.path,
-                line=server.line,
+                fix=first.fix,
+                path=first.path,
+                line=first.line,
             )

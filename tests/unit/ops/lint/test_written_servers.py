@@ -50,12 +50,13 @@ def test_a_server_is_found_by_its_place_and_without_a_password(tmp_path: Path) -
 
 def test_only_a_server_of_this_machine_that_does_not_listen_is_reported(tmp_path: Path) -> None:
     """
-    At its line; nobody knows from here whether another machine has one.
+    Once, at its first line; nobody knows from here whether another machine has one.
     """
     silent, listening = free_port(), free_port()
     addresses = (f"http://127.0.0.1:{silent}", f"http://127.0.0.1:{listening}", "https://a.test")
     code = "".join(f'mlflow.set_tracking_uri("{address}")\n' for address in addresses)
     (tmp_path / "train.py").write_text(f"import mlflow\n{code}")
+    (tmp_path / "tune.py").write_text(code)
     subprocess.run(("git", "init", "--quiet"), cwd=tmp_path, check=True)
 
     with socket.create_server(("127.0.0.1", listening)):
@@ -63,3 +64,4 @@ def test_only_a_server_of_this_machine_that_does_not_listen_is_reported(tmp_path
 
     assert ("written-tracking-uri", tmp_path / "train.py", 2) == (finding.rule, finding.path, finding.line)
     assert f"no server listens at `http://127.0.0.1:{silent}`" in finding.what
+    assert finding.what.endswith("that is written here, and in 1 more place")
