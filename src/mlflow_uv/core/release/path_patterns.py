@@ -33,6 +33,16 @@ class PathPatterns:
         return matched
 
 
+def pattern_of(path: str) -> str:
+    """
+    A pattern that matches a path, for git too; of characters that a line cannot show, any others as well.
+
+    `*` and not `?`, which in git stands for one byte.
+    """
+    shown = "".join(f"\\{each}" if each in "\\*?[" else each if each.isprintable() else "*" for each in path)
+    return f"{shown[:-1]}\\ " if shown.endswith(" ") else shown
+
+
 @cache
 def _regex(pattern: str) -> "re.Pattern[str] | None":
     """Compile a pattern; None for an empty line or a comment."""

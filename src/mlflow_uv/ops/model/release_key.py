@@ -1,11 +1,14 @@
 """Computes the release key from the training inputs, explains why a model is trained, and reports files left over."""
 
+import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field, replace
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePosixPath
 
 from ...command.errors import BadInput, ToolFailed
 from ...command.report import Finding, Severity, first_names
@@ -13,7 +16,7 @@ from ...core.lock.lockfile import NotALock, read_lockfile
 from ...core.lock.selection import Selection
 from ...core.release.commit import Commit
 from ...core.release.digests import canonical, sha256, tree_digest
-from ...core.release.path_patterns import PathPatterns
+from ...core.release.path_patterns import PathPatterns, pattern_of
 from ...core.release.record import Record
 from ...core.release.training_inputs import (
     DOCUMENTATION,
@@ -124,6 +127,16 @@ class TrainingFolders:
         roots = (Path(os.path.realpath(folder)) for folder in self.folders)
         nearest = max((root for root in roots if root in path.parents), key=lambda root: len(root.parts), default=None)
         return path.relative_to(nearest).as_posix() if nearest else ""
+
+    def place(self, name: str, top: Path) -> tuple[Path, str]:
+        """Return the folder to which patterns for a file are relative, and its path there; see `inside`."""
+        path = self.inside(name, top) or name
+        return Path(os.path.realpath(top), name[: len(name) - len(path)]), path
+
+    @property
+    def not_inputs(self) -> tuple[str, ...]:
+        """The patterns that the project names."""
+        return self.without.lines[len(DOCUMENTATION) :]
 
     def shown(self, names: tuple[str, ...], tools: Tools) -> tuple[str, ...]:
         """Return paths relative to the project's folder."""
@@ -284,26 +297,58 @@ def _files_since(key: Key, tags: Mapping[str, str], tools: Tools) -> tuple[str, 
 
 
 def left_behind(key: Key | None, tools: Tools) -> tuple[Finding, ...]:
-    """Report files that training created or changed and git does not ignore: they would count as inputs next time."""
+    """Report files that training created and git does not ignore: they would count as inputs next time."""
     if key is None:
         return ()
     files_after = key.scope.counted(key.scope.now(tools), tools)
-    names = key.scope.shown(changed_files(key.inputs.files, files_after), tools)
-    if not names:
+    created = tuple(sorted(files_after.keys() - key.files.keys()))
+    if not created:
         return ()
-    patterns = tuple(dict.fromkeys(f"/{name.partition('/')[0]}/" if "/" in name else f"/{name}" for name in names))
-    named = ", ".join(f'"{pattern}"' for pattern in patterns)
-    ignored = " ".join(f"'{pattern}'" for pattern in patterns)
+    top = tools.git.top(key.scope.project.folder) or key.scope.project.folder
+    kept = {str(folder) for name in key.files if not _is_of_git(name) for folder in PurePosixPath(name).parents}
+    ignored: dict[Path, dict[str, None]] = {}
+    for name in created:
+        folder, path = key.scope.place(name, top)
+        ignored.setdefault(folder, {})[_narrowest(name, path, kept)] = None
+    patterns = dict.fromkeys((*key.scope.not_inputs, *chain.from_iterable(ignored.values())))
+    named = ", ".join(json.dumps(pattern, ensure_ascii=False) for pattern in patterns)
+    commands = " && ".join(_ignoring(folder, tuple(ignored[folder]), key.scope.project) for folder in ignored)
     finding = Finding(
         rule="training-left-files",
         severity=Severity.WARNING,
-        what=f"training left files that git does not ignore: {first_names(names)}",
+        what=f"training left files that git does not ignore: {first_names(key.scope.shown(created, tools))}",
         why="they count as training inputs from now on, since training may read them, so that the next release trains"
         " again",
-        fix=f"printf '%s\\n' {ignored} >> .gitignore, or `{SETTING} = [{named}]` in [tool.mlflow-uv]",
+        fix=f"{commands}, or `{SETTING} = [{named}]` in [tool.mlflow-uv]",
         path=key.scope.project.folder / MANIFEST,
     )
     return (finding,)
+
+
+def _is_of_git(name: str) -> bool:
+    """Whether a file is there for its folder, such as `.gitkeep`."""
+    return PurePosixPath(name).name.startswith(".git")
+
+
+def _narrowest(name: str, path: str, kept: Collection[str]) -> str:
+    """
+    Return the pattern for a new file and for what else is new beside it: not for a folder that had files before.
+
+    `name` is its path in the repository, whose folders with files are `kept`, and `path` that in the folder of inputs.
+    """
+    start = len(name) - len(path)
+    for slash in re.finditer("/", path):
+        if name[: start + slash.start()] not in kept:
+            return f"/{pattern_of(path[: slash.start()])}/"
+    return f"/{pattern_of(path)}"
+
+
+def _ignoring(folder: Path, patterns: tuple[str, ...], project: Project) -> str:
+    """Return the command that adds patterns to the `.gitignore` of a folder, after a last line without an end too."""
+    file = folder / ".gitignore"
+    unfinished = file.is_file() and not f"\n{file.read_text(errors='replace')}".endswith("\n")
+    lines = " ".join(map(shlex.quote, (*([""] if unfinished else []), *patterns)))
+    return f"printf '%s\\n' {lines} >> {shlex.quote(os.path.relpath(file, os.path.realpath(project.folder)))}"
 
 
 def _files_in(folder: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +13,9 @@ from types import MappingProxyType
 import pytest
 
 from mlflow_uv.command.host import Host
+from mlflow_uv.command.report import Finding
 from mlflow_uv.core.release.commit import Commit
+from mlflow_uv.core.security.control_characters import visible
 from mlflow_uv.ops.model.release_key import Key, key_of, left_behind, reason_to_train, trained_from
 from mlflow_uv.payloads.messages.models import LoggedModelDescription
 from mlflow_uv.payloads.messages.tags import COMMIT
@@ -379,9 +382,17 @@ def test_the_reason_is_told_where_nothing_can_be_compared(repository: Repository
     assert f"{since.format('m-1')}files (commit {'d' * 12} is not here to compare)" == missing
 
 
+def mended_by(finding: Finding, repository: Repository) -> tuple[Key, Key]:
+    """The key with each of the two fixes that a finding prints: with the setting, and after the command."""
+    command, _, setting = visible(str(finding.fix)).partition(", or `")
+    named = repository.key(*tomllib.loads(setting.rpartition("` in [tool.mlflow-uv]")[0])["not-inputs"])
+    subprocess.run(command, shell=True, check=True, cwd=repository.project)
+    return named, repository.key()
+
+
 def test_what_training_leaves_is_named_and_the_fix_mends_it(repository: Repository) -> None:
     """
-    New files and a changed one count from then on; with each of the two fixes the next release is the same again.
+    New files count from then on; with each of the two fixes the next release is the same again.
     """
     key = repository.key()
     repository.write("apps/wine/outputs/it's.json", "{}\n")
@@ -390,17 +401,98 @@ def test_what_training_leaves_is_named_and_the_fix_mends_it(repository: Reposito
 
     (finding,) = left_behind(key, repository.tools)
     again = repository.key()
-    command, _, setting = str(finding.fix).partition(", or `not-inputs = [")
-    patterns = [word.strip(' "') for word in setting.partition("]")[0].split(",")]
-    named = repository.key(*patterns)
-    subprocess.run(command, shell=True, check=True, cwd=repository.project)  # the fix that is printed
-    ignored = repository.key()
+    named, ignored = mended_by(finding, repository)
 
     assert "training left files that git does not ignore: metrics.json, outputs/it's.json" == finding.what
-    assert ["/metrics.json", "/outputs/"] == patterns
+    assert "printf '%s\\n' /metrics.json /outputs/ >> .gitignore, or `not-inputs = [" in str(finding.fix)
     assert key.inputs.key != again.inputs.key
     assert (key.inputs.key, key.inputs.key) == (named.inputs.key, ignored.inputs.key)
     assert "outputs/it's.json" in reason_to_train(again, repository.model("/outputs/"), repository.tools, wanted=False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("it's.txt", 'a "b".txt', "-rf", "a\nb", "ä ö.txt", "[ab]*?.txt", "back\\slash", "end ", "#a", "!a", "$(id)"),
+        *("a\u202eb", "a`b", os.fsdecode(b"a\xff"), "日本/語", "a [b]/c"),
+    ],
+)
+def test_a_file_of_any_name_is_mended_by_the_fix(repository: Repository, name: str) -> None:
+    """
+    The command is one for a shell, the line one for git, and the setting TOML, also as a console shows them.
+    """
+    key = repository.key()
+    repository.write(f"apps/wine/{name}", "{}\n")
+
+    (finding,) = left_behind(key, repository.tools)
+    named, ignored = mended_by(finding, repository)
+
+    assert (key.inputs.key, key.inputs.key) == (named.inputs.key, ignored.inputs.key)
+
+
+def test_the_fix_ignores_no_folder_that_had_files_before(repository: Repository) -> None:
+    """
+    They would be no inputs any more, so that a release after a change of the code would reuse a model.
+
+    A file that is there for its folder, such as `.gitkeep`, is none of these.
+    """
+    repository.write("apps/wine/outputs/.gitkeep", "")
+    repository.git("add", "--all")
+    key = repository.key()
+    for name in ("src/wine/cache.json", "src/new/a/b.json", "outputs/c.json"):
+        repository.write(f"apps/wine/{name}", "{}\n")
+
+    (finding,) = left_behind(key, repository.tools)
+    named, ignored = mended_by(finding, repository)
+    repository.write("apps/wine/src/wine/labels.json", '{"a": 1}\n')
+
+    assert "printf '%s\\n' /outputs/ /src/new/ /src/wine/cache.json >> .gitignore, or" in str(finding.fix)
+    assert key.inputs.files.keys() - {"apps/wine/outputs/.gitkeep"} == named.inputs.files.keys()
+    assert key.inputs.key == ignored.inputs.key
+    assert key.inputs.key != repository.key("/outputs/", "/src/new/", "/src/wine/cache.json").inputs.key
+
+
+def test_the_fix_keeps_what_is_configured(repository: Repository) -> None:
+    """
+    The other patterns of the setting, and the last line of a `.gitignore` that has no end.
+    """
+    repository.write("apps/wine/.gitignore", "/scratch")
+    key = repository.key("/notebooks/")
+    repository.write("apps/wine/metrics.json", "{}\n")
+
+    (finding,) = left_behind(key, repository.tools)
+    mended_by(finding, repository)
+    repository.write("apps/wine/scratch", "")
+
+    assert '`not-inputs = ["/notebooks/", "/metrics.json"]`' in str(finding.fix)
+    assert key.files.keys() == repository.key("/notebooks/").files.keys()
+
+
+def test_a_file_in_the_folder_of_a_local_package_is_mended_there(repository: Repository) -> None:
+    """
+    A pattern of the project's own `.gitignore` has no effect on it.
+    """
+    key = repository.key()
+    repository.write("libs/liba/cache.json", "{}\n")
+
+    (finding,) = left_behind(key, repository.tools)
+    named, ignored = mended_by(finding, repository)
+
+    assert "printf '%s\\n' /cache.json >> ../../libs/liba/.gitignore, or" in str(finding.fix)
+    assert (key.inputs.key, key.inputs.key) == (named.inputs.key, ignored.inputs.key)
+
+
+def test_what_training_changed_is_not_to_be_ignored(repository: Repository) -> None:
+    """
+    As after a training that failed, while somebody edited its code: git knows the file, and it stays an input.
+    """
+    repository.write("apps/wine/new.py", "x = 1\n")
+    key = repository.key()
+    repository.write("apps/wine/train.py", "import other\n")
+    repository.write("apps/wine/new.py", "x = 2\n")
+    (repository.top / "apps/wine/src/wine/labels.json").unlink()
+
+    assert () == left_behind(key, repository.tools)
 
 
 def test_a_training_that_leaves_nothing_is_not_spoken_of(repository: Repository) -> None:
