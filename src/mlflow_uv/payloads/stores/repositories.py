@@ -114,7 +114,7 @@ def _naming_links(method: "Callable[..., Any]", folder: Path) -> "Callable[..., 
             link = next(stray_links(folder), None)
             if isinstance(error, Problem) or link is None:
                 raise
-            target = link.resolve()
+            target = _real(link)
             why = "out of its folder" if target.exists() else "which is not there"
             raise Problem(ProblemKind.LINKED_ARTIFACTS, f"`{link}` leads to `{target}`, {why}") from error
 
@@ -122,9 +122,14 @@ def _naming_links(method: "Callable[..., Any]", folder: Path) -> "Callable[..., 
 
 
 def stray_links(folder: Path) -> "Iterator[Path]":
-    """The symbolic links below a folder that lead out of it, or to nothing."""
-    top = folder.resolve()
+    """The symbolic links below a folder that lead out of it, or to nothing, such as one to itself."""
+    top = _real(folder)
     for base, folders, files in os.walk(folder):
         for path in sorted(Path(base, name) for name in (*folders, *files)):
-            if path.is_symlink() and not (path.exists() and path.resolve().is_relative_to(top)):
+            if path.is_symlink() and not (path.exists() and _real(path).is_relative_to(top)):
                 yield path
+
+
+def _real(path: Path) -> Path:
+    """The path without links; before Python 3.13, `Path.resolve` raises RuntimeError for one that leads to itself."""
+    return Path(os.path.realpath(path))

@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 from ...core.image.composition import Blob
 from ..system.threads import POLL_S, require_not_stopped, stoppable
@@ -23,12 +24,14 @@ class EarlyUploads:
         self._uploads = uploads
         self._executor = ThreadPoolExecutor(AT_ONCE)
         self._results: dict[Blob, Future[SentBlobs | None]] = {}
+        self._order, self._ended = Lock(), False
 
     def add(self, blob: Blob, archive: Path) -> None:
-        """Send a blob, unless that was begun."""
-        if blob not in self._results:
-            task = stoppable(partial(self._uploads.send_one, blob, archive), self._uploads.is_stopped)
-            self._results[blob] = self._executor.submit(task)
+        """Send a blob, unless that was begun. Nothing after the end, which whoever makes layers learns of later."""
+        with self._order:
+            if not self._ended and blob not in self._results:
+                task = stoppable(partial(self._uploads.send_one, blob, archive), self._uploads.is_stopped)
+                self._results[blob] = self._executor.submit(task)
 
     def sent(self) -> Mapping[Blob, SentBlobs]:
         """Wait for the blobs that were added; those that the repository has now."""
@@ -40,6 +43,8 @@ class EarlyUploads:
 
     def stop(self) -> None:
         """End what is being sent, and send nothing more; do not wait for it."""
+        with self._order:
+            self._ended = True
         self._uploads.stop()
         self._executor.shutdown(wait=False, cancel_futures=True)
 

@@ -1,5 +1,6 @@
 """MLflow opens no repository that a server may not name, and lists no path that leads out of its folder."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -76,3 +77,24 @@ def test_a_verb_that_uses_no_store_imports_no_mlflow() -> None:
     """
     with repositories.checked("describe-environment"):
         pass
+
+
+def test_a_link_to_itself_is_named_like_one_to_nothing(tmp_path: Path) -> None:
+    """
+    Looking for the link does not fail at it, as `Path.resolve` does.
+    """
+    inside, gone, loop = (tmp_path / name for name in ("inside", "gone", "loop"))
+    (tmp_path / "file").write_text("")
+    inside.symlink_to("file")
+    gone.symlink_to("nothing")
+    loop.symlink_to("loop")
+
+    def fails(path: str) -> None:
+        raise FileNotFoundError(path)
+
+    with pytest.raises(Problem, match=r"`.*/gone` leads to `.*/nothing`, which is not there"):
+        repositories._naming_links(fails, tmp_path)("gone")
+    gone.unlink()
+    with pytest.raises(Problem, match=r"`.*/loop` leads to `.*/loop`, which is not there"):
+        repositories._naming_links(fails, tmp_path)("loop")
+    assert [loop] == list(repositories.stray_links(tmp_path))

@@ -108,3 +108,18 @@ def test_nothing_is_sent_after_the_end(registry: FakeRegistry, tmp_path: Path) -
     assert not waits
     assert {} == early.sent()
     assert [0, 0] == [count(registry, method) for method in ("POST", "PUT")]
+
+
+def test_a_layer_that_is_made_after_the_end_is_not_sent(registry: FakeRegistry, tmp_path: Path) -> None:
+    """
+    Of a cancelled step, one is still in work; that is no error in its thread.
+    """
+    image, archives = composed_image(tmp_path)
+    accepting(registry)
+
+    with early_uploads(uploads(registry)) as early:
+        pass
+    early.add(image.blobs[1], archives[image.blobs[1].digest])
+
+    assert {} == early.sent()
+    assert [] == registry.asked
