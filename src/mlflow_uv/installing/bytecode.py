@@ -35,6 +35,7 @@ def main() -> None:
     gc.disable()  # a process ends after one package; collecting takes a tenth of the time
     progress = CompilationProgress()
     for line in sys.stdin.buffer:
+        progress.begin(0)  # of this package: its process may be killed before it begins
         child = os.fork()
         if child == 0:
             code = 1

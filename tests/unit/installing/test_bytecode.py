@@ -127,3 +127,24 @@ def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
     error = f"FileNotFoundError: [Errno 2] No such file or directory: '{tmp_path / 'absent.py'}'"
     assert {"file": 1, "errno": errno.ENOENT, "error": error} == failure
     assert ({}, 1) == (grapes, len(files))
+
+
+def test_a_process_that_ends_before_its_first_file_names_no_file_of_another_package(tmp_path: Path) -> None:
+    """
+    As one that the kernel kills at once if no memory is left; it may have fewer files than the package before.
+    """
+    (tmp_path / "grape.py").write_text("colour = 'red'\n")
+    files = [[str(tmp_path / "grape.py"), f"/v/{name}.py"] for name in "abc"]
+    requests = [{"out": str(tmp_path / "out"), "files": files}, {"out": str(tmp_path / "out")}]
+
+    done = subprocess.run(
+        (sys.executable, "-B", "-S", "-s", PROGRAM),
+        input="".join(f"{json.dumps(request)}\n" for request in requests),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert [{}, {"file": 0, "errno": 0, "error": "KeyError: 'files'"}] == list(
+        map(json.loads, done.stdout.splitlines())
+    )
