@@ -19,7 +19,7 @@ from mlflow_uv.core.release.record import ImageLink, LockLink, ModelLink, Record
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.composed_base import ComposableBase, WantedBase, read_base, wanted_bases
 from mlflow_uv.ops.image.composed_packages import Composition
-from mlflow_uv.ops.image.composed_platforms import compose_platforms
+from mlflow_uv.ops.image.composed_platforms import WantedImages, compose_platforms
 from mlflow_uv.ops.image.composed_release import (
     ReleaseImages,
     compose_release,
@@ -96,17 +96,16 @@ class TinyRelease:
         bases = [
             replace(base, layout=layout) for base in wanted_bases(base_name, platforms, self.needs, None, self.tools)
         ]
-        return compose_platforms(
-            self.release,
-            bases,
-            self.needs,
-            Serving.LOCKED,
-            self.scratch,
-            self.tools,
+        wanted = WantedImages(
+            release=self.release,
+            bases=tuple(bases),
+            needs=self.needs,
+            serving=Serving.LOCKED,
             offer=offer,
             lists_only=lists_only,
             compression=compression,
         )
+        return compose_platforms(wanted, self.scratch, self.tools)
 
     def offer(self, layers_from: str, tag: str) -> LayerOffer:
         """The image whose layers may be taken for one that gets a tag."""

@@ -20,7 +20,7 @@ from mlflow_uv.ops.image.build import image_name
 from mlflow_uv.ops.image.builders import Builder, ComposeRequest, PreparationRequest
 from mlflow_uv.ops.image.composed import ComposedServingImage
 from mlflow_uv.ops.image.composed_base import WantedBase
-from mlflow_uv.ops.image.composed_platforms import compose_platforms
+from mlflow_uv.ops.image.composed_platforms import WantedImages, compose_platforms
 from mlflow_uv.ops.image.composed_release import composed_inventory
 from mlflow_uv.ops.image.composing import compose_and_keep
 from mlflow_uv.ops.image.prepared_parts import PartsMaker
@@ -75,19 +75,16 @@ class IndexedRelease:
         """The image of the verified release."""
         scratch = self.folder / f"compose-{len(list(self.folder.iterdir()))}"
         scratch.mkdir()
-        bases = [WantedBase(name=self.base, architecture=HERE)]
         tiny = self.tiny.with_listed_requirements()
-        images = compose_platforms(
-            tiny.release,
-            bases,
-            tiny.needs,
-            Serving.LOCKED,
-            scratch,
-            tiny.tools,
+        wanted = WantedImages(
+            release=tiny.release,
+            bases=(WantedBase(name=self.base, architecture=HERE),),
+            needs=tiny.needs,
+            serving=Serving.LOCKED,
             preparation=preparation,
             on_layer=on_layer,
         )
-        return images.composed[0]
+        return compose_platforms(wanted, scratch, tiny.tools).composed[0]
 
 
 @contextmanager

@@ -48,11 +48,11 @@ class PackageParts:
 
     def are_for(self, wanted: WantedPackages, base: BaseLayers) -> bool:
         """Whether they are what would be made for these packages on this base."""
-        return are_same(self.wanted, wanted) and self.base == base
+        return have_same_layers(self.wanted, wanted) and self.base == base
 
 
-def are_same(wanted: WantedPackages, other: WantedPackages) -> bool:
-    """Whether the same is made for them: the folder of a model's wheels may be another."""
+def have_same_layers(wanted: WantedPackages, other: WantedPackages) -> bool:
+    """Whether the same layers are made for them: only the folder of a model's wheels may be another."""
     return wanted == replace(other, folder=wanted.folder)
 
 

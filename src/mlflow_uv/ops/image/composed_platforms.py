@@ -10,6 +10,7 @@ from ...command.report import Finding
 from ...command.wording import joined, option
 from ...core.image.composition import Compression
 from ...core.release.record import Record
+from ...payloads.messages.lazy_dataclass import lazy_dataclass
 from ...tools.engines.engine import Engine
 from ...tools.layers.cache import CachedLayer
 from ...tools.toolbox import Tools
@@ -37,51 +38,54 @@ def require_kept(bases: Sequence[WantedBase], engine: Engine | None, tools: Tool
         )
 
 
-def compose_platforms(  # noqa: PLR0913, PLR0917  # the parts of an image
-    release: RecomputedRelease,
-    bases: Sequence[WantedBase],
-    needs: Needs,
-    serving: Serving,
-    scratch: Path,
-    tools: Tools,
-    *,
-    offer: LayerOffer = NO_OFFER,
-    lists_only: bool = False,
-    compression: Compression = Compression.GZIP,
-    verify: str = "",
-    preparation: ImagePreparation | None = None,
-    on_layer: Callable[[CachedLayer], None] | None = None,
-) -> ReleaseImages:
+@lazy_dataclass
+class WantedImages:
     """
-    Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
+    The images of a release, one on each base.
 
     Layers of an image that is offered are taken where this machine has none, of which only the lists are read if
     `lists_only` is set. The base and the layers of a `preparation` are used if they are the wanted ones; then
     `on_layer` gets each of these layers when it is there.
+    """
+
+    release: RecomputedRelease
+    bases: tuple[WantedBase, ...]
+    needs: Needs
+    serving: Serving
+    offer: LayerOffer = NO_OFFER
+    lists_only: bool = False
+    compression: Compression = Compression.GZIP
+    verify: str = ""
+    preparation: ImagePreparation | None = None
+    on_layer: Callable[[CachedLayer], None] | None = None
+
+
+def compose_platforms(wanted: WantedImages, scratch: Path, tools: Tools) -> ReleaseImages:
+    """
+    Read the base of each platform, then compose the images. Nothing is emulated, and nothing of a base is started.
 
     Raises BaseImageMissing, BaseImageUnfit, BadInput, ToolFailed, NoSpace.
     """
-    here = architecture_here(bases[0].engine, tools)
-
-    def composition(base: WantedBase) -> Composition:
-        read = None if preparation is None else preparation.base_for(base, needs)
-        read = read or read_base(base, needs, scratch / f"base-{base.architecture}", tools)
-        composition = composition_of(release, needs, read, serving, tools)
-        offered = offered_layers(offer, base.architecture, tools, lists_only=lists_only)
-        return replace(
-            composition,
-            offered=offered,
-            compression=compression,
-            verify=verify,
-            prepared=None if preparation is None else partial(preparation.parts_for, on_layer=on_layer),
-        )
-
-    compositions = tuple(map(composition, bases))
-    architectures = [base.architecture for base in bases]
+    here = architecture_here(wanted.bases[0].engine, tools)
+    compositions = tuple(_composition(base, wanted, scratch, tools) for base in wanted.bases)
+    architectures = [base.architecture for base in wanted.bases]
     return ReleaseImages(
         compositions=compositions,
-        composed=compose_release(release, compositions, scratch, tools),
+        composed=compose_release(wanted.release, compositions, scratch, tools),
         native=architectures.index(here) if here in architectures else None,
+    )
+
+
+def _composition(base: WantedBase, wanted: WantedImages, scratch: Path, tools: Tools) -> Composition:
+    preparation = wanted.preparation
+    read = None if preparation is None else preparation.base_for(base, wanted.needs)
+    read = read or read_base(base, wanted.needs, scratch / f"base-{base.architecture}", tools)
+    return replace(
+        composition_of(wanted.release, wanted.needs, read, wanted.serving, tools),
+        offered=offered_layers(wanted.offer, base.architecture, tools, lists_only=wanted.lists_only),
+        compression=wanted.compression,
+        verify=wanted.verify,
+        prepared=None if preparation is None else partial(preparation.parts_for, on_layer=wanted.on_layer),
     )
 
 

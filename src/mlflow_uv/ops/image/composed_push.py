@@ -42,14 +42,14 @@ def _push_refused(tag: str, error: RegistryUnanswered) -> ToolFailed:
 
 @contextmanager
 def sending_layers(tag: str, tools: Tools) -> Iterator[EarlyUploads]:
-    """Provide what sends layers to the repository of an image before that is composed; it ends with the block."""
+    """Provide uploads of layers to the repository of an image that is not composed yet; they end with the block."""
     sources = PushedBlobs(tools.host.cache).sources(image_reference(tag).host)
     with early_uploads(tools.registries.uploads(tag, sources)) as early:
         yield early
 
 
-def sent_to(early: EarlyUploads) -> Callable[[CachedLayer], None]:
-    """Return a function that sends a layer; one without files is in no image."""
+def layer_sender(early: EarlyUploads) -> Callable[[CachedLayer], None]:
+    """Return a function that sends a layer early; one without files is in no image."""
 
     def send(layer: CachedLayer) -> None:
         if layer.files:

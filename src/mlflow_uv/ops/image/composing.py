@@ -25,12 +25,13 @@ from ..lineage.recompute import RecomputedRelease
 from .build import examine, image_name
 from .builders import ComposeRequest
 from .composed import ComposedServingImage
-from .composed_base import ComposableBase, LayerOrigin, wanted_bases
-from .composed_platforms import compose_platforms, platform_findings, require_kept, require_layers
-from .composed_push import push_composed, require_push, sending_layers, sent_to
+from .composed_base import ComposableBase, LayerOrigin, WantedBase, wanted_bases
+from .composed_platforms import WantedImages, compose_platforms, platform_findings, require_kept, require_layers
+from .composed_push import layer_sender, push_composed, require_push, sending_layers
 from .composed_release import composition_link, handed_over
 from .composed_report import composed_sizes
-from .layer_offer import NO_OFFER, layer_offer
+from .environment import Needs
+from .layer_offer import layer_offer
 from .layers import needs_for
 from .lookup import name_taken
 from .unpacked import keep_packages
@@ -68,10 +69,7 @@ def compose_and_keep(
     Raises NotComposable before anything is written, loaded or pushed; ChainBroken, ToolFailed, NoSpace.
     """
     needs, tag = needs_for(release, request.serving), image_name(request.name, release.record)
-    bases = [
-        replace(base, layout=request.base_layout)
-        for base in wanted_bases(request.base, request.platforms, needs, engine, tools)
-    ]
+    bases = _wanted_bases(request, needs, engine, tools)
     if not request.push and request.oci_layout is None:
         require_kept(bases, engine, tools)
     if request.push:
@@ -87,20 +85,19 @@ def compose_and_keep(
         # An engine examines the image before anything of it is sent, and a folder is written before.
         sends = request.push and engine is None and request.oci_layout is None
         early = stack.enter_context(sending_layers(tag, tools)) if sends else None
-        images = compose_platforms(
-            release,
-            bases,
-            needs,
-            request.serving,
-            scratch,
-            tools,
+        wanted = WantedImages(
+            release=release,
+            bases=bases,
+            needs=needs,
+            serving=request.serving,
             offer=offer,
             lists_only=sends,
             compression=request.compression,
             verify=request.verify,
             preparation=request.preparation,
-            on_layer=None if early is None else sent_to(early),
+            on_layer=None if early is None else layer_sender(early),
         )
+        images = compose_platforms(wanted, scratch, tools)
         composition, composed = images.compositions[images.shown], images.composed[images.shown]
         base = composition.base
         engine = None if images.native is None else engine
@@ -147,6 +144,11 @@ def compose_and_keep(
     )
 
 
+def _wanted_bases(request: ComposeRequest, needs: Needs, engine: Engine | None, tools: Tools) -> tuple[WantedBase, ...]:
+    bases = wanted_bases(request.base, request.platforms, needs, engine, tools)
+    return tuple(replace(base, layout=request.base_layout) for base in bases)
+
+
 def compose_context(
     request: ComposeRequest, folder: Path | None, release: RecomputedRelease, engine: Engine | None, tools: Tools
 ) -> ComposedContext:
@@ -163,18 +165,14 @@ def compose_context(
             why=f"`platforms` are {', '.join(request.platforms)}, whose layers differ",
             fix=option("platforms", request.platforms[0]),
         )
-    bases = [
-        replace(base, layout=request.base_layout)
-        for base in wanted_bases(request.base, request.platforms, needs, engine, tools)
-    ]
+    bases = _wanted_bases(request, needs, engine, tools)
     with (
         TemporaryDirectory(prefix="mlflow-uv-compose-") as place,
         disk_errors("the image", Path(place), fix="free space there, or set TMPDIR to a larger disk"),
         tools.console.group(f"compose {tag}"),
     ):
-        images = compose_platforms(
-            release, bases, needs, request.serving, Path(place), tools, offer=NO_OFFER, verify=request.verify
-        )
+        wanted = WantedImages(release=release, bases=bases, needs=needs, serving=request.serving, verify=request.verify)
+        images = compose_platforms(wanted, Path(place), tools)
         (composition,), (composed,) = images.compositions, images.composed
         require_layers(images, release.record, needs, loaded=False)
         base = composition.base.described

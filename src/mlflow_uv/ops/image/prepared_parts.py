@@ -23,7 +23,7 @@ from ...tools.toolbox import Tools
 from ..lineage.recompute import RecomputedRelease
 from ..model.locked_files import locked_files
 from .builders import PreparationRequest
-from .composed import PackageParts, are_same, make_package_parts
+from .composed import PackageParts, have_same_layers, make_package_parts
 from .composed_base import ComposableBase, WantedBase, read_base, wanted_bases, with_unpacked
 from .composed_packages import Composition, package_plan, wanted_packages
 from .composed_release import composition_of
@@ -80,7 +80,7 @@ class PartsMaker:
         return self._made if self._made is not None and self._made.are_for(wanted, base) else None
 
     def _is_planned(self, wanted: WantedPackages, base: BaseLayers) -> bool:
-        return self._plan is not None and self._plan[1] == base and are_same(self._plan[0], wanted)
+        return self._plan is not None and self._plan[1] == base and have_same_layers(self._plan[0], wanted)
 
     def stop(self) -> None:
         """Let it begin no further layer."""
