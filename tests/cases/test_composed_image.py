@@ -10,7 +10,6 @@ import pytest
 from mlflow_uv.core.image.dockerfile import MODEL, SERVING, VENV
 from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.core.model.model_files import WHEELS
-from mlflow_uv.tools.oci.image_layout import write_layout
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.uv.network import build_secrets
 from tests.cases.composed_context import composed_from, load
@@ -22,6 +21,7 @@ from tests.cases.images import (
     run_in,
     saved_layers,
 )
+from tests.image_layouts import write_layout
 
 # Written by `uv venv` for shells, which a server does not need; and lines of pyvenv.cfg that nothing reads.
 SHELLS = ("activate", "deactivate", "pydoc.bat", ".gitignore", "CACHEDIR.TAG")

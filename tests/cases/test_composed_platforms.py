@@ -17,7 +17,7 @@ from mlflow_uv.ops.image.composed_platforms import require_kept, require_layers
 from mlflow_uv.ops.image.composed_push import push_composed
 from mlflow_uv.ops.image.composed_release import ReleaseImages
 from mlflow_uv.ops.image.recomposed import from_parts
-from mlflow_uv.tools.oci.image_layout import write_layout
+from tests.image_layouts import write_layout
 from tests.registries import digest_in, platforms_in, registry
 
 from .composed import ARCHITECTURES, HERE, TinyRelease, push_base, push_bases, tiny_release

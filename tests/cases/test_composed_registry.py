@@ -21,7 +21,7 @@ from mlflow_uv.ops.image.composed_push import push_composed
 from mlflow_uv.ops.image.composed_release import composed_inventory
 from mlflow_uv.ops.image.composing import compose_and_keep
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
-from mlflow_uv.tools.oci.image_layout import write_layout
+from tests.image_layouts import write_layout
 from tests.registries import digest_in, is_in, registry
 
 from .composed import MACHINE, MINOR, push_base, tiny_release

@@ -19,7 +19,7 @@ from mlflow_uv.ops.image.composed_release import ReleaseImages, handed_over
 from mlflow_uv.ops.image.recomposed import from_parts
 from mlflow_uv.ops.image.unpacked import keep_packages, serving_place
 from mlflow_uv.tools.layers.archive import compress_archive
-from mlflow_uv.tools.oci.image_layout import write_layout
+from tests.image_layouts import write_layout
 from tests.registries import digest_in, registry
 from tests.unit.tools.layers.test_saved_image import saved
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...command.lazy_pattern import lazy_pattern
-from .rule import LONGEST_LINE, lines_of
+from .rule import LONGEST_LINE
 from .version_ranges import normal_name
 
 # Nothing is tried twice: a line of spaces would take minutes.
@@ -43,11 +43,6 @@ def requirement_lines(text: str) -> Iterator[RequirementLine]:
             ranges = (match["ranges"] or "").strip()
             yield RequirementLine(normal_name(match["name"]), ranges, number, offset + start, offset + end)
         offset += len(row) + 1
-
-
-def written_by_uv(text: str) -> bool:
-    """Whether a comment at the beginning says that uv or pip-compile exported the file from a project."""
-    return any("uv export" in line or "uv pip compile" in line for line in lines_of(text[:1000]) if line[:1] == "#")
 
 
 def is_hashed(text: str) -> bool:

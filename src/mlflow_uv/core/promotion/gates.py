@@ -70,11 +70,6 @@ class GateResult:
         return self.verdict in (GateVerdict.HOLDS, GateVerdict.NO_CHAMPION)
 
 
-def read_gates(texts: tuple[str, ...]) -> tuple[Gate, ...]:
-    """Parse all gates. Raises ValueError for the first invalid one."""
-    return tuple(map(read_gate, texts))
-
-
 def read_gate(text: str) -> Gate:
     """Parse `METRIC COMPARISON BOUND`. Raises ValueError with the position (characters from 1) and an example."""
     left = _LEFT.match(text)

@@ -15,7 +15,7 @@ from .tables import Block, Position, TableRequest, require_record_limit, texts_i
 
 # What stands for a missing value in a column of a CSV file that is not of text; in one of text, only an empty field.
 MISSING = ("", "NA", "N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "n/a", "#N/A", "<NA>")
-# pandas reads floating-point numbers exactly by default since then.
+# From this release on, pandas reads floating-point numbers exactly by default.
 _EXACT_BY_DEFAULT = (3, 1)
 
 

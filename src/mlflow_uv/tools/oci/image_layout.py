@@ -19,12 +19,6 @@ _PIECE = 1 << 20
 _VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 
 
-def write_layout(folder: Path, image: ComposedImage | ImageIndex, archives: Mapping[str, Path], *, tag: str) -> None:
-    """Write an image as `written_layout` does."""
-    with written_layout(folder, image, archives, tag=tag):
-        pass
-
-
 @contextmanager
 def written_layout(
     folder: Path, image: ComposedImage | ImageIndex, archives: Mapping[str, Path], *, tag: str

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_uv.core.promotion.gates import GateVerdict, check_gate, read_gate, read_gates
+from mlflow_uv.core.promotion.gates import GateVerdict, check_gate, read_gate
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e6, max_value=1e6)
 
@@ -107,7 +107,7 @@ def test_any_text_is_a_gate_or_a_clear_refusal(text: str) -> None:
     else:
         wording = "at character 1: as in `accuracy >= 0.9`"
 
-    assert read_gates((wording.rsplit("`", 2)[1],))
+    assert read_gate(wording.rsplit("`", 2)[1])
 
 
 # what they say

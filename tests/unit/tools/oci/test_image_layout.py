@@ -10,7 +10,8 @@ import pytest
 from mlflow_uv.command.errors import BadInput, ToolFailed
 from mlflow_uv.core.image.composition import BaseLayers, ComposedImage, composed
 from mlflow_uv.tools.layers.archive import LayerFile, write_layer
-from mlflow_uv.tools.oci.image_layout import write_archive, write_layout, written_layout
+from mlflow_uv.tools.oci.image_layout import write_archive, written_layout
+from tests.image_layouts import write_layout
 
 
 def image_in(folder: Path) -> tuple[ComposedImage, dict[str, Path]]:

@@ -9,8 +9,8 @@ import pytest
 
 from mlflow_uv.command.errors import BadInput, StepError, ToolFailed
 from mlflow_uv.core.image.composition import ComposedImage, ImageIndex, digest_of, indexed
-from mlflow_uv.tools.oci.image_layout import write_layout
 from mlflow_uv.tools.oci.layout_reader import read_layout
+from tests.image_layouts import write_layout
 from tests.unit.tools.oci.test_image_layout import image_in
 
 
