@@ -1,23 +1,21 @@
 """Real uv calls stale what the comparison explains, and fresh what it accepts. No network: all packages are local."""
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.freshness.staleness import differences
 from mlflow_uv.core.lock.lockfile import read_lockfile
-from mlflow_uv.ops.lock.freshness import Freshness, examine
-from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.ops.lock.freshness import examine
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.project.manifests import read_workspace
 from mlflow_uv.tools.uv.messages import LockState
 from tests import projects
+
+from .lock_examination import examined, tools_in
 
 PROGRAM = Path(sys.executable).parent / "uv"
 
@@ -105,18 +103,6 @@ def wine(projects_folder: Path) -> Path:
     return Path(shutil.copytree(projects_folder / "as it was", projects_folder / "wine"))
 
 
-def asked(folder: Path, *, respect_env: bool = False, offline: bool = True, **variables: str) -> Freshness:
-    """What is found out about a project by a caller who stands in its folder."""
-    with tools_in(folder, **variables) as tools:
-        return examine(read_project(folder), tools, respect_env=respect_env, offline=offline)
-
-
-def tools_in(folder: Path, **variables: str):
-    """Real tools for a caller with these variables."""
-    python = Path(sys.executable)
-    return locktools(Host.of({**os.environ, **variables}, folder=folder, python=python), console=terminal())
-
-
 def changed(folder: Path, file: str, old: str, new: str) -> None:
     """Change one place of a file; an old text that is empty is the end."""
     path = folder / file
@@ -139,7 +125,7 @@ def test_the_cellar_is_fresh(wine: Path) -> None:
     """
     What the mutations below start from.
     """
-    found = asked(wine)
+    found = examined(wine)
 
     assert (LockState.FRESH, (), ()) == (found.state, found.findings, found.changes)
 
@@ -325,7 +311,7 @@ def test_every_kind_of_change_is_told_on_its_own_line(wine: Path, kind: str) -> 
         old, new = '"other" }', '"other", marker = "sys_platform == \'linux\'" }'
     changed(wine, file, old, new)
 
-    found = asked(wine)
+    found = examined(wine)
 
     assert LockState.STALE is found.state
     line = line_with(wine / where, needle.rstrip("\n"))
@@ -378,7 +364,7 @@ def test_locked_metadata_of_what_nothing_needs_has_to_stay(wine: Path, version: 
     projects.lock(wine)
     changed(wine, "pyproject.toml", 'name = "peat"\nversion = "1"', f'name = "peat"\nversion = {version}')
 
-    found = asked(wine)
+    found = examined(wine)
 
     assert ([cause] if cause else []) == [one.rule for one in found.findings]
 
@@ -390,7 +376,7 @@ def test_another_way_of_writing_the_same_is_no_difference(wine: Path, kind: str)
     """
     changed(wine, *EQUAL[kind])
 
-    found = asked(wine)
+    found = examined(wine)
 
     lock = read_lockfile((wine / "uv.lock").read_bytes())
     assert (LockState.FRESH, ()) == (found.state, found.findings)
@@ -512,10 +498,10 @@ def test_other_shapes_are_told_on_their_own_line_too(shaped, shape: str) -> None
     """
     files, change, cause, where, needle = SHAPES[shape]
     folder = shaped(files)
-    before = asked(folder)
+    before = examined(folder)
     changed(folder, *change)
 
-    found = asked(folder)
+    found = examined(folder)
 
     assert (LockState.FRESH, LockState.STALE) == (before.state, found.state)
     rules = [(one.rule, one.path, one.line) for one in found.findings if one.rule != "lock-requirement-added"]
@@ -529,7 +515,7 @@ def test_a_member_that_is_gone_is_told_where_members_are_listed(shaped) -> None:
     folder = shaped({R: PLAIN + '[tool.uv.workspace]\nmembers = ["libs/*"]\n', "libs/cask/pyproject.toml": CASK})
     shutil.rmtree(folder / "libs" / "cask")
 
-    (finding,) = asked(folder).findings
+    (finding,) = examined(folder).findings
 
     assert ("lock-member", line_with(folder / R, "members")) == (finding.rule, finding.line)
 
@@ -541,7 +527,7 @@ def test_several_differences_are_several_findings(wine: Path) -> None:
     changed(wine, R, "grape>=1.0,<2", "grape>=3")
     changed(wine, M, "oak>=1", "oak>=3")
 
-    found = asked(wine)
+    found = examined(wine)
 
     places = [(one.rule, one.path) for one in found.findings]
     assert [("lock-requirement-changed", wine / R), ("lock-requirement-changed", wine / M)] == places

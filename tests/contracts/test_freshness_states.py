@@ -1,39 +1,24 @@
 """States of a lock that no comparison explains: no network, no Python, variables, files that cannot be read."""
 
-import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from mlflow_uv.command.errors import LockNotFresh
-from mlflow_uv.command.host import Host
 from mlflow_uv.command.report import Severity
 from mlflow_uv.core.freshness.causes import Cause
-from mlflow_uv.ops.lock.freshness import Freshness, examine, require_fresh
-from mlflow_uv.surfaces.terminal import terminal
-from mlflow_uv.tools.lock_toolbox import locktools
+from mlflow_uv.ops.lock.freshness import examine, require_fresh
 from mlflow_uv.tools.project.files import read_project
 from mlflow_uv.tools.uv.messages import LockState
 from tests import projects
 from tests.indexes import index_of, served
 
+from .lock_examination import examined, tools_in
+
 DEAD = "http://127.0.0.1:9/simple"  # the port that discards: nobody listens
-
-
-def tools_in(folder: Path, **variables: str):
-    """Real tools for a caller with these variables, who stands in the folder."""
-    python = Path(sys.executable)
-    return locktools(Host.of({**os.environ, **variables}, folder=folder, python=python), console=terminal())
-
-
-def asked(folder: Path, *, respect_env: bool = False, offline: bool = True, **variables: str) -> Freshness:
-    """What is found out about a project."""
-    with tools_in(folder, **variables) as tools:
-        return examine(read_project(folder), tools, respect_env=respect_env, offline=offline)
 
 
 @pytest.fixture
@@ -74,7 +59,7 @@ def test_a_difference_without_a_network_is_stale(online) -> None:
     folder, _, cache = online
     projects.depend_on(folder, "grape==1.1")
 
-    found = asked(folder, **cache)
+    found = examined(folder, **cache)
 
     assert (LockState.STALE, (Cause.REQUIREMENT_CHANGED,), ()) == (found.state, found.causes, found.changes)
 
@@ -86,7 +71,7 @@ def test_with_a_network_it_is_also_known_what_would_change(online) -> None:
     folder, _, cache = online
     projects.depend_on(folder, "grape==1.1", "cork")
 
-    found = asked(folder, offline=False, **cache)
+    found = examined(folder, offline=False, **cache)
 
     changes = ("Add cork v3.0", "Update grape v1.0 -> v1.1")
     assert (LockState.STALE, changes) == (found.state, found.changes)
@@ -104,7 +89,7 @@ def test_a_network_that_is_not_there_is_not_waited_for(online) -> None:
     projects.depend_on(folder, "grape==1.1")
     start = time.monotonic()
 
-    found = asked(folder, offline=False, **cache)
+    found = examined(folder, offline=False, **cache)
 
     assert (LockState.STALE, (Cause.REQUIREMENT_CHANGED,)) == (found.state, found.causes)
     assert time.monotonic() - start < 60
@@ -133,7 +118,7 @@ def test_what_cannot_be_told_without_a_network_is_not_called_stale(tmp_path: Pat
     projects.lock(folder)
     manifest.write_text(manifest.read_text().replace("requires = []", 'requires = ["not-here"]'))
 
-    found = asked(folder, UV_CACHE_DIR=str(tmp_path / "empty cache"))
+    found = examined(folder, UV_CACHE_DIR=str(tmp_path / "empty cache"))
 
     (finding,) = found.findings
     assert (LockState.UNVERIFIABLE, "lock-network", Severity.ERROR) == (found.state, finding.rule, finding.severity)
@@ -149,10 +134,10 @@ def test_what_a_build_tells_is_as_good_as_what_is_written(tmp_path: Path, wheels
     manifest.write_text(manifest.read_text().replace("dependencies = []", 'dynamic = ["dependencies"]'))
     (folder / "backend.py").write_text(BACKEND)
     projects.lock(folder)
-    fresh = asked(folder)
+    fresh = examined(folder)
     (folder / "backend.py").write_text(BACKEND.replace("Requires-Dist: grape", "Requires-Dist: cork"))
 
-    stale = asked(folder, UV_CACHE_DIR=str(tmp_path / "empty cache"))
+    stale = examined(folder, UV_CACHE_DIR=str(tmp_path / "empty cache"))
 
     assert (LockState.FRESH, LockState.STALE) == (fresh.state, stale.state)
     assert ("lock-requirement-changed",) == tuple(one.rule for one in stale.findings)
@@ -165,7 +150,7 @@ def test_uv_s_own_switch_is_as_good_as_ours(online) -> None:
     folder, _, cache = online
     projects.depend_on(folder, "grape==1.1")
 
-    found = asked(folder, offline=False, UV_OFFLINE="1", **cache)
+    found = examined(folder, offline=False, UV_OFFLINE="1", **cache)
 
     assert (LockState.STALE, ()) == (found.state, found.changes)
 
@@ -176,7 +161,7 @@ def test_any_python_that_the_project_allows_will_do(wine: Path) -> None:
     """
     (wine / ".python-version").write_text("3.99\n")
 
-    found = asked(wine)
+    found = examined(wine)
 
     assert (LockState.FRESH, ()) == (found.state, found.findings)
 
@@ -188,7 +173,7 @@ def test_a_python_that_is_not_here_makes_a_lock_unverifiable(wine: Path) -> None
     for file, text in (("pyproject.toml", ">=3.9"), ("uv.lock", ">=3.9")):
         (wine / file).write_text((wine / file).read_text().replace(text, ">=3.99"))
 
-    found = asked(wine)
+    found = examined(wine)
 
     (finding,) = found.findings
     assert (LockState.UNVERIFIABLE, "lock-interpreter") == (found.state, finding.rule)
@@ -201,7 +186,7 @@ def test_without_a_python_a_difference_is_still_one(wine: Path) -> None:
     projects.depend_on(wine, "grape", "cork")
     (wine / "pyproject.toml").write_text((wine / "pyproject.toml").read_text().replace(">=3.9", ">=3.99"))
 
-    found = asked(wine)
+    found = examined(wine)
 
     assert LockState.STALE is found.state
     assert (Cause.REQUIRES_PYTHON, Cause.REQUIREMENT_ADDED) == found.causes
@@ -213,7 +198,7 @@ def test_a_missing_lock_is_missing(wine: Path) -> None:
     """
     (wine / "uv.lock").unlink()
 
-    found = asked(wine)
+    found = examined(wine)
 
     (finding,) = found.findings
     assert (LockState.MISSING, "lock-missing", wine / "pyproject.toml") == (found.state, finding.rule, finding.path)
@@ -227,7 +212,7 @@ def test_a_missing_lock_that_uv_cannot_write_says_what_to_change(wine: Path) -> 
     (wine / "uv.lock").unlink()
     projects.depend_on(wine, "cork", "grape>9")
 
-    found = asked(wine)
+    found = examined(wine)
 
     missing, unsolvable = found.findings
     assert (LockState.MISSING, "lock-missing", "lock-unsolvable") == (found.state, missing.rule, unsolvable.rule)
@@ -236,7 +221,7 @@ def test_a_missing_lock_that_uv_cannot_write_says_what_to_change(wine: Path) -> 
     assert (wine / "pyproject.toml", 5) == (unsolvable.path, unsolvable.line)
     assert not (wine / "uv.lock").exists()
     projects.depend_on(wine, "cork", "grape")
-    assert (LockState.MISSING, "uv lock") == (asked(wine).state, asked(wine).findings[0].fix)
+    assert (LockState.MISSING, "uv lock") == (examined(wine).state, examined(wine).findings[0].fix)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +235,7 @@ def test_requirements_without_a_solution_are_told_on_their_line(
     """
     projects.depend_on(wine, *requirements)
 
-    found = asked(wine)
+    found = examined(wine)
 
     (finding,) = found.findings
     assert (LockState.UNSOLVABLE, "lock-unsolvable", line) == (found.state, finding.rule, finding.line)
@@ -268,7 +253,7 @@ def test_the_member_whose_requirement_has_no_solution_is_named(tmp_path: Path, w
         '[project]\nname = "core"\nversion = "1"\ndependencies = [\n  "cork>9",\n]\n'
     )
 
-    (finding,) = asked(root).findings
+    (finding,) = examined(root).findings
 
     assert (member / "pyproject.toml", 5) == (finding.path, finding.line)
 
@@ -279,7 +264,7 @@ def test_a_line_that_is_no_requirement_is_told_as_such(wine: Path) -> None:
     """
     projects.depend_on(wine, "grape", "cork>>1")
 
-    found = asked(wine, UV_CACHE_DIR=str(wine.parent / "empty cache"))
+    found = examined(wine, UV_CACHE_DIR=str(wine.parent / "empty cache"))
 
     (finding,) = found.findings
     assert (LockState.UNREADABLE, 5) == (found.state, finding.line)
@@ -329,7 +314,7 @@ def test_a_lock_that_is_stale_anyway_is_not_blamed_on_a_variable(wine: Path) -> 
     """
     projects.depend_on(wine, "grape<1.1")
 
-    found = asked(wine, respect_env=True, UV_PRERELEASE="allow")
+    found = examined(wine, respect_env=True, UV_PRERELEASE="allow")
 
     assert Cause.ENVIRONMENT not in found.causes
     assert LockState.STALE is found.state
@@ -342,7 +327,7 @@ def test_an_index_of_the_caller_does_not_make_a_lock_stale(root: Path, tmp_path:
     for name in ("pyproject.toml", "uv.lock", "README.md"):
         shutil.copy(root / name, tmp_path / name)
 
-    found = asked(tmp_path, UV_DEFAULT_INDEX=DEAD, UV_CACHE_DIR=str(tmp_path / "empty cache"))
+    found = examined(tmp_path, UV_DEFAULT_INDEX=DEAD, UV_CACHE_DIR=str(tmp_path / "empty cache"))
 
     (finding,) = found.findings
     assert (LockState.FRESH, Severity.NOTICE, "lock-environment") == (found.state, finding.severity, finding.rule)
@@ -355,7 +340,7 @@ def test_a_configuration_of_the_caller_does_not_make_a_lock_stale(wine: Path, tm
     """
     (tmp_path / "their.toml").write_text('exclude-newer = "2031-01-01T00:00:00Z"\n')
 
-    found = asked(wine, UV_CONFIG_FILE=str(tmp_path / "their.toml"))
+    found = examined(wine, UV_CONFIG_FILE=str(tmp_path / "their.toml"))
 
     assert (LockState.FRESH, (Cause.ENVIRONMENT,)) == (found.state, found.causes)
 
@@ -384,7 +369,7 @@ def test_a_lock_that_cannot_be_read_is_told_on_the_line(wine: Path, data: bytes,
     """
     (wine / "uv.lock").write_bytes(data)
 
-    found = asked(wine)
+    found = examined(wine)
 
     (finding,) = found.findings
     assert (LockState.UNREADABLE, (cause,), line) == (found.state, found.causes, finding.line)
@@ -399,9 +384,9 @@ def test_a_lock_of_fifty_megabytes_is_told_like_any_other(wine: Path) -> None:
     padding = (b"# " + b"x" * 997 + b"\n") * 50_000
     lock.write_bytes(lock.read_bytes() + padding)
 
-    fresh = asked(wine)
+    fresh = examined(wine)
     lock.write_bytes(lock.read_bytes() + b"[[package")
-    broken = asked(wine)
+    broken = examined(wine)
 
     (finding,) = broken.findings
     assert (LockState.FRESH, LockState.UNREADABLE) == (fresh.state, broken.state)
@@ -425,7 +410,7 @@ def test_a_lock_that_is_no_file_is_unreadable(wine: Path, spoil) -> None:
     """
     spoil(wine / "uv.lock")
 
-    found = asked(wine)
+    found = examined(wine)
 
     assert (LockState.UNREADABLE, (Cause.UNREADABLE,), "") == (found.state, found.causes, found.lock_sha256)
 
@@ -451,7 +436,7 @@ def test_a_manifest_of_a_member_that_cannot_be_read_is_told_on_its_line(
     projects.lock(root)
     member.write_text(text)
 
-    found = asked(root)
+    found = examined(root)
 
     (finding,) = found.findings
     assert (LockState.UNREADABLE, (cause,)) == (found.state, found.causes)
@@ -466,7 +451,7 @@ def test_members_that_are_no_patterns_are_no_traceback(wine: Path, members: str)
     with (wine / "pyproject.toml").open("a") as file:
         file.write(f"[tool.uv.workspace]\nmembers = {members}\n")
 
-    found = asked(wine)
+    found = examined(wine)
 
     rows = (wine / "pyproject.toml").read_text().splitlines()
     told = [rows[one.line - 1].partition(" ")[0] for one in found.findings]
@@ -480,7 +465,7 @@ def test_a_source_that_uv_cannot_use_is_told_on_its_line(wine: Path) -> None:
     with (wine / "pyproject.toml").open("a") as file:
         file.write('[tool.uv.sources]\ngrape = { index = "nobody" }\n')
 
-    found = asked(wine)
+    found = examined(wine)
 
     (finding,) = found.findings
     rows = (wine / "pyproject.toml").read_text().splitlines()
@@ -495,6 +480,6 @@ def test_a_very_large_lock_is_told_like_a_small_one(wine: Path) -> None:
     """
     (wine / "uv.lock").write_bytes(b"version = 1\n" + b"# " + b"x" * 98 + b"\n" * 2 + b"# y\n" * 12_500_000 + b"a = [")
 
-    found = asked(wine)
+    found = examined(wine)
 
     assert LockState.UNREADABLE == found.state

@@ -12,15 +12,11 @@ from mlflow_uv.core.freshness.comparison import Comparison
 from mlflow_uv.core.freshness.declared_requirements import ProjectManifest, Workspace
 from mlflow_uv.core.freshness.requirement import RequirementScope, parse_locked_requirement
 
+from .workspaces import workspace_of
+
 PROJECT, RED, DEV = RequirementScope(), RequirementScope("extra", "red"), RequirementScope("group", "dev")
 TWO_INDEXES = 'index = [{ name = "a", url = "https://a.test" }, { name = "b", url = "https://b.test" }]'
 Entries = Mapping[RequirementScope, list[dict[str, Any]]]
-
-
-def workspace_of(text: str) -> Workspace:
-    """A project that is a workspace of its own."""
-    manifest = ProjectManifest(file="pyproject.toml", folder="/wine", table=tomli.loads(text))
-    return Workspace(root=manifest, members=(manifest,), settings=manifest)
 
 
 def compared(workspace: Workspace, then: Entries, manifest: ProjectManifest | None = None) -> list[Difference]:

@@ -1,11 +1,11 @@
 """Finding the requirement that an error message of uv is about."""
 
 import pytest
-import tomli
 
 from mlflow_uv.core.freshness.causes import ManifestPlace
-from mlflow_uv.core.freshness.declared_requirements import ProjectManifest, Workspace
 from mlflow_uv.core.freshness.uv_reasons import blamed_place
+
+from .workspaces import workspace_of
 
 MANIFEST = """\
 [project]
@@ -16,12 +16,6 @@ dependencies = ["grape>=1"]
 [project.optional-dependencies]
 a = ["hop"]
 """
-
-
-def workspace_of(text: str) -> Workspace:
-    """A project that is a workspace of its own."""
-    manifest = ProjectManifest(file="pyproject.toml", folder="/wine", table=tomli.loads(text))
-    return Workspace(root=manifest, members=(manifest,), settings=manifest)
 
 
 @pytest.mark.parametrize(
