@@ -15,7 +15,7 @@ from mlflow_uv.core.lock.selection import Selection
 from mlflow_uv.surfaces.cli import main
 from mlflow_uv.tools.project.files import read_project
 from tests import exports, projects
-from tests.contracts.test_freshness_states import tools_in
+from tests.contracts.lock_examination import tools_in
 from tests.indexes import index_of, served
 
 REQUIREMENTS, PYLOCK = Path("requirements.txt"), Path("pylock.toml")
