@@ -121,7 +121,8 @@ class Report(Generic[Outputs]):
 
     `summary` is one line of text. `result` is printed on standard output when text is requested, `advice` are lines
     about where to look and what to do next. `verdict` is the result for readers who know neither steps nor links; where
-    it is empty, the summary is. `chain` has the links of a release in order, `links` are pages about the result.
+    it is empty, the summary is. `chain` has the links of a release in order, `links` are pages about the result. A step
+    that was `cancelled` has what was finished before.
     """
 
     outputs: Outputs
@@ -134,6 +135,7 @@ class Report(Generic[Outputs]):
     verdict: str = ""
     chain: tuple[ChainLink, ...] = ()
     links: tuple[WebLink, ...] = ()
+    cancelled: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -142,8 +144,8 @@ class Report(Generic[Outputs]):
 
     @property
     def ok(self) -> bool:
-        """Whether no finding is an error."""
-        return all(finding.severity is not Severity.ERROR for finding in self.findings)
+        """Whether the step ended, and no finding is an error."""
+        return not self.cancelled and all(finding.severity is not Severity.ERROR for finding in self.findings)
 
 
 class Console(Protocol):

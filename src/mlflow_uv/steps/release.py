@@ -6,13 +6,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, TypeVar
 
-from ..command.errors import BadInput, BadProject, Cancelled, ChainBroken, StepError
+from ..command.errors import INTERRUPTED, BadInput, BadProject, Cancelled, ChainBroken, StepError
 from ..command.inputs import ChampionInputs, RegistryInputs
 from ..command.outputs import output_values
 from ..command.release_inputs import LoggedReportInputs, WayInputs, WayOutputs
 from ..command.report import ChainLink, Finding, Report, Table, Timing, WebLink, render_chain
 from ..command.step import Doc, OneRun, Step, StepOutputs, fields_of
-from ..command.wording import local, near_name, option
+from ..command.wording import Wording, local, near_name, option, step_call
 from ..core.release import verdict
 from ..core.release.chain import EXPORTED, chain_links, stopped_at
 from ..core.release.record import Record
@@ -41,6 +41,8 @@ from .smoke_test import Outputs as TestOutputs
 from .smoke_test import ServerTestInputs
 
 InputsT = TypeVar("InputsT")
+# After a cancellation: see "Interrupted releases" in docs/identity.md.
+_CONTINUED = Wording("go on:       ", step_call("release"), ", which uses a model that training had logged")
 
 
 @lazy_dataclass
@@ -191,14 +193,11 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
             tools.console.say(f"stopped at {step.name}: {render_chain(reached.chain)}")
             error.so_far = _report(reached, f"the release stopped at {step.name}", ())
             raise
-        except Cancelled as cancelled:
-            if isinstance(cancelled.so_far, Report):
-                stopped = f"the release was cancelled at {step.name}: {cancelled.so_far.summary}"
-                taken = _timing(step, started, "cancelled", tools)
-                reached = _advanced(progress, step, cancelled.so_far, taken)
-                chain = _chain(reached, _begun(inputs, reached, tools))
-                cancelled.so_far = _report(replace(reached, chain=chain), stopped, ())
-            raise
+        except (Cancelled, KeyboardInterrupt) as cancelled:
+            reached = replace(progress, timings=(*progress.timings, _timing(step, started, "cancelled", tools)))
+            record = _begun(inputs, progress, tools)
+            reached = _stopped(reached, record, inputs, f"cancelled at {step.name}", broken=())
+            raise _cancelled(cancelled, step, reached) from cancelled
         if isinstance(report.outputs, ModelOutputs) and report.outputs.tracking_uri:
             inputs = replace(
                 inputs, tracking_uri=report.outputs.tracking_uri
@@ -221,6 +220,23 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
     progress, changes = _since_champion(progress, inputs, record, tools)
     logged = _logged_report(inputs, record, tools)
     return _report(progress, _made(record), (*changes, *_where(inputs, record, tools), *logged))
+
+
+def _cancelled(error: BaseException, step: Step[Any, Any, Any], reached: Progress) -> Cancelled:
+    """The cancellation of a release, with a report of what was done before it."""
+    summary = f"the release was cancelled at {step.name}"
+    so_far = error.so_far if isinstance(error, Cancelled) else None
+    if isinstance(so_far, Report):  # of `verify`, before which the release was complete
+        summary += f": {so_far.summary}"
+        reached = replace(
+            reached,
+            outputs=reached.outputs.of_step(step, so_far.outputs),
+            findings=(*reached.findings, *so_far.findings),
+            tables=(*reached.tables, *so_far.tables),
+            verdict="",
+        )
+    report = replace(_report(reached, summary, (_CONTINUED,)), cancelled=True)
+    return Cancelled(report, exit_code=error.exit_code if isinstance(error, Cancelled) else INTERRUPTED)
 
 
 def _since_champion(

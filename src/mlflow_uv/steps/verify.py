@@ -75,7 +75,8 @@ def run(inputs: Inputs, tools: Tools) -> Report[Outputs]:
             results.extend(_result(way, verification) for way in ways)
         except (Cancelled, KeyboardInterrupt) as error:
             code = error.exit_code if isinstance(error, Cancelled) else INTERRUPTED
-            raise Cancelled(_report(inputs, subject, ways, tuple(results)), exit_code=code) from error
+            tried = replace(_report(inputs, subject, ways, tuple(results)), cancelled=True)
+            raise Cancelled(tried, exit_code=code) from error
         report = _report(inputs, subject, ways, tuple(results))
         if inputs.dry_run:
             return report
