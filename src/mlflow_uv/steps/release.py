@@ -41,7 +41,6 @@ from .smoke_test import Outputs as TestOutputs
 from .smoke_test import ServerTestInputs
 
 InputsT = TypeVar("InputsT")
-# After a cancellation: see "Interrupted releases" in docs/identity.md.
 _CONTINUED = Wording("go on:       ", step_call("release"), ", which uses a model that training had logged")
 
 
@@ -219,7 +218,7 @@ def _run(steps: tuple[Step[Any, Any, Any], ...], inputs: Inputs, tools: Tools) -
     progress = replace(progress, verdict=verdict.released(record), chain=chain_links(record))
     progress, changes = _since_champion(progress, inputs, record, tools)
     logged = _logged_report(inputs, record, tools)
-    return _report(progress, _made(record), (*changes, *_where(inputs, record, tools), *logged))
+    return _report(progress, verdict.made(record), (*changes, *_where(inputs, record, tools), *logged))
 
 
 def _cancelled(error: BaseException, step: Step[Any, Any, Any], reached: Progress) -> Cancelled:
@@ -228,13 +227,7 @@ def _cancelled(error: BaseException, step: Step[Any, Any, Any], reached: Progres
     so_far = error.so_far if isinstance(error, Cancelled) else None
     if isinstance(so_far, Report):  # of `verify`, before which the release was complete
         summary += f": {so_far.summary}"
-        reached = replace(
-            reached,
-            outputs=reached.outputs.of_step(step, so_far.outputs),
-            findings=(*reached.findings, *so_far.findings),
-            tables=(*reached.tables, *so_far.tables),
-            verdict="",
-        )
+        reached = replace(_advanced(reached, step, so_far, reached.timings[-1]), timings=reached.timings, verdict="")
     report = replace(_report(reached, summary, (_CONTINUED,)), cancelled=True)
     return Cancelled(report, exit_code=error.exit_code if isinstance(error, Cancelled) else INTERRUPTED)
 
@@ -345,15 +338,6 @@ def _report(progress: Progress, summary: str, advice: tuple[str, ...]) -> Report
         chain=progress.chain,
         links=progress.links,
     )
-
-
-def _made(record: Record) -> str:
-    parts = [f"model {record.model.model_id}"]
-    if record.version is not None:
-        parts.append(f"version {record.version.version} of {record.version.name}")
-    if record.image is not None and record.image.kind == "image":
-        parts.append(f"image {record.image.tag}")
-    return f"released {', '.join(parts)}"
 
 
 def _where(inputs: Inputs, record: Record, tools: Tools) -> Iterator[str]:

@@ -137,40 +137,39 @@ def test_a_cancelled_release_reports_what_was_finished() -> None:
 
 
 @pytest.mark.parametrize(("signal", "code"), [(KeyboardInterrupt(), 130), (Cancelled(), 143)])
-def test_a_release_that_is_cancelled_in_a_step_reports_the_steps_before(
-    monkeypatch: pytest.MonkeyPatch, signal: BaseException, code: int
-) -> None:
+def test_a_release_that_is_cancelled_in_a_step_reports_the_steps_before(signal: BaseException, code: int) -> None:
     """
     It is not a success, and says that the next one goes on.
     """
+    exported = ExportOutputs(
+        requirements_file=None, requirements_sha256="a" * 64, pylock_file=None, sbom_file=None, wheels=(), pins=3,
+        changed=False, written=(),
+    )  # fmt: skip
+
+    def lasts(_inputs: object, _tools: object) -> Report[ExportOutputs]:
+        return Report(outputs=exported, summary="3 pins")
 
     def ends(_inputs: object, _tools: object) -> NoReturn:
         raise signal
 
-    def lasts(_inputs: object, _tools: object) -> Report[TargetOutputs]:
-        return Report(outputs=TargetOutputs(targets=("linux-x86_64-py3.12",), packages=()), summary="1 package")
-
-    steps = (replace(step_of("check-targets"), run=lasts), replace(step_of("export"), run=ends))
+    steps = (replace(step_of("export"), run=lasts), replace(step_of("verify"), run=ends))
     tools = SimpleNamespace(
         console=KeptConsole(),
         clock=SimpleNamespace(now_s=lambda: 0.0),
         runner=SimpleNamespace(side_by_side=lambda tasks: [task() for task in tasks]),
     )
-    monkeypatch.setattr("mlflow_uv.steps.release.preflight", lambda *_: ())
     with pytest.raises(Cancelled) as cancelled:
         _run(steps, Inputs(model_name="wine"), cast("Tools", tools))
 
     report = cancelled.value.so_far
     assert isinstance(report, Report)
-    assert (code, False, "the release was cancelled at export") == (
+    assert (code, False, "the release was cancelled at verify") == (
         cancelled.value.exit_code, report.ok, report.summary,
     )  # fmt: skip
-    assert "wine is not released: cancelled at export. No alias was moved" == report.verdict
-    assert [("check-targets", "1 package"), ("export", "cancelled")] == [
-        (timing.step, timing.summary) for timing in report.timings
-    ]
+    assert "wine is not released: cancelled at verify. No alias was moved" == report.verdict
+    assert [("export", "3 pins"), ("verify", "cancelled")] == [(one.step, one.summary) for one in report.timings]
     assert ("go on:       mlflow-uv release, which uses a model that training had logged",) == report.advice
-    assert ["linux-x86_64-py3.12"] == list(output_values(report.outputs)["targets"])
+    assert 3 == output_values(report.outputs)["pins"]
 
 
 def test_a_release_has_the_outputs_of_the_steps_that_ran() -> None:

@@ -17,6 +17,16 @@ def released(record: Record) -> str:
     return f"{model} is {ready}: served {served}, it gives the predictions of training"
 
 
+def made(record: Record) -> str:
+    """What a release made: the model, its version and its image, in one line."""
+    parts = [f"model {record.model.model_id}"]
+    if record.version is not None:
+        parts.append(f"version {record.version.version} of {record.version.name}")
+    if record.image is not None and record.image.kind == "image":
+        parts.append(f"image {record.image.tag}")
+    return f"released {', '.join(parts)}"
+
+
 def stopped(record: Record | None, name: str | None, why: str) -> str:
     """The verdict on a release that a step stopped; `name` is that of the registered model, None if unknown."""
     moved = record is not None and record.alias is not None

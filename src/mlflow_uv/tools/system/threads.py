@@ -59,7 +59,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
 
     Raises the error of the first failed task in that order, after all have ended. If the wait itself is interrupted, no
     further task starts, `cancel` is called to end the running ones, whose waits end too (see `stoppable`), and the
-    interruption is raised.
+    interruption is raised once they have ended: until then they may write into a folder that the caller removes.
     """
     if len(tasks) <= 1:
         return [task() for task in tasks]
@@ -76,6 +76,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int, cancel: Call
         interrupted.set()
         executor.shutdown(wait=False, cancel_futures=True)
         cancel()
+        executor.shutdown()
         raise
     executor.shutdown()
     return [future.result() for future in futures]

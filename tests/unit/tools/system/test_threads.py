@@ -87,6 +87,27 @@ def test_the_first_error_is_raised_after_all_have_ended() -> None:
     assert ["third"] == ended
 
 
+def test_an_interruption_is_raised_once_the_running_tasks_have_ended() -> None:
+    """
+    `cancel` ends what they wait for; before they end, they may write where the caller removes a folder.
+    """
+    begun, released, ended = threading.Event(), threading.Event(), list[str]()
+
+    def task() -> None:
+        begun.set()
+        released.wait(CEILING_S)
+        ended.append("task")
+
+    def interrupted() -> None:
+        assert begun.wait(CEILING_S)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side([task, interrupted], at_once=2, cancel=lambda: threading.Timer(0.2, released.set).start())
+
+    assert ["task"] == ended
+
+
 def test_lines_of_several_threads_come_one_at_a_time() -> None:
     """
     A console need not be thread-safe.
